@@ -1,0 +1,50 @@
+/* Reachability and bottom-up rewriting over the programs of a module. */
+#include "ir/ir.h"
+
+#include <string.h>
+
+/* Arguments have smaller ids, so one sweep from the top marks everything below. */
+static void mark_below(Node *const *nodes, size_t count, bool *seen) {
+  for (size_t i = count; i-- > 0;)
+    for (int k = 0; seen[i] && k < 3; k++)
+      if (nodes[i]->src[k]) seen[nodes[i]->src[k]->id] = true;
+}
+
+size_t module_reach(const Module *module, const Program *program, Arena *arena, Node ***nodes) {
+  const Graph *graph = module->graph;
+  bool *seen = NEW_ARRAY(arena, bool, graph->node_count);
+  for (size_t p = 0; p < module->program_count; p++) {
+    const Program *each = &module->programs[p];
+    if (program && each != program) continue;
+    for (size_t i = 0; i < each->output_count; i++) seen[each->outputs[i].node->id] = true;
+  }
+  mark_below(graph->nodes, graph->node_count, seen);
+  size_t count = 0;
+  *nodes = NEW_ARRAY(arena, Node *, graph->node_count);
+  for (size_t i = 0; i < graph->node_count; i++)
+    if (seen[i]) (*nodes)[count++] = graph->nodes[i];
+  return count;
+}
+
+bool module_rewrite(Module *module, Arena *scratch, RewriteFn fn, void *user) {
+  Node **nodes;
+  size_t count = module_reach(module, NULL, scratch, &nodes);
+  Node **memo = NEW_ARRAY(scratch, Node *, module->graph->node_count);
+  for (size_t i = 0; i < count; i++) {
+    Node *src[3] = {NULL, NULL, NULL};
+    for (int k = 0; k < 3; k++)
+      if (nodes[i]->src[k]) src[k] = memo[nodes[i]->src[k]->id];
+    Span former = graph_span(module->graph, nodes[i]->span);
+    memo[nodes[i]->id] =
+        fn(module->graph, node_with(module->graph, nodes[i], src[0], src[1], src[2]), user);
+    graph_span(module->graph, former);
+  }
+  bool changed = false;
+  for (size_t p = 0; p < module->program_count; p++)
+    for (size_t i = 0; i < module->programs[p].output_count; i++) {
+      Output *output = &module->programs[p].outputs[i];
+      changed = changed || memo[output->node->id] != output->node;
+      output->node = memo[output->node->id];
+    }
+  return changed;
+}
