@@ -1,0 +1,24 @@
+/* Tokens of the expression language, for ir/expr.c alone. After tokens_read every character belongs
+ * to a token or is blank, and the last token is TOKEN_END. */
+#ifndef RLC_IR_LEX_H
+#define RLC_IR_LEX_H
+
+#include "ir/expr.h"
+
+typedef enum TokenKind { TOKEN_END, TOKEN_NUMBER, TOKEN_STRING, TOKEN_NAME, TOKEN_SIGN } TokenKind;
+
+typedef struct Token {
+  TokenKind kind;
+  size_t begin, end; /* bytes of the text */
+  const char *text;  /* a name, a sign, the digits of a number, or a string without its quotes */
+  double value;      /* TOKEN_NUMBER */
+} Token;
+
+/* All tokens of a text; NULL after reporting. */
+Token *tokens_read(Arena *arena, Diag *diag, const ExprText *text);
+
+/* The place of the bytes begin..end of the text; what runs over several lines is cut to its first.
+ */
+Span text_span(const ExprText *text, size_t begin, size_t end);
+
+#endif
