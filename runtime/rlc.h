@@ -57,6 +57,9 @@ typedef struct RlcCall {
   void (*barrier)(void *team);
   void *team;
   uint64_t *done; /* [threads] work items done by each thread, for the balance test; each adds only to its own */
+  /* RlcProgram.context of the program that runs; the runtime copies it there before each call. NULL for generated code, which
+   * needs none; the oracle finds its graph through it. */
+  const void *context;
 } RlcCall;
 
 typedef struct RlcProgram {
@@ -65,6 +68,7 @@ typedef struct RlcProgram {
   uint64_t work_bytes;
   double flops; /* floating-point operations of the contractions in one run, after rewrites */
   double minimal_flops; /* of the same program before rewrites that skip work */
+  const void *context;  /* handed to `run` as RlcCall.context; NULL (left out) in generated code */
 } RlcProgram;
 
 /* Counters the runtime keeps; each has an F64 slot (or RLC_NONE when the spec never reads it). */
