@@ -9,6 +9,11 @@
 
 /* ---- options.c ---- */
 
+/* One more line of provenance.json that the caller knows, such as {"mujoco", "3.2.7"}. */
+typedef struct Fact {
+  const char *name, *value;
+} Fact;
+
 typedef struct Options {
   uint64_t steps;            /* --steps: environment steps over all environments (default 1,000,000) */
   uint64_t seed;             /* --seed (default 1) */
@@ -22,6 +27,11 @@ typedef struct Options {
   bool quiet;                /* --quiet: no progress line */
   bool no_replay;            /* --no-replay: checkpoints without the replay (smaller; resume then refills) */
   double stop_after;         /* --minutes: wall-clock limit, 0 none: a clean stop with checkpoint */
+  bool seed_given;           /* --seed was on the command line: on resume it must equal the checkpoint's, else that one holds */
+  int argc;                  /* the command line, for provenance.json */
+  char **argv;
+  const Fact *facts; /* set by the caller before rundir_make, or left empty */
+  size_t fact_count;
 } Options;
 
 /* Reads the options; unknown ones are refused with the nearest name, values with what was expected. Prints --help itself.
@@ -65,8 +75,10 @@ typedef struct Progress {
   double episode_return, eval_return; /* NAN until known */
   double seconds;                     /* wall clock of this process's training */
   uint64_t start_step, start_updates; /* where this process began (resume) */
+  double shown;                       /* progress_show's own: `seconds` at its last print; keep one Progress for a whole run */
 } Progress;
-void progress_show(const Progress *progress, bool last);
+/* Call it as often as wished: it prints at most 5 times a second on a terminal, every 10 s elsewhere, and always when `last`. */
+void progress_show(Progress *progress, bool last);
 
 /* ---- checkpoint.c: safetensors for tensors, JSON for the rest; written to a temporary name, fsynced, renamed ---- */
 
@@ -86,13 +98,15 @@ typedef struct CheckpointInfo {
   double seconds; /* training wall clock so far */
 } CheckpointInfo;
 
-/* Writes DIR/checkpoints/NAME.safetensors (all parameter, target, optimiser and state slots in plain row-major order, F32 or F64, dims' axis names
- * in the metadata), NAME.blobs (unless no blobs) and NAME.json, then DIR/checkpoints/latest.json pointing at it; keeps the two newest.
- * A crash at any moment leaves the previous checkpoint usable. */
+/* Writes DIR/checkpoints/NAME.safetensors (all parameter, target, optimiser and state slots in plain row-major order, F32, F64 or
+ * I32, dims' axis names in the metadata), NAME.blobs (unless no blobs) and NAME.json, then DIR/checkpoints/latest.json pointing at
+ * it; keeps the two newest. A crash at any moment leaves the previous checkpoint usable. Allocates nothing. */
 bool checkpoint_save(const char *directory, const RlcModule *module, const char *memory, const CheckpointInfo *info,
                      const Blob *blobs, size_t blob_count, RunError *error);
-/* Loads the newest good checkpoint: verifies sizes, names, shapes, types, checksum, spec hash and seed; a corrupt, truncated or mismatching
- * file is an error that names the file and what differs, and nothing is half loaded. */
+/* Loads the newest good checkpoint: verifies sizes, names, shapes, types, checksums and spec hash before anything is copied, so
+ * nothing is half loaded. A damaged newest one is named in a warning on standard error and the one before it is taken; when none
+ * is good, the error lists what is wrong with each. A `partial` blob that the file lacks is left as it is (--no-replay). The seed
+ * comes back in info->seed: the caller compares it with --seed (Options.seed_given). */
 bool checkpoint_load(const char *directory, const RlcModule *module, char *memory, CheckpointInfo *info,
                      const Blob *blobs, size_t blob_count, RunError *error);
 
