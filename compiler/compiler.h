@@ -1,0 +1,46 @@
+/* The passes between a spec and code, and the driver that runs them. */
+#ifndef RLC_COMPILER_COMPILER_H
+#define RLC_COMPILER_COMPILER_H
+
+#include "ir/ir.h"
+
+/* ---- passes: each leaves the module in a state that ir_verify can check; none prints anything ---- */
+
+/* Expands every grad request, innermost first, with the derivative columns of `table` (op_table, or a mutated copy in self-tests). */
+void grad_expand(Module *module, Arena *scratch, const OpInfo *table);
+/* Turns mark and stop into their argument: their work is done after the last gradient. */
+void pass_erase(Module *module, Arena *scratch);
+/* Applies rules.def and the rules of sums bottom-up until nothing changes. */
+void pass_simplify(Module *module, Arena *scratch);
+/* Sums of products become contractions; fills every program's minimal_flops. */
+void pass_contract(Module *module, Arena *scratch);
+
+/* True when a derivative of e with respect to x need not vanish: a path from e to x without stop or selection of positions. */
+bool grad_reaches(const Graph *graph, Arena *scratch, const Node *e, const Node *x);
+
+/* Floating-point operations of one contraction: 2 x the product of all extents it touches. */
+double contract_flops(const Graph *graph, const Node *contract);
+
+/* ---- what is known about values (range.c) ---- */
+
+typedef struct Range {
+  double low, high;
+  bool finite; /* finite whenever the leaves are, arithmetic overflow apart */
+} Range;
+
+/* A memo over node ids; valid while the graph only grows. */
+typedef struct Ranges Ranges;
+Ranges *ranges_make(Arena *arena, const Graph *graph);
+Range range_of(Ranges *ranges, const Node *node);
+
+/* ---- rules (simplify.c) ---- */
+
+typedef struct Rule {
+  const char *pattern, *result, *condition; /* condition: "" or "finite(x)", "nonzero(c)" */
+} Rule;
+extern const Rule rule_table[];
+extern const size_t rule_count;
+/* One application of a rule at the root of `node`, or NULL when it does not match. */
+Node *rule_apply(Graph *graph, Arena *scratch, const Rule *rule, Node *node);
+
+#endif

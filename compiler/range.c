@@ -1,0 +1,125 @@
+/* Bounds and finiteness of values, for the rules that need them: guarded products become plain ones where the factor is provably
+ * finite. Leaves are finite by the language's promise; overflow of sums and products is not considered. */
+#include "compiler/compiler.h"
+
+#include <math.h>
+
+struct Ranges {
+  Arena *arena;
+  const Graph *graph;
+  Range *memo;
+  bool *known;
+  size_t size;
+};
+
+Ranges *ranges_make(Arena *arena, const Graph *graph) {
+  Ranges *ranges = NEW(arena, Ranges);
+  *ranges = (Ranges){.arena = arena, .graph = graph};
+  return ranges;
+}
+
+static Range bounds(double low, double high, bool finite) { return (Range){low, high, finite}; }
+
+static const Range whole_line = {-INFINITY, INFINITY, true};
+
+static Range table_range(const Table *table) {
+  Range r = {INFINITY, -INFINITY, true};
+  for (uint32_t i = 0; i < table->count; i++) {
+    r.low = fmin(r.low, table->values[i]);
+    r.high = fmax(r.high, table->values[i]);
+    r.finite = r.finite && isfinite(table->values[i]);
+  }
+  return r;
+}
+
+/* NaN arises from inf * 0 and inf - inf only; then nothing is known. */
+static Range tidy(Range r) {
+  return isnan(r.low) || isnan(r.high) ? bounds(-INFINITY, INFINITY, r.finite) : r;
+}
+
+static Range product(Range x, Range y, bool same) {
+  double a = x.low * y.low, b = x.low * y.high, c = x.high * y.low, d = x.high * y.high;
+  Range r = bounds(fmin(fmin(a, b), fmin(c, d)), fmax(fmax(a, b), fmax(c, d)), x.finite && y.finite);
+  if (isnan(a + b + c + d)) r = bounds(-INFINITY, INFINITY, r.finite);
+  if (same) r.low = fmax(r.low, 0);
+  return r;
+}
+
+static bool away_from_zero(Range r) { return r.low > 1e-30 || r.high < -1e-30; }
+
+static Range quotient(Range x, Range y) {
+  bool safe = away_from_zero(y);
+  if (!safe) return bounds(-INFINITY, INFINITY, false);
+  return product(x, bounds(1 / y.high, 1 / y.low, y.finite), false);
+}
+
+static Range exponential(Range x) {
+  return bounds(exp(x.low), exp(x.high), x.finite && x.high < 80);
+}
+
+static Range logarithm(Range x) {
+  bool safe = x.low > 1e-30;
+  return bounds(safe ? log(x.low) : -INFINITY, x.high > 0 ? log(x.high) : INFINITY, safe && x.finite);
+}
+
+static Range either(Range x, Range y) {
+  return bounds(fmin(x.low, y.low), fmax(x.high, y.high), x.finite && y.finite);
+}
+
+static Range compute(const Ranges *ranges, const Node *node, Range x, Range y, Range z) {
+  bool both = x.finite && y.finite;
+  switch ((OpCode)node->op) {
+  case OP_const: return bounds(node->attr.value, node->attr.value, isfinite(node->attr.value));
+  case OP_table: return table_range(&ranges->graph->tables[node->attr.key]);
+  case OP_uniform: return bounds(0x1p-24, 1 - 0x1p-24, true);
+  case OP_neg: return bounds(-x.high, -x.low, x.finite);
+  case OP_abs: return bounds(0, fmax(fabs(x.low), fabs(x.high)), x.finite);
+  case OP_exp: return exponential(x);
+  case OP_log: return logarithm(x);
+  case OP_sqrt: return bounds(sqrt(fmax(x.low, 0)), sqrt(fmax(x.high, 0)), x.finite && x.low >= 0);
+  case OP_tanh:
+  case OP_erf:
+  case OP_sin:
+  case OP_cos:
+  case OP_sign: return bounds(-1, 1, x.finite || node->op == OP_tanh || node->op == OP_erf || node->op == OP_sign);
+  case OP_lt:
+  case OP_le:
+  case OP_eq: return bounds(0, 1, true);
+  case OP_stop:
+  case OP_mark:
+  case OP_gather:
+  case OP_rename: return x;
+  case OP_floor: return bounds(floor(x.low), floor(x.high), x.finite);
+  case OP_add: return bounds(x.low + y.low, x.high + y.high, both);
+  case OP_sub: return bounds(x.low - y.high, x.high - y.low, both);
+  case OP_mul: return product(x, y, node->src[0] == node->src[1]);
+  case OP_guard: return product(x, y, node->src[0] == node->src[1]);
+  case OP_div: return quotient(x, y);
+  case OP_min: return bounds(fmin(x.low, y.low), fmin(x.high, y.high), both);
+  case OP_max: return bounds(fmax(x.low, y.low), fmax(x.high, y.high), both);
+  case OP_where: return either(y, z);
+  case OP_pow: return bounds(-INFINITY, INFINITY, false);
+  case OP_sum:
+  case OP_scatter:
+  case OP_contract: return bounds(x.low >= 0 && node->op == OP_sum ? 0 : -INFINITY, INFINITY, x.finite && (y.finite || !node->src[1]));
+  default: return whole_line;
+  }
+}
+
+static void memo_grow(Ranges *ranges) {
+  size_t size = ranges->graph->node_count + 256;
+  ranges->memo = arena_grow(ranges->arena, ranges->memo, ranges->size * sizeof(Range), size * sizeof(Range));
+  ranges->known = arena_grow(ranges->arena, ranges->known, ranges->size * sizeof(bool), size * sizeof(bool));
+  ranges->size = size;
+}
+
+Range range_of(Ranges *ranges, const Node *node) {
+  if (node->id >= ranges->size) memo_grow(ranges);
+  if (ranges->known[node->id]) return ranges->memo[node->id];
+  Range src[3] = {whole_line, whole_line, whole_line};
+  for (int i = 0; i < 3; i++)
+    if (node->src[i]) src[i] = range_of(ranges, node->src[i]);
+  Range r = tidy(compute(ranges, node, src[0], src[1], src[2]));
+  ranges->known[node->id] = true;
+  return ranges->memo[node->id] = r;
+}
