@@ -7,11 +7,20 @@
 
 #include "envs/class.h"
 
-extern const EnvClass pendulum_class;
+extern const EnvClass pendulum_class, mujoco_class;
+
+/* Without MuJoCo's headers its tasks have no constants; their class then refuses to make instances.
+ */
+#if __has_include(<mujoco/mujoco.h>)
+#include "envs/mujoco.h"
+#define ENV_TASK(task) task
+#else
+#define ENV_TASK(task) NULL
+#endif
 
 static const EnvSpec ENVS[] = {
 #define ENV(id, doc, obs, act, choices, low, high, limit, dt, threshold, state, class, task)       \
-  {id, doc, obs, act, choices, low, high, limit, dt, threshold, state, &class, task},
+  {id, doc, obs, act, choices, low, high, limit, dt, threshold, state, &class, ENV_TASK(task)},
 #include "envs/envs.def"
 #undef ENV
 };

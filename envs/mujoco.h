@@ -1,0 +1,40 @@
+/* What differs between the MuJoCo tasks: one constant MujocoTask each, private to envs/. Positions
+ * are m and rad, speeds m/s and rad/s. The functions are called after the simulation has moved or
+ * been reset; those left NULL have nothing to add, except `observe`, whose default is the positions
+ * and speeds. */
+#ifndef RLC_ENVS_MUJOCO_H
+#define RLC_ENVS_MUJOCO_H
+
+#include <stdint.h>
+
+#include "envs/mujoco_api.h"
+#include "envs/random.h"
+
+typedef struct MujocoTask {
+  const char *model;              /* MJCF */
+  uint32_t frame_skip;            /* simulator steps per environment step */
+  uint32_t constraints, contacts; /* room for them where the simulator has fixed limits */
+
+  double position_noise; /* half width of the uniform noise on every initial position */
+  double speed_noise;    /* likewise of speeds; their standard deviation when speed_normal */
+  bool speed_normal;
+
+  uint32_t hidden;    /* leading positions that are not observed */
+  double speed_bound; /* observed speeds are clipped to it */
+
+  double alive;      /* reward of a step that does not terminate */
+  float effort_cost; /* per squared unit of action */
+
+  void (*adjust)(mjData *data, RandomStream *stream); /* the initial state, after the noise */
+  double (*forward)(const mjData *data);              /* the coordinate whose speed is rewarded */
+  bool (*terminated)(const mjModel *model, const mjData *data);
+  void (*observe)(const mjModel *model, const mjData *data,
+                  double *obs); /* what follows the speeds */
+  bool only_observe;            /* `observe` writes the whole observation */
+  double (*penalty)(const mjModel *model, const mjData *data); /* further cost */
+} MujocoTask;
+
+extern const MujocoTask mujoco_half_cheetah, mujoco_hopper, mujoco_walker2d, mujoco_ant,
+    mujoco_swimmer, mujoco_reacher, mujoco_inverted_pendulum;
+
+#endif
