@@ -1,5 +1,5 @@
 #!/bin/sh
-# Turns a text file into a C header holding it as a string, so that a trainer carries its models along.
+# Turns a text file into a C header holding it as a string: a trainer carries its models along.
 #   envs/embed.sh envs/models/hopper.xml > build/envs/models/hopper.xml.h     defines model_hopper[]
 set -eu
 
@@ -9,6 +9,6 @@ if [ $# -ne 1 ] || [ ! -r "$1" ]; then
 fi
 name=$(basename "$1" | sed 's/\..*//; s/[^A-Za-z0-9_]/_/g')
 echo "/* Made from $1 by envs/embed.sh. */"
-echo "static const char model_$name[] ="
+echo "static const char model_${name}[] ="
 sed 's/\\/\\\\/g; s/"/\\"/g; s/^/  "/; s/$/\\n"/' "$1"
 echo "  ;"

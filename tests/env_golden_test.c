@@ -153,10 +153,10 @@ static void golden_compare(const EnvSpec *spec, bool trajectory) {
   if (!env) return;
   Worst worst = golden_replay(spec, env, !trajectory);
   printf("%-20s %-12s obs %.1e  reward %.1e\n", spec->id, kind, worst.obs, worst.reward);
-  /* One step on another version has been seen to differ by 1.1e-13 at most (2.2.2 against 3.3.7).
+  /* One step on another version has been seen to differ by 4.1e-13 at most (2.2.2 against 3.3.7).
    */
   bool tight = !trajectory && strcmp(spec->id, "Pendulum-v1") != 0; /* recorded in float32 */
-  ck_assert_uint_ge(worst.steps, trajectory ? 1000 : 98);
+  ck_assert_uint_ge(worst.steps, trajectory ? 1000 : 97);
   ck_assert_uint_eq(worst.flags, 0);
   ck_assert_double_le(worst.obs, tight ? 1e-9 : 1e-6);
   ck_assert_double_le(worst.reward, tight ? 1e-9 : 5e-7);

@@ -30,7 +30,7 @@ START, STATE, STEP, OBS = range(4)
 
 
 class Actions:
-    """A linear congruential generator; its upper 24 bits become a float32 in [-1, 1) without rounding."""
+    """A linear congruential generator; its upper 24 bits make a float32 in [-1, 1) exactly."""
 
     def __init__(self, env):
         self.x = 1
@@ -68,7 +68,8 @@ def record(name, path):
     actions = Actions(env)
     obs, _ = env.reset(seed=20)
     with open(path, "wb") as out:
-        out.write(b"RLCG" + struct.pack("<4I", obs.size, actions.n, state(name, env, 0).size, STEPS))
+        size = state(name, env, 0).size
+        out.write(b"RLCG" + struct.pack("<4I", obs.size, actions.n, size, STEPS))
         elapsed, episodes = 0, 0
         for k in range(STEPS):
             if elapsed == 0:
