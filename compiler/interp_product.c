@@ -8,8 +8,9 @@
 #include <math.h>
 #include <string.h>
 
-enum { TILE = 4, INNER_BLOCK = 256, SMALL = 16 };
-typedef double Vector __attribute__((vector_size(TILE * sizeof(double)), aligned(8), may_alias));
+/* Two lanes and eight accumulators fit the registers of any 64-bit processor. */
+enum { LANES = 2, TILE_ROWS = 4, TILE_COLUMNS = 2 * LANES, INNER_BLOCK = 256, SMALL = 16 };
+typedef double Vector __attribute__((vector_size(LANES * sizeof(double)), aligned(8), may_alias));
 
 bool product_of(const Node *node, Product *product) {
   const Node *of = node->op == OP_sum ? node->src[0] : node;
@@ -71,22 +72,23 @@ typedef struct Matrices {
   size_t n, k; /* columns of y and out, columns of x */
 } Matrices;
 
-/* out[i..i+4)[j..j+8) += x[.., from..to) y[from..to, ..) */
+/* out[i..i+4)[j..j+4) += x[.., from..to) y[from..to, ..) */
 static void tile_add(Matrices m, size_t i, size_t j, size_t from, size_t to) {
-  Vector sum[TILE][2];
-  for (size_t r = 0; r < TILE; r++)
-    for (size_t v = 0; v < 2; v++) sum[r][v] = *(Vector *)(m.out + (i + r) * m.n + j + v * TILE);
+  Vector sum[TILE_ROWS][2];
+  double *out = m.out + i * m.n + j;
+  for (size_t r = 0; r < TILE_ROWS; r++)
+    for (size_t v = 0; v < 2; v++) sum[r][v] = *(Vector *)(out + r * m.n + v * LANES);
   for (size_t k = from; k < to; k++) {
     Vector left = *(const Vector *)(m.y + k * m.n + j);
-    Vector right = *(const Vector *)(m.y + k * m.n + j + TILE);
-    for (size_t r = 0; r < TILE; r++) {
+    Vector right = *(const Vector *)(m.y + k * m.n + j + LANES);
+    for (size_t r = 0; r < TILE_ROWS; r++) {
       double x = m.x[(i + r) * m.k + k];
       sum[r][0] += x * left;
       sum[r][1] += x * right;
     }
   }
-  for (size_t r = 0; r < TILE; r++)
-    for (size_t v = 0; v < 2; v++) *(Vector *)(m.out + (i + r) * m.n + j + v * TILE) = sum[r][v];
+  for (size_t r = 0; r < TILE_ROWS; r++)
+    for (size_t v = 0; v < 2; v++) *(Vector *)(out + r * m.n + v * LANES) = sum[r][v];
 }
 
 /* The same for the ragged edges: rows [i, i_end), columns [j, j_end). */
@@ -101,11 +103,11 @@ static void edge_add(Matrices m, size_t i, size_t i_end, size_t j, size_t j_end,
 
 static void multiply(Matrices m, size_t rows) {
   memset(m.out, 0, rows * m.n * sizeof *m.out);
-  size_t i_end = rows / TILE * TILE, j_end = m.n / (2 * TILE) * (2 * TILE);
+  size_t i_end = rows / TILE_ROWS * TILE_ROWS, j_end = m.n / TILE_COLUMNS * TILE_COLUMNS;
   for (size_t from = 0; from < m.k; from += INNER_BLOCK) {
     size_t to = from + INNER_BLOCK < m.k ? from + INNER_BLOCK : m.k;
-    for (size_t j = 0; j < j_end; j += 2 * TILE)
-      for (size_t i = 0; i < i_end; i += TILE) tile_add(m, i, j, from, to);
+    for (size_t j = 0; j < j_end; j += TILE_COLUMNS)
+      for (size_t i = 0; i < i_end; i += TILE_ROWS) tile_add(m, i, j, from, to);
     edge_add(m, 0, i_end, j_end, m.n, from, to);
     edge_add(m, i_end, rows, 0, m.n, from, to);
   }
