@@ -189,7 +189,7 @@ typedef struct PoolPart {
   size_t bytes;
 } PoolPart;
 
-enum { POOL_PARTS = 9 };
+enum { POOL_PARTS = 10 };
 
 static void pool_parts(const Pool *pool, PoolPart part[POOL_PARTS]) {
   size_t n = pool->count, row = pool->spec->obs_dim * sizeof *pool->obs;
@@ -201,7 +201,8 @@ static void pool_parts(const Pool *pool, PoolPart part[POOL_PARTS]) {
   part[5] = (PoolPart){pool->episode_return, n * sizeof *pool->episode_return};
   part[6] = (PoolPart){pool->episode_length, n * sizeof *pool->episode_length};
   part[7] = (PoolPart){pool->own->episode, n * sizeof *pool->own->episode};
-  part[8] = (PoolPart){pool->own->fault, n * sizeof *pool->own->fault};
+  part[8] = (PoolPart){pool->own->key, n * sizeof *pool->own->key};
+  part[9] = (PoolPart){pool->own->fault, n * sizeof *pool->own->fault};
 }
 
 size_t pool_state_size(const Pool *pool) {
