@@ -1,0 +1,65 @@
+/* The progress line on standard error: redrawn in place on a terminal, else a line now and then. A
+ * failure to print it is nobody's error. */
+#include "runtime/trainer.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+#define TERMINAL_SECONDS 0.2
+#define FILE_SECONDS     10.0
+
+/* Appends like printf, cutting what does not fit. */
+__attribute__((format(printf, 3, 4))) static size_t append(char line[256], size_t used,
+                                                           const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  int length = vsnprintf(line + used, 256 - used, format, arguments);
+  va_end(arguments);
+  return length < 0 ? used : used + (size_t)length < 255 ? used + (size_t)length : 255;
+}
+
+/* 75 -> "1:15", 3700 -> "1:01:40" */
+static size_t append_time(char line[256], size_t used, double seconds) {
+  if (!(seconds < 3.6e8)) return append(line, used, "?");
+  unsigned long whole = (unsigned long)(seconds + 0.5);
+  if (whole >= 3600)
+    used = append(line, used, "%lu:%02lu", whole / 3600, whole / 60 % 60);
+  else
+    used = append(line, used, "%lu", whole / 60);
+  return append(line, used, ":%02lu", whole % 60);
+}
+
+static size_t write_progress(const Progress *progress, char line[256]) {
+  double seconds = progress->seconds > 1e-9 ? progress->seconds : 1e-9;
+  double step_rate = (double)(progress->step - progress->start_step) / seconds;
+  double update_rate = (double)(progress->updates - progress->start_updates) / seconds;
+  uint64_t left = progress->steps > progress->step ? progress->steps - progress->step : 0;
+  double share = progress->steps > 0 ? (double)progress->step / (double)progress->steps : 1;
+  size_t used = append(line, 0, "step %llu (%.1f %%)", (unsigned long long)progress->step,
+                       100 * (share < 1 ? share : 1));
+  if (!isnan(progress->episode_return))
+    used = append(line, used, "  return %.6g", progress->episode_return);
+  if (!isnan(progress->eval_return))
+    used = append(line, used, "  eval %.6g", progress->eval_return);
+  used = append(line, used, "  %.0f steps/s  %.0f updates/s", step_rate, update_rate);
+  if (left == 0) {
+    used = append(line, used, "  took ");
+    return append_time(line, used, progress->seconds);
+  }
+  used = append(line, used, "  left ");
+  return append_time(line, used, step_rate > 0 ? (double)left / step_rate : INFINITY);
+}
+
+void progress_show(Progress *progress, bool last) {
+  bool terminal = isatty(STDERR_FILENO);
+  double since = progress->seconds - progress->shown;
+  if (!last && since < (terminal ? TERMINAL_SECONDS : FILE_SECONDS)) return;
+  progress->shown = progress->seconds;
+  char line[256], text[300];
+  line[write_progress(progress, line)] = '\0';
+  int length = terminal ? snprintf(text, sizeof text, "\r%s\033[K%s", line, last ? "\n" : "")
+                        : snprintf(text, sizeof text, "%s\n", line);
+  ssize_t written = write(STDERR_FILENO, text, (size_t)length);
+  (void)written;
+}

@@ -1,0 +1,222 @@
+/* The run directory: made once, with config.yaml (the resolved specification) and provenance.json
+ * (what made the results); result.json comes at the end. A resumed run adds provenance-2.json and
+ * so on and changes nothing else. No file tells the machine's or the user's name. */
+#include "runtime/options.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- the directory ---- */
+
+/* Makes all directories above the last name of a path. */
+static bool make_parents(const char *path, RunError *error) {
+  char parent[OUTPUT_PATH];
+  if (!path_make(parent, error, "%s", path)) return false;
+  for (char *at = parent + 1; *at; at++) {
+    if (*at != '/') continue;
+    *at = '\0';
+    if (mkdir(parent, 0777) != 0 && errno != EEXIST)
+      return run_fail(error, "cannot make the directory '%s': %s", parent, strerror(errno));
+    *at = '/';
+  }
+  return true;
+}
+
+/* Whether a directory can be read and holds nothing; *reason is set when it cannot. */
+static bool directory_empty(const char *path, int *reason) {
+  DIR *list = opendir(path);
+  size_t entries = 0;
+  *reason = list ? 0 : errno;
+  if (!list) return false;
+  for (struct dirent *entry; (entry = readdir(list));)
+    entries += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+  closedir(list);
+  return entries == 0;
+}
+
+static bool make_named(const char *path, RunError *error) {
+  int reason = 0;
+  if (!make_parents(path, error)) return false;
+  if (mkdir(path, 0777) == 0) return true;
+  if (errno != EEXIST)
+    return run_fail(error, "cannot make the run directory '%s': %s", path, strerror(errno));
+  if (directory_empty(path, &reason)) return true;
+  if (reason != 0)
+    return run_fail(error, "cannot use the run directory '%s': %s", path, strerror(reason));
+  return run_fail(
+      error,
+      "the run directory '%s' exists and is not empty: choose another with --out, or go "
+      "on from its checkpoint with --resume %s",
+      path, path);
+}
+
+/* runs/{env}__{name}__{seed}__{time}, with a number behind it when runs start in one second. */
+static bool make_default(const Options *options, const RlcModule *module, char path[OUTPUT_PATH],
+                         RunError *error) {
+  long long now = (long long)time(NULL);
+  for (int attempt = 1; attempt < 1000; attempt++) {
+    char more[16] = "";
+    if (attempt > 1) snprintf(more, sizeof more, "-%d", attempt);
+    if (!path_make(path, error, "runs/%s__%s__%llu__%lld%s", module->env_id, module->name,
+                   (unsigned long long)options->seed, now, more) ||
+        !make_parents(path, error))
+      return false;
+    if (mkdir(path, 0777) == 0) return true;
+    if (errno != EEXIST) break;
+  }
+  return run_fail(error, "cannot make the run directory '%s': %s", path, strerror(errno));
+}
+
+/* ---- provenance ---- */
+
+/* The processor's name as the kernel tells it, or "unknown". */
+static void cpu_model(char text[128]) {
+  char line[512];
+  FILE *file = fopen("/proc/cpuinfo", "re");
+  snprintf(text, 128, "unknown");
+  while (file && fgets(line, sizeof line, file)) {
+    char *colon = strchr(line, ':');
+    if (strncmp(line, "model name", 10) != 0 || !colon) continue;
+    snprintf(text, 128, "%.*s", (int)strcspn(colon + 1 + (colon[1] == ' '), "\n"),
+             colon + 1 + (colon[1] == ' '));
+    break;
+  }
+  if (file) fclose(file);
+}
+
+static void put_text(JsonWriter *json, const char *name, const char *value) {
+  json_name(json, name);
+  json_string(json, value);
+}
+
+static void put_machine(JsonWriter *json) {
+  struct utsname system;
+  char text[512];
+  time_t now = time(NULL);
+  struct tm utc;
+  cpu_model(text);
+  put_text(json, "cpu", text);
+  if (uname(&system) == 0) {
+    snprintf(text, sizeof text, "%.120s %.120s %.120s", system.sysname, system.release,
+             system.machine);
+    put_text(json, "kernel", text);
+  }
+  gmtime_r(&now, &utc);
+  strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  put_text(json, "started", text);
+}
+
+static void put_module(JsonWriter *json, const RlcModule *module) {
+  put_text(json, "spec", module->name);
+  json_name(json, "spec_hash");
+  json_hex(json, module->spec_hash, 16);
+  put_text(json, "environment", module->env_id);
+  put_text(json, "compiler", module->compiler);
+  put_text(json, "target", module->target);
+  json_name(json, "cpu_features");
+  json_open(json, '[');
+  for (const char *const *feature = module->cpu; feature && *feature; feature++)
+    json_string(json, *feature);
+  json_close(json);
+}
+
+/* As typed, but for the program's directory, which says more about the machine than the run. */
+static void put_command(JsonWriter *json, const Options *options) {
+  json_name(json, "command");
+  json_open(json, '[');
+  for (int i = 0; i < options->argc; i++) {
+    const char *slash = i == 0 ? strrchr(options->argv[i], '/') : NULL;
+    json_string(json, slash ? slash + 1 : options->argv[i]);
+  }
+  json_close(json);
+}
+
+static bool publish(Output *out, RunError *error) {
+  return output_seal(out, error) && output_publish(out, error);
+}
+
+static bool write_provenance(const Options *options, const RlcModule *module, const char *path,
+                             RunError *error) {
+  char buffer[4096];
+  Output out;
+  if (!output_begin(&out, path, buffer, sizeof buffer, error)) return false;
+  JsonWriter json = json_writer(&out, 2);
+  json_open(&json, '{');
+  put_module(&json, module);
+  put_machine(&json);
+  for (size_t i = 0; i < options->fact_count; i++)
+    put_text(&json, options->facts[i].name, options->facts[i].value);
+  json_name(&json, "options");
+  options_put(&json, options);
+  put_command(&json, options);
+  json_close(&json);
+  output_text(&out, "\n");
+  return publish(&out, error);
+}
+
+static bool write_config(const RlcModule *module, const char *directory, RunError *error) {
+  char buffer[4096], path[OUTPUT_PATH];
+  Output out;
+  if (!path_make(path, error, "%s/config.yaml", directory) ||
+      !output_begin(&out, path, buffer, sizeof buffer, error))
+    return false;
+  output_text(&out, module->spec);
+  return publish(&out, error);
+}
+
+static bool make_fresh(const Options *options, const RlcModule *module, char path[OUTPUT_PATH],
+                       RunError *error) {
+  char file[OUTPUT_PATH];
+  bool made = options->out ? path_make(path, error, "%s", options->out) && make_named(path, error)
+                           : make_default(options, module, path, error);
+  return made && write_config(module, path, error) &&
+         path_make(file, error, "%s/provenance.json", path) &&
+         write_provenance(options, module, file, error);
+}
+
+static bool make_resumed(const Options *options, const RlcModule *module, char path[OUTPUT_PATH],
+                         RunError *error) {
+  char file[OUTPUT_PATH];
+  int reason = 0;
+  if (!path_make(path, error, "%s", options->resume)) return false;
+  (void)directory_empty(path, &reason);
+  if (reason != 0) return run_fail(error, "cannot resume from '%s': %s", path, strerror(reason));
+  for (int number = 2; number < 100000; number++) {
+    if (!path_make(file, error, "%s/provenance-%d.json", path, number)) return false;
+    if (access(file, F_OK) != 0) break;
+  }
+  return write_provenance(options, module, file, error);
+}
+
+bool rundir_make(const Options *options, const RlcModule *module, char *directory, size_t size,
+                 RunError *error) {
+  char path[OUTPUT_PATH];
+  if (options->resume ? !make_resumed(options, module, path, error)
+                      : !make_fresh(options, module, path, error))
+    return false;
+  if (strlen(path) >= size) return run_fail(error, "the run directory '%s' is too long", path);
+  memcpy(directory, path, strlen(path) + 1);
+  return true;
+}
+
+bool rundir_result(const char *directory, const LogValue *values, size_t count, RunError *error) {
+  char buffer[4096], path[OUTPUT_PATH];
+  Output out;
+  if (!path_make(path, error, "%s/result.json", directory) ||
+      !output_begin(&out, path, buffer, sizeof buffer, error))
+    return false;
+  JsonWriter json = json_writer(&out, 2);
+  json_open(&json, '{');
+  for (size_t i = 0; i < count; i++) {
+    json_name(&json, values[i].name);
+    json_double(&json, values[i].value);
+  }
+  json_close(&json);
+  output_text(&out, "\n");
+  return publish(&out, error);
+}
