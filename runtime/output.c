@@ -108,7 +108,9 @@ void output_u64(Output *out, uint64_t value) {
 void output_double(Output *out, double value) {
   static const int precisions[] = {9, 15, 16, 17};
   char text[40];
-  for (size_t i = 0; i < sizeof precisions / sizeof precisions[0]; i++) {
+  bool whole = fabs(value) < 1e15 && value == floor(value); /* counts without exponents */
+  if (whole) snprintf(text, sizeof text, "%.0f", value);
+  for (size_t i = 0; i < sizeof precisions / sizeof precisions[0] && !whole; i++) {
     snprintf(text, sizeof text, "%.*g", precisions[i], value);
     if (!isfinite(value) || strtod(text, NULL) == value) break;
   }

@@ -38,7 +38,8 @@ void output_put(Output *out, const void *data, size_t bytes);
 void output_text(Output *out, const char *text);
 void output_u64(Output *out, uint64_t value);
 
-/* The shortest decimal number that reads back as `value`; infinities as inf and -inf. */
+/* A decimal number that reads back as `value`, short where it can be; infinities as inf and -inf.
+ */
 void output_double(Output *out, double value);
 
 /* Hands everything to the kernel. On failure the file is cut back to its last whole flush. */
