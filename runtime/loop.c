@@ -1,0 +1,165 @@
+/* The interpreter of the loop's table, and what surrounds its passes: log lines, evaluations,
+ * checkpoints, stopping.
+ *
+ * All of these happen between two passes only, so a checkpoint never has to say where in a pass it
+ * was taken. */
+#include "runtime/slot.h"
+#include "runtime/training.h"
+
+#include <math.h>
+
+/* ---- one pass ---- */
+
+static uint64_t counter_value(const Trainer *trainer, uint8_t counter) {
+  const TrainState *state = &trainer->state;
+  switch ((RlcCounter)counter) {
+  case RLC_STEP:
+    return state->step;
+  case RLC_ITERATION:
+    return state->iteration;
+  case RLC_UPDATES:
+    return state->updates;
+  case RLC_STORED:
+    return trainer->module->source_count ? replay_stored(trainer->replay[0]) : 0;
+  case RLC_PROGRESS:
+    return state->step >= trainer->options.steps;
+  case RLC_COUNTERS:
+    break;
+  }
+  return 0;
+}
+
+/* Moves the mark to the last multiple of `count` that `value` has passed; true when it moved. */
+static bool mark_move(uint64_t *mark, uint64_t value, uint64_t count) {
+  if (count == 0 || value / count == *mark) return false;
+  *mark = value / count;
+  return true;
+}
+
+/* Runs a program of the loop, whose metrics count. */
+static bool loop_run(Trainer *trainer, uint32_t program, uint8_t flags) {
+  metrics_clear(&trainer->metrics, trainer->memory);
+  trainer_run(trainer, program, trainer->memory, trainer->options.seed, trainer->runs[program]++,
+              false);
+  trainer->state.updates += (flags & RLC_IS_UPDATE) != 0;
+  return metrics_gather(trainer);
+}
+
+static bool loop_sample(Trainer *trainer, uint32_t source) {
+  Replay *replay = trainer->replay[source];
+  if (!replay || !replay_stored(replay))
+    return run_fail(&trainer->error,
+                    "the loop samples from '%s' at step %llu, which holds no rows yet",
+                    trainer->module->sources[source].name, (unsigned long long)trainer->state.step);
+  replay_sample(replay, trainer->team, trainer->memory, trainer->options.seed,
+                trainer->samples[source]++);
+  return true;
+}
+
+/* Sets `holds` to whether the condition of a `when` holds. */
+static bool loop_when(Trainer *trainer, const RlcStep *step, bool *holds) {
+  if (step->index != RLC_NONE && !loop_run(trainer, step->index, 0)) return false;
+  *holds = rlc_slot_get(&trainer->module->slots[step->slot], trainer->memory, 0) != 0;
+  return true;
+}
+
+static bool loop_steps(Trainer *trainer, uint32_t from, uint32_t to);
+
+/* One step with its body. */
+static bool loop_step(Trainer *trainer, uint32_t at) {
+  const RlcStep *step = &trainer->module->steps[at];
+  uint32_t body = at + 1, end = body + step->body;
+  bool holds = false;
+  switch ((RlcStepOp)step->op) {
+  case RLC_DO_COLLECT:
+    return collect_steps(trainer, step->count);
+  case RLC_DO_SAMPLE:
+    return loop_sample(trainer, step->index);
+  case RLC_DO_RUN:
+    return loop_run(trainer, step->index, step->flags);
+  case RLC_DO_WHEN:
+    if (!loop_when(trainer, step, &holds)) return false;
+    return !holds || loop_steps(trainer, body, end);
+  case RLC_DO_EVERY:
+    if (!mark_move(&trainer->every[at], counter_value(trainer, step->counter), step->count))
+      return true;
+    return loop_steps(trainer, body, end);
+  case RLC_DO_REPEAT:
+    for (uint64_t i = 0; i < step->count; i++)
+      if (!loop_steps(trainer, body, end)) return false;
+    return true;
+  }
+  return false;
+}
+
+static bool loop_steps(Trainer *trainer, uint32_t from, uint32_t to) {
+  for (uint32_t at = from; at < to; at += 1 + trainer->module->steps[at].body)
+    if (!loop_step(trainer, at)) return false;
+  return true;
+}
+
+/* ---- between passes ---- */
+
+static void loop_progress(Trainer *trainer, bool last) {
+  Progress *progress = &trainer->progress;
+  progress->step = trainer->state.step;
+  progress->steps = trainer->options.steps;
+  progress->updates = trainer->state.updates;
+  progress->seconds = run_clock() - trainer->started;
+  if (!trainer->options.quiet) progress_show(progress, last);
+}
+
+static bool line_due(Trainer *trainer) {
+  return metrics_check_parameters(trainer) && metrics_line(trainer);
+}
+
+static bool loop_between(Trainer *trainer) {
+  TrainState *state = &trainer->state;
+  const Options *options = &trainer->options;
+  bool line = mark_move(&state->log_mark, state->step, options->log_every);
+  bool evaluation = mark_move(&state->eval_mark, state->step, options->eval_every);
+  bool checkpoint = mark_move(&state->checkpoint_mark, state->step, options->checkpoint_every);
+  if (line && !line_due(trainer)) return false;
+  if (evaluation && !evaluate_run(trainer)) return false;
+  if (checkpoint && !(metrics_check_parameters(trainer) && save_write(trainer))) return false;
+  loop_progress(trainer, false);
+  return true;
+}
+
+static bool loop_stopped(const Trainer *trainer) {
+  double limit = trainer->options.stop_after;
+  if (stop_signal(trainer->stop)) return true;
+  return limit > 0 && run_clock() - trainer->started >= 60 * limit;
+}
+
+/* The end: a run that reached its last step closes its books; a stopped one only keeps what it
+ * needs to go on, so that its logs will be those of an unbroken run. */
+static bool loop_finish(Trainer *trainer) {
+  TrainState *state = &trainer->state;
+  bool finished = state->step >= trainer->options.steps;
+  if (finished && state->logged_step != state->step && !line_due(trainer)) return false;
+  if (finished && state->evaluated_step != state->step && !evaluate_run(trainer)) return false;
+  if (!metrics_check_parameters(trainer)) return false;
+  if (trainer->saved_step != state->step && !save_write(trainer)) return false;
+  loop_progress(trainer, true);
+  return true;
+}
+
+bool trainer_train(Trainer *trainer) {
+  TrainState *state = &trainer->state;
+  trainer->started = run_clock();
+  trainer->progress.start_step = state->step;
+  trainer->progress.start_updates = state->updates;
+  if (trainer->resumed)
+    trainer->progress.eval_return = state->result[0].mean;
+  else if (!evaluate_run(trainer))
+    return false;
+  if (trainer->collects) actor_observe(&trainer->explore, trainer->memory);
+  while (state->step < trainer->options.steps && !loop_stopped(trainer)) {
+    if (!loop_steps(trainer, 0, trainer->module->step_count)) return false;
+    state->iteration++;
+    state->step += !trainer->collects;
+    if (!loop_between(trainer)) return false;
+  }
+  return loop_finish(trainer);
+}

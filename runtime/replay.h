@@ -1,0 +1,43 @@
+/* A replay: a ring of rows, each observation stored once, sampled uniformly with replacement into
+ * the batch slots. */
+#ifndef RLC_RUNTIME_REPLAY_H
+#define RLC_RUNTIME_REPLAY_H
+
+#include "envs/pool.h"
+#include "runtime/team.h"
+
+typedef struct Replay Replay;
+
+/* One vector step of all environments, right after it: `pool` holds what came of it. */
+typedef struct ReplayStep {
+  const Pool *pool;
+  const float *obs;    /* [env][obs_dim] before the step */
+  const float *action; /* [env][act_dim] as the column `action` stores it */
+  const char *memory;  /* the slots, for columns with from_slot */
+} ReplayStep;
+
+/* A replay for source number `source` of the module, with `envs` rows per vector step; its capacity
+ * is rounded up to a multiple of that. NULL after filling error. */
+Replay *replay_make(const RlcModule *module, uint32_t source, uint32_t envs, RunError *error);
+void replay_free(Replay *replay);
+
+void replay_append(Replay *replay, const ReplayStep *step);
+uint64_t replay_stored(const Replay *replay);   /* rows */
+uint64_t replay_capacity(const Replay *replay); /* rows */
+
+/* Draws batch number `number` into the batch slots: a pure function of (seed, the source's name,
+ * number) and the rows. The replay must not be empty. */
+void replay_sample(Replay *replay, Team *team, char *memory, uint64_t seed, uint64_t number);
+/* The row that element `element` of batch `number` takes, of `stored` rows. */
+uint64_t replay_index(const Replay *replay, uint64_t seed, uint64_t number, uint32_t element);
+
+enum { REPLAY_BLOBS = 4 };
+/* The replay as named parts for a checkpoint: with `used` only what holds rows (to be saved), else
+ * whole (to be loaded into). Writes REPLAY_BLOBS entries; all are partial, as a checkpoint may
+ * leave the replay out. */
+void replay_blobs(Replay *replay, bool used, Blob *blobs);
+/* After the parts were loaded: false, with a message, when they are not of a replay of this shape.
+ */
+bool replay_check(const Replay *replay, RunError *error);
+
+#endif

@@ -1,0 +1,177 @@
+/* A run in progress: what trainer.c, collect.c, evaluate.c, metrics.c and save.c work on together.
+ */
+#ifndef RLC_RUNTIME_TRAINING_H
+#define RLC_RUNTIME_TRAINING_H
+
+#include "envs/pool.h"
+#include "runtime/replay.h"
+#include "runtime/rows.h"
+#include "runtime/stop.h"
+#include "runtime/team.h"
+
+/* Evaluation draws from the run's seed XOR this, so that it shares no draw with training. */
+#define EVALUATION_SEED 0x9D5C0F3A6B2E8174u
+
+enum { RECENT_EPISODES = 100 };
+
+/* Environments and the slots through which a program acts in them. */
+typedef struct Actor {
+  const RlcActing *acting; /* NULL: not given, nothing else is set */
+  const char *label;       /* "environment", for messages */
+  Pool *pool;
+  Rows obs, action, send;
+  float *before;       /* [env][obs_dim] observations before the last step, as the pool gave them */
+  float *acted;        /* [env][act_dim] the slot `action` */
+  float *actions;      /* [env][act_dim] what the environments get */
+  double scale, shift; /* from `send` to `actions` */
+} Actor;
+
+/* One way of acting, judged on environments of its own. */
+typedef struct Evaluator {
+  Actor actor;
+  void *start; /* pool state from which the next evaluation begins */
+  size_t start_bytes;
+  double *episode_return, *episode_length; /* [episodes] */
+  bool *ended;                             /* [env] */
+} Evaluator;
+
+typedef struct EvaluationResult {
+  double mean, std, min, max, length;
+} EvaluationResult;
+
+typedef struct Average {
+  double sum;
+  uint64_t count;
+} Average;
+
+/* Metric slots of the module, gathered since the last line. */
+typedef struct Metrics {
+  uint32_t count;
+  const RlcSlot **slot; /* [count] */
+  Average *average;     /* [count] */
+  const char *
+      *name;     /* [columns] of progress.csv: the fixed ones, the metrics, the metrics' aliases */
+  double *value; /* [columns] */
+  size_t columns;
+  char *alias; /* storage of the aliases' names */
+} Metrics;
+
+/* Everything else that a checkpoint must hold, plain data. */
+typedef struct TrainState {
+  uint64_t step, iteration, updates, vector_steps, evaluations, episodes;
+  uint64_t log_mark, eval_mark, checkpoint_mark; /* multiples passed of the options' intervals */
+  uint64_t logged_step, evaluated_step;          /* UINT64_MAX: never */
+  Average episode_return, episode_length;        /* of episodes ended since the last line */
+  double recent_return[RECENT_EPISODES], recent_length[RECENT_EPISODES];
+  EvaluationResult result[2]; /* the last evaluation, deterministic and stochastic */
+} TrainState;
+
+enum { RUN_PATH = 4096 };
+
+typedef struct Trainer {
+  const RlcModule *module;
+  Options options;
+  char directory[RUN_PATH];
+  char *memory, *work;     /* slots; scratch of the program that runs */
+  char *evaluation_memory; /* a copy of the slots that evaluation works on, so that training never
+                              notices */
+  Team *team;
+  Stop *stop;
+  uint64_t *done, *stepped; /* [threads] work items of programs; instances stepped */
+  bool collects;            /* the loop has a collect; else every pass counts as one step */
+  Actor explore;
+  Evaluator evaluator[2]; /* deterministic, stochastic */
+  Replay **replay;        /* [source_count] */
+  Metrics metrics;
+  TrainState state;
+  uint64_t *runs;    /* [program_count] how often each ran in the loop */
+  uint64_t *every;   /* [step_count] marks of RLC_DO_EVERY */
+  uint64_t *samples; /* [source_count] batches drawn */
+  double *carried;   /* results and columns in plain order, for checkpoints */
+  uint64_t carried_count;
+  void *pool_state;
+  Blob *blobs;
+  size_t blob_count;
+  Log *log;
+  Progress progress;
+  double started;        /* monotonic seconds at which this process's training began */
+  double seconds_before; /* training seconds of earlier processes (resume) */
+  uint64_t saved_step;   /* of the last checkpoint; UINT64_MAX when something came after it */
+  bool resumed;
+  RunError error;
+} Trainer;
+
+/* ---- trainer.c ---- */
+
+/* Monotonic seconds. */
+double run_clock(void);
+/* Allocates everything and runs the module's init. On false trainer->error says why; trainer_free
+ * is due either way. */
+bool trainer_make(Trainer *trainer, const RlcModule *module, const Options *options);
+void trainer_free(Trainer *trainer);
+/* Runs one program on the team (`alone`: on the caller's thread only) after writing the counters.
+ */
+void trainer_run(Trainer *trainer, uint32_t program, char *memory, uint64_t seed, uint64_t draw,
+                 bool alone);
+
+/* ---- loop.c ---- */
+
+/* Training until --steps, the time limit or a signal, with its logs, evaluations and checkpoints.
+ * False: trainer->error. */
+bool trainer_train(Trainer *trainer);
+
+/* ---- collect.c ---- */
+
+/* `count` = 0 in acting or no program: actor->acting stays NULL and true is returned. */
+bool actor_make(Actor *actor, const RlcModule *module, const RlcActing *acting, const char *label,
+                uint64_t seed, RunError *error);
+void actor_free(Actor *actor);
+/* Writes the current observations into the slot. */
+void actor_observe(const Actor *actor, char *memory);
+/* Observes, runs the program, steps every environment; false on a fault. */
+bool actor_step(Trainer *trainer, Actor *actor, char *memory, uint64_t seed, uint64_t draw);
+/* `count` vector steps of the training environments into all sources. */
+bool collect_steps(Trainer *trainer, uint64_t count);
+
+/* ---- evaluate.c ---- */
+
+bool evaluator_make(Evaluator *evaluator, const RlcModule *module, const RlcActing *acting,
+                    const Options *options, RunError *error);
+void evaluator_free(Evaluator *evaluator);
+/* Both evaluations, logged; training's memory and draws are not touched. */
+bool evaluate_run(Trainer *trainer);
+extern const char *const evaluation_columns[];
+enum { EVALUATION_COLUMNS = 10 };
+
+/* ---- metrics.c ---- */
+
+bool metrics_make(Metrics *metrics, const RlcModule *module, RunError *error);
+void metrics_free(Metrics *metrics);
+/* Before a program of the loop: marks all metrics as not written. After it: adds up those it wrote;
+ * false when one is not finite, with the parameters that are not finite either. */
+void metrics_clear(const Metrics *metrics, char *memory);
+bool metrics_gather(Trainer *trainer);
+/* False, naming slot and element, when a parameter is not finite. */
+bool metrics_check_parameters(Trainer *trainer);
+void metrics_episode(TrainState *state, double episode_return, uint32_t length);
+/* One line of progress.csv and metrics.jsonl; starts the next averages. */
+bool metrics_line(Trainer *trainer);
+
+/* ---- save.c ---- */
+
+bool save_make(Trainer *trainer);
+void save_free(Trainer *trainer);
+/* A checkpoint of this moment. */
+bool save_write(Trainer *trainer);
+/* Continues from the newest good checkpoint of the run directory; `mark` gets the lengths of its
+ * logs and `seed` the run's. The trainer was made with options.seed, so when `seed` differs it must
+ * be made anew with that one. */
+bool save_read(Trainer *trainer, LogMark *mark, uint64_t *seed);
+
+/* ---- cpu.c ---- */
+
+/* False, naming what is missing, when this machine lacks a CPU feature that the module's code
+ * needs. */
+bool cpu_check(const char *const *features, RunError *error);
+
+#endif
