@@ -156,15 +156,19 @@ static Line line_find(Arena *arena, const Source *source, uint32_t number) {
   return line;
 }
 
-/* Prints the bytes from..to of a line: tabs as spaces, control characters as '?', so that a
- * terminal obeys nothing. */
+/* Prints the bytes from..to of a line: tabs as spaces, and '?' for control characters and what is
+ * not UTF-8, so that a terminal obeys nothing. */
 static void line_print(const Line *line, size_t from, size_t to, FILE *out) {
-  for (size_t i = from; i < to; i++) {
-    unsigned char c = (unsigned char)line->text[i];
-    if (c == '\t')
+  for (size_t i = from, step; i < to; i += step) {
+    uint32_t code;
+    step = char_decode(line->text + i, line->size - i, &code);
+    bool odd = code < 0x20 || (code >= 0x7f && code < 0xa0) || (step == 1 && code == 0xfffd);
+    if (code == '\t')
       fprintf(out, "%*s", (int)(line->cell[i + 1] - line->cell[i]), "");
+    else if (odd)
+      fputc('?', out);
     else
-      fputc(c < 0x20 || c == 0x7f ? '?' : c, out);
+      fwrite(line->text + i, 1, step, out);
   }
 }
 

@@ -23,11 +23,13 @@ Span text_span(const ExprText *text, size_t begin, size_t end) {
   }
   span = text->spans[begin];
   uint32_t stop = span.column + (end > begin ? 1 : 0);
-  for (size_t i = begin; i < end && text->spans[i].line == span.line; i++) {
-    uint32_t width = text->spans[i].length ? text->spans[i].length : 1;
-    if (text->spans[i].column + width > stop) stop = text->spans[i].column + width;
+  for (size_t i = begin; i < end; i++) {
+    const Span *byte = &text->spans[i];
+    if (byte->line != span.line || byte->source != span.source) break;
+    uint32_t width = byte->length ? byte->length : 1;
+    if (byte->column + width > stop) stop = byte->column + width;
   }
-  span.source = text->source;
+  if (!span.source) span.source = text->source;
   span.length = stop - span.column;
   return span;
 }

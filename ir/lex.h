@@ -1,5 +1,6 @@
-/* Tokens of the expression language, for ir/expr.c alone. After tokens_read every character belongs
- * to a token or is blank, and the last token is TOKEN_END. */
+/* Tokens of the expression language, for ir/expr.c, and the places of texts, for whoever reads
+ * them. After tokens_read every character belongs to a token or is blank, and the last token is
+ * TOKEN_END. */
 #ifndef RLC_IR_LEX_H
 #define RLC_IR_LEX_H
 
