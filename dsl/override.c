@@ -1,0 +1,139 @@
+/* Command-line assignments "path=value", each an overlay of one leaf. Their places are in a source
+ * named "<command line>" that holds the assignment. */
+#include "dsl/overlay.h"
+
+#include <string.h>
+
+#include "dsl/yaml.h"
+
+typedef struct Override {
+  Arena *arena;
+  Diag *diag;
+  const Source *source; /* the assignment as written */
+  const char **names;   /* the parts of its path */
+  Span *spans;
+  size_t count;
+} Override;
+
+static Span override_span(const Override *o, size_t begin, size_t end) {
+  return (Span){o->source, 1, (uint32_t)(begin + 1), (uint32_t)(end - begin)};
+}
+
+/* Splits what stands before '='. False after reporting. */
+static bool path_split(Override *o, size_t length) {
+  const char *text = o->source->text;
+  size_t names = 0, spans = 0, count = 0;
+  for (size_t i = 0; i <= length;) {
+    size_t end = i;
+    while (end < length && text[end] != '.') end++;
+    if (end == i)
+      return diag_error(o->diag, override_span(o, i, i), "as in losses.actor.minimize=...",
+                        "a name is missing in the path");
+    Span span = override_span(o, i, end);
+    PUSH(o->arena, o->names, o->count, names, arena_copy(o->arena, text + i, end - i));
+    PUSH(o->arena, o->spans, count, spans, span);
+    i = end + 1;
+  }
+  return true;
+}
+
+/* A bare name is a constant; where no constant has it, a root key that the base has. */
+static bool constant_resolve(Override *o, const Tree *base) {
+  const char *name = o->names[0];
+  const Tree *constants = tree_get(base, "constants");
+  if (o->count > 1) return true;
+  if (!tree_entry(constants, name)) {
+    if (tree_entry(base, name)) return true;
+    const char *hint =
+        constants && constants->kind == TREE_MAP ? overlay_hint(o->arena, constants, name) : NULL;
+    if (!hint) hint = overlay_hint(o->arena, base, name);
+    return diag_error(o->diag, o->spans[0], hint, "there is no constant '%s'", name);
+  }
+  o->names = NEW_ARRAY(o->arena, const char *, 2);
+  o->names[0] = "constants";
+  o->names[1] = name;
+  Span span = o->spans[0];
+  o->spans = NEW_ARRAY(o->arena, Span, 2);
+  o->spans[0] = o->spans[1] = span;
+  o->count = 2;
+  return true;
+}
+
+static const char *kind_name(const Tree *tree) {
+  switch (tree->kind) {
+  case TREE_NULL:
+    return "nothing";
+  case TREE_SCALAR:
+    return "a single value";
+  case TREE_LIST:
+    return "a list";
+  case TREE_MAP:
+    return "a map";
+  }
+  return "?";
+}
+
+/* Walks to the parent of the leaf; every part but the last must be there, and each part takes the
+ * base's spelling of it. */
+static bool path_resolve(Override *o, const Tree *base) {
+  const Tree *at = base;
+  const char *path = "";
+  for (size_t i = 0; i < o->count; i++) {
+    TreeEntry *entry = overlay_entry(at, o->names[i]);
+    if (entry) o->names[i] = entry->key;
+    path = path_join(o->arena, path, o->names[i]);
+    if (i + 1 == o->count) return true;
+    if (!entry)
+      return diag_error(o->diag, o->spans[i], overlay_hint(o->arena, at, o->names[i]),
+                        "there is no '%s' in this spec", path);
+    at = entry->value;
+    if (at->kind == TREE_MAP) continue;
+    /* below this the overlay itself decides: arguments of a call, the long form of a value written
+     * short */
+    if (at->kind == TREE_SCALAR && (overlay_call(o->arena, at) || key_shorthand(path))) return true;
+    return diag_error(o->diag, o->spans[i + 1],
+                      arena_printf(o->arena, "replace all of it: %s=...", path),
+                      "'%s' is %s, so nothing in it has a name", path, kind_name(at));
+  }
+  return true;
+}
+
+/* The assignment as an overlay. NULL after reporting. */
+static Tree *override_tree(Override *o, const Tree *base, const char *assignment) {
+  o->source = source_from_text(o->arena, "<command line>", assignment);
+  const char *equals = strchr(assignment, '=');
+  size_t length = equals ? (size_t)(equals - assignment) : strlen(assignment);
+  if (!equals) {
+    diag_error(o->diag, override_span(o, 0, length), "as in lr=1e-3 or losses.actor.over=actor",
+               "expected name=value");
+    return NULL;
+  }
+  if (!path_split(o, length) || !constant_resolve(o, base) || !path_resolve(o, base)) return NULL;
+  Tree *value = yaml_read(o->arena, o->diag, o->source, length + 1);
+  if (!value) return NULL;
+  if (value->empty) {
+    diag_error(o->diag, override_span(o, length, length + 1), "write null to remove it",
+               "no value behind '='");
+    return NULL;
+  }
+  for (size_t i = o->count; i-- > 0;) {
+    TreeEntry entry = {.key = o->names[i], .key_span = o->spans[i], .value = value};
+    entry.key_text = (ExprText){entry.key, strlen(entry.key), o->source, o->spans[i], NULL};
+    value = tree_map_of(o->arena, o->spans[i], entry);
+  }
+  return value;
+}
+
+Tree *tree_override(Arena *arena, Diag *diag, const Tree *base, const char *const *assignments,
+                    size_t count) {
+  Tree *result = (Tree *)base;
+  bool good = true;
+  for (size_t i = 0; i < count; i++) {
+    Override o = {.arena = arena, .diag = diag};
+    Tree *over = override_tree(&o, result, assignments[i]);
+    Tree *laid = over ? tree_overlay(arena, diag, result, over) : NULL;
+    good &= laid != NULL;
+    if (laid) result = laid;
+  }
+  return good ? result : NULL;
+}
