@@ -1,7 +1,7 @@
 /* Plans a program once (what to evaluate, where values lie, when they die) and runs the plan.
  *
- * A plan is constant after it is made: a run reads slots in `memory`, keeps values in `work`, and writes slots only at the end, so
- * that every input is the value from before the program. */
+ * A plan is constant after it is made: a run reads slots in `memory`, keeps values in `work`, and
+ * writes slots only at the end, so that every input is the value from before the program. */
 #include "compiler/interp.h"
 #include "compiler/interp_nodes.h"
 #include "compiler/interp_walk.h"
@@ -25,8 +25,8 @@ typedef struct Plan {
   uint64_t memory_bytes;
   Node **steps; /* nodes with a place, in order */
   size_t step_count;
-  Place *places; /* by node id */
-  size_t *scratch; /* by node id: doubles from the start of work */
+  Place *places;    /* by node id */
+  size_t *scratch;  /* by node id: doubles from the start of work */
   size_t work_size; /* doubles */
 } Plan;
 
@@ -109,7 +109,8 @@ static void hole_give(Arena *arena, Holes *holes, size_t at, size_t size) {
   holes->count = kept + 1;
 }
 
-/* The nodes that evaluating `node` reads: its arguments, or the factors of the product that it sums. */
+/* The nodes that evaluating `node` reads: its arguments, or the factors of the product that it
+ * sums. */
 static int node_reads(const Node *node, const Node *reads[3]) {
   Product product;
   if (product_of(node, &product)) {
@@ -122,7 +123,8 @@ static int node_reads(const Node *node, const Node *reads[3]) {
   return count;
 }
 
-/* Marks what must be evaluated by itself and the last step that reads it; lists it in plan->steps. */
+/* Marks what must be evaluated by itself and the last step that reads it; lists it in plan->steps.
+ */
 static size_t *plan_lifetimes(Arena *arena, const Module *module, Plan *plan) {
   Node **nodes;
   size_t count = module_reach(module, plan->program, arena, &nodes);
@@ -207,8 +209,7 @@ static double *place_in(const Plan *plan, const Node *node, const char *memory, 
 
 static void read_input(const Plan *plan, const Node *node, const char *memory, double *out) {
   uint64_t count = axes_extent(plan->graph, node->axes);
-  for (uint64_t i = 0; i < count; i++)
-    out[i] = slot_read(&plan->slots[node->attr.key], memory, i);
+  for (uint64_t i = 0; i < count; i++) out[i] = slot_read(&plan->slots[node->attr.key], memory, i);
 }
 
 static void run_step(const Plan *plan, const Node *node, const RlcCall *call) {
@@ -233,8 +234,7 @@ static void run_step(const Plan *plan, const Node *node, const RlcCall *call) {
 static void store_outputs(const Plan *plan, const RlcCall *call) {
   for (size_t i = 0; i < plan->program->output_count; i++) {
     Output output = plan->program->outputs[i];
-    const double *value =
-        place_in(plan, output.node, call->memory, (double *)(void *)call->work);
+    const double *value = place_in(plan, output.node, call->memory, (double *)(void *)call->work);
     AxisId order[MAX_AXES];
     Axes axes = plan->graph->slots[output.slot].axes;
     int count = axes_order(plan->graph, axes, order);

@@ -1,6 +1,7 @@
 /* Every operation but the sum of products, evaluated over dense arrays.
  *
- * Elementwise operations are loops generated from the expressions of ops.def; shaped ones are written out. */
+ * Elementwise operations are loops generated from the expressions of ops.def; shaped ones are
+ * written out. */
 #include "compiler/interp_nodes.h"
 #include "compiler/interp_walk.h"
 #include "runtime/rng.h"
@@ -104,7 +105,8 @@ static void sum_elements(const Graph *graph, const Node *node, double *out, cons
   } while (walk_next(&walk));
 }
 
-/* ---- positions along an axis: fn(column, its length and step, result, its step) per remaining element ---- */
+/* ---- positions along an axis: fn(column, its length and step, result, its step) per remaining
+ * element ---- */
 
 typedef void ColumnFn(const double *x, uint32_t count, ptrdiff_t step, double *out,
                       uint32_t out_count, ptrdiff_t out_step);
@@ -184,8 +186,8 @@ static void gather_elements(const Graph *graph, const Node *node, double *out, c
   } while (walk_next(&walk));
 }
 
-static void scatter_elements(const Graph *graph, const Node *node, double *out,
-                             const double *value, const double *index) {
+static void scatter_elements(const Graph *graph, const Node *node, double *out, const double *value,
+                             const double *index) {
   AxisId order[MAX_AXES];
   Axes all = axes_union(node->src[0]->axes, node->src[1]->axes);
   int count = axes_order(graph, all, order);
@@ -208,19 +210,37 @@ void interp_node(const Graph *graph, const Node *node, Draws draws, double *out,
                  const double *const src[3]) {
   const Table *table;
   switch ((OpCode)node->op) {
-  case OP_const: *out = node->attr.value; return;
+  case OP_const:
+    *out = node->attr.value;
+    return;
   case OP_table:
     table = &graph->tables[node->attr.key];
     memcpy(out, table->values, table->count * sizeof *out);
     return;
-  case OP_uniform: draw_uniform(graph, node, draws, out); return;
-  case OP_sum: sum_elements(graph, node, out, src[0]); return;
-  case OP_argmin: find_positions(graph, node, out, src[0], column_argmin); return;
-  case OP_argmax: find_positions(graph, node, out, src[0], column_argmax); return;
-  case OP_order: find_positions(graph, node, out, src[0], column_order); return;
-  case OP_gather: gather_elements(graph, node, out, src[0], src[1]); return;
-  case OP_scatter: scatter_elements(graph, node, out, src[0], src[1]); return;
-  case OP_rename: copy_renamed(graph, node, out, src[0]); return;
+  case OP_uniform:
+    draw_uniform(graph, node, draws, out);
+    return;
+  case OP_sum:
+    sum_elements(graph, node, out, src[0]);
+    return;
+  case OP_argmin:
+    find_positions(graph, node, out, src[0], column_argmin);
+    return;
+  case OP_argmax:
+    find_positions(graph, node, out, src[0], column_argmax);
+    return;
+  case OP_order:
+    find_positions(graph, node, out, src[0], column_order);
+    return;
+  case OP_gather:
+    gather_elements(graph, node, out, src[0], src[1]);
+    return;
+  case OP_scatter:
+    scatter_elements(graph, node, out, src[0], src[1]);
+    return;
+  case OP_rename:
+    copy_renamed(graph, node, out, src[0]);
+    return;
   default:
     if (!row_table[node->op]) bug("the oracle cannot evaluate %s", op_of(node)->name);
     map_elements(graph, node, out, src);

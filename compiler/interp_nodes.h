@@ -1,4 +1,5 @@
-/* One node of the graph over dense arrays in double: the meaning of every operation, and nothing about memory. */
+/* One node of the graph over dense arrays in double: the meaning of every operation, and nothing
+ * about memory. */
 #ifndef RLC_COMPILER_INTERP_NODES_H
 #define RLC_COMPILER_INTERP_NODES_H
 
@@ -9,12 +10,13 @@ typedef struct Draws {
   uint64_t seed, step;
 } Draws;
 
-/* Writes the value of `node` to out, from the values of its arguments; all dense in axes_order. Not for contract, input and
- * grad. */
+/* Writes the value of `node` to out, from the values of its arguments; all dense in axes_order. Not
+ * for contract, input and grad. */
 void interp_node(const Graph *graph, const Node *node, Draws draws, double *out,
                  const double *const src[3]);
 
-/* The factors of a sum of products, or of one that is written sum(mul(x, y)) or sum(guard(x, y)). */
+/* The factors of a sum of products, or of one that is written sum(mul(x, y)) or sum(guard(x, y)).
+ */
 typedef struct Product {
   const Node *x, *y;
   bool guarded; /* 0 * y is 0 even where y is not finite */

@@ -1,7 +1,8 @@
 /* Sums of products without the products: gather the operands into matrices, multiply by blocks.
  *
- * Axes of the result in both operands number independent products; axes of one operand are the rows or columns; removed axes are
- * the inner dimension (an operand that lacks one of them repeats). Small products take plain loops. */
+ * Axes of the result in both operands number independent products; axes of one operand are the rows
+ * or columns; removed axes are the inner dimension (an operand that lacks one of them repeats).
+ * Small products take plain loops. */
 #include "compiler/interp_nodes.h"
 #include "compiler/interp_walk.h"
 
@@ -14,13 +15,14 @@ typedef double Vector __attribute__((vector_size(LANES * sizeof(double)), aligne
 
 bool product_of(const Node *node, Product *product) {
   const Node *of = node->op == OP_sum ? node->src[0] : node;
-  bool is = node->op == OP_contract ||
-            (node->op == OP_sum && (of->op == OP_mul || of->op == OP_guard));
+  bool is =
+      node->op == OP_contract || (node->op == OP_sum && (of->op == OP_mul || of->op == OP_guard));
   if (is) *product = (Product){of->src[0], of->src[1], of->op == OP_guard};
   return is;
 }
 
-/* How the axes of a product fall: [batch][rows][columns] = sum over inner of [batch][rows][inner] * [batch][inner][columns]. */
+/* How the axes of a product fall: [batch][rows][columns] = sum over inner of [batch][rows][inner] *
+ * [batch][inner][columns]. */
 typedef struct Parts {
   Axes batch, rows, columns, inner;
   size_t batches, m, n, k;
@@ -46,8 +48,8 @@ size_t product_scratch(const Graph *graph, const Node *node, Product product) {
   return p.batches * (p.m * p.k + p.k * p.n + p.m * p.n);
 }
 
-/* Copies between the dense form of `axes` and a dense array over the three groups of axes in turn (repeating along axes that are
- * missing in `axes`). */
+/* Copies between the dense form of `axes` and a dense array over the three groups of axes in turn
+ * (repeating along axes that are missing in `axes`). */
 static void regroup(const Graph *graph, Axes axes, const Axes groups[3], double *grouped,
                     double *dense, bool to_dense) {
   AxisId order[MAX_AXES];
@@ -121,9 +123,9 @@ static void product_by_matrices(const Graph *graph, const Node *node, Product pr
   regroup(graph, product.x->axes, (Axes[]){p.batch, p.rows, p.inner}, left, (double *)x, false);
   regroup(graph, product.y->axes, (Axes[]){p.batch, p.inner, p.columns}, right, (double *)y, false);
   for (size_t b = 0; b < p.batches; b++)
-    multiply((Matrices){result + b * p.m * p.n, left + b * p.m * p.k, right + b * p.k * p.n, p.n,
-                        p.k},
-             p.m);
+    multiply(
+        (Matrices){result + b * p.m * p.n, left + b * p.m * p.k, right + b * p.k * p.n, p.n, p.k},
+        p.m);
   regroup(graph, node->axes, (Axes[]){p.batch, p.rows, p.columns}, result, out, true);
 }
 

@@ -25,8 +25,8 @@ typedef struct Walk {
   ptrdiff_t move[WALK_RANK][WALK_OPERANDS];
   size_t inner;
   ptrdiff_t step[WALK_OPERANDS];
-  size_t index[WALK_RANK];        /* of the current row */
-  ptrdiff_t at[WALK_OPERANDS];    /* first element of the current row in each view */
+  size_t index[WALK_RANK];     /* of the current row */
+  ptrdiff_t at[WALK_OPERANDS]; /* first element of the current row in each view */
 } Walk;
 
 /* A walk over `order`, outermost first, standing on its first row. */

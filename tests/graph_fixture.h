@@ -1,4 +1,5 @@
-/* What the tests of the intermediate representation share: seeded numbers, small modules, slots with values. */
+/* What the tests of the intermediate representation share: seeded numbers, small modules, slots
+ * with values. */
 #ifndef RLC_TESTS_GRAPH_FIXTURE_H
 #define RLC_TESTS_GRAPH_FIXTURE_H
 

@@ -1,4 +1,5 @@
-/* The oracle against loops written out here: every shaped operation, sums of products, draws, holding, and as a target. */
+/* The oracle against loops written out here: every shaped operation, sums of products, draws,
+ * holding, and as a target. */
 #include "compiler/interp.h"
 #include "runtime/rng.h"
 #include "tests/graph_fixture.h"
@@ -51,8 +52,7 @@ static void check_product(uint32_t twins, uint32_t m, uint32_t n, uint32_t k, Op
     for (uint32_t r = 0; r < m; r++)
       for (uint32_t c = 0; c < n; c++) {
         double want = 0;
-        for (uint32_t j = 0; j < k; j++)
-          want += xs[(t * m + r) * k + j] * ys[(t * k + j) * n + c];
+        for (uint32_t j = 0; j < k; j++) want += xs[(t * m + r) * k + j] * ys[(t * k + j) * n + c];
         double value = got[(t * m + r) * n + c];
         ck_assert_msg(fixture_near(value, want, 1e-13), "%ux%ux%ux%u at %u %u %u: %g, not %g",
                       twins, m, n, k, t, r, c, value, want);
@@ -241,7 +241,8 @@ END_TEST
 
 /* ---- draws ---- */
 
-/* Element n of a draw is numbered with the tries outside the rows, so more tries leave the first ones alone. */
+/* Element n of a draw is numbered with the tries outside the rows, so more tries leave the first
+ * ones alone. */
 START_TEST(draws_are_philox_and_keep_their_first_tries) {
   AxisId b = axis_of("b", 3, AXIS_ROW), few = axis_of("few", 2, AXIS_DRAW),
          many = axis_of("many", 5, AXIS_DRAW);
@@ -329,7 +330,8 @@ START_TEST(target_runs_programs_in_the_callers_memory) {
   AxisId b = axis_of("batch", 3, AXIS_ROW), f = axis_of("f", 2, AXIS_FEATURE);
   uint32_t w = graph_slot(graph, "w", RLC_PARAMETER, RLC_F32, AXES(b, f), NOWHERE);
   uint32_t n = graph_slot(graph, "n", RLC_COLUMN, RLC_I32, AXES(b), NOWHERE);
-  fixture_output(module, program, w, node2(graph, OP_add, node_input(graph, w), node_input(graph, n)));
+  fixture_output(module, program, w,
+                 node2(graph, OP_add, node_input(graph, w), node_input(graph, n)));
   size_t second = fixture_program(module, "second");
   fixture_output(module, second, n, node_argmax(graph, node_input(graph, w), f));
   const RlcModule *target = oracle_module(arena, module);
