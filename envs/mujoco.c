@@ -39,18 +39,28 @@ typedef struct MujocoBuild {
   size_t size;
 } MujocoBuild;
 
+/* The simulator's own choice of memory is some ten megabytes an instance, which old versions clear
+ * at every reset. No task can have more than 25 contacts (the ant flat on the floor) of four
+ * constraints each and eight joint limits; should it ever be too little, that is a fault and not a
+ * wrong result. */
+static void mujoco_limit(mjModel *model) {
+#if mjVERSION_HEADER < 230
+  model->njmax = 120;
+  model->nconmax = 40;
+  model->nstack = 80000;
+#elif mjVERSION_HEADER >= 300
+  model->narena = 1 << 20;
+#else
+  (void)model;
+#endif
+}
+
 static void mujoco_build_model(void *context) {
   MujocoBuild *build = context;
   MujocoShared *shared = build->env->shared;
   shared->model = mujoco_api_compile(&shared->api, shared->task->model, build->error, build->size);
   if (!shared->model) return;
-#if mjVERSION_HEADER < 230
-  /* Room for constraints was fixed then, by default at some ten megabytes an instance, all of it
-   * cleared by a reset. */
-  shared->model->njmax = (int)shared->task->constraints;
-  shared->model->nconmax = (int)shared->task->contacts;
-  shared->model->nstack = 4 * (int)(shared->task->constraints * shared->task->constraints) + 20000;
-#endif
+  mujoco_limit(shared->model);
 }
 
 static void mujoco_build_data(void *context) {
@@ -214,8 +224,7 @@ static void mujoco_advance(void *context) {
   const MujocoShared *shared = env->shared;
   for (uint32_t i = 0; i < shared->task->frame_skip; i++)
     shared->api.mj_step(shared->model, env->data);
-  shared->api.mj_rnePostConstraint(shared->model,
-                                   env->data); /* contact forces are zero without it */
+  if (shared->task->forces) shared->api.mj_rnePostConstraint(shared->model, env->data);
 }
 
 /* The sum of squares in float32 and in numpy's order: the published control costs are formed so. */

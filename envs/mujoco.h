@@ -1,7 +1,6 @@
 /* What differs between the MuJoCo tasks: one constant MujocoTask each, private to envs/. Positions
  * are m and rad, speeds m/s and rad/s. The functions are called after the simulation has moved or
- * been reset; those left NULL have nothing to add, except `observe`, whose default is the positions
- * and speeds. */
+ * been reset; those left NULL have nothing to add. */
 #ifndef RLC_ENVS_MUJOCO_H
 #define RLC_ENVS_MUJOCO_H
 
@@ -11,9 +10,8 @@
 #include "envs/random.h"
 
 typedef struct MujocoTask {
-  const char *model;              /* MJCF */
-  uint32_t frame_skip;            /* simulator steps per environment step */
-  uint32_t constraints, contacts; /* room for them where the simulator has fixed limits */
+  const char *model;   /* MJCF */
+  uint32_t frame_skip; /* simulator steps per environment step */
 
   double position_noise; /* half width of the uniform noise on every initial position */
   double speed_noise;    /* likewise of speeds; their standard deviation when speed_normal */
@@ -28,9 +26,9 @@ typedef struct MujocoTask {
   void (*adjust)(mjData *data, RandomStream *stream); /* the initial state, after the noise */
   double (*forward)(const mjData *data);              /* the coordinate whose speed is rewarded */
   bool (*terminated)(const mjModel *model, const mjData *data);
-  void (*observe)(const mjModel *model, const mjData *data,
-                  double *obs); /* what follows the speeds */
-  bool only_observe;            /* `observe` writes the whole observation */
+  void (*observe)(const mjModel *model, const mjData *data, double *obs); /* past the speeds */
+  bool only_observe; /* `observe` writes the whole observation */
+  bool forces;       /* contact forces on bodies are read, so they have to be computed */
   double (*penalty)(const mjModel *model, const mjData *data); /* further cost */
 } MujocoTask;
 

@@ -24,8 +24,6 @@ static bool within(double x, double low, double high) { return low < x && x < hi
 const MujocoTask mujoco_half_cheetah = {
     .model = model_half_cheetah,
     .frame_skip = 5,
-    .constraints = 200,
-    .contacts = 40,
     .position_noise = 0.1,
     .speed_noise = 0.1,
     .speed_normal = true,
@@ -45,8 +43,6 @@ static bool hopper_terminated(const mjModel *model, const mjData *data) {
 const MujocoTask mujoco_hopper = {
     .model = model_hopper,
     .frame_skip = 4,
-    .constraints = 200,
-    .contacts = 40,
     .position_noise = 0.005,
     .speed_noise = 0.005,
     .hidden = 1,
@@ -65,8 +61,6 @@ static bool walker2d_terminated(const mjModel *model, const mjData *data) {
 const MujocoTask mujoco_walker2d = {
     .model = model_walker2d,
     .frame_skip = 4,
-    .constraints = 200,
-    .contacts = 40,
     .position_noise = 0.005,
     .speed_noise = 0.005,
     .hidden = 1,
@@ -104,8 +98,6 @@ static double ant_penalty(const mjModel *model, const mjData *data) {
 const MujocoTask mujoco_ant = {
     .model = model_ant,
     .frame_skip = 5,
-    .constraints = 400,
-    .contacts = 80,
     .position_noise = 0.1,
     .speed_noise = 0.1,
     .speed_normal = true,
@@ -116,14 +108,13 @@ const MujocoTask mujoco_ant = {
     .forward = ant_forward,
     .terminated = ant_terminated,
     .observe = ant_observe,
+    .forces = true,
     .penalty = ant_penalty,
 };
 
 const MujocoTask mujoco_swimmer = {
     .model = model_swimmer,
     .frame_skip = 4,
-    .constraints = 50,
-    .contacts = 10,
     .position_noise = 0.1,
     .speed_noise = 0.1,
     .hidden = 2,
@@ -167,8 +158,6 @@ static double reacher_penalty(const mjModel *model, const mjData *data) {
 const MujocoTask mujoco_reacher = {
     .model = model_reacher,
     .frame_skip = 2,
-    .constraints = 50,
-    .contacts = 10,
     .position_noise = 0.1,
     .speed_noise = 0.005,
     .effort_cost = 1.0f,
@@ -187,8 +176,6 @@ static bool inverted_pendulum_terminated(const mjModel *model, const mjData *dat
 const MujocoTask mujoco_inverted_pendulum = {
     .model = model_inverted_pendulum,
     .frame_skip = 2,
-    .constraints = 50,
-    .contacts = 10,
     .position_noise = 0.01,
     .speed_noise = 0.01,
     .speed_bound = INFINITY,

@@ -23,8 +23,9 @@ typedef struct Pool {
   struct PoolPrivate *own;
 } Pool;
 
-/* `seed` and `first` number the instances' random streams: instance i draws from (seed, first + i,
- * episode). */
+/* A pool whose arrays are zero until pool_reset; NULL with a message in `error` (some 500 bytes
+ * hold the longest, the places where a simulator was looked for). `seed` and `first` number the
+ * instances' random streams: instance i draws from (seed, first + i, episode). */
 Pool *pool_make(const EnvSpec *spec, uint32_t count, uint64_t seed, uint32_t first, char *error,
                 size_t size);
 void pool_free(Pool *pool);
@@ -42,7 +43,8 @@ uint32_t pool_step_some(Pool *pool);
  * reported a bad state), or -1. */
 int64_t pool_fault(const Pool *pool);
 
-/* The state of the pool for checkpoints, obs and running returns included. */
+/* The state of the pool for checkpoints, obs, running returns and random streams included. It may
+ * be set in any pool of as many instances of the same environment, whatever its seed. */
 size_t pool_state_size(const Pool *pool); /* bytes */
 void pool_get_state(const Pool *pool, void *state);
 void pool_set_state(Pool *pool, const void *state);

@@ -85,9 +85,9 @@ START_TEST(random_known_answers) {
        {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
   };
   for (int i = 0; i < 3; i++) {
-    uint32_t word[4];
-    random_block(ANSWER[i].key, ANSWER[i].counter, word);
-    for (int j = 0; j < 4; j++) ck_assert_uint_eq(word[j], ANSWER[i].word[j]);
+    const uint32_t *c = ANSWER[i].counter, *k = ANSWER[i].key;
+    Philox bits = philox((uint64_t)k[1] << 32 | k[0], c[1], (uint64_t)c[3] << 32 | c[2], c[0]);
+    for (int j = 0; j < 4; j++) ck_assert_uint_eq(bits.word[j], ANSWER[i].word[j]);
   }
 }
 END_TEST
