@@ -34,7 +34,8 @@ typedef struct Path {
 
 __attribute__((unused)) static Path path_in(const char *directory, const char *name) {
   Path path;
-  snprintf(path.text, sizeof path.text, "%s/%s", directory, name);
+  int length = snprintf(path.text, sizeof path.text, "%s/%s", directory, name);
+  ck_assert_msg(length > 0 && (size_t)length < sizeof path.text, "a path is too long");
   return path;
 }
 
