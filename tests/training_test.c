@@ -1,0 +1,505 @@
+/* Whole runs of the hand-written module through rlc_main: the same bits for any number of threads,
+ * with or without evaluation and after a resume; clean stops; errors that say what went wrong; and
+ * no allocation once training goes. */
+#include "tests/runtime_fixture.h"
+
+#include <check.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "runtime/training.h"
+
+/* ---- counting allocations ---- */
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define COUNTS_ALLOCATIONS 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define COUNTS_ALLOCATIONS 0
+#endif
+#endif
+#ifndef COUNTS_ALLOCATIONS
+#define COUNTS_ALLOCATIONS 1
+#endif
+
+static atomic_ullong allocation_count;
+
+static uint64_t allocations(void) { return allocation_count; }
+
+#if COUNTS_ALLOCATIONS
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *memory, size_t size);
+void __libc_free(void *memory);
+
+void *malloc(size_t size) {
+  allocation_count++;
+  return __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size) {
+  allocation_count++;
+  return __libc_calloc(count, size);
+}
+
+void *realloc(void *memory, size_t size) {
+  allocation_count++;
+  return __libc_realloc(memory, size);
+}
+
+void free(void *memory) { __libc_free(memory); }
+#endif
+
+/* ---- runs ---- */
+
+typedef struct Run {
+  Fake fake;
+  RlcSlot slots[FAKE_SLOTS];
+  char root[64], directory[80], messages[96];
+  int status;
+  char text[4096]; /* what it said on standard error */
+} Run;
+
+static void run_begin(Run *run) {
+  *run = (Run){0};
+  fake_make(&run->fake, run->slots);
+  snprintf(run->root, sizeof run->root, "%s/rlc_training_XXXXXX",
+           getenv("TMPDIR") ? getenv("TMPDIR") : P_tmpdir);
+  ck_assert_ptr_nonnull(mkdtemp(run->root));
+  snprintf(run->directory, sizeof run->directory, "%s/run", run->root);
+  snprintf(run->messages, sizeof run->messages, "%s/messages", run->root);
+}
+
+static void run_end(Run *run) {
+  char command[128];
+  snprintf(command, sizeof command, "rm -rf '%s'", run->root);
+  ck_assert_int_eq(system(command), 0);
+}
+
+/* Reads a whole file; the caller frees. NULL when there is none. */
+static char *file_read(const char *path, size_t *size) {
+  FILE *file = fopen(path, "rb");
+  if (!file) return NULL;
+  size_t room = 1 << 22;
+  char *text = malloc(room);
+  *size = fread(text, 1, room - 1, file);
+  text[*size] = 0;
+  fclose(file);
+  return text;
+}
+
+/* Runs rlc_main with `options`, words separated by blanks, and keeps what it said. */
+static void run_main(Run *run, const char *options) {
+  char words[512], *argv[32] = {"fake", "--quiet"};
+  int argc = 2;
+  snprintf(words, sizeof words, "%s", options);
+  for (char *word = strtok(words, " "); word; word = strtok(NULL, " ")) argv[argc++] = word;
+  fflush(stderr);
+  int kept = dup(2), file = open(run->messages, O_CREAT | O_TRUNC | O_WRONLY, 0600);
+  dup2(file, 2);
+  run->status = rlc_main(&run->fake.module, argc, argv);
+  fflush(stderr);
+  dup2(kept, 2);
+  close(kept);
+  close(file);
+  size_t size = 0;
+  char *text = file_read(run->messages, &size);
+  snprintf(run->text, sizeof run->text, "%s", text);
+  free(text);
+}
+
+/* A new run in its own directory. */
+static void run_new(Run *run, const char *options) {
+  char all[512];
+  snprintf(all, sizeof all, "--out %s --log-every 300 --checkpoint-every 900 --eval-episodes 3 %s",
+           run->directory, options);
+  run_main(run, all);
+}
+
+static void run_resume(Run *run, const char *options) {
+  char all[512];
+  snprintf(all, sizeof all,
+           "--resume %s --log-every 300 --checkpoint-every 900 --eval-episodes 3 %s",
+           run->directory, options);
+  run_main(run, all);
+}
+
+/* ---- comparing ---- */
+
+static char *run_file(const Run *run, const char *name, size_t *size) {
+  char path[512];
+  snprintf(path, sizeof path, "%s/%s", run->directory, name);
+  return file_read(path, size);
+}
+
+/* The newest checkpoint's file with that ending; names sort by number. */
+static char *run_checkpoint(const Run *run, const char *ending, size_t *size) {
+  char path[256], newest[256] = "";
+  snprintf(path, sizeof path, "%s/checkpoints", run->directory);
+  DIR *list = opendir(path);
+  if (!list) return NULL;
+  for (struct dirent *entry; (entry = readdir(list));) {
+    size_t length = strlen(entry->d_name), end = strlen(ending);
+    if (length > end && !strcmp(entry->d_name + length - end, ending) &&
+        strcmp(entry->d_name, newest) > 0)
+      snprintf(newest, sizeof newest, "%s", entry->d_name);
+  }
+  closedir(list);
+  char name[300];
+  snprintf(name, sizeof name, "checkpoints/%s", newest);
+  return run_file(run, name, size);
+}
+
+static void check_checkpoint(const Run *a, const Run *b, const char *ending) {
+  size_t n = 0, m = 0;
+  char *x = run_checkpoint(a, ending, &n), *y = run_checkpoint(b, ending, &m);
+  ck_assert_msg(x && y, "both runs have a checkpoint's %s", ending);
+  ck_assert_uint_eq(n, m);
+  ck_assert_msg(!memcmp(x, y, n), "%s is equal byte for byte", ending);
+  free(x);
+  free(y);
+}
+
+static bool column_is_wall_time(const char *name) {
+  static const char *const wall[] = {"charts/SPS", "time/fps", "time/updates_per_second",
+                                     "time/time_elapsed"};
+  for (size_t i = 0; i < sizeof wall / sizeof *wall; i++)
+    if (!strcmp(name, wall[i])) return true;
+  return false;
+}
+
+/* Blanks the columns of wall time, so that the rest can be compared as text. */
+static char *csv_timeless(const Run *run, const char *name) {
+  size_t size = 0, column = 0, columns = 0;
+  bool wall[64] = {false};
+  char *text = run_file(run, name, &size), *head = text;
+  ck_assert_ptr_nonnull(text);
+  char *end = strchr(text, '\n');
+  ck_assert_ptr_nonnull(end);
+  while (head < end) {
+    size_t length = strcspn(head, ",\n");
+    char cell[128];
+    snprintf(cell, sizeof cell, "%.*s", (int)length, head);
+    wall[columns++] = column_is_wall_time(cell);
+    head += length + 1;
+  }
+  for (char *at = end + 1; *at; at++) {
+    if (*at == ',') column++;
+    if (*at == '\n') column = 0;
+    if (*at != ',' && *at != '\n' && wall[column]) *at = ' ';
+  }
+  return text;
+}
+
+/* Copies without blanks, as times have any number of digits. */
+static void text_squeeze(char *text) {
+  char *to = text;
+  for (const char *at = text; *at; at++)
+    if (*at != ' ') *to++ = *at;
+  *to = 0;
+}
+
+static void check_csv(const Run *a, const Run *b, const char *name) {
+  char *x = csv_timeless(a, name), *y = csv_timeless(b, name);
+  text_squeeze(x);
+  text_squeeze(y);
+  ck_assert_str_eq(x, y);
+  free(x);
+  free(y);
+}
+
+static void check_equal(const Run *a, const Run *b) {
+  check_csv(a, b, "progress.csv");
+  check_csv(a, b, "evaluations.csv");
+  check_checkpoint(a, b, ".safetensors");
+  check_checkpoint(a, b, ".blobs");
+}
+
+static size_t csv_lines(const Run *run, const char *name) {
+  size_t size = 0, lines = 0;
+  char *text = run_file(run, name, &size);
+  ck_assert_ptr_nonnull(text);
+  for (size_t i = 0; i < size; i++) lines += text[i] == '\n';
+  free(text);
+  return lines;
+}
+
+/* ---- tests ---- */
+
+START_TEST(run_writes_its_files) {
+  Run run;
+  run_begin(&run);
+  run_new(&run, "--steps 3000 --eval-every 1000");
+  ck_assert_msg(run.status == 0, "status %d: %s", run.status, run.text);
+  ck_assert_uint_eq(csv_lines(&run, "progress.csv"), 1 + 10);
+  ck_assert_uint_eq(csv_lines(&run, "evaluations.csv"), 1 + 4); /* 0, 1000, 2000, 3000 */
+  /* 1000 vector steps; the first 22 store fewer than 64 rows... the 22nd makes 66. */
+  ck_assert_uint_eq(run.fake.probe.updates, 1000 - 21);
+  size_t size = 0;
+  char *result = run_file(&run, "result.json", &size);
+  ck_assert_ptr_nonnull(result);
+  ck_assert_ptr_nonnull(strstr(result, "\"step\""));
+  ck_assert_ptr_nonnull(strstr(result, "work_share/0"));
+  free(result);
+  run_end(&run);
+}
+END_TEST
+
+START_TEST(threads_do_not_matter) {
+  Run run[3];
+  for (int i = 0; i < 3; i++) {
+    char options[64];
+    snprintf(options, sizeof options, "--steps 1500 --eval-every 600 --threads %d", i + 1);
+    run_begin(&run[i]);
+    run_new(&run[i], options);
+    ck_assert_msg(run[i].status == 0, "status %d: %s", run[i].status, run[i].text);
+  }
+  check_equal(&run[0], &run[1]);
+  check_equal(&run[0], &run[2]);
+  for (int i = 0; i < 3; i++) run_end(&run[i]);
+}
+END_TEST
+
+START_TEST(seeds_matter) {
+  Run a, b;
+  run_begin(&a);
+  run_begin(&b);
+  run_new(&a, "--steps 600 --seed 1");
+  run_new(&b, "--steps 600 --seed 2");
+  size_t n = 0, m = 0;
+  char *x = run_checkpoint(&a, ".safetensors", &n), *y = run_checkpoint(&b, ".safetensors", &m);
+  ck_assert_uint_eq(n, m);
+  ck_assert_int_ne(memcmp(x, y, n), 0);
+  free(x);
+  free(y);
+  run_end(&a);
+  run_end(&b);
+}
+END_TEST
+
+START_TEST(evaluation_does_not_disturb) {
+  Run often, seldom;
+  run_begin(&often);
+  run_begin(&seldom);
+  run_new(&often, "--steps 1500 --eval-every 9");
+  run_new(&seldom, "--steps 1500 --eval-every 0");
+  ck_assert_int_eq(often.status + seldom.status, 0);
+  ck_assert_uint_eq(csv_lines(&often, "evaluations.csv"), 1 + 1 + 1500 / 9 + 1);
+  ck_assert_uint_eq(csv_lines(&seldom, "evaluations.csv"), 1 + 2);
+  check_csv(&often, &seldom, "progress.csv");
+  check_checkpoint(&often, &seldom, ".safetensors");
+  run_end(&often);
+  run_end(&seldom);
+}
+END_TEST
+
+/* Stopped by a signal in the middle, between log lines and past the replay's wrap-around, then
+ * resumed with another number of threads: every file is that of the unbroken run. */
+START_TEST(resume_equals_unbroken) {
+  Run whole, broken;
+  run_begin(&whole);
+  run_begin(&broken);
+  const char *options = "--steps 2400 --eval-every 700 --seed 7";
+  run_new(&whole, options);
+  broken.fake.probe.kill_at = 401;
+  broken.fake.probe.kill_signal = SIGTERM;
+  broken.fake.probe.kills = 1;
+  run_new(&broken, options);
+  ck_assert_int_eq(broken.status, 128 + SIGTERM);
+  ck_assert_msg(strstr(broken.text, "stopped by SIGTERM at step "), "%s", broken.text);
+  ck_assert_uint_lt(broken.fake.probe.updates, whole.fake.probe.updates);
+  broken.fake.probe.kill_at = UINT64_MAX;
+  run_resume(&broken, "--steps 2400 --eval-every 700 --threads 2");
+  ck_assert_msg(broken.status == 0, "status %d: %s", broken.status, broken.text);
+  ck_assert_uint_eq(broken.fake.probe.updates, whole.fake.probe.updates);
+  check_equal(&whole, &broken);
+  run_end(&whole);
+  run_end(&broken);
+}
+END_TEST
+
+/* After a crash the run goes on from its last checkpoint, and what it had logged since is written
+ * again. */
+START_TEST(resume_after_crash) {
+  Run whole, broken;
+  run_begin(&whole);
+  run_begin(&broken);
+  run_new(&whole, "--steps 2100");
+  broken.fake.probe.nan_at = 500;
+  run_new(&broken, "--steps 2100");
+  ck_assert_int_eq(broken.status, 1);
+  broken.fake.probe.nan_at = UINT64_MAX;
+  run_resume(&broken, "--steps 2100");
+  ck_assert_msg(broken.status == 0, "status %d: %s", broken.status, broken.text);
+  check_equal(&whole, &broken);
+  run_end(&whole);
+  run_end(&broken);
+}
+END_TEST
+
+START_TEST(resume_wants_the_same_seed) {
+  Run run;
+  run_begin(&run);
+  run_new(&run, "--steps 300 --seed 3");
+  run_resume(&run, "--steps 600 --seed 4");
+  ck_assert_int_eq(run.status, 1);
+  ck_assert_msg(strstr(run.text, "was started with --seed 3, not 4"), "%s", run.text);
+  run_end(&run);
+}
+END_TEST
+
+/* Without its replay a resumed run fills it anew before it updates again. */
+START_TEST(resume_without_replay) {
+  Run run;
+  run_begin(&run);
+  run_new(&run, "--steps 900 --no-replay");
+  uint64_t before = run.fake.probe.updates;
+  run_resume(&run, "--steps 1200 --no-replay");
+  ck_assert_msg(run.status == 0, "status %d: %s", run.status, run.text);
+  ck_assert_uint_eq(run.fake.probe.updates - before, 100 - 21);
+  run_end(&run);
+}
+END_TEST
+
+START_TEST(bad_loss_is_named) {
+  Run run;
+  size_t size = 0;
+  run_begin(&run);
+  run.fake.probe.nan_at = 300;
+  run_new(&run, "--steps 3000");
+  ck_assert_int_eq(run.status, 1);
+  /* Update 301 comes in vector step 322. */
+  ck_assert_msg(strstr(run.text, "error: metric 'losses/linear' is nan at step 966, update 301; "
+                                 "every parameter is still finite\n"),
+                "%s", run.text);
+  char *tensors = run_checkpoint(&run, ".safetensors", &size);
+  ck_assert_msg(tensors, "the checkpoint of step 900 is still there");
+  free(tensors);
+  run_end(&run);
+}
+END_TEST
+
+START_TEST(bad_parameter_is_named) {
+  Run run;
+  size_t size = 0;
+  run_begin(&run);
+  run.fake.probe.weight_nan_at = 10;
+  run_new(&run, "--steps 3000");
+  ck_assert_int_eq(run.status, 1);
+  ck_assert_msg(strstr(run.text, "error: metric 'losses/linear' is nan at step 96, update 11; "
+                                 "parameter 'actor.w' is not finite at element 0\n"),
+                "%s", run.text);
+  ck_assert_msg(!run_checkpoint(&run, ".safetensors", &size), "no checkpoint of a broken state");
+  run_end(&run);
+}
+END_TEST
+
+START_TEST(bad_action_is_named) {
+  Run run;
+  run_begin(&run);
+  run.fake.probe.action_nan_at = 40;
+  run_new(&run, "--steps 3000");
+  ck_assert_int_eq(run.status, 1);
+  ck_assert_msg(
+      strstr(run.text,
+             "error: program 'explore' gave a non-finite action to environment 1 at step 120\n"),
+      "%s", run.text);
+  run_end(&run);
+}
+END_TEST
+
+START_TEST(nothing_is_allocated) {
+  Run run;
+  if (!COUNTS_ALLOCATIONS) {
+    printf("SKIP nothing_is_allocated: the sanitizer owns malloc\n");
+    return;
+  }
+  run_begin(&run);
+  run.fake.probe.allocations = allocations;
+  run_new(&run, "--steps 3000 --eval-every 500 --threads 2");
+  ck_assert_msg(run.status == 0, "status %d: %s", run.status, run.text);
+  ck_assert_uint_gt(run.fake.probe.first_allocations, 0);
+  ck_assert_uint_eq(run.fake.probe.last_allocations, run.fake.probe.first_allocations);
+  run_end(&run);
+}
+END_TEST
+
+/* Two signals within one update: the process must not wait for it. */
+START_TEST(second_signal_ends_at_once) {
+  Run run;
+  run_begin(&run);
+  run.fake.probe.kill_at = 5;
+  run.fake.probe.kill_signal = SIGINT;
+  run.fake.probe.kills = 200;
+  fflush(NULL);
+  pid_t child = fork();
+  if (!child) {
+    run_new(&run, "--steps 3000");
+    _exit(99);
+  }
+  int status = 0;
+  ck_assert_int_eq(waitpid(child, &status, 0), child);
+  ck_assert(WIFEXITED(status));
+  ck_assert_int_eq(WEXITSTATUS(status), 128 + SIGINT);
+  size_t size = 0;
+  ck_assert_msg(!run_checkpoint(&run, ".safetensors", &size), "it did not wait for a checkpoint");
+  run_end(&run);
+}
+END_TEST
+
+START_TEST(missing_cpu_feature_is_named) {
+  static const char *const features[] = {"quantum", NULL};
+  Run run;
+  run_begin(&run);
+  run.fake.module.cpu = features;
+  run_new(&run, "--steps 300");
+  ck_assert_int_eq(run.status, 1);
+  ck_assert_msg(
+      strstr(run.text, "error: this CPU has no 'quantum', which this trainer was compiled for; "),
+      "%s", run.text);
+  size_t size = 0;
+  ck_assert_msg(!run_file(&run, "config.yaml", &size), "no run directory is left behind");
+  run_end(&run);
+}
+END_TEST
+
+START_TEST(time_limit_stops_cleanly) {
+  Run run;
+  run_begin(&run);
+  run_new(&run, "--steps 1000000000 --minutes 0.002");
+  ck_assert_msg(run.status == 0, "status %d: %s", run.status, run.text);
+  ck_assert_msg(strstr(run.text, "stopped at step "), "%s", run.text);
+  run_end(&run);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("training");
+  TCase *tests = tcase_create("runs");
+  tcase_set_timeout(tests, 120);
+  tcase_add_test(tests, run_writes_its_files);
+  tcase_add_test(tests, threads_do_not_matter);
+  tcase_add_test(tests, seeds_matter);
+  tcase_add_test(tests, evaluation_does_not_disturb);
+  tcase_add_test(tests, resume_equals_unbroken);
+  tcase_add_test(tests, resume_after_crash);
+  tcase_add_test(tests, resume_wants_the_same_seed);
+  tcase_add_test(tests, resume_without_replay);
+  tcase_add_test(tests, bad_loss_is_named);
+  tcase_add_test(tests, bad_parameter_is_named);
+  tcase_add_test(tests, bad_action_is_named);
+  tcase_add_test(tests, nothing_is_allocated);
+  tcase_add_test(tests, second_signal_ends_at_once);
+  tcase_add_test(tests, missing_cpu_feature_is_named);
+  tcase_add_test(tests, time_limit_stops_cleanly);
+  suite_add_tcase(suite, tests);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_NORMAL);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed > 0;
+}
