@@ -284,6 +284,32 @@ START_TEST(bad_action_is_reported) {
 }
 END_TEST
 
+/* The simulator quietly starts over from a state it finds too wild; we must hear of it. */
+START_TEST(wild_state_is_reported) {
+  size_t count;
+  char error[1024];
+  const EnvSpec *spec = env_list(&count) + _i;
+  Env *env = env_make(spec, error, sizeof error);
+  if (!env) printf("SKIP %s: %s\n", spec->id, error);
+  skipped += !env;
+  if (!env) return;
+  double obs[spec->obs_dim], state[spec->state_size];
+  float action[16] = {0};
+  env_reset(env, 1, 0, obs);
+  env_step(env, action, obs);
+  ck_assert_ptr_null(env_fault(env));
+  env_get_state(env, state);
+  for (uint32_t i = 3; i < spec->state_size; i++) state[i] = 1e11;
+  env_set_state(env, state);
+  env_step(env, action, obs);
+  ck_assert_ptr_nonnull(env_fault(env));
+  ck_assert_ptr_nonnull(strstr(env_fault(env), "bad number"));
+  env_reset(env, 1, 1, obs);
+  ck_assert_ptr_null(env_fault(env));
+  env_free(env);
+}
+END_TEST
+
 /* ---- what resets are drawn from ---- */
 
 typedef struct Noise {
@@ -379,6 +405,7 @@ static Suite *env_suite(void) {
   tcase_add_loop_test(every, episodes_restart, 0, tasks);
   tcase_add_loop_test(every, state_continues, 0, tasks);
   tcase_add_loop_test(every, bad_action_is_reported, 0, tasks);
+  tcase_add_loop_test(every, wild_state_is_reported, 1, tasks); /* all but the Pendulum */
   tcase_add_loop_test(every, reset_noise, 0, (int)(sizeof NOISE / sizeof NOISE[0]));
   suite_add_tcase(suite, plain);
   suite_add_tcase(suite, every);
