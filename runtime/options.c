@@ -29,6 +29,9 @@ static const OptionRow rows[] = {
 
 enum { ROWS = sizeof rows / sizeof rows[0] };
 
+/* No row of the table, as it sets no field; it has a name, takes no value and is explained. */
+static const OptionRow help_row = {.name = "help", .kind = FLAG, .doc = "this list"};
+
 /* ---- values ---- */
 
 /* Multiplies by 10 to the power `exponent`; false when that leaves the whole numbers of 64 bits. */
@@ -197,7 +200,7 @@ static int print_help(const RlcModule *module) {
     if (rows[i].standard) printf(" (default %s)", rows[i].standard);
     printf("\n");
   }
-  printf("  %-22s %s\n", "--help", "this list");
+  printf("  --%-20s %s\n", help_row.name, help_row.doc);
   return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;
 }
 
@@ -232,6 +235,7 @@ static int read_option(Options *options, const RlcModule *module, int argc, char
   const char *name = argument + 2, *equals = strchr(name, '=');
   size_t length = equals ? (size_t)(equals - name) : strlen(name);
   if (strcmp(name, "help") == 0) return print_help(module);
+  if (strncmp(name, "help=", 5) == 0) return report_value(&help_row, equals + 1);
   const OptionRow *row = find_row(name, length);
   if (!row) return report_unknown(name, length);
   const char *value = equals ? equals + 1 : NULL;
