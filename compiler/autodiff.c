@@ -89,15 +89,6 @@ void grad_expand(Module *module, Arena *scratch, const OpInfo *table) {
   module_rewrite(module, scratch, expand, &grad);
 }
 
-bool grad_reaches(const Graph *graph, Arena *scratch, const Node *e, const Node *x) {
-  Grad grad = {.graph = (Graph *)graph, .scratch = scratch, .table = op_table};
-  read_columns(&grad);
-  if (x->id > e->id) return false;
-  bool *depends = NEW_ARRAY(scratch, bool, e->id + 1);
-  find_paths(&grad, e, x, depends);
-  return depends[e->id];
-}
-
 static Node *erase(Graph *graph, Node *node, void *user) {
   (void)graph, (void)user;
   return node->op == OP_mark || node->op == OP_stop ? node->src[0] : node;

@@ -15,9 +15,6 @@ void pass_simplify(Module *module, Arena *scratch);
 /* Sums of products become contractions; fills every program's minimal_flops. */
 void pass_contract(Module *module, Arena *scratch);
 
-/* True when a derivative of e with respect to x need not vanish: a path from e to x without stop or selection of positions. */
-bool grad_reaches(const Graph *graph, Arena *scratch, const Node *e, const Node *x);
-
 /* Floating-point operations of one contraction: 2 x the product of all extents it touches. */
 double contract_flops(const Graph *graph, const Node *contract);
 

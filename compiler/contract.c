@@ -57,10 +57,10 @@ static Node *contract(Graph *graph, Node *p, Node *q, Axes axes) {
   return node_make(graph, OP_contract, (Attr){.axes = inner}, p, q, NULL);
 }
 
-/* A sum of a contraction that nobody else reads is a longer contraction. */
+/* A sum of a contraction that nobody else reads is a longer contraction. Readers are known for nodes older than the round only. */
 static Node *merge(Graph *graph, Node *node, const Contractor *c) {
   Node *x = node->src[0];
-  bool alone = x->id >= c->size || c->uses[x->id] <= 1;
+  bool alone = x->id < c->size && c->uses[x->id] <= 1;
   if (!alone || !axes_within(node->attr.axes, axes_common(x->src[0]->axes, x->src[1]->axes))) return node;
   Axes axes = axes_union(node->attr.axes, x->attr.axes);
   if (axes_equal(x->src[0]->axes, x->src[1]->axes)) return node;

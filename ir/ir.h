@@ -176,6 +176,9 @@ Node *node_mark(Graph *graph, Node *x);
 /* d e / d x: a request that the grad pass expands. e has no axes. */
 Node *node_grad(Graph *graph, Node *e, Node *x);
 
+/* True when a derivative of e with respect to x need not vanish: a path from e to x without stop or selection of positions. */
+bool node_reaches(const Graph *graph, Arena *scratch, const Node *e, const Node *x);
+
 bool node_is_const(const Node *node, double value);
 
 /* The same op and attributes over other arguments (the step of every rewriting pass). Returns `node` when nothing changed. */

@@ -48,3 +48,22 @@ bool module_rewrite(Module *module, Arena *scratch, RewriteFn fn, void *user) {
     }
   return changed;
 }
+
+/* Whether a derivative flows from a node to its argument `arg`. */
+static bool flows(const Node *node, int arg) {
+  const OpInfo *info = op_of(node);
+  if (!node->src[arg]) return false;
+  return info->shaped ? info->adjoint && arg == 0 : strcmp(info->grad[arg], "0") != 0;
+}
+
+bool node_reaches(const Graph *graph, Arena *scratch, const Node *e, const Node *x) {
+  if (x->id > e->id) return false;
+  bool *reaches = NEW_ARRAY(scratch, bool, e->id + 1);
+  for (uint32_t id = x->id; id <= e->id; id++) {
+    const Node *node = graph->nodes[id];
+    reaches[id] = node == x;
+    for (int i = 0; i < 3; i++)
+      if (flows(node, i) && node->src[i]->id >= x->id && reaches[node->src[i]->id]) reaches[id] = true;
+  }
+  return reaches[e->id];
+}

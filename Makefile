@@ -1,0 +1,78 @@
+# rlc: make demo | test | test-all | deps | asan | format | docs
+#
+# `make deps` finds what the build needs and installs what is missing; it writes build/deps.mk.
+# Everything that is made lies under build/.
+
+ifeq ($(origin CC),default)
+CC = gcc
+endif
+BUILD ?= build
+OPT ?= -O2 -g
+WARN = -Wall -Wextra -Werror
+CFLAGS += -std=gnu11 $(OPT) $(WARN) -D_GNU_SOURCE -I. -I$(BUILD) -fno-math-errno -ffp-contract=off -fPIC $(SANITIZE)
+LDLIBS = -lyaml -lm -ldl -lpthread
+VERSION := 0.1.0
+
+-include build/deps.mk
+ENVCFLAGS = -I$(MUJOCO_INC) -DRLC_MUJOCO_DIR='"$(MUJOCO_LIB_DIR)"'
+
+SOURCES = $(filter-out compiler/main.c,$(wildcard ir/*.c dsl/*.c compiler/*.c codegen/*.c))
+RUNTIME = $(wildcard runtime/*.c envs/*.c)
+TESTS   = $(wildcard tests/*_test.c)
+MODELS  = $(patsubst %,$(BUILD)/%.h,$(wildcard envs/models/*.xml))
+
+object = $(patsubst %.c,$(BUILD)/%.o,$(1))
+OBJECTS = $(call object,$(SOURCES)) $(BUILD)/gen/prelude.o
+LIBRARY = $(BUILD)/librlc_runtime.a
+TESTBIN = $(patsubst tests/%.c,$(BUILD)/tests/%,$(TESTS))
+
+.PHONY: all build deps test test-all demo asan format format-check docs size clean bench
+all: deps
+	@$(MAKE) --no-print-directory build
+
+build: $(BUILD)/rlc
+
+deps:
+	@tools/deps.sh
+
+$(BUILD)/rlc: $(BUILD)/compiler/main.o $(OBJECTS) $(LIBRARY)
+	$(CC) $(CFLAGS) -rdynamic -o $@ $^ $(LDLIBS)
+
+$(LIBRARY): $(call object,$(RUNTIME))
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(if $(filter envs/%,$<),$(ENVCFLAGS)) -DRLC_VERSION='"$(VERSION)"' -MMD -MP -c -o $@ $<
+
+$(BUILD)/envs/mujoco_tasks.o: $(MODELS)
+
+$(BUILD)/envs/models/%.xml.h: envs/models/%.xml envs/embed.sh
+	@mkdir -p $(@D)
+	envs/embed.sh $< > $@
+
+# A text as a C string: dsl/prelude.yaml is what rlc knows without being told.
+$(BUILD)/gen/prelude.c: dsl/prelude.yaml
+	@mkdir -p $(@D)
+	@{ echo '#include "dsl/dsl.h"'; echo 'const char dsl_prelude[] ='; \
+	   sed 's/\\/\\\\/g; s/"/\\"/g; s/^/  "/; s/$$/\\n"/' $<; echo '  ;'; } > $@
+
+$(BUILD)/gen/prelude.o: $(BUILD)/gen/prelude.c
+	$(CC) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/tests/%: tests/%.c $(OBJECTS) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(ENVCFLAGS) -DRLC_ROOT='"$(CURDIR)"' -DRLC_BUILD='"$(abspath $(BUILD))"' -MMD -MP -rdynamic -o $@ $< $(OBJECTS) $(LIBRARY) -lcheck $(LDLIBS)
+
+test: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) build tests
+	@tests/run.sh $(BUILD)
+
+.PHONY: tests
+tests: $(BUILD)/rlc $(TESTBIN)
+
+clean:
+	rm -rf $(filter-out build,$(BUILD)) build/rlc build/*.a build/ir build/dsl build/compiler build/codegen build/runtime build/envs build/tests build/gen
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

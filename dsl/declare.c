@@ -1,0 +1,181 @@
+/* Tensors that outlive a program: learned ones, their copies, declared state; and their initial values. */
+#include "dsl/scope.h"
+
+#include <string.h>
+
+Node *slot_value(Elab *elab, uint32_t slot) {
+  if (slot < elab->current_size && elab->current[slot]) return elab->current[slot];
+  return node_input(elab->graph, slot);
+}
+
+void slot_assign(Elab *elab, uint32_t slot, Node *node) {
+  if (slot >= elab->current_size) {
+    size_t size = elab->graph->slot_count + 64;
+    elab->current = arena_grow(elab->arena, elab->current, elab->current_size * sizeof(Node *), size * sizeof(Node *));
+    elab->current_size = size;
+  }
+  elab->current[slot] = node;
+}
+
+uint32_t slot_declare(Elab *elab, const char *name, RlcSlotKind kind, Axes axes, Node *init, Span span) {
+  RlcType type = axes_empty(axes) ? RLC_F64 : RLC_F32;
+  uint32_t slot = graph_slot(elab->graph, name, kind, type, axes, span);
+  Output output = {slot, init};
+  PUSH(elab->arena, elab->init.outputs, elab->init.output_count, elab->init.output_capacity, output);
+  return slot;
+}
+
+static Expr *parse(Elab *elab, const char *text) {
+  Source *source = source_from_text(elab->arena, "<language>", text);
+  return expr_read(elab->arena, elab->diag, (ExprText){text, strlen(text), source, {source, 1, 1, 0}, NULL});
+}
+
+/* Initial values are computed without data; the rows of their draws are the tensor's own axes. */
+Node *init_value(Elab *elab, Frame *frame, const Tree *tree, const char *fallback, const char *name, Axes axes,
+                 double fan_in, double fan_out) {
+  Block block = elab->block;
+  Axes init_axes = elab->init_axes;
+  const char *path = elab->path;
+  uint32_t occurrence = elab->occurrence;
+  double fans[] = {elab->fan_in, elab->fan_out};
+  elab->block = (Block){.draws = true};
+  elab->init_axes = axes;
+  elab->path = arena_printf(elab->arena, "init.%s", name);
+  elab->occurrence = 0;
+  elab->fan_in = fan_in, elab->fan_out = fan_out;
+  Node *node = tree ? eval_tree_node(elab, frame, tree) : eval_node(elab, frame, parse(elab, fallback));
+  elab->block = block;
+  elab->init_axes = init_axes;
+  elab->path = path;
+  elab->occurrence = occurrence;
+  elab->fan_in = fans[0], elab->fan_out = fans[1];
+  if (node && !axes_within(node->axes, axes))
+    return diag_error(elab->diag, tree ? tree->span : (Span){0}, NULL, "the initial value of '%s' has axes %s, the tensor %s", name,
+                      axes_text(elab->graph, elab->arena, node->axes), axes_text(elab->graph, elab->arena, axes)), NULL;
+  return node;
+}
+
+bool declared_axes(Elab *elab, const Tree *tree, Axes *axes) {
+  const char **names;
+  Span *spans;
+  size_t count;
+  *axes = axes_none();
+  if (!tree) return true;
+  if (!tree_names(elab, tree, &names, &spans, &count)) return false;
+  if (count == 1 && strcmp(names[0], "none") == 0) return true;
+  for (size_t i = 0; i < count; i++) {
+    ExprAxis named = {names[i], NULL, spans[i]};
+    int axis = axis_named(elab, elab->globals, &named);
+    if (axis < 0) return false;
+    *axes = axes_union(*axes, axes_one((AxisId)axis));
+  }
+  return true;
+}
+
+static bool declare_tensor(Elab *elab, const TreeEntry *entry, const char *what, RlcSlotKind kind, Parameter *parameter) {
+  const Tree *tree = entry->value, *init = tree;
+  Axes axes = axes_none();
+  if (tree->kind == TREE_MAP) {
+    init = tree_get(tree, "init");
+    if (!declared_axes(elab, tree_get(tree, "axes"), &axes)) return false;
+  }
+  if (!name_is_free(elab, elab->globals, entry->key, what, entry->key_span)) return false;
+  Node *value = init_value(elab, elab->globals, init, "0", entry->key, axes, 0, 0);
+  if (!value) return false;
+  uint32_t slot = slot_declare(elab, entry->key, kind, axes, value, entry->key_span);
+  Entry *added = frame_add(elab, elab->globals, entry->key, what, entry->key_span, (Value){0});
+  added->state = ENTRY_SLOT;
+  added->slot = slot;
+  *parameter = (Parameter){entry->key, axes, slot, value};
+  return true;
+}
+
+bool parameters_declare(Elab *elab) {
+  const Tree *map = tree_get(elab->spec, "parameters");
+  bool good = true;
+  for (size_t i = 0; map && i < map->entry_count; i++) {
+    Parameter parameter;
+    if (!declare_tensor(elab, &map->entries[i], "parameter", RLC_PARAMETER, &parameter)) good = false;
+    else PUSH(elab->arena, elab->learned, elab->learned_count, elab->learned_capacity, parameter);
+  }
+  return good;
+}
+
+bool states_declare(Elab *elab, const Tree *map) {
+  bool good = true;
+  for (size_t i = 0; map && i < map->entry_count; i++) {
+    Parameter parameter;
+    if (!declare_tensor(elab, &map->entries[i], "state", RLC_STATE, &parameter)) good = false;
+  }
+  return good;
+}
+
+/* ---- groups and targets ---- */
+
+static size_t group_names(const Elab *elab, const char **names, size_t capacity) {
+  size_t count = 0;
+  for (size_t i = 0; i < elab->network_count && count < capacity; i++) names[count++] = elab->networks[i]->name;
+  for (size_t i = 0; i < elab->learned_count && count < capacity; i++) names[count++] = elab->learned[i].name;
+  return count;
+}
+
+bool parameter_group(Elab *elab, const char *name, Span span, Parameter **items, size_t *count) {
+  for (size_t i = 0; i < elab->network_count; i++)
+    if (strcmp(elab->networks[i]->name, name) == 0) {
+      *items = elab->networks[i]->parameters;
+      *count = elab->networks[i]->count;
+      return true;
+    }
+  for (size_t i = 0; i < elab->learned_count; i++)
+    if (strcmp(elab->learned[i].name, name) == 0) {
+      *items = &elab->learned[i];
+      *count = 1;
+      return true;
+    }
+  const char *names[256];
+  size_t known = group_names(elab, names, COUNTOF(names));
+  return diag_error(elab->diag, span, hint_nearest(elab->arena, name, names, known), "there is no network or parameter '%s'", name);
+}
+
+static bool copy_member(Elab *elab, Target *target, const char *member, Span span, Record *record) {
+  Parameter *items;
+  size_t count;
+  if (!parameter_group(elab, member, span, &items, &count)) return false;
+  for (size_t i = 0; i < count; i++) {
+    Parameter copy = items[i];
+    copy.name = arena_printf(elab->arena, "%s.%s", target->name, items[i].name);
+    copy.slot = slot_declare(elab, copy.name, RLC_TARGET, copy.axes, copy.init, span);
+    PUSH(elab->arena, target->copies, target->copy_count, target->copy_capacity, copy);
+  }
+  for (size_t i = 0; i < elab->network_count; i++) {
+    if (strcmp(elab->networks[i]->name, member) != 0) continue;
+    Function *function = NEW(elab->arena, Function);
+    *function = (Function){.kind = FUNCTION_NETWORK, .name = member, .network = elab->networks[i], .copy = target->name};
+    record_add(elab, record, member, value_function(function));
+    return true;
+  }
+  return diag_error(elab->diag, span, NULL, "a target copies networks; '%s' is none", member);
+}
+
+static bool declare_target(Elab *elab, const TreeEntry *entry) {
+  Span *spans;
+  Target target = {.name = entry->key};
+  if (!tree_names(elab, entry->value, &target.members, &spans, &target.count)) return false;
+  if (!name_is_free(elab, elab->globals, entry->key, "target", entry->key_span)) return false;
+  Record *record = record_make(elab, arena_printf(elab->arena, "the target '%s'", entry->key));
+  for (size_t i = 0; i < target.count; i++)
+    if (!copy_member(elab, &target, target.members[i], spans[i], record)) return false;
+  target.single = entry->value->kind == TREE_SCALAR && target.count == 1;
+  Value value = target.single ? record->values[0] : value_record(record);
+  PUSH(elab->arena, elab->targets, elab->target_count, elab->target_capacity, target);
+  frame_add(elab, elab->globals, entry->key, "target", entry->key_span, value);
+  return true;
+}
+
+bool targets_declare(Elab *elab) {
+  const Tree *map = tree_get(elab->spec, "targets");
+  bool good = true;
+  for (size_t i = 0; map && i < map->entry_count; i++)
+    if (!declare_target(elab, &map->entries[i])) good = false;
+  return good;
+}

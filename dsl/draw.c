@@ -1,0 +1,171 @@
+/* Draws: noise by streams, distributions from their text in the prelude or the spec. */
+#include "dsl/scope.h"
+
+#include <string.h>
+
+/* Streams are named after the binding they stand in, never after a position in the file. */
+static uint64_t stream_of(Elab *elab) {
+  const char *name = arena_printf(elab->arena, "%s#%u", elab->path, elab->occurrence++);
+  return hash_text(HASH_SEED, name);
+}
+
+static Axes row_axes(const Elab *elab) {
+  Axes axes = elab->init_axes;
+  return elab->block.has_row ? axes_union(axes, axes_one(elab->block.row)) : axes;
+}
+
+static void record_draw(Elab *elab, const char *what, Axes axes, Span span) {
+  Elaborated *result = elab->result;
+  DrawInfo info = {elab->path, what, axes, span};
+  PUSH(elab->arena, result->draws, result->draw_count, result->draw_capacity, info);
+}
+
+/* The noise `name` over `axes`: the formula in the prelude over the words of one block of random bits. NULL after reporting. */
+static Node *make_noise(Elab *elab, const char *name, Axes axes, Span span) {
+  if (!elab->block.draws) return diag_error(elab->diag, span, NULL, "draws are not possible here"), NULL;
+  const Tree *formula = tree_get(tree_get(elab->prelude, "noise"), name);
+  if (!formula) return diag_error(elab->diag, span, NULL, "unknown noise '%s'", name), NULL;
+  record_draw(elab, name, axes, span);
+  uint64_t stream = stream_of(elab);
+  Node *words[4];
+  memcpy(words, elab->words, sizeof words);
+  for (int i = 0; i < 4; i++) elab->words[i] = node_uniform(elab->graph, stream, axes, i);
+  Node *noise = eval_tree_node(elab, elab->library, formula);
+  memcpy(elab->words, words, sizeof words);
+  return noise;
+}
+
+/* normal_noise[x, act]: the axes in brackets and the rows. */
+static bool noise_call(Elab *elab, Frame *frame, const Expr *expr, Value *result) {
+  if (!tree_get(tree_get(elab->prelude, "noise"), expr->text)) return false;
+  *result = value_error();
+  Axes axes = row_axes(elab);
+  for (uint32_t i = 0; i < expr->axis_count; i++) {
+    int axis = axis_minted(elab, frame, &expr->axes[i], AXIS_DRAW);
+    if (axis < 0) return true;
+    axes = axes_union(axes, axes_one((AxisId)axis));
+  }
+  Node *noise = make_noise(elab, expr->text, axes, expr->span);
+  if (noise) *result = value_node(noise);
+  return true;
+}
+
+/* ---- distributions ---- */
+
+/* The distribution an argument means; NULL after reporting. */
+static Function *distribution_of(Elab *elab, Frame *frame, const Expr *expr) {
+  Value value = eval(elab, frame, expr);
+  if (value.kind == VALUE_FUNCTION && value.function->kind == FUNCTION_DISTRIBUTION) return value.function;
+  if (value.kind != VALUE_ERROR)
+    diag_error(elab->diag, expr->span, NULL, "expected a distribution here, such as tanh_normal[act](mean, std)");
+  return NULL;
+}
+
+/* One of a distribution's texts, with `noise` or `action` bound. NULL after reporting, or silently when `optional` and absent. */
+static Node *distribution_text(Elab *elab, Function *d, const char *key, const char *name, Node *bound, Span span, bool optional) {
+  const Tree *text = tree_get(d->body, key);
+  if (!text) {
+    if (!optional) diag_error(elab->diag, span, NULL, "the distribution '%s' has no '%s'", d->name, key);
+    return NULL;
+  }
+  /* Lets are evaluated anew in each frame: some of them speak of the noise, some of the action. */
+  Frame *inner = frame_make(elab, d->arguments->parent, d->arguments->path);
+  inner->axes = d->arguments->axes, inner->axis_count = d->arguments->axis_count, inner->axis_capacity = 0;
+  for (size_t i = 0; i < d->arguments->count; i++) {
+    const Entry *entry = &d->arguments->entries[i];
+    if (entry->tree) frame_add_lazy(elab, inner, entry->name, entry->what, entry->span, entry->tree);
+    else frame_add(elab, inner, entry->name, entry->what, entry->span, entry->value);
+  }
+  if (bound) frame_add(elab, inner, name, "parameter", span, value_node(bound));
+  elab->depth++;
+  Node *node = eval_tree_node(elab, inner, text);
+  elab->depth--;
+  return node;
+}
+
+/* The axes of one draw: of the event, of the arguments, of the rows, and those in brackets. */
+static bool draw_axes(Elab *elab, Frame *frame, Function *d, const Expr *site, Axes *axes) {
+  *axes = row_axes(elab);
+  for (size_t i = 0; i < d->arguments->count; i++) {
+    const Entry *entry = &d->arguments->entries[i];
+    if (!entry->tree && entry->value.kind == VALUE_NODE) *axes = axes_union(*axes, entry->value.node->axes);
+  }
+  const Tree *event = tree_get(d->body, "event");
+  if (event) {
+    ExprAxis axis = {tree_expr(elab, event)->text, NULL, site->span};
+    int id = axis_named(elab, d->arguments, &axis);
+    if (id < 0) return false;
+    *axes = axes_union(*axes, axes_one((AxisId)id));
+  }
+  for (uint32_t i = 0; i < site->axis_count; i++) {
+    int id = axis_minted(elab, frame, &site->axes[i], AXIS_DRAW);
+    if (id < 0) return false;
+    if (axes_has(*axes, (AxisId)id))
+      return diag_error(elab->diag, site->axes[i].span, "name a new axis", "the draw already has an axis '%s'", site->axes[i].name);
+    *axes = axes_union(*axes, axes_one((AxisId)id));
+  }
+  return axes_may_meet(elab, site->span, axes, 1);
+}
+
+static Node *given_noise(Elab *elab, Frame *frame, const Expr *site, bool *good) {
+  *good = true;
+  for (uint32_t i = 1; i < site->arg_count; i++) {
+    if (site->args[i].name && strcmp(site->args[i].name, "noise") == 0) {
+      Node *noise = eval_node(elab, frame, site->args[i].value);
+      *good = noise != NULL;
+      return noise;
+    }
+    *good = diag_error(elab->diag, site->args[i].value->span, NULL, "sample takes a distribution and, by name, noise=");
+  }
+  return NULL;
+}
+
+static Value sample(Elab *elab, Frame *frame, const Expr *site) {
+  bool good;
+  Axes axes;
+  if (site->arg_count < 1) return diag_error(elab->diag, site->span, NULL, "sample needs a distribution"), value_error();
+  Function *d = distribution_of(elab, frame, site->args[0].value);
+  if (!d || !draw_axes(elab, frame, d, site, &axes)) return value_error();
+  Node *noise = given_noise(elab, frame, site, &good);
+  if (!good) return value_error();
+  const Tree *kind = tree_get(d->body, "noise");
+  if (!noise && !kind) return diag_error(elab->diag, site->span, NULL, "the distribution '%s' cannot be drawn from", d->name), value_error();
+  if (!noise) noise = make_noise(elab, tree_expr(elab, kind)->text, axes, site->span);
+  Node *value = noise ? distribution_text(elab, d, "draw", "noise", noise, site->span, false) : NULL;
+  if (!value) return value_error();
+  size_t errors = diag_errors(elab->diag);
+  Node *log_prob = distribution_text(elab, d, "draw_log_prob", "noise", noise, site->span, true);
+  if (!log_prob) log_prob = distribution_text(elab, d, "log_prob", "action", value, site->span, true);
+  if (errors != diag_errors(elab->diag)) return value_error();
+  Record *record = record_make(elab, arena_printf(elab->arena, "a draw from '%s'", d->name));
+  record->node = value;
+  if (log_prob) record_add(elab, record, "log_prob", value_node(log_prob));
+  record_add(elab, record, "noise", value_node(noise));
+  return value_record(record);
+}
+
+bool draw_call(Elab *elab, Frame *frame, const Expr *expr, Value *result) {
+  if (noise_call(elab, frame, expr, result)) return true;
+  if (strcmp(expr->text, "sample") != 0) return false;
+  *result = sample(elab, frame, expr);
+  return true;
+}
+
+/* log_prob(p, action), mode(p), entropy(p): the texts of the distribution. */
+bool distribution_call(Elab *elab, Frame *frame, const Expr *expr, Value *result) {
+  static const struct { const char *name; uint32_t arity; } calls[] = {{"log_prob", 2}, {"mode", 1}, {"entropy", 1}};
+  for (size_t i = 0; i < COUNTOF(calls); i++) {
+    if (strcmp(expr->text, calls[i].name) != 0) continue;
+    *result = value_error();
+    if (expr->arg_count != calls[i].arity)
+      return diag_error(elab->diag, expr->span, NULL, "'%s' takes %u argument%s, not %u", expr->text, calls[i].arity,
+                        calls[i].arity == 1 ? "" : "s", expr->arg_count), true;
+    Function *d = distribution_of(elab, frame, expr->args[0].value);
+    Node *action = d && expr->arg_count > 1 ? eval_node(elab, frame, expr->args[1].value) : NULL;
+    if (!d || (expr->arg_count > 1 && !action)) return true;
+    Node *node = distribution_text(elab, d, expr->text, "action", action, expr->span, false);
+    if (node) *result = value_node(node);
+    return true;
+  }
+  return false;
+}

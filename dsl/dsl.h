@@ -1,0 +1,56 @@
+/* What the driver may call: from a spec file to a module. */
+#ifndef RLC_DSL_DSL_H
+#define RLC_DSL_DSL_H
+
+#include "dsl/tree.h"
+#include "ir/ir.h"
+
+/* What elaboration must know about the environment; filled by the driver from envs/. */
+typedef struct EnvFacts {
+  const char *id;
+  uint32_t obs_dim, act_dim, choices, limit;
+  double low, high;
+} EnvFacts;
+typedef bool (*EnvLookup)(const char *id, EnvFacts *facts);
+/* All ids, for messages: returns how many, the ids in *ids. */
+typedef size_t (*EnvNames)(const char *const **ids);
+
+typedef struct DslOptions {
+  EnvLookup env_lookup;
+  EnvNames env_names;
+  const char *prelude; /* path of another prelude, or NULL for the built-in text */
+} DslOptions;
+
+/* A loss as gradcheck wants it: its scalar before differentiation, and what it is over. */
+typedef struct LossInfo {
+  const char *name;
+  Node *value;       /* scalar, with marks */
+  Node **marks;      /* the marked parameters */
+  Node **gradients;  /* grad requests, one per mark */
+  uint32_t *slots;   /* parameter slots */
+  size_t count;
+} LossInfo;
+
+/* A draw, for `rlc check`. */
+typedef struct DrawInfo {
+  const char *path, *what;
+  Axes axes;
+  Span span;
+} DrawInfo;
+
+typedef struct Elaborated {
+  Module *module;
+  Tree *spec; /* resolved */
+  LossInfo *losses;
+  size_t loss_count, loss_capacity;
+  DrawInfo *draws;
+  size_t draw_count, draw_capacity;
+} Elaborated;
+
+/* Elaborates a resolved spec whose keys were checked. NULL after reporting. */
+Elaborated *dsl_elaborate(Arena *arena, Diag *diag, Tree *spec, const DslOptions *options);
+
+/* The built-in prelude's text. */
+extern const char dsl_prelude[];
+
+#endif

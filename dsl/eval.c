@@ -1,0 +1,257 @@
+/* Expressions to values: names, operators, entries computed at first use. */
+#include "dsl/scope.h"
+
+#include <math.h>
+#include <string.h>
+
+const Expr *tree_expr(Elab *elab, const Tree *tree) {
+  if (tree->kind == TREE_SCALAR) return expr_read(elab->arena, elab->diag, tree->text);
+  diag_error(elab->diag, tree->span, NULL, "expected an expression here");
+  return NULL;
+}
+
+const Expr *key_signature(Elab *elab, const TreeEntry *entry) {
+  return expr_read_signature(elab->arena, elab->diag, entry->key_text);
+}
+
+bool tree_names(Elab *elab, const Tree *tree, const char ***names, Span **spans, size_t *count) {
+  Expr **items = NULL;
+  *count = 0;
+  if (tree->kind == TREE_LIST) {
+    items = NEW_ARRAY(elab->arena, Expr *, tree->item_count);
+    for (*count = 0; *count < tree->item_count; (*count)++)
+      if (!(items[*count] = (Expr *)tree_expr(elab, tree->items[*count]))) return false;
+  } else if (tree->kind != TREE_SCALAR) {
+    return diag_error(elab->diag, tree->span, NULL, "expected a name or a list of names");
+  } else if (!expr_read_list(elab->arena, elab->diag, tree->text, &items, count)) {
+    return false;
+  }
+  *names = NEW_ARRAY(elab->arena, const char *, *count);
+  *spans = NEW_ARRAY(elab->arena, Span, *count);
+  for (size_t i = 0; i < *count; i++) {
+    if (items[i]->kind != EXPR_NAME || items[i]->called || items[i]->bracketed)
+      return diag_error(elab->diag, items[i]->span, NULL, "expected a name here");
+    (*names)[i] = items[i]->text;
+    (*spans)[i] = items[i]->span;
+  }
+  return true;
+}
+
+/* ---- tensors and axes that meet ---- */
+
+Node *value_tensor(Elab *elab, Value value, Span span) {
+  if (value.kind == VALUE_NODE) return value.node;
+  if (value.kind == VALUE_RECORD && value.record->node) return value.record->node;
+  if (value.kind == VALUE_RECORD) {
+    const char *first = value.record->count ? value.record->names[0] : "?";
+    diag_error(elab->diag, span, arena_printf(elab->arena, "use one of its fields, as in '.%s'", first),
+               "%s is not a tensor", value.record->what);
+  }
+  if (value.kind == VALUE_FUNCTION)
+    diag_error(elab->diag, span, NULL, "'%s' is not a tensor: %s", value.function->name,
+               value.function->kind == FUNCTION_DISTRIBUTION ? "draw from it with sample(...)" : "call it with arguments");
+  return NULL;
+}
+
+static bool report_meeting(Elab *elab, Span span, AxisId a, AxisId b, const Axes *sets, size_t count) {
+  const Axis *x = &elab->graph->axes[a], *y = &elab->graph->axes[b];
+  const char *shapes = "";
+  for (size_t i = 0; i < count; i++)
+    shapes = arena_printf(elab->arena, "%s%s%s", shapes, i ? " and " : "",
+                          axes_text(elab->graph, elab->arena, sets[i]));
+  if (x->extent == y->extent)
+    diag_error(elab->diag, span, NULL, "axes cannot meet: '%s' of %s and '%s' of %s in %s", x->label, x->scope, y->label, y->scope, shapes);
+  else
+    diag_error(elab->diag, span, NULL, "axes cannot meet: '%s' has extent %u here and %u there, in %s", x->label, x->extent, y->extent, shapes);
+  if (x->span.source) diag_note(elab->diag, x->span, "'%s=%u' comes from here", x->label, x->extent);
+  if (y->span.source) diag_note(elab->diag, y->span, "'%s=%u' comes from here", y->label, y->extent);
+  return false;
+}
+
+bool axes_may_meet(Elab *elab, Span span, const Axes *sets, size_t count) {
+  Axes all = axes_none();
+  for (size_t i = 0; i < count; i++) all = axes_union(all, sets[i]);
+  unsigned outer = 0;
+  for (AxisId a; axes_next(all, &outer, &a);) {
+    unsigned inner = outer;
+    for (AxisId b; axes_next(all, &inner, &b);)
+      if (strcmp(elab->graph->axes[a].label, elab->graph->axes[b].label) == 0)
+        return report_meeting(elab, span, a, b, sets, count);
+  }
+  return true;
+}
+
+Node *eval_op(Elab *elab, Span span, OpCode op, Node *x, Node *y, Node *z) {
+  int arity = op_table[op].arity;
+  if (!x || (arity > 1 && !y) || (arity > 2 && !z)) return NULL;
+  Axes sets[3] = {x->axes, y ? y->axes : axes_none(), z ? z->axes : axes_none()};
+  if (!axes_may_meet(elab, span, sets, (size_t)arity)) return NULL;
+  Span former = graph_span(elab->graph, span);
+  Node *node = node_make(elab->graph, op, (Attr){0}, x, y, z);
+  graph_span(elab->graph, former);
+  return node;
+}
+
+/* ---- names ---- */
+
+static Value node_or_error(Node *node) { return node ? value_node(node) : value_error(); }
+
+/* Numbers and draws' words that the language itself provides. */
+static bool language_name(Elab *elab, const char *name, Value *value) {
+  static const char *const counters[] = {"step", "iteration", "updates", "stored", "progress"};
+  static const char *const words[] = {"u", "v", "w", "t"};
+  for (int i = 0; i < RLC_COUNTERS; i++)
+    if (strcmp(name, counters[i]) == 0) {
+      if (elab->counters[i] == RLC_NONE)
+        elab->counters[i] = graph_slot(elab->graph, arena_printf(elab->arena, "counter.%s", name),
+                                       RLC_COUNTER, RLC_F64, axes_none(), (Span){0});
+      return *value = value_node(node_input(elab->graph, elab->counters[i])), true;
+    }
+  for (int i = 0; i < 4; i++)
+    if (elab->words[i] && strcmp(name, words[i]) == 0) return *value = value_node(elab->words[i]), true;
+  double number;
+  if (elab->fan_in && strcmp(name, "fan_in") == 0) number = elab->fan_in;
+  else if (elab->fan_in && strcmp(name, "fan_out") == 0) number = elab->fan_out;
+  else if (strcmp(name, "pi_") == 0) number = M_PI;
+  else if (strcmp(name, "inf") == 0) number = INFINITY;
+  else if (strcmp(name, "low") == 0) number = elab->env.low;
+  else if (strcmp(name, "high") == 0) number = elab->env.high;
+  else return false;
+  return *value = value_node(node_const(elab->graph, number)), true;
+}
+
+static Value eval_name(Elab *elab, Frame *frame, const Expr *expr) {
+  Frame *holder;
+  Entry *entry = frame_lookup(frame, expr->text, &holder);
+  if (entry) return eval_entry(elab, holder, entry, expr->span);
+  Value value;
+  if (language_name(elab, expr->text, &value)) return value;
+  size_t errors = diag_errors(elab->diag);
+  Node *column = column_value(elab, expr->text);
+  if (column) return value_node(column);
+  if (strcmp(expr->text, "box") == 0 && builtin_call(elab, frame, expr, &value)) return value;
+  if (errors == diag_errors(elab->diag))
+    diag_error(elab->diag, expr->name_span, hint_visible(elab, frame, expr->text), "unknown name '%s'", expr->text);
+  return value_error();
+}
+
+/* The path of a frame: its own or the nearest one outside. */
+static const char *frame_path(const Frame *frame) {
+  for (; frame; frame = frame->parent)
+    if (frame->path) return frame->path;
+  return "";
+}
+
+static Value report_cycle(Elab *elab, const Entry *entry, Span user) {
+  diag_error(elab->diag, user, NULL, "'%s' is defined in terms of itself", entry->name);
+  if (entry->span.source) diag_note(elab->diag, entry->span, "the cycle goes through here");
+  return value_error();
+}
+
+static Value expand_macro(Elab *elab, Frame *holder, Entry *entry, Span user) {
+  if (entry->expanding) return report_cycle(elab, entry, user);
+  size_t index = (size_t)(entry - holder->entries);
+  entry->expanding = true;
+  Value value = eval_tree(elab, holder, entry->tree);
+  holder->entries[index].expanding = false;
+  return value;
+}
+
+Value eval_entry(Elab *elab, Frame *holder, Entry *entry, Span user) {
+  if (entry->state == ENTRY_DONE) return entry->value;
+  if (entry->state == ENTRY_SLOT) return value_node(slot_value(elab, entry->slot));
+  if (entry->state == ENTRY_MACRO) return expand_macro(elab, holder, entry, user);
+  if (entry->state == ENTRY_BUSY) return report_cycle(elab, entry, user);
+  const char *path = elab->path;
+  uint32_t occurrence = elab->occurrence;
+  size_t index = (size_t)(entry - holder->entries);
+  elab->path = arena_printf(elab->arena, "%s.%s", frame_path(holder), entry->name);
+  elab->occurrence = 0;
+  entry->state = ENTRY_BUSY;
+  Value value = eval_tree(elab, holder, entry->tree);
+  elab->path = path;
+  elab->occurrence = occurrence;
+  entry = &holder->entries[index]; /* entries move when a frame grows */
+  entry->state = ENTRY_DONE;
+  return entry->value = value;
+}
+
+/* ---- expressions ---- */
+
+static Value eval_binary(Elab *elab, Frame *frame, const Expr *expr) {
+  static const struct { const char *sign; OpCode op; bool swapped, negated; } signs[] = {
+      {"+", OP_add, false, false}, {"-", OP_sub, false, false}, {"*", OP_mul, false, false},
+      {"/", OP_div, false, false}, {"^", OP_pow, false, false}, {"<", OP_lt, false, false},
+      {"<=", OP_le, false, false}, {">", OP_lt, true, false},   {">=", OP_le, true, false},
+      {"==", OP_eq, false, false}, {"!=", OP_eq, false, true}};
+  Node *x = eval_node(elab, frame, expr->args[0].value);
+  Node *y = eval_node(elab, frame, expr->args[1].value);
+  for (size_t i = 0; i < COUNTOF(signs); i++)
+    if (strcmp(expr->text, signs[i].sign) == 0) {
+      Node *node = eval_op(elab, expr->span, signs[i].op, signs[i].swapped ? y : x, signs[i].swapped ? x : y, NULL);
+      if (node && signs[i].negated)
+        node = node2(elab->graph, OP_sub, node_const(elab->graph, 1), node);
+      return node_or_error(node);
+    }
+  bug("unknown operator '%s'", expr->text);
+}
+
+Value eval(Elab *elab, Frame *frame, const Expr *expr) {
+  switch (expr->kind) {
+  case EXPR_NUMBER: return value_node(node_const(elab->graph, expr->value));
+  case EXPR_STRING:
+    diag_error(elab->diag, expr->span, NULL, "a text cannot stand here");
+    return value_error();
+  case EXPR_UNARY: return node_or_error(eval_op(elab, expr->span, OP_neg, eval_node(elab, frame, expr->args[0].value), NULL, NULL));
+  case EXPR_BINARY: return eval_binary(elab, frame, expr);
+  case EXPR_FIELD: return eval_field(elab, frame, expr);
+  case EXPR_NAME: break;
+  }
+  return expr->called || expr->bracketed ? eval_call(elab, frame, expr) : eval_name(elab, frame, expr);
+}
+
+Node *eval_node(Elab *elab, Frame *frame, const Expr *expr) {
+  return value_tensor(elab, eval(elab, frame, expr), expr->span);
+}
+
+/* A map of `require`, `let` and `value` opens a frame of its own. */
+static Value eval_block(Elab *elab, Frame *frame, const Tree *tree) {
+  const Tree *value = tree_get(tree, "value");
+  if (!value) value = tree_get(tree, "action");
+  if (!value) {
+    diag_error(elab->diag, tree->span, NULL, "this block has no 'value'");
+    return value_error();
+  }
+  Frame *inner = frame_make(elab, frame, elab->path);
+  if (!frame_add_map(elab, inner, tree_get(tree, "let"), "let")) return value_error();
+  return eval_tree(elab, inner, value);
+}
+
+Value eval_tree(Elab *elab, Frame *frame, const Tree *tree) {
+  if (tree->kind == TREE_MAP) return eval_block(elab, frame, tree);
+  const Expr *expr = tree_expr(elab, tree);
+  return expr ? eval(elab, frame, expr) : value_error();
+}
+
+Node *eval_tree_node(Elab *elab, Frame *frame, const Tree *tree) {
+  return value_tensor(elab, eval_tree(elab, frame, tree), tree->span);
+}
+
+bool eval_number(Elab *elab, Frame *frame, const Tree *tree, const char *what, double *number) {
+  Node *node = eval_tree_node(elab, frame, tree);
+  if (!node) return false;
+  if (node->op != OP_const)
+    return diag_error(elab->diag, tree->span, NULL, "%s must be a constant", what);
+  *number = node->attr.value;
+  return true;
+}
+
+bool eval_count(Elab *elab, Frame *frame, const Tree *tree, const char *what, double low, double high,
+                uint64_t *count) {
+  double number;
+  if (!eval_number(elab, frame, tree, what, &number)) return false;
+  if (number != floor(number) || number < low || number > high)
+    return diag_error(elab->diag, tree->span, NULL, "%s must be a whole number from %.0f to %.0f, not %g", what, low, high, number);
+  *count = (uint64_t)number;
+  return true;
+}

@@ -1,0 +1,135 @@
+/* Networks: declared once, called with any parameters. A first walk through the layers mints the parameters. */
+#include "dsl/scope.h"
+
+#include <string.h>
+
+/* Which axis an input brings: the column's own for obs and action, else the one written behind its name. */
+static int input_axis(Elab *elab, const char *name, const Tree *axis, Span span) {
+  if (axis) {
+    const Expr *expr = tree_expr(elab, axis);
+    ExprAxis named = {expr ? expr->text : "", NULL, axis->span};
+    return expr ? axis_named(elab, elab->globals, &named) : -1;
+  }
+  if (strcmp(name, "obs") == 0 || strcmp(name, "next_obs") == 0) return elab->obs_axis;
+  if (strcmp(name, "action") == 0) return elab->act_axis;
+  diag_error(elab->diag, span, "write {NAME: axis, ...}", "the axis of input '%s' is not known", name);
+  return -1;
+}
+
+static bool add_input(Elab *elab, Network *network, const char *name, const Tree *axis_tree, Span span) {
+  int axis = input_axis(elab, name, axis_tree, span);
+  if (axis < 0) return false;
+  if (network->input_count == 8) return diag_error(elab->diag, span, NULL, "a network has at most 8 inputs");
+  network->inputs[network->input_count] = name;
+  network->input_axes[network->input_count++] = (AxisId)axis;
+  return true;
+}
+
+static bool read_inputs(Elab *elab, Network *network, const Tree *tree) {
+  network->inputs = NEW_ARRAY(elab->arena, const char *, 8);
+  network->input_axes = NEW_ARRAY(elab->arena, AxisId, 8);
+  if (tree->kind == TREE_MAP) {
+    for (size_t i = 0; i < tree->entry_count; i++)
+      if (!add_input(elab, network, tree->entries[i].key, tree->entries[i].value, tree->entries[i].key_span)) return false;
+    return true;
+  }
+  const char **names;
+  Span *spans;
+  size_t count;
+  if (!tree_names(elab, tree, &names, &spans, &count)) return false;
+  for (size_t i = 0; i < count; i++)
+    if (!add_input(elab, network, names[i], NULL, spans[i])) return false;
+  return true;
+}
+
+static bool read_copies(Elab *elab, Network *network, const Tree *tree) {
+  network->copies = axes_none();
+  for (size_t i = 0; tree && i < tree->entry_count; i++) {
+    uint64_t count;
+    if (!eval_count(elab, elab->globals, tree->entries[i].value, "the number of copies", 1, 65536, &count)) return false;
+    AxisId axis = axis_instance(elab, tree->entries[i].key, (uint32_t)count, AXIS_COPY, tree->entries[i].key_span);
+    network->copies = axes_union(network->copies, axes_one(axis));
+  }
+  return true;
+}
+
+/* ---- calls ---- */
+
+static bool check_inputs(Elab *elab, const Network *network, const Expr *site, Value *args, size_t count, Flow *flow) {
+  if (count != network->input_count)
+    return diag_error(elab->diag, site->span, NULL, "the network '%s' takes %zu input%s, not %zu", network->name, network->input_count,
+                      network->input_count == 1 ? "" : "s", count);
+  for (size_t i = 0; i < count; i++) {
+    Node *node = value_tensor(elab, args[i], site->args && i < site->arg_count ? site->args[i].value->span : site->span);
+    if (!node) return false;
+    if (!axes_has(node->axes, network->input_axes[i]))
+      return diag_error(elab->diag, site->args && i < site->arg_count ? site->args[i].value->span : site->span, NULL,
+                        "the input '%s' of network '%s' needs the axis '%s', but this has %s", network->inputs[i], network->name,
+                        elab->graph->axes[network->input_axes[i]].label, axes_text(elab->graph, elab->arena, node->axes));
+    flow->values[i] = node;
+    flow->features[i] = network->input_axes[i];
+    flow->names[i] = network->inputs[i];
+  }
+  flow->count = count;
+  return true;
+}
+
+static Value walk(Layers *layers, Flow *flow) {
+  Elab *elab = layers->elab;
+  Network *network = layers->network;
+  const Tree *body = tree_get(network->tree, "layers"), *heads = tree_get(network->tree, "heads");
+  if (body && !layers_apply(layers, flow, body)) return value_error();
+  if (!heads) {
+    if (flow->count == 1) return value_node(flow->values[0]);
+    diag_error(elab->diag, network->tree->span, NULL, "the network '%s' has no layers", network->name);
+    return value_error();
+  }
+  Record *record = record_make(elab, arena_printf(elab->arena, "the network '%s'", network->name));
+  for (size_t i = 0; i < heads->entry_count; i++) {
+    Flow branch = *flow;
+    layers->prefix = arena_printf(elab->arena, "%s.%s", network->name, heads->entries[i].key);
+    layers->dense = 0;
+    if (!layers_apply(layers, &branch, heads->entries[i].value)) return value_error();
+    record_add(elab, record, heads->entries[i].key, value_node(branch.values[0]));
+  }
+  return value_record(record);
+}
+
+Value network_call(Elab *elab, Function *function, const Expr *site, Value *args, size_t count) {
+  Layers layers = {.elab = elab, .network = function->network, .copy = function->copy, .site = site, .prefix = function->network->name};
+  Flow flow = {.count = 0};
+  if (!check_inputs(elab, function->network, site, args, count, &flow)) return value_error();
+  return walk(&layers, &flow);
+}
+
+/* ---- declaration ---- */
+
+static bool declare(Elab *elab, const TreeEntry *entry) {
+  if (!name_is_free(elab, elab->globals, entry->key, "network", entry->key_span)) return false;
+  Network *network = NEW(elab->arena, Network);
+  *network = (Network){.name = entry->key, .tree = entry->value};
+  const Tree *input = tree_get(entry->value, "input");
+  if (!input) return diag_error(elab->diag, entry->key_span, "as in  input: obs", "the network '%s' has no 'input'", entry->key);
+  if (!read_inputs(elab, network, input) || !read_copies(elab, network, tree_get(entry->value, "copies"))) return false;
+  PUSH(elab->arena, elab->networks, elab->network_count, elab->network_capacity, network);
+  Function *function = NEW(elab->arena, Function);
+  *function = (Function){.kind = FUNCTION_NETWORK, .name = entry->key, .network = network};
+  frame_add(elab, elab->globals, entry->key, "network", entry->key_span, value_function(function));
+  Expr site = {.kind = EXPR_NAME, .text = entry->key, .span = entry->key_span};
+  Layers layers = {.elab = elab, .network = network, .site = &site, .declaring = true, .prefix = network->name};
+  Flow flow = {.count = network->input_count};
+  for (size_t i = 0; i < network->input_count; i++) {
+    flow.values[i] = node_uniform(elab->graph, i, axes_one(network->input_axes[i]), 0);
+    flow.features[i] = network->input_axes[i];
+    flow.names[i] = network->inputs[i];
+  }
+  return walk(&layers, &flow).kind != VALUE_ERROR;
+}
+
+bool networks_declare(Elab *elab) {
+  const Tree *networks = tree_get(elab->spec, "networks");
+  bool good = true;
+  for (size_t i = 0; networks && i < networks->entry_count; i++)
+    if (!declare(elab, &networks->entries[i])) good = false;
+  return good;
+}

@@ -1,0 +1,112 @@
+/* Frames of names and records of values. */
+#include "dsl/scope.h"
+
+#include <string.h>
+
+Frame *frame_make(Elab *elab, Frame *parent, const char *path) {
+  Frame *frame = NEW(elab->arena, Frame);
+  frame->parent = parent;
+  frame->path = path;
+  return frame;
+}
+
+Entry *frame_find(const Frame *frame, const char *name) {
+  for (size_t i = 0; i < frame->count; i++)
+    if (strcmp(frame->entries[i].name, name) == 0) return &frame->entries[i];
+  return NULL;
+}
+
+Entry *frame_lookup(Frame *frame, const char *name, Frame **holder) {
+  for (; frame; frame = frame->parent) {
+    Entry *entry = frame_find(frame, name);
+    if (entry) {
+      *holder = frame;
+      return entry;
+    }
+  }
+  return NULL;
+}
+
+static Entry *add(Elab *elab, Frame *frame, Entry entry) {
+  PUSH(elab->arena, frame->entries, frame->count, frame->capacity, entry);
+  return &frame->entries[frame->count - 1];
+}
+
+Entry *frame_add(Elab *elab, Frame *frame, const char *name, const char *what, Span span,
+                 Value value) {
+  return add(elab, frame, (Entry){.name = name, .what = what, .span = span, .state = ENTRY_DONE, .value = value});
+}
+
+Entry *frame_add_lazy(Elab *elab, Frame *frame, const char *name, const char *what, Span span,
+                      const Tree *tree) {
+  return add(elab, frame, (Entry){.name = name, .what = what, .span = span, .tree = tree});
+}
+
+/* Names of the language itself that no entry may take. */
+static bool reserved(const char *name) {
+  static const char *const names[] = {"low", "high", "inf", "pi_", "weight", "valid", "is_first",
+                                      "step", "iteration", "updates", "stored", "progress", "box", "losses"};
+  for (size_t i = 0; i < COUNTOF(names); i++)
+    if (strcmp(names[i], name) == 0) return true;
+  return false;
+}
+
+bool name_is_free(Elab *elab, Frame *frame, const char *name, const char *what, Span span) {
+  if (reserved(name)) return diag_error(elab->diag, span, NULL, "the name '%s' is reserved", name);
+  Frame *holder = NULL;
+  const Entry *other = frame_lookup(frame, name, &holder);
+  if (!other || holder == elab->library) return true;
+  diag_error(elab->diag, span, "choose another name", "the %s '%s' would hide a %s of that name", what, name, other->what);
+  if (other->span.source) diag_note(elab->diag, other->span, "declared here");
+  return false;
+}
+
+bool frame_add_map(Elab *elab, Frame *frame, const Tree *map, const char *what) {
+  bool good = true;
+  for (size_t i = 0; map && i < map->entry_count; i++) {
+    const TreeEntry *entry = &map->entries[i];
+    if (!name_is_free(elab, frame, entry->key, what, entry->key_span)) good = false;
+    else frame_add_lazy(elab, frame, entry->key, what, entry->key_span, entry->value);
+  }
+  return good;
+}
+
+void frame_axis(Elab *elab, Frame *frame, const char *name, const char *label, int axis) {
+  AxisEntry entry = {name, label, axis};
+  PUSH(elab->arena, frame->axes, frame->axis_count, frame->axis_capacity, entry);
+}
+
+const AxisEntry *frame_find_axis(const Frame *frame, const char *name) {
+  for (; frame; frame = frame->parent)
+    for (size_t i = 0; i < frame->axis_count; i++)
+      if (strcmp(frame->axes[i].name, name) == 0) return &frame->axes[i];
+  return NULL;
+}
+
+const char *hint_visible(Elab *elab, const Frame *frame, const char *name) {
+  const char *names[1024];
+  size_t count = 0;
+  for (; frame; frame = frame->parent)
+    for (size_t i = 0; i < frame->count && count < COUNTOF(names); i++)
+      names[count++] = frame->entries[i].name;
+  count += builtin_names(names + count, COUNTOF(names) - count);
+  return hint_nearest(elab->arena, name, names, count);
+}
+
+Record *record_make(Elab *elab, const char *what) {
+  Record *record = NEW(elab->arena, Record);
+  record->what = what;
+  return record;
+}
+
+void record_add(Elab *elab, Record *record, const char *name, Value value) {
+  size_t count = record->count, capacity = record->capacity;
+  PUSH(elab->arena, record->names, record->count, record->capacity, name);
+  PUSH(elab->arena, record->values, count, capacity, value);
+}
+
+const Value *record_get(const Record *record, const char *name) {
+  for (size_t i = 0; i < record->count; i++)
+    if (strcmp(record->names[i], name) == 0) return &record->values[i];
+  return NULL;
+}

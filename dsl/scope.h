@@ -1,0 +1,309 @@
+/* Values, names and the state of elaboration; private to dsl/. */
+#ifndef RLC_DSL_SCOPE_H
+#define RLC_DSL_SCOPE_H
+
+#include "dsl/dsl.h"
+
+typedef struct Elab Elab;
+typedef struct Frame Frame;
+typedef struct Network Network;
+typedef struct Function Function;
+typedef struct Record Record;
+
+typedef enum ValueKind { VALUE_ERROR, VALUE_NODE, VALUE_RECORD, VALUE_FUNCTION } ValueKind;
+
+/* What an expression means. A number is a constant node. An error has been reported and is passed on in silence. */
+typedef struct Value {
+  ValueKind kind;
+  Node *node;
+  Record *record;
+  Function *function;
+} Value;
+
+/* Named values: a network's heads, a sampled action with its log_prob, a set of targets. `node` is what the record means where a tensor
+ * is wanted (NULL if nothing). */
+struct Record {
+  const char *what; /* "the network 'actor'", for messages */
+  Node *node;
+  const char **names;
+  Value *values;
+  size_t count, capacity;
+};
+
+typedef enum FunctionKind { FUNCTION_DEFINE, FUNCTION_NETWORK, FUNCTION_DISTRIBUTION } FunctionKind;
+
+struct Function {
+  FunctionKind kind;
+  const char *name;
+  const Expr *signature; /* FUNCTION_DEFINE */
+  const Tree *body;
+  Frame *scope;         /* where free names are looked up */
+  Network *network;     /* FUNCTION_NETWORK: its shape, */
+  const char *copy;     /* and whose parameters: NULL the trained ones, else the target's name */
+  Frame *arguments;     /* FUNCTION_DISTRIBUTION: the frame of a distribution's parameters and lets */
+};
+
+typedef enum EntryState {
+  ENTRY_LAZY,  /* evaluated at first use, then kept */
+  ENTRY_BUSY,  /* being evaluated: meeting it again is a cycle */
+  ENTRY_DONE,  /* value */
+  ENTRY_MACRO, /* a define without parameters: expanded at each use, as part of the user's binding */
+  ENTRY_SLOT   /* the slot's value at this point of the program */
+} EntryState;
+
+typedef struct Entry {
+  const char *name;
+  const char *what; /* "constant", "network", "let", for messages */
+  Span span;
+  EntryState state;
+  const Tree *tree; /* ENTRY_LAZY, ENTRY_MACRO: evaluated in the frame that holds the entry */
+  Value value;
+  uint32_t slot;
+  bool expanding; /* ENTRY_MACRO: in use further out */
+} Entry;
+
+/* An axis name in scope: the parameter `x` of a define stands for the label `try`, and for an instance where one is known. */
+typedef struct AxisEntry {
+  const char *name, *label;
+  int axis; /* AxisId or -1 */
+} AxisEntry;
+
+struct Frame {
+  Frame *parent;
+  const char *path; /* "losses.actor": streams of draws are named after it; NULL inherits */
+  Entry *entries;
+  size_t count, capacity;
+  AxisEntry *axes;
+  size_t axis_count, axis_capacity;
+};
+
+/* A tensor that a network or `parameters:` declares. */
+typedef struct Parameter {
+  const char *name; /* "critic.dense1.w.obs" */
+  Axes axes;
+  uint32_t slot;
+  Node *init; /* in the init program */
+} Parameter;
+
+typedef struct Network {
+  const char *name;
+  const Tree *tree;
+  const char **inputs;
+  AxisId *input_axes; /* feature axis of each input */
+  size_t input_count;
+  Axes copies;
+  Parameter *parameters; /* in the order of layers; minted by the declaring call */
+  size_t count, capacity;
+} Network;
+
+/* A copy of parameters set by the loop. */
+typedef struct Target {
+  const char *name;
+  const char **members; /* networks or learned tensors */
+  size_t count;
+  bool single;     /* slow: critic -> slow(...), else slow.critic(...) */
+  Parameter *copies; /* the members' parameters under the target's name */
+  size_t copy_count, copy_capacity;
+} Target;
+
+/* Where an expression stands: which rows it has and which columns it sees. */
+typedef struct Block {
+  const char *columns; /* slot prefix: "act", "eval", "replay"; NULL: no data here */
+  AxisId row;
+  bool has_row;
+  bool draws;          /* draws are allowed */
+} Block;
+
+struct Elab {
+  Arena *arena;
+  Diag *diag;
+  Graph *graph;
+  Module *module;
+  Elaborated *result;
+  const DslOptions *options;
+  const Tree *spec, *prelude;
+  EnvFacts env;
+  Frame *library, *globals; /* prelude names; the spec's names */
+  Block block;
+  const char *path;      /* of the binding being evaluated: names the streams of its draws */
+  uint32_t occurrence;   /* draws so far in this binding */
+  double fan_in, fan_out; /* names of initialisers; 0 elsewhere */
+  Axes init_axes;        /* in initialisers: the parameter's axes, which are the rows of draws there */
+  uint32_t depth;        /* of nested calls */
+  Network **networks;
+  size_t network_count, network_capacity;
+  Parameter *learned;    /* `parameters:` */
+  size_t learned_count, learned_capacity;
+  Target *targets;
+  size_t target_count, target_capacity;
+  Node **current;        /* per slot: its value now, in the program being built; NULL reads the slot */
+  size_t current_size;
+  uint32_t counters[RLC_COUNTERS];
+  struct EvaluatedLoss { const char *name; Frame *frame; } *losses; /* in this program, for losses.NAME.LET */
+  size_t losses_count, losses_capacity;
+  Program *program;      /* open, or NULL */
+  Program init;          /* collects initial values */
+  Node *words[4];        /* u v w t while a noise formula is built */
+  uint32_t env_count;    /* environments that act */
+  AxisId obs_axis, act_axis;
+  bool normalize_obs;
+  double reward_scale;
+};
+
+/* ---- scope.c ---- */
+
+static inline Value value_node(Node *node) { return (Value){.kind = VALUE_NODE, .node = node}; }
+static inline Value value_error(void) { return (Value){.kind = VALUE_ERROR}; }
+static inline Value value_record(Record *r) { return (Value){.kind = VALUE_RECORD, .record = r}; }
+static inline Value value_function(Function *f) { return (Value){.kind = VALUE_FUNCTION, .function = f}; }
+
+Frame *frame_make(Elab *elab, Frame *parent, const char *path);
+Entry *frame_add(Elab *elab, Frame *frame, const char *name, const char *what, Span span, Value value);
+Entry *frame_add_lazy(Elab *elab, Frame *frame, const char *name, const char *what, Span span, const Tree *tree);
+/* Adds every entry of a `let:` (or similar) map as lazy; duplicates of visible names of the spec are errors. */
+bool frame_add_map(Elab *elab, Frame *frame, const Tree *map, const char *what);
+/* Whether a new name is free here: not reserved, and nothing of the spec that is visible has it (names of the prelude may be redefined).
+ * Reports with both places. */
+bool name_is_free(Elab *elab, Frame *frame, const char *name, const char *what, Span span);
+/* The entry of that name in this frame alone, or NULL. */
+Entry *frame_find(const Frame *frame, const char *name);
+/* The entry visible here and, in *holder, its frame. */
+Entry *frame_lookup(Frame *frame, const char *name, Frame **holder);
+void frame_axis(Elab *elab, Frame *frame, const char *name, const char *label, int axis);
+const AxisEntry *frame_find_axis(const Frame *frame, const char *name);
+/* All names visible here, for hints. */
+const char *hint_visible(Elab *elab, const Frame *frame, const char *name);
+
+Record *record_make(Elab *elab, const char *what);
+void record_add(Elab *elab, Record *record, const char *name, Value value);
+const Value *record_get(const Record *record, const char *name);
+
+/* ---- eval.c ---- */
+
+Value eval(Elab *elab, Frame *frame, const Expr *expr);
+/* A tree that is an expression, or a map with `let` and `value`. */
+Value eval_tree(Elab *elab, Frame *frame, const Tree *tree);
+/* The value of an entry, computing it at first use; a cycle is an error. */
+Value eval_entry(Elab *elab, Frame *holder, Entry *entry, Span user);
+/* Evaluates to a tensor, or NULL after reporting. */
+Node *eval_node(Elab *elab, Frame *frame, const Expr *expr);
+Node *eval_tree_node(Elab *elab, Frame *frame, const Tree *tree);
+/* Evaluates to a number known now; `what` names it in the message. */
+bool eval_number(Elab *elab, Frame *frame, const Tree *tree, const char *what, double *number);
+/* A whole number within [low, high]. */
+bool eval_count(Elab *elab, Frame *frame, const Tree *tree, const char *what, double low, double high, uint64_t *count);
+/* Reads a scalar tree as an expression, a signature, a list of names. NULL / false after reporting. */
+const Expr *tree_expr(Elab *elab, const Tree *tree);
+const Expr *key_signature(Elab *elab, const TreeEntry *entry);
+bool tree_names(Elab *elab, const Tree *tree, const char ***names, Span **spans, size_t *count);
+/* The tensor a value means: a node, or a record that has one. NULL after reporting. */
+Node *value_tensor(Elab *elab, Value value, Span span);
+/* Reports when two instances of one label meet; `nodes` may have NULLs. */
+bool axes_may_meet(Elab *elab, Span span, const Axes *sets, size_t count);
+/* An elementwise op after checking that the axes may meet; NULL after reporting or when an argument is NULL. */
+Node *eval_op(Elab *elab, Span span, OpCode op, Node *x, Node *y, Node *z);
+
+/* ---- call.c ---- */
+
+Value eval_call(Elab *elab, Frame *frame, const Expr *expr);
+/* A frame inside the function's scope with the call's parameters bound, for bodies that are not values (optimisers); NULL after reporting. */
+Frame *call_frame(Elab *elab, Function *function, const Expr *site, Frame *caller);
+/* Adds a `define:` entry to a frame: a macro, or a function with its signature. Free names are looked up from the spec, so that a spec
+ * that redefines a name of the prelude changes the prelude's own use of it too. */
+bool define_add(Elab *elab, Frame *frame, const TreeEntry *entry);
+/* Calls a define, network or distribution with evaluated positional arguments. */
+Value call_function(Elab *elab, Function *function, const Expr *site, Frame *frame, Value *given, size_t given_count, AxisId feature, bool has_feature);
+Value eval_field(Elab *elab, Frame *frame, const Expr *expr);
+
+/* ---- builtins.c ---- */
+
+/* A function the language has by itself (reductions, axis tools, draws): false when there is none of that name. */
+bool builtin_call(Elab *elab, Frame *frame, const Expr *expr, Value *result);
+size_t builtin_names(const char **names, size_t capacity);
+
+/* ---- axes of names (axis.c) ---- */
+
+/* The axis that a bracket names, in the axes of `of`. -1 after reporting. */
+int axis_of(Elab *elab, Frame *frame, const ExprAxis *axis, Axes of);
+/* An axis by name alone: a bound parameter, obs, act, or the only one of that label. -1 after reporting. */
+int axis_named(Elab *elab, Frame *frame, const ExprAxis *axis);
+/* A new or equal axis `name=size`. -1 after reporting. */
+int axis_minted(Elab *elab, Frame *frame, const ExprAxis *axis, AxisClass order);
+/* The instance of (label, extent), minted at need. */
+AxisId axis_instance(Elab *elab, const char *label, uint32_t extent, AxisClass order, Span span);
+
+/* ---- draw.c ---- */
+
+bool draw_call(Elab *elab, Frame *frame, const Expr *expr, Value *result); /* sample, *_noise */
+bool distribution_call(Elab *elab, Frame *frame, const Expr *expr, Value *result); /* log_prob entropy mode kl */
+
+/* ---- network.c, layer.c ---- */
+
+bool networks_declare(Elab *elab);
+Value network_call(Elab *elab, Function *function, const Expr *site, Value *args, size_t count);
+/* The tensors of a network (or its copy), taken in the order of its layers while a call goes through them. */
+typedef struct Layers {
+  Elab *elab;
+  Network *network;
+  const char *copy;
+  const Expr *site;
+  bool declaring; /* the first walk mints the parameters */
+  size_t next;
+  uint32_t dense; /* dense layers met so far */
+  const char *prefix; /* "critic" or "actor.mean" */
+} Layers;
+/* What flows from layer to layer: one tensor per input until the first dense layer joins them. */
+typedef struct Flow {
+  Node *values[8];
+  int features[8]; /* axis or -1 */
+  const char *names[8];
+  size_t count;
+} Flow;
+/* Applies a list of layers. False after reporting. */
+bool layers_apply(Layers *layers, Flow *flow, const Tree *tree);
+/* The next parameter of the walk: minted while declaring. */
+Node *layers_parameter(Layers *layers, const char *name, Axes axes, double fan_in, double fan_out, const Tree *init);
+
+/* ---- declare.c ---- */
+
+bool targets_declare(Elab *elab);
+bool parameters_declare(Elab *elab);
+bool states_declare(Elab *elab, const Tree *map);
+/* The current value of a slot in the program being built. */
+Node *slot_value(Elab *elab, uint32_t slot);
+void slot_assign(Elab *elab, uint32_t slot, Node *node);
+/* A slot with its initial value, computed by the init program. */
+uint32_t slot_declare(Elab *elab, const char *name, RlcSlotKind kind, Axes axes, Node *init, Span span);
+/* The initial value `tree` (NULL: `fallback`) of a tensor with these axes. NULL after reporting. */
+Node *init_value(Elab *elab, Frame *frame, const Tree *tree, const char *fallback, const char *name, Axes axes, double fan_in, double fan_out);
+/* `axes:` of a declaration: names of known axes, or none. */
+bool declared_axes(Elab *elab, const Tree *tree, Axes *axes);
+/* The tensors behind a name (a network, a learned tensor): false after reporting. */
+bool parameter_group(Elab *elab, const char *name, Span span, Parameter **items, size_t *count);
+
+/* ---- loss.c, optimizer.c ---- */
+
+/* The losses of a descend or together step, in order; adds outputs to the open program. */
+bool losses_step(Elab *elab, const char **names, const Span *spans, size_t count, bool together);
+/* The new value of a parameter after one step of the optimiser that belongs to it. NULL after reporting. */
+Node *optimizer_step(Elab *elab, const char *loss, const char *group, const Parameter *parameter, Node *value, Node *gradient);
+/* Adds an output metric. */
+void metric_output(Elab *elab, const char *name, Node *node);
+
+/* ---- act.c, loop.c ---- */
+
+bool sources_open(Elab *elab);  /* reads `replay` */
+void sources_close(Elab *elab); /* gives columns that programs read their slots */
+
+bool loop_elaborate(Elab *elab);
+bool acting_elaborate(Elab *elab);
+/* The program that the next statements belong to, opened at need; closing writes what was assigned to slots as its outputs. */
+void program_open(Elab *elab, const char *name);
+uint32_t program_close(Elab *elab);
+void program_output(Elab *elab, uint32_t slot, Node *node);
+/* The input node of a column in the current block, minted at first use; NULL if there is none of that name. */
+Node *column_value(Elab *elab, const char *name);
+/* The slot "PREFIX.NAME", minted at first use. */
+uint32_t column_slot(Elab *elab, const char *prefix, const char *name, RlcSlotKind kind, Axes axes);
+
+#endif
