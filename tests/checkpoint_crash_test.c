@@ -12,25 +12,29 @@
 
 static long calls_left = -1; /* the process dies before call number calls_left + 1; -1: never */
 
-static void crash_point(void) {
+static char trace[256]; /* the first letters of all calls, in order */
+static size_t traced;
+
+static void crash_point(char call) {
+  if (traced < sizeof trace - 1) trace[traced++] = call;
   if (calls_left == 0) _exit(77);
   if (calls_left > 0) calls_left--;
 }
 
 ssize_t write(int fd, const void *data, size_t bytes) {
-  crash_point();
+  crash_point('w');
   return syscall(SYS_write, fd, data, bytes);
 }
 int fsync(int fd) {
-  crash_point();
+  crash_point('f');
   return (int)syscall(SYS_fsync, fd);
 }
 int rename(const char *from, const char *to) {
-  crash_point();
+  crash_point('r');
   return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
 }
 int unlink(const char *path) {
-  crash_point();
+  crash_point('u');
   return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
 }
 
@@ -75,6 +79,31 @@ START_TEST(crash_anywhere) {
   }
   ck_assert(new_seen);
   ck_assert_int_gt(calls, 15);
+}
+END_TEST
+
+/* Every file is on the disk before its name is, the other names before that of NAME.json, and old
+ * checkpoints go last. */
+START_TEST(durable_in_order) {
+  char *directory = directory_make();
+  RunError error;
+  State *state = malloc(sizeof *state);
+  for (unsigned key = 1; key <= 3; key++) {
+    state_fill(state, key);
+    traced = 0;
+    bool good = save(directory, state, &error);
+    trace[traced] = '\0';
+    ck_assert_msg(good, "%s", error.text);
+    ck_assert_str_eq(trace, key < 3 ? "wfwfwf"
+                                      "rrfrf"
+                                      "wfrf"
+                                    : "wfwfwf"
+                                      "rrfrf"
+                                      "wfrf"
+                                      "uuu");
+  }
+  free(state);
+  directory_remove(directory);
 }
 END_TEST
 
@@ -157,7 +186,7 @@ START_TEST(no_directory) {
 END_TEST
 
 int main(void) {
-  const TTest *const tests[] = {full_disk, device_full, no_directory};
+  const TTest *const tests[] = {full_disk, device_full, no_directory, durable_in_order};
   Suite *suite = suite_create("checkpoint_crash");
   TCase *cases = tcase_create("checkpoint_crash");
   tcase_set_timeout(cases, 120);

@@ -136,7 +136,7 @@ __attribute__((unused)) static const char *capture_end(Capture *capture, char *t
 
 /* ---- allocations, counted by standing before the C library's own; not under sanitizers ---- */
 
-static size_t allocations;
+__attribute__((unused)) static size_t allocations;
 
 #ifndef SANITIZED
 void *__libc_malloc(size_t bytes);
