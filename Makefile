@@ -9,7 +9,7 @@ endif
 BUILD ?= build
 OPT ?= -O2 -g
 WARN = -Wall -Wextra -Werror
-CFLAGS += -std=gnu11 $(OPT) $(WARN) -D_GNU_SOURCE -I. -I$(BUILD) -fno-math-errno -ffp-contract=off -fPIC $(SANITIZE)
+CFLAGS += -std=gnu11 $(OPT) $(WARN) -I. -I$(BUILD) -fno-math-errno -ffp-contract=off -fPIC $(SANITIZE)
 LDLIBS = -lyaml -lm -ldl -lpthread
 VERSION := 0.1.0
 

@@ -33,6 +33,24 @@ bool pipeline_knows(const char *name) {
   return false;
 }
 
+static bool check_name(const char *name, size_t length) {
+  char text[64];
+  snprintf(text, sizeof text, "%.*s", (int)length, name);
+  if (pipeline_knows(text) || strcmp(text, "all") == 0) return true;
+  const char *near = nearest_name(text, names, COUNTOF(names));
+  fprintf(stderr, "error: there is no pass '%s'%s%s%s; there are", text, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  for (size_t i = 0; i < COUNTOF(names); i++) fprintf(stderr, " %s", names[i]);
+  fprintf(stderr, "\n");
+  return false;
+}
+
+bool pipeline_options_good(const PipelineOptions *options) {
+  if (options->stop && !check_name(options->stop, strlen(options->stop))) return false;
+  for (const char *at = options->dump; at && *at; at += strcspn(at, ","), at += *at == ',')
+    if (!check_name(at, strcspn(at, ","))) return false;
+  return true;
+}
+
 /* Whether the comma-separated list has the name. */
 static bool listed(const char *list, const char *name) {
   if (!list) return false;

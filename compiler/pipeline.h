@@ -16,6 +16,9 @@ bool pipeline_knows(const char *name);
 /* All names for messages and --help: returns how many. */
 size_t pipeline_names(const char *const **names);
 
+/* Whether --dump and --stop name passes; prints a message with the nearest name when not. */
+bool pipeline_options_good(const PipelineOptions *options);
+
 /* Runs all passes up to `stop`. A module that does not verify is a bug that names the pass. */
 void pipeline_run(Module *module, const PipelineOptions *options);
 /* Runs one pass alone. */

@@ -1,0 +1,72 @@
+/* Runs the C compiler over emitted C and links the runtime. Nothing half-made is left in place of a good file. */
+#include "compiler/build.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+const CodegenOptions codegen_defaults = {.real = RLC_F32, .lanes = 16, .target = "c", .compiler = "rlc " RLC_VERSION};
+
+bool build_find(Arena *arena, const char **include, const char **library) {
+  const char *home = getenv("RLC_HOME");
+  if (!home) {
+    char path[4096];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (length < 0) return fprintf(stderr, "error: cannot find out where rlc lies: set RLC_HOME to its folder\n"), false;
+    path[length] = 0;
+    *strrchr(path, '/') = 0;
+    home = arena_copy(arena, path, strlen(path));
+  }
+  *library = arena_printf(arena, "%s/librlc_runtime.a", home);
+  if (access(*library, R_OK) != 0) return fprintf(stderr, "error: the runtime is not there: '%s' (%s)\n", *library, strerror(errno)), false;
+  *include = arena_printf(arena, "%s/include", home);
+  if (access(arena_printf(arena, "%s/runtime/rlc.h", *include), R_OK) != 0) *include = arena_printf(arena, "%s/..", home);
+  return true;
+}
+
+/* Runs argv and waits; true for exit status 0. */
+static bool run(const char *const *argv) {
+  pid_t child = fork();
+  if (child == 0) {
+    execvp(argv[0], (char *const *)argv);
+    _exit(127);
+  }
+  int status = -1;
+  if (child < 0 || waitpid(child, &status, 0) < 0 || !WIFEXITED(status)) return false;
+  if (WEXITSTATUS(status) == 127) fprintf(stderr, "error: there is no C compiler '%s'; install gcc or set CC\n", argv[0]);
+  return WEXITSTATUS(status) == 0;
+}
+
+static bool compile(Arena *arena, const char *source, const char *output, const char *include, const char *library) {
+  const char *argv[64];
+  size_t n = 0;
+  argv[n++] = getenv("CC") ? getenv("CC") : "gcc";
+  for (size_t i = 0; emit_c_flags[i]; i++) argv[n++] = emit_c_flags[i];
+  argv[n++] = arena_printf(arena, "-I%s", include);
+  argv[n++] = "-o";
+  argv[n++] = output;
+  argv[n++] = source;
+  argv[n++] = library;
+  const char *const libraries[] = {"-lmvec", "-lm", "-ldl", "-lpthread"};
+  for (size_t i = 0; i < COUNTOF(libraries); i++) argv[n++] = libraries[i];
+  argv[n] = NULL;
+  return run(argv);
+}
+
+bool build_trainer(Arena *arena, const Code *code, const char *output) {
+  const char *include, *library;
+  if (!build_find(arena, &include, &library)) return false;
+  const char *source = arena_printf(arena, "%s.new.c", output), *made = arena_printf(arena, "%s.new", output);
+  FILE *out = fopen(source, "w");
+  if (!out) return fprintf(stderr, "error: cannot write '%s': %s\n", source, strerror(errno)), false;
+  emit_c(code, true, out);
+  bool good = fclose(out) == 0;
+  if (!good) fprintf(stderr, "error: cannot write '%s': %s\n", source, strerror(errno));
+  good = good && compile(arena, source, made, include, library);
+  if (good && rename(made, output) != 0) good = (fprintf(stderr, "error: cannot write '%s': %s\n", output, strerror(errno)), false);
+  unlink(source);
+  if (!good) unlink(made);
+  return good;
+}

@@ -1,0 +1,16 @@
+/* From a module to something that runs: options of the code generator, the C compiler, where the runtime lies. */
+#ifndef RLC_COMPILER_BUILD_H
+#define RLC_COMPILER_BUILD_H
+
+#include "codegen/codegen.h"
+
+/* float32 for this machine's vectors, target C. */
+extern const CodegenOptions codegen_defaults;
+
+/* The folder with runtime/rlc.h, and the runtime's library: beside this executable (build/rlc) or under $RLC_HOME. False after a message. */
+bool build_find(Arena *arena, const char **include, const char **library);
+
+/* Compiles the code to an executable trainer at `output`, through a temporary name. False after a message. */
+bool build_trainer(Arena *arena, const Code *code, const char *output);
+
+#endif

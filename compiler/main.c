@@ -1,0 +1,44 @@
+/* rlc: the command line. Which command, then its row in commands.def. */
+#include "compiler/session.h"
+
+#include <string.h>
+
+static const struct {
+  const char *name, *arguments, *options, *doc;
+  int (*run)(Session *session);
+} commands[] = {
+#define COMMAND(name, arguments, options, doc) {#name, arguments, options, doc, command_##name},
+#include "compiler/commands.def"
+};
+
+static void help(FILE *out) {
+  fprintf(out, "rlc %s: a compiler for reinforcement-learning losses\n\n", RLC_VERSION);
+  for (size_t i = 0; i < COUNTOF(commands); i++)
+    fprintf(out, "  rlc %-10s %s\n%17s%s\n", commands[i].name, commands[i].arguments, "", commands[i].doc);
+  fprintf(out, "\nkey=value overrides the spec, with dotted paths; a bare name is a constant: K=8 optimizers.actor.eps=0.1\n");
+}
+
+static int run(int command, int argc, char **argv) {
+  Arena *arena = arena_make();
+  Session session = {.arena = arena, .diag = diag_make(arena), .threads = 1, .components = 24, .seconds = 5};
+  session.pipeline.out = stdout;
+  int status = EXIT_USER;
+  if (session_arguments(&session, argc, argv, commands[command].name, commands[command].options)) status = commands[command].run(&session);
+  arena_free(arena);
+  return status;
+}
+
+int main(int argc, char **argv) {
+  if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+    help(argc < 2 ? stderr : stdout);
+    return argc < 2 ? EXIT_USER : 0;
+  }
+  const char *names[COUNTOF(commands)];
+  for (size_t i = 0; i < COUNTOF(commands); i++) {
+    if (strcmp(commands[i].name, argv[1]) == 0) return run((int)i, argc - 2, argv + 2);
+    names[i] = commands[i].name;
+  }
+  const char *near = nearest_name(argv[1], names, COUNTOF(commands));
+  fprintf(stderr, "error: there is no command '%s'%s%s%s; `rlc help` lists them\n", argv[1], near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  return EXIT_USER;
+}
