@@ -1,0 +1,269 @@
+/* The replay: what next_obs is at episodes' borders and where the ring wraps around, how rows are
+ * drawn, and that neither threads nor a checkpoint change what is drawn. */
+#include "tests/runtime_fixture.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+#include "runtime/replay.h"
+
+enum { WORLD_ENVS = 4, WORLD_BATCH = 1500 };
+
+/* A pool whose observations tell where they come from: (environment, episode, time). */
+typedef struct World {
+  Pool pool;
+  float obs[WORLD_ENVS * 3], final_obs[WORLD_ENVS * 3], reward[WORLD_ENVS], before[WORLD_ENVS * 3];
+  float acted[WORLD_ENVS], noise[WORLD_ENVS];
+  uint8_t terminated[WORLD_ENVS], truncated[WORLD_ENVS];
+  uint32_t steps;
+} World;
+
+static uint32_t world_length(uint32_t env, uint32_t episode) {
+  return 1 + philox(5, env, episode, 0).word[0] % 6;
+}
+
+/* 1: terminated, 2: truncated, 3: both. */
+static uint32_t world_ending(uint32_t env, uint32_t episode) {
+  return 1 + philox(5, env, episode, 1).word[0] % 3;
+}
+
+static void world_begin(World *world) {
+  *world = (World){0};
+  world->pool = (Pool){.count = WORLD_ENVS,
+                       .obs = world->obs,
+                       .final_obs = world->final_obs,
+                       .reward = world->reward,
+                       .terminated = world->terminated,
+                       .truncated = world->truncated};
+  for (uint32_t e = 0; e < WORLD_ENVS; e++) world->obs[3 * e] = (float)e;
+}
+
+static void world_step_one(World *world, uint32_t e) {
+  float *obs = world->obs + 3 * e, *last = world->final_obs + 3 * e;
+  memcpy(last, obs, 3 * sizeof *obs);
+  last[2] += 1;
+  uint32_t episode = (uint32_t)obs[1], ending = 0;
+  if (last[2] == (float)world_length(e, episode)) ending = world_ending(e, episode);
+  obs[1] += ending != 0;
+  obs[2] = ending ? 0 : last[2];
+  world->terminated[e] = ending & 1;
+  world->truncated[e] = (ending & 2) != 0;
+  world->reward[e] = (float)world->steps;
+  world->acted[e] = world->noise[e] = 0;
+}
+
+/* One vector step into the replay; reward, action and extra column carry its number. */
+static void world_step(World *world, Replay *replay) {
+  memcpy(world->before, world->obs, sizeof world->obs);
+  for (uint32_t e = 0; e < WORLD_ENVS; e++) {
+    world_step_one(world, e);
+    world->acted[e] = (float)(1000 * e + world->steps);
+    world->noise[e] = -(float)(1000 * e + world->steps);
+  }
+  world->steps++;
+  ReplayStep step = {&world->pool, world->before, world->acted, (const char *)world->noise};
+  replay_append(replay, &step);
+}
+
+enum { R_OBS, R_ACTION, R_REWARD, R_NEXT, R_TERMINATED, R_TRUNCATED, R_NOISE, R_FROM, R_SLOTS };
+
+typedef struct ReplayFixture {
+  RlcSlot slots[R_SLOTS];
+  RlcColumn columns[7];
+  RlcSource source;
+  RlcModule module;
+  char *memory;
+} ReplayFixture;
+
+static void replay_begin(ReplayFixture *f, const char *name, uint64_t capacity) {
+  *f =
+      (ReplayFixture){.slots = {{"obs", .type = RLC_F32, D2("batch", WORLD_BATCH, "obs", 3), PANEL},
+                                {"action", .type = RLC_F32, D1("batch", WORLD_BATCH), PANEL},
+                                {"reward", .type = RLC_F64, D1("batch", WORLD_BATCH)},
+                                {"next_obs", .type = RLC_F64, D2("batch", WORLD_BATCH, "obs", 3)},
+                                {"terminated", .type = RLC_F32, D1("batch", WORLD_BATCH)},
+                                {"truncated", .type = RLC_I32, D1("batch", WORLD_BATCH)},
+                                {"noise", .type = RLC_F32, D2("batch", WORLD_BATCH, "one", 1)},
+                                {"from", .type = RLC_F32, D1("env", WORLD_ENVS)}},
+                      .columns = {{"obs", RLC_OBS, 3, R_OBS, RLC_NONE},
+                                  {"action", RLC_ACTION, 1, R_ACTION, RLC_NONE},
+                                  {"reward", RLC_REWARD, 1, R_REWARD, RLC_NONE},
+                                  {"next_obs", RLC_NEXT_OBS, 3, R_NEXT, RLC_NONE},
+                                  {"terminated", RLC_TERMINATED, 1, R_TERMINATED, RLC_NONE},
+                                  {"truncated", RLC_TRUNCATED, 1, R_TRUNCATED, RLC_NONE},
+                                  {"noise", RLC_EXTRA, 1, R_NOISE, R_FROM}}};
+  f->memory = calloc(1, fake_place(f->slots, R_FROM));
+  f->source = (RlcSource){name, capacity, WORLD_BATCH, 7, f->columns};
+  f->module = (RlcModule){.obs_dim = 3,
+                          .act_dim = 1,
+                          .slots = f->slots,
+                          .slot_count = R_SLOTS,
+                          .sources = &f->source,
+                          .source_count = 1};
+  f->slots[R_FROM].offset = 0; /* in the world's own memory */
+}
+
+static double column(const ReplayFixture *f, int slot, uint32_t i) {
+  return rlc_slot_get(&f->slots[slot], f->memory, i);
+}
+
+/* Everything in a sampled row follows from its observation and its number. */
+static void check_row(const ReplayFixture *f, uint32_t i) {
+  uint32_t env = (uint32_t)column(f, R_OBS, 3 * i), episode = (uint32_t)column(f, R_OBS, 3 * i + 1);
+  double time = column(f, R_OBS, 3 * i + 2), number = column(f, R_REWARD, i);
+  uint32_t ending = time + 1 == world_length(env, episode) ? world_ending(env, episode) : 0;
+  ck_assert_double_eq(column(f, R_NEXT, 3 * i), env);
+  ck_assert_double_eq(column(f, R_NEXT, 3 * i + 1), episode);
+  ck_assert_double_eq(column(f, R_NEXT, 3 * i + 2), time + 1);
+  ck_assert_double_eq(column(f, R_TERMINATED, i), ending & 1);
+  ck_assert_double_eq(column(f, R_TRUNCATED, i), (ending & 2) != 0);
+  ck_assert_double_eq(column(f, R_ACTION, i), 1000 * env + number);
+  ck_assert_double_eq(column(f, R_NOISE, i), -(1000 * env + number));
+}
+
+START_TEST(replay_keeps_what_happened) {
+  ReplayFixture f;
+  RunError error;
+  World world;
+  replay_begin(&f, "replay", 30);
+  world_begin(&world);
+  Team *team = team_make(1, &error);
+  Replay *replay = replay_make(&f.module, 0, WORLD_ENVS, &error);
+  ck_assert_uint_eq(replay_capacity(replay), 32);
+  for (uint32_t step = 1; step <= 60; step++) {
+    world_step(&world, replay);
+    ck_assert_uint_eq(replay_stored(replay), step < 8 ? 4 * step : 32);
+    replay_sample(replay, team, f.memory, 1, step);
+    uint8_t seen[8 * WORLD_ENVS] = {0};
+    for (uint32_t i = 0; i < WORLD_BATCH; i++) {
+      check_row(&f, i);
+      uint32_t age = step - 1 - (uint32_t)column(&f, R_REWARD, i);
+      ck_assert_uint_lt(age, 8);
+      seen[age * WORLD_ENVS + (uint32_t)column(&f, R_OBS, 3 * i)] = 1;
+    }
+    for (uint32_t r = 0; r < replay_stored(replay); r++)
+      ck_assert_msg(seen[r], "every row is drawn, the newest too");
+  }
+  Blob blobs[REPLAY_BLOBS];
+  replay_blobs(replay, true, blobs);
+  ck_assert_msg(blobs[2].bytes <= 32 * 3 * sizeof(float), "final observations are given back");
+  replay_free(replay);
+  team_free(team);
+  free(f.memory);
+}
+END_TEST
+
+START_TEST(replay_draws_uniformly) {
+  ReplayFixture f;
+  RunError error;
+  World world;
+  replay_begin(&f, "replay", 28);
+  world_begin(&world);
+  Replay *replay = replay_make(&f.module, 0, WORLD_ENVS, &error);
+  for (int i = 0; i < 7; i++) world_step(&world, replay);
+  uint32_t count[28] = {0}, draws = 280000, repeats = 0;
+  for (uint32_t i = 0; i < draws; i++) count[replay_index(replay, 3, i / 1000, i % 1000)]++;
+  double chi = 0;
+  for (int i = 0; i < 28; i++) chi += pow(count[i] - draws / 28.0, 2) / (draws / 28.0);
+  ck_assert_msg(chi > 10 && chi < 60, "chi squared of 27 degrees of freedom is %g", chi);
+  for (uint32_t i = 0; i < 10000; i++)
+    repeats += replay_index(replay, 3, 0, i) == replay_index(replay, 3, 1, i);
+  ck_assert_msg(repeats > 260 && repeats < 460, "batches are independent: %u of 10000 agree",
+                repeats);
+  ReplayFixture other;
+  replay_begin(&other, "second", 28);
+  Replay *second = replay_make(&other.module, 0, WORLD_ENVS, &error);
+  World again;
+  world_begin(&again);
+  for (int i = 0; i < 7; i++) world_step(&again, second);
+  repeats = 0;
+  for (uint32_t i = 0; i < 10000; i++)
+    repeats += replay_index(replay, 3, 0, i) == replay_index(second, 3, 0, i);
+  ck_assert_msg(repeats > 260 && repeats < 460, "sources are independent: %u of 10000 agree",
+                repeats);
+  replay_free(replay);
+  replay_free(second);
+  free(f.memory);
+  free(other.memory);
+}
+END_TEST
+
+START_TEST(replay_does_not_see_threads) {
+  ReplayFixture one, three;
+  RunError error;
+  World world;
+  replay_begin(&one, "replay", 400);
+  replay_begin(&three, "replay", 400);
+  world_begin(&world);
+  Team *single = team_make(1, &error), *team = team_make(3, &error);
+  Replay *replay = replay_make(&one.module, 0, WORLD_ENVS, &error);
+  for (int i = 0; i < 150; i++) world_step(&world, replay);
+  for (uint64_t number = 0; number < 20; number++) {
+    replay_sample(replay, single, one.memory, 1, number);
+    replay_sample(replay, team, three.memory, 1, number);
+    ck_assert_mem_eq(one.memory, three.memory,
+                     one.slots[R_NOISE].offset + one.slots[R_NOISE].bytes);
+  }
+  team_free(single);
+  team_free(team);
+  replay_free(replay);
+  free(one.memory);
+  free(three.memory);
+}
+END_TEST
+
+/* A replay copied through its checkpoint's parts goes on like the one it was taken from. */
+START_TEST(replay_survives_a_checkpoint) {
+  for (uint32_t before = 1; before < 30; before += 4) {
+    ReplayFixture f, g;
+    RunError error;
+    World world, copy;
+    replay_begin(&f, "replay", 48);
+    replay_begin(&g, "replay", 48);
+    world_begin(&world);
+    Team *team = team_make(1, &error);
+    Replay *replay = replay_make(&f.module, 0, WORLD_ENVS, &error),
+           *other = replay_make(&g.module, 0, WORLD_ENVS, &error);
+    for (uint32_t i = 0; i < before; i++) world_step(&world, replay);
+    Blob from[REPLAY_BLOBS], to[REPLAY_BLOBS];
+    replay_blobs(replay, true, from);
+    replay_blobs(other, false, to);
+    for (int i = 0; i < REPLAY_BLOBS; i++) {
+      ck_assert_uint_le(from[i].bytes, to[i].bytes);
+      memcpy(to[i].data, from[i].data, from[i].bytes);
+    }
+    ck_assert(replay_check(other, &error));
+    world_begin(&copy);
+    memcpy(copy.obs, world.obs, sizeof world.obs);
+    copy.steps = world.steps;
+    for (uint32_t i = 0; i < 30; i++) {
+      replay_sample(replay, team, f.memory, 1, i);
+      replay_sample(other, team, g.memory, 1, i);
+      ck_assert_mem_eq(f.memory, g.memory, f.slots[R_NOISE].offset + f.slots[R_NOISE].bytes);
+      world_step(&world, replay);
+      world_step(&copy, other);
+    }
+    replay_free(replay);
+    replay_free(other);
+    team_free(team);
+    free(f.memory);
+    free(g.memory);
+  }
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("replay");
+  TCase *tests = tcase_create("replay");
+  tcase_set_timeout(tests, 60);
+  tcase_add_test(tests, replay_keeps_what_happened);
+  tcase_add_test(tests, replay_draws_uniformly);
+  tcase_add_test(tests, replay_does_not_see_threads);
+  tcase_add_test(tests, replay_survives_a_checkpoint);
+  suite_add_tcase(suite, tests);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_NORMAL);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed > 0;
+}
