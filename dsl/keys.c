@@ -21,6 +21,8 @@ enum {
   SIGNATURE = 512, /* the key is name[axes](parameters) */
 };
 
+#define HINT_NAMES 15 /* more are no help */
+
 typedef enum Presence { OPTIONAL, REQUIRED, ONE, BODY } Presence;
 
 typedef struct Key {
@@ -248,10 +250,8 @@ static void kind_report(Check *c, const TreeEntry *entry, const Key *key, const 
     return fail(c, entry->key_span, example_hint(c, key),
                 arena_printf(c->arena, "'%s' has no value", path));
   if (value->kind == TREE_NULL)
-    return fail(c, value->span, "leave the key out",
-                arena_printf(
-                    c->arena,
-                    "null removes what a spec extends, and there is no '%s' below this one", path));
+    return fail(c, value->span, "null removes a key of the spec that this one extends",
+                arena_printf(c->arena, "there is no '%s' to remove", path));
   fail(c, value->span, example_hint(c, key),
        arena_printf(c->arena, "expected %s for '%s' but found %s", kinds_text(c->arena, key->kinds),
                     path, tree_describe(value)));
@@ -282,6 +282,7 @@ static const char *unknown_hint(Check *c, const Level *level, const char *name) 
   size_t count = row_names(level, names);
   const char *hint = hint_nearest(c->arena, name, names, count);
   if (hint || count == 0) return hint;
+  if (count > HINT_NAMES) return "'rlc check --keys' lists all keys";
   for (size_t i = 0; i < count; i++)
     hint = arena_printf(c->arena, "%s%s",
                         hint ? arena_printf(c->arena, "%s, ", hint) : "known: ", names[i]);
@@ -299,6 +300,16 @@ static const Key *entry_row(const Level *level, const TreeEntry *entry) {
   return key && (!mixed || kinds_fit(key->kinds, entry->value)) ? key : NULL;
 }
 
+/* Whether a key that is missing was written, with a typing error (which was reported); NULL asks
+ * for any unknown key. */
+static bool is_mistyped(const Tree *map, const Level *level, const char *name) {
+  for (size_t i = 0; i < map->entry_count; i++) {
+    const TreeEntry *entry = &map->entries[i];
+    if (!entry_row(level, entry) && (!name || nearest_name(entry->key, &name, 1))) return true;
+  }
+  return false;
+}
+
 static void presence_check(Check *c, const Tree *map, const Level *level) {
   const TreeEntry *one = NULL;
   const char *choices = NULL;
@@ -306,7 +317,7 @@ static void presence_check(Check *c, const Tree *map, const Level *level) {
     const char *name = row_name(&keys[i], level);
     if (!name) continue;
     const TreeEntry *entry = tree_entry(map, name);
-    if (keys[i].presence == REQUIRED && !entry)
+    if (keys[i].presence == REQUIRED && !entry && !is_mistyped(map, level, name))
       fail(c, map->span, example_hint(c, &keys[i]),
            arena_printf(c->arena, "%s needs the key '%s'", level_describe(c, level), name));
     if (keys[i].presence < ONE) continue;
@@ -318,7 +329,7 @@ static void presence_check(Check *c, const Tree *map, const Level *level) {
     else if (entry)
       one = entry;
   }
-  if (choices && !one)
+  if (choices && !one && !is_mistyped(map, level, NULL))
     fail(c, map->span, arena_printf(c->arena, "one of: %s", choices),
          arena_printf(c->arena, "%s does nothing", level_describe(c, level)));
 }

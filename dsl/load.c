@@ -96,6 +96,7 @@ static const char *extends_path(Arena *arena, Diag *diag, const char *path,
   }
   const char *name = value->text.text;
   if (name[0] == '/') return name;
+  while (!strncmp(name, "./", 2)) name += 2;
   return arena_printf(arena, "%.*s%s", (int)folder_length(path), path, name);
 }
 

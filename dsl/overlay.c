@@ -151,7 +151,7 @@ static Tree *overlay_value(Overlay *o, const Tree *base, const Tree *over, const
 
 Tree *tree_overlay(Arena *arena, Diag *diag, const Tree *base, const Tree *over) {
   Overlay o = {.arena = arena, .diag = diag};
-  if (over->kind == TREE_NULL) {
+  if (over->kind != TREE_MAP) {
     diag_error(diag, over->span, NULL, "an overlay is a map of keys");
     return NULL;
   }

@@ -165,8 +165,8 @@ static Tree *scalar_read(Reader *r) {
 
 /* Inside { }: a key that no ':' follows, as 'y' in {x, y}. */
 static bool value_missing(const Reader *r, const Tree *value) {
-  size_t at = event_begin(r);
   const char *text = r->places.source->text;
+  size_t at = r->places.lines[value->span.line - 1] + value->span.column - 1;
   while (at > r->places.from && strchr(" \t\r\n", text[at - 1])) at--;
   return value->empty && (at == r->places.from || text[at - 1] != ':');
 }

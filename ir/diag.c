@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define ERROR_LIMIT 20
 #define LINE_CELLS  92 /* what fits behind "   14 | " in 100 columns */
@@ -289,7 +290,9 @@ const char *nearest_name(const char *name, const char *const *candidates, size_t
   for (size_t i = 0; i < count; i++) {
     size_t other = strlen(candidates[i]), longer = other > length ? other : length;
     if (other > NAME_LIMIT) continue;
-    size_t distance = edit_distance(name, length, candidates[i], other);
+    size_t distance = 1; /* of names that differ in case alone, however many letters */
+    if (strcasecmp(name, candidates[i]))
+      distance = edit_distance(name, length, candidates[i], other);
     /* at most 2 edits or a third of the length, and at least half of the characters must stay */
     if (distance > 2 * (length / 3 > 2 ? length / 3 : 2) || distance > longer) continue;
     if (distance < best) best = distance, nearest = candidates[i];

@@ -108,10 +108,14 @@ static const struct Foreign {
     {"\xc2\xa0", "a no-break space; write an ordinary one"},
 };
 
+/* Bytes of the character at `text`; 1 where it is not UTF-8. */
 static size_t utf8_length(const char *text, size_t left) {
   unsigned char c = (unsigned char)text[0];
   size_t length = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
-  return length < left ? length : left;
+  if (length > left) return 1;
+  for (size_t i = 1; i < length; i++)
+    if ((text[i] & 0xc0) != 0x80) return 1;
+  return length;
 }
 
 /* Reports the character at `i`, which starts no token. */
@@ -125,7 +129,9 @@ static void foreign_report(Diag *diag, const ExprText *text, size_t i) {
     length = size;
   }
   Span span = text_span(text, i, i + length);
-  if ((unsigned char)*at < 0x20 || *at == 0x7f)
+  if (length == 1 && (unsigned char)*at >= 0x80)
+    diag_error(diag, span, hint, "unexpected byte 0x%02x", (unsigned char)*at);
+  else if ((unsigned char)*at < 0x20 || *at == 0x7f)
     diag_error(diag, span, hint, "unexpected control character 0x%02x", (unsigned char)*at);
   else
     diag_error(diag, span, hint, "unexpected '%.*s'", (int)length, at);
@@ -164,11 +170,12 @@ static bool number_lex(Arena *arena, Diag *diag, const ExprText *text, Token *to
   bool point =
       end < text->length && at[end] == '.' && (end + 1 == text->length || !is_letter(at[end + 1]));
   if (end > token->end || point) {
+    const char *hint = "a name starts with a letter; a product is written with '*'";
+    if (at[token->end] == 'e' || at[token->end] == 'E') hint = "digits follow the exponent: 1e-4";
+    if (point) hint = "digits stand on both sides of the point: 1.0";
     end += point;
-    return diag_error(diag, text_span(text, token->begin, end),
-                      point ? "digits stand on both sides of the point: 1.0"
-                            : "a name starts with a letter; a product is written with '*'",
-                      "'%.*s' is not a number", (int)(end - token->begin), at + token->begin);
+    return diag_error(diag, text_span(text, token->begin, end), hint, "'%.*s' is not a number",
+                      (int)(end - token->begin), at + token->begin);
   }
   token->text = arena_copy(arena, at + token->begin, end - token->begin);
   token->value = number_value(token->text, end - token->begin);
