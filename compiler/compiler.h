@@ -27,7 +27,7 @@ typedef struct Range {
 
 /* A memo over node ids; valid while the graph only grows. */
 typedef struct Ranges Ranges;
-Ranges *ranges_make(Arena *arena, const Graph *graph);
+Ranges *ranges_make(Arena *arena, const Module *module);
 Range range_of(Ranges *ranges, const Node *node);
 
 /* ---- rules (simplify.c) ---- */
@@ -38,6 +38,6 @@ typedef struct Rule {
 extern const Rule rule_table[];
 extern const size_t rule_count;
 /* One application of a rule at the root of `node`, or NULL when it does not match. */
-Node *rule_apply(Graph *graph, Arena *scratch, const Rule *rule, Node *node);
+Node *rule_apply(Module *module, Arena *scratch, const Rule *rule, Node *node);
 
 #endif

@@ -1,5 +1,6 @@
 /* Bounds and finiteness of values, for the rules that need them: guarded products become plain ones where the factor is provably
- * finite. Leaves are finite by the language's promise; overflow of sums and products is not considered. */
+ * finite. Leaves are finite by the language's promise, and so is what a program leaves in a slot: it is a leaf of the next one, and a run
+ * whose parameters stop being finite ends there. Overflow of sums and products is not considered. */
 #include "compiler/compiler.h"
 
 #include <math.h>
@@ -7,14 +8,26 @@
 struct Ranges {
   Arena *arena;
   const Graph *graph;
+  bool *promised; /* by id: values that slots will hold, finite by the language's promise */
+  size_t promised_size;
   Range *memo;
   bool *known;
   size_t size;
 };
 
-Ranges *ranges_make(Arena *arena, const Graph *graph) {
+static bool lasting(RlcSlotKind kind) {
+  return kind == RLC_PARAMETER || kind == RLC_TARGET || kind == RLC_OPTIMIZER || kind == RLC_STATE;
+}
+
+Ranges *ranges_make(Arena *arena, const Module *module) {
   Ranges *ranges = NEW(arena, Ranges);
-  *ranges = (Ranges){.arena = arena, .graph = graph};
+  *ranges = (Ranges){.arena = arena, .graph = module->graph, .promised_size = module->graph->node_count};
+  ranges->promised = NEW_ARRAY(arena, bool, ranges->promised_size);
+  for (size_t p = 0; p < module->program_count; p++)
+    for (size_t i = 0; i < module->programs[p].output_count; i++) {
+      const Output *output = &module->programs[p].outputs[i];
+      if (lasting(module->graph->slots[output->slot].kind)) ranges->promised[output->node->id] = true;
+    }
   return ranges;
 }
 
@@ -120,6 +133,7 @@ Range range_of(Ranges *ranges, const Node *node) {
   for (int i = 0; i < 3; i++)
     if (node->src[i]) src[i] = range_of(ranges, node->src[i]);
   Range r = tidy(compute(ranges, node, src[0], src[1], src[2]));
+  if (node->id < ranges->promised_size && ranges->promised[node->id]) r.finite = true;
   ranges->known[node->id] = true;
   return ranges->memo[node->id] = r;
 }

@@ -130,7 +130,9 @@ static bool elaborate(Session *session) {
   if (!spec || !tree_check_keys(session->arena, session->diag, spec, "spec")) return false;
   DslOptions options = {lookup_env, list_envs, session->prelude};
   session->elaborated = dsl_elaborate(session->arena, session->diag, spec, &options);
-  return session->elaborated != NULL;
+  if (!session->elaborated) return false;
+  session->elaborated->module->shell.compiler = "rlc " RLC_VERSION;
+  return true;
 }
 
 bool session_elaborate(Session *session) {

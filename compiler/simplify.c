@@ -102,9 +102,9 @@ static Node *rule_try(Graph *graph, Ranges *ranges, const ReadRule *rule, Node *
   return formula_build(graph, rule->result, match.bindings, match.count, false);
 }
 
-Node *rule_apply(Graph *graph, Arena *scratch, const Rule *rule, Node *node) {
+Node *rule_apply(Module *module, Arena *scratch, const Rule *rule, Node *node) {
   ReadRule read = rule_read(scratch, rule);
-  return rule_try(graph, ranges_make(scratch, graph), &read, node);
+  return rule_try(module->graph, ranges_make(scratch, module), &read, node);
 }
 
 /* Numbers and signs leave sums. */
@@ -144,7 +144,7 @@ void pass_simplify(Module *module, Arena *scratch) {
   for (size_t i = 0; i < rule_count; i++) s.rules[i] = rule_read(scratch, &rule_table[i]);
   for (int round = 0;; round++) {
     if (round == 100) bug("simplification does not end");
-    s.ranges = ranges_make(scratch, module->graph);
+    s.ranges = ranges_make(scratch, module);
     if (!module_rewrite(module, scratch, simplify_node, &s)) break;
   }
 }
