@@ -3,39 +3,36 @@
  */
 #include "tests/checkpoint_fixture.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-/* ---- a crash at any moment: the calls that change files, standing before the C library's ---- */
+/* ---- bad fortune at any moment: the calls that change files, before the C library's own ---- */
 
-static long calls_left = -1; /* the process dies before call number calls_left + 1; -1: never */
+static long calls_left = -1;   /* calls until the bad one; -1: none is bad */
+static bool dies = true;       /* the process ends before the bad call; else that call fails */
+static volatile size_t traced; /* calls so far, and their first letters in order */
+static char trace[256];
 
-static char trace[256]; /* the first letters of all calls, in order */
-static size_t traced;
-
-static void crash_point(char call) {
+/* Whether this call must fail. */
+static bool bad_call(char call) {
   if (traced < sizeof trace - 1) trace[traced++] = call;
-  if (calls_left == 0) _exit(77);
-  if (calls_left > 0) calls_left--;
+  if (calls_left == 0 && dies) _exit(77);
+  errno = EIO;
+  return calls_left >= 0 && calls_left-- == 0;
 }
 
 ssize_t write(int fd, const void *data, size_t bytes) {
-  crash_point('w');
-  return syscall(SYS_write, fd, data, bytes);
+  return bad_call('w') ? -1 : syscall(SYS_write, fd, data, bytes);
 }
-int fsync(int fd) {
-  crash_point('f');
-  return (int)syscall(SYS_fsync, fd);
-}
+int fsync(int fd) { return bad_call('f') ? -1 : (int)syscall(SYS_fsync, fd); }
 int rename(const char *from, const char *to) {
-  crash_point('r');
-  return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+  return bad_call('r') ? -1 : (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
 }
 int unlink(const char *path) {
-  crash_point('u');
-  return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+  return bad_call('u') ? -1 : (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
 }
 
 /* ---- crashes and full disks ---- */
@@ -79,6 +76,37 @@ START_TEST(crash_anywhere) {
   }
   ck_assert(new_seen);
   ck_assert_int_gt(calls, 15);
+}
+END_TEST
+
+/* One call fails, and the process lives on: an error, unless it was the removal of an old file, and
+ * either the old checkpoint with nothing left of the new one, or the whole new one. */
+START_TEST(failure_anywhere) {
+  dies = false;
+  long calls = 0;
+  for (bool failed = true; failed; calls++) {
+    char *directory = directory_make();
+    RunError error = {""};
+    State *state = malloc(sizeof *state);
+    state_fill(state, 3);
+    save_good(directory, 1);
+    save_good(directory, 2);
+    traced = 0, calls_left = calls;
+    bool good = save(directory, state, &error);
+    failed = calls_left < 0;
+    calls_left = -1;
+    ck_assert_msg(good == (!failed || trace[calls] == 'u'), "call %ld", calls);
+    ck_assert(good || strstr(error.text, "': Input/output error"));
+    int key = load_key(directory, &module, 3, &error);
+    ck_assert_msg(key == 3 || (key == 2 && !good), "call %ld: %d (%s)", calls, key, error.text);
+    ck_assert_uint_eq(count_files(directory, ".tmp"), 0);
+    ck_assert(key == 3 || count_files(directory, ".safetensors") == 2);
+    ck_assert(key == 3 || count_files(directory, ".blobs") == 2);
+    free(state);
+    directory_remove(directory);
+  }
+  dies = true;
+  ck_assert_int_eq(calls, 19);
 }
 END_TEST
 
@@ -186,7 +214,8 @@ START_TEST(no_directory) {
 END_TEST
 
 int main(void) {
-  const TTest *const tests[] = {full_disk, device_full, no_directory, durable_in_order};
+  const TTest *const tests[] = {full_disk, device_full, no_directory, durable_in_order,
+                                failure_anywhere};
   Suite *suite = suite_create("checkpoint_crash");
   TCase *cases = tcase_create("checkpoint_crash");
   tcase_set_timeout(cases, 120);

@@ -136,7 +136,8 @@ __attribute__((unused)) static const char *capture_end(Capture *capture, char *t
 
 /* ---- allocations, counted by standing before the C library's own; not under sanitizers ---- */
 
-__attribute__((unused)) static size_t allocations;
+/* Volatile, since compilers take it that malloc changes no variable of theirs. */
+__attribute__((unused)) static volatile size_t allocations;
 
 #ifndef SANITIZED
 void *__libc_malloc(size_t bytes);

@@ -423,6 +423,10 @@ START_TEST(size_limit_leaves_whole_lines) {
   int status = -1;
   ck_assert_int_eq(waitpid(child, &status, 0), child);
   ck_assert_int_eq(status, 0);
+  /* The event file is the one that grew too long; it holds whole records only. */
+  Scalar found[32];
+  size_t records = read_events(directory, found, 32);
+  ck_assert(records > 3 && records < 32);
   directory_remove(directory);
 }
 END_TEST
