@@ -20,8 +20,11 @@ static void print_text(Session *session) {
   const Elaborated *e = session->elaborated;
   const Graph *graph = e->module->graph;
   const RlcModule *shell = &e->module->shell;
-  printf("%s on %s: %u observations, %u actions in [%g, %g], %u environment%s\n", shell->name, shell->env_id, shell->obs_dim, shell->act_dim, shell->act_low,
-         shell->act_high, shell->explore.count, shell->explore.count == 1 ? "" : "s");
+  if (shell->env_id)
+    printf("%s on %s: %u observations, %u actions in [%g, %g], %u environment%s\n", shell->name, shell->env_id, shell->obs_dim, shell->act_dim, shell->act_low,
+           shell->act_high, shell->explore.count, shell->explore.count == 1 ? "" : "s");
+  else
+    printf("%s, without an environment\n", shell->name);
   printf("parameters: %lu; with targets and optimiser state: %lu\n", count_kind(graph, RLC_PARAMETER),
          count_kind(graph, RLC_PARAMETER) + count_kind(graph, RLC_TARGET) + count_kind(graph, RLC_OPTIMIZER));
   for (size_t i = 0; i < graph->slot_count; i++)
@@ -38,7 +41,7 @@ static void print_json(Session *session) {
   const Elaborated *e = session->elaborated;
   const Graph *graph = e->module->graph;
   const RlcModule *shell = &e->module->shell;
-  printf("{\"name\":\"%s\",\"env\":\"%s\",\"obs_dim\":%u,\"act_dim\":%u,\"environments\":%u,\"spec_hash\":\"%016lx\",\"parameters\":%lu,\"tensors\":[", shell->name, shell->env_id,
+  printf("{\"name\":\"%s\",\"env\":\"%s\",\"obs_dim\":%u,\"act_dim\":%u,\"environments\":%u,\"spec_hash\":\"%016lx\",\"parameters\":%lu,\"tensors\":[", shell->name, shell->env_id ? shell->env_id : "none",
          shell->obs_dim, shell->act_dim, shell->explore.count, shell->spec_hash, count_kind(graph, RLC_PARAMETER));
   bool first = true;
   for (size_t i = 0; i < graph->slot_count; i++) {

@@ -34,7 +34,7 @@ int command_compile(Session *session) {
   const char *output = session->output ? session->output : shell->name;
   double lowered = now();
   if (!build_trainer(session->arena, code, output)) return EXIT_USER;
-  printf("%s: %s on %s, %.2f s (%.3f s of it rlc, the rest the C compiler)\n", output, shell->name, shell->env_id, now() - start, lowered - start);
+  printf("%s: %s on %s, %.2f s (%.3f s of it rlc, the rest the C compiler)\n", output, shell->name, shell->env_id ? shell->env_id : "no environment", now() - start, lowered - start);
   return 0;
 }
 

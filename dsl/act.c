@@ -95,6 +95,10 @@ enum { EVALUATION_ENVIRONMENTS = 10 };
 bool acting_elaborate(Elab *elab) {
   RlcModule *shell = &elab->module->shell;
   const Tree *act = tree_get(elab->spec, "act");
+  if (!elab->env_count) {
+    shell->explore = shell->evaluate = shell->sample = (RlcActing){0, RLC_NONE, RLC_NONE, RLC_NONE, RLC_NONE};
+    return !act || diag_error(elab->diag, act->span, "as in  env: HalfCheetah-v5", "the spec says how to act but names no environment");
+  }
   if (!act || !tree_get(act, "explore"))
     return diag_error(elab->diag, act ? act->span : elab->spec->span, "as in  act: {explore: sample(policy(obs))}", "the spec does not say how to act: 'act.explore' is missing");
   const char *deterministic = tree_get(act, "evaluate") ? "evaluate" : "explore";
@@ -135,6 +139,7 @@ static const RlcColumn *source_columns(Elab *elab, uint32_t *count) {
 bool sources_open(Elab *elab) {
   const Tree *replay = tree_get(elab->spec, "replay");
   if (!replay) return true;
+  if (!elab->env_count) return diag_error(elab->diag, replay->span, "as in  env: HalfCheetah-v5", "a replay needs an environment to fill it");
   RlcSource *source = NEW(elab->arena, RlcSource);
   if (!fill_source(elab, replay, source)) return false;
   elab->module->shell.sources = source;

@@ -55,17 +55,26 @@ Node *init_value(Elab *elab, Frame *frame, const Tree *tree, const char *fallbac
   return node;
 }
 
+/* One axis of a declaration: a known name, or a new axis with its extent, `grid=13`, read as brackets. */
+static int declared_axis(Elab *elab, const Tree *tree) {
+  Span start = tree->span;
+  start.column -= start.column > 2 ? 2 : 0;
+  const char *text = arena_printf(elab->arena, "a[%.*s]", (int)tree->text.length, tree->text.text);
+  const Expr *expr = expr_read(elab->arena, elab->diag, (ExprText){text, strlen(text), tree->span.source, start, NULL});
+  if (!expr) return -1;
+  if (expr->axis_count == 1) return axis_minted(elab, elab->globals, &expr->axes[0], AXIS_FEATURE);
+  diag_error(elab->diag, tree->span, "write several axes as a list: [a, b]", "expected one axis");
+  return -1;
+}
+
 bool declared_axes(Elab *elab, const Tree *tree, Axes *axes) {
-  const char **names;
-  Span *spans;
-  size_t count;
   *axes = axes_none();
   if (!tree) return true;
-  if (!tree_names(elab, tree, &names, &spans, &count)) return false;
-  if (count == 1 && strcmp(names[0], "none") == 0) return true;
-  for (size_t i = 0; i < count; i++) {
-    ExprAxis named = {names[i], NULL, spans[i]};
-    int axis = axis_named(elab, elab->globals, &named);
+  if (tree->kind == TREE_SCALAR && strcmp(tree->text.text, "none") == 0) return true;
+  bool list = tree->kind == TREE_LIST;
+  if (!list && tree->kind != TREE_SCALAR) return diag_error(elab->diag, tree->span, NULL, "expected an axis or a list of axes");
+  for (size_t i = 0; i < (list ? tree->item_count : 1); i++) {
+    int axis = declared_axis(elab, list ? tree->items[i] : tree);
     if (axis < 0) return false;
     *axes = axes_union(*axes, axes_one((AxisId)axis));
   }

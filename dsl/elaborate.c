@@ -63,18 +63,19 @@ static bool read_env_options(Elab *elab, const Tree *env) {
 
 static bool read_env(Elab *elab) {
   const Tree *env = tree_get(elab->spec, "env");
-  if (!env) return diag_error(elab->diag, elab->spec->span, "as in  env: HalfCheetah-v5", "the spec names no environment");
+  elab->reward_scale = 1;
+  if (!env) return true; /* a spec without data: the loop is its own clock */
   const Tree *id = env->kind == TREE_MAP ? tree_get(env, "id") : env;
   if (!id) return diag_error(elab->diag, env->span, "as in  id: HalfCheetah-v5", "'env' has no 'id'");
   if (!lookup_env(elab, id)) return false;
   if (elab->env.choices) return diag_error(elab->diag, id->span, NULL, "'%s' has discrete actions, which are not supported yet", elab->env.id);
   elab->env_count = 1;
-  elab->reward_scale = 1;
   return true;
 }
 
 /* Axes and numbers that every spec sees. */
 static void add_env_names(Elab *elab) {
+  if (!elab->env_count) return;
   const struct { const char *name; double value; } facts[] = {
       {"obs_dim", elab->env.obs_dim}, {"act_dim", elab->env.act_dim}, {"max_episode_steps", elab->env.limit}};
   for (size_t i = 0; i < COUNTOF(facts); i++)
@@ -163,7 +164,7 @@ static bool declare_all(Elab *elab) {
   add_env_names(elab);
   bool good = add_constants(elab);
   const Tree *env = tree_get(elab->spec, "env");
-  if (!good || (env->kind == TREE_MAP && !read_env_options(elab, env))) return false;
+  if (!good || (env && env->kind == TREE_MAP && !read_env_options(elab, env))) return false;
   good = add_defines(elab);
   good = networks_declare(elab) && good;
   good = parameters_declare(elab) && good;

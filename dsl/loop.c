@@ -74,7 +74,7 @@ static bool descend(Loop *loop, const Tree *tree, bool together, bool *update) {
   const char **names;
   Span *spans;
   size_t count;
-  if (!elab->block.columns) return diag_error(elab->diag, tree->span, "put 'sample: replay' before it", "nothing has been sampled for this step to learn from");
+  if (!elab->block.columns && elab->env_count) return diag_error(elab->diag, tree->span, "put 'sample: replay' before it", "nothing has been sampled for this step to learn from");
   if (!tree_names(elab, tree, &names, &spans, &count)) return false;
   if (count == 1 && strcmp(names[0], "all") == 0 && !all_losses(elab, &names, &spans, &count, tree->span)) return false;
   ensure_program(loop, update);
@@ -167,6 +167,7 @@ static bool update_normalizer(Loop *loop) {
 static bool collect(Loop *loop, const Tree *tree) {
   Elab *elab = loop->elab;
   uint64_t count;
+  if (!elab->env_count) return diag_error(elab->diag, tree->span, "as in  env: HalfCheetah-v5", "there is no environment to collect from");
   if (!eval_count(elab, elab->globals, tree, "collect", 1, 1e9, &count)) return false;
   elab->block = (Block){"act", axis_instance(elab, "env", elab->env_count, AXIS_ROW, tree->span), true, true};
   bool each = elab->normalize_obs && count > 1;
@@ -274,7 +275,7 @@ bool loop_elaborate(Elab *elab) {
   Loop loop = {.elab = elab};
   const Tree *list = tree_get(elab->spec, "loop");
   if (!list || list->kind != TREE_LIST) return diag_error(elab->diag, list ? list->span : elab->spec->span, "as in  loop: [{collect: 1}]", "the spec has no loop");
-  elab->block = (Block){0};
+  elab->block = (Block){.draws = !elab->env_count};
   if (!steps(&loop, list)) return false;
   elab->module->shell.steps = loop.steps;
   elab->module->shell.step_count = (uint32_t)loop.count;

@@ -140,7 +140,7 @@ typedef struct RlcModule {
   const char *compiler;    /* version and flags, for provenance */
   const char *target;      /* "c", "native", "oracle" */
   const char *const *cpu;  /* CPU features the code needs, by /proc/cpuinfo names, NULL-terminated */
-  const char *env_id;
+  const char *env_id; /* NULL: no environment; every pass through the loop counts as one step, nothing is evaluated */
   uint32_t obs_dim, act_dim;
   double act_low, act_high; /* after `env: action:` handling; the runtime maps to the environment's own bounds when rescale is set */
   uint8_t rescale;
