@@ -164,6 +164,7 @@ bool checkpoint_save(const char *directory, const RlcModule *module, const char 
   uint64_t newest = 0;
   Save save = {.module = module, .memory = memory, .blobs = blobs, .blob_count = blob_count};
   save.facts.info = *info;
+  save.facts.info.spec_hash = module->spec_hash; /* whatever the caller put there */
   if (!path_make(place, error, "%s/checkpoints", directory)) return false;
   if (mkdir(place, 0777) != 0 && errno != EEXIST)
     return run_fail(error, "cannot make '%s': %s", place, strerror(errno));

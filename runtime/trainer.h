@@ -92,7 +92,7 @@ typedef struct Blob {
 
 /* Counters and identity saved as JSON. */
 typedef struct CheckpointInfo {
-  uint64_t step, iteration, updates, seed, spec_hash;
+  uint64_t step, iteration, updates, seed, spec_hash; /* spec_hash: checkpoint_save takes it from the module */
   uint64_t counters[16]; /* the trainer's own: draw counters, marks of `every` */
   LogMark log;
   double seconds; /* training wall clock so far */

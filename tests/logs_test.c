@@ -1,5 +1,8 @@
 /* Logs: the exact text of every file, event records read back by an independent reader, no memory
  * taken per line, truncation on resume, and full disks. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* pseudo-terminals */
+#endif
 #include "runtime/crc32c.h"
 #include "runtime/json.h"
 #include "runtime/trainer.h"
@@ -510,6 +513,33 @@ START_TEST(progress_line) {
 }
 END_TEST
 
+START_TEST(progress_on_a_terminal) {
+  int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+  ck_assert_int_ge(terminal, 0);
+  ck_assert_int_eq(grantpt(terminal) | unlockpt(terminal), 0);
+  int screen = open(ptsname(terminal), O_RDWR | O_NOCTTY), saved = dup(STDERR_FILENO);
+  ck_assert_int_ge(screen, 0);
+  dup2(screen, STDERR_FILENO);
+  Progress progress = {.steps = 10, .seconds = 0.1, .episode_return = NAN, .eval_return = NAN};
+  progress_show(&progress, false); /* too early */
+  progress.step = 5, progress.seconds = 1;
+  progress_show(&progress, false);
+  progress.step = 10, progress.seconds = 1.1;
+  progress_show(&progress, false); /* too early after the last */
+  progress_show(&progress, true);
+  dup2(saved, STDERR_FILENO);
+  close(saved);
+  char text[1024];
+  ssize_t length = read(terminal, text, sizeof text - 1);
+  ck_assert_int_gt(length, 0);
+  text[length] = '\0';
+  ck_assert_str_eq(text, "\rstep 5 (50.0 %)  5 steps/s  0 updates/s  left 0:01\033[K"
+                         "\rstep 10 (100.0 %)  9 steps/s  0 updates/s  took 0:01\033[K\r\n");
+  close(screen);
+  close(terminal);
+}
+END_TEST
+
 int main(void) {
   const TTest *const tests[] = {crc_known_and_equal,
                                 numbers_shortest,
@@ -525,7 +555,8 @@ int main(void) {
                                 full_at_a_line,
                                 size_limit_leaves_whole_lines,
                                 json_strict,
-                                progress_line};
+                                progress_line,
+                                progress_on_a_terminal};
   Suite *suite = suite_create("logs");
   TCase *cases = tcase_create("logs");
   for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) tcase_add_test(cases, tests[i]);
