@@ -141,11 +141,16 @@ typedef enum Stage {
 } Stage;
 static const char *const stage_names[] = {"elaborate", "grad", "erase", "simplify", "contract"};
 
-/* A sum of two factors of which one has an axis of its own is a contraction, or simpler. */
+/* A sum of two factors is a contraction when, apart from the summed axes of one factor only, one
+ * has an axis of its own; without a summed axis in both it is simpler still. */
 static bool should_contract(const Node *node) {
   if (node->op != OP_sum || node->src[0]->op != OP_mul) return false;
   const Node *x = node->src[0]->src[0], *y = node->src[0]->src[1];
-  return x->op != OP_mul && y->op != OP_mul && !axes_equal(x->axes, y->axes);
+  if (x->op == OP_mul || y->op == OP_mul) return false;
+  Axes left = axes_minus(x->axes, axes_minus(node->attr.axes, y->axes));
+  Axes right = axes_minus(y->axes, axes_minus(node->attr.axes, x->axes));
+  bool shared = !axes_empty(axes_common(node->attr.axes, axes_common(left, right)));
+  return !shared || !axes_equal(left, right);
 }
 
 static const char *verify_stage(const Node *node, Stage stage) {
