@@ -163,14 +163,24 @@ static void node_print(const Tree *tree, int indent, FILE *out) {
 }
 
 void tree_print(const Tree *tree, FILE *out) {
-  bool collection =
-      tree->kind == TREE_MAP ? tree->entry_count > 0 : tree->kind == TREE_LIST && !is_words(tree);
-  if (collection && tree->kind == TREE_MAP)
-    map_print(tree, 0, out);
-  else if (collection)
-    list_print(tree, 0, out);
-  else if (tree->kind == TREE_SCALAR)
-    scalar_print(tree, 2, out);
-  else
+  switch (tree->kind) {
+  case TREE_NULL:
     node_print(tree, 0, out);
+    break;
+  case TREE_SCALAR:
+    scalar_print(tree, 2, out);
+    break;
+  case TREE_LIST:
+    if (is_words(tree))
+      words_print(tree, out);
+    else
+      list_print(tree, 0, out);
+    break;
+  case TREE_MAP:
+    if (tree->entry_count)
+      map_print(tree, 0, out);
+    else
+      fputs("{}\n", out);
+    break;
+  }
 }
