@@ -199,6 +199,7 @@ static inline void fake_explore(const RlcCall *call) {
 
 static inline void fake_act(const RlcCall *call, double amount) {
   uint32_t from, to;
+  if (call->thread == 0) fake_set(call, S_SLOW, 0, 1e3); /* must never reach training */
   fake_share(call, FAKE_EVAL, &from, &to);
   for (uint32_t e = from; e < to; e++) {
     double noise = amount * (fake_uniform(call, 2, e) - 0.5);
@@ -246,7 +247,8 @@ static inline void fake_update(const RlcCall *call) {
     double goes_on = 1 - fake_get(call, S_B_TERMINATED, b);
     double target = fake_get(call, S_B_REWARD, b) + fake_get(call, S_B_NOISE, b) +
                     0.9 * goes_on * fake_value(call, S_SLOW, S_B_NEXT, b);
-    off[b] = fake_value(call, S_W, S_B_OBS, b) - target + fake_get(call, S_B_ACTION, b);
+    off[b] = fake_value(call, S_W, S_B_OBS, b) - target + fake_get(call, S_B_ACTION, b) +
+             0.1 * fake_uniform(call, 3, b);
   }
   fake_meet(call);
   double loss = 0;

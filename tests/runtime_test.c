@@ -278,6 +278,34 @@ START_TEST(actions_are_rescaled) {
 }
 END_TEST
 
+/* The first vector step as a sampled batch shows it: observations before and after it, and the
+ * action as acted. */
+START_TEST(steps_are_stored) {
+  Faulty *faulty = faulty_begin();
+  Trainer *trainer = &faulty->trainer;
+  const Actor *actor = &trainer->explore;
+  float first[FAKE_ENVS * FAKE_OBS];
+  memcpy(first, actor->pool->obs, sizeof first);
+  ck_assert(collect_steps(trainer, 1));
+  replay_sample(trainer->replay[0], trainer->team, trainer->memory, 1, 0);
+  for (uint32_t i = 0; i < FAKE_BATCH; i++) {
+    uint32_t env = (uint32_t)replay_index(trainer->replay[0], 1, 0, i);
+    for (uint32_t o = 0; o < FAKE_OBS; o++) {
+      uint32_t from = env * FAKE_OBS + o, to = i * FAKE_OBS + o;
+      ck_assert_double_eq(rlc_slot_get(&faulty->slots[S_B_OBS], trainer->memory, to), first[from]);
+      ck_assert_double_eq(rlc_slot_get(&faulty->slots[S_B_NEXT], trainer->memory, to),
+                          actor->pool->obs[from]);
+    }
+    ck_assert_double_eq(rlc_slot_get(&faulty->slots[S_B_ACTION], trainer->memory, i),
+                        actor->acted[env]);
+    ck_assert_double_eq(rlc_slot_get(&faulty->slots[S_B_REWARD], trainer->memory, i),
+                        actor->pool->reward[env]);
+  }
+  trainer_free(trainer);
+  free(faulty);
+}
+END_TEST
+
 START_TEST(environment_faults_are_named) {
   Faulty *faulty = faulty_begin();
   Trainer *trainer = &faulty->trainer;
@@ -307,6 +335,7 @@ int main(void) {
   tcase_add_test(tests, team_meets);
   tcase_add_test(tests, loop_follows_its_table);
   tcase_add_test(tests, actions_are_rescaled);
+  tcase_add_test(tests, steps_are_stored);
   tcase_add_test(tests, environment_faults_are_named);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
