@@ -157,6 +157,7 @@ static bool reads_slot_in_place(const Plan *plan, const Node *node, size_t last)
 static void plan_places(Arena *arena, Plan *plan, const size_t *last, bool keep) {
   const Graph *graph = plan->graph;
   Holes holes = {0};
+  size_t most = 0;
   for (size_t i = 0; i < plan->step_count; i++) {
     const Node *node = plan->steps[i];
     Place *place = &plan->places[node->id];
@@ -168,9 +169,10 @@ static void plan_places(Arena *arena, Plan *plan, const size_t *last, bool keep)
     place->kind = PLACE_WORK;
     place->at = hole_take(&holes, axes_extent(graph, node->axes));
     Product product;
-    size_t scratch = product_of(node, &product) ? product_scratch(graph, node, product) : 0;
-    plan->scratch[node->id] = hole_take(&holes, scratch);
-    if (scratch) hole_give(arena, &holes, plan->scratch[node->id], scratch);
+    if (product_of(node, &product)) {
+      size_t scratch = product_scratch(graph, node, product);
+      if (scratch > most) most = scratch;
+    }
     const Node *reads[3];
     int count = node_reads(node, reads);
     for (int k = 0; k < count; k++) {
@@ -180,7 +182,8 @@ static void plan_places(Arena *arena, Plan *plan, const size_t *last, bool keep)
         hole_give(arena, &holes, dead->at, axes_extent(graph, reads[k]->axes));
     }
   }
-  plan->work_size = holes.end;
+  plan->scratch = holes.end;
+  plan->work_size = holes.end + most;
 }
 
 static Plan *plan_make(Arena *arena, const Module *module, size_t program, const RlcSlot *slots,
@@ -191,7 +194,6 @@ static Plan *plan_make(Arena *arena, const Module *module, size_t program, const
   plan->slots = slots;
   plan->memory_bytes = memory_bytes;
   plan->places = NEW_ARRAY(arena, Place, module->graph->node_count);
-  plan->scratch = NEW_ARRAY(arena, size_t, module->graph->node_count);
   Arena *own = arena_make();
   plan_places(own, plan, plan_lifetimes(arena, module, plan), keep);
   arena_free(own);
@@ -222,7 +224,7 @@ static void run_step(const Plan *plan, const Node *node, const RlcCall *call) {
     read_input(plan, node, call->memory, out);
   } else if (product_of(node, &product)) {
     product_sum(plan->graph, node, product, out, place_in(plan, product.x, call->memory, work),
-                place_in(plan, product.y, call->memory, work), work + plan->scratch[node->id]);
+                place_in(plan, product.y, call->memory, work), work + plan->scratch);
   } else {
     for (int k = 0; k < 3; k++)
       if (node->src[k]) src[k] = place_in(plan, node->src[k], call->memory, work);
