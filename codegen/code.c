@@ -1,0 +1,226 @@
+/* Drives codegen: schedule, lower and plan every program; then the tables of the module and listings of what came out. */
+#include "codegen/kernel.h"
+#include "codegen/lower.h"
+
+#include <string.h>
+
+enum { SERIAL_WORK = 16384 }; /* element operations below which a kernel is one thread's */
+
+static ValueType slot_value_type(const Code *code, RlcType type) {
+  switch (type) {
+  case RLC_F32: return code->real;
+  case RLC_F64: return VALUE_F64;
+  case RLC_I32: return VALUE_I32;
+  }
+  return code->real;
+}
+
+static RlcType rlc_type(ValueType type) {
+  if (type == VALUE_I32) return RLC_I32;
+  return type == VALUE_F64 ? RLC_F64 : RLC_F32;
+}
+
+/* ---- slots ---- */
+
+static const char *slot_identifier(Code *code, size_t slot) {
+  const char *name = name_identifier(code->arena, code->module->graph->slots[slot].name);
+  for (size_t i = 0; i < slot; i++)
+    if (strcmp(code->slots[i]->name, name) == 0)
+      return arena_printf(code->arena, "%s_s%u", name, (unsigned)slot);
+  return name;
+}
+
+static void slots_make(Code *code) {
+  const Graph *graph = code->module->graph;
+  code->slots = NEW_ARRAY(code->arena, Buffer *, graph->slot_count + 1);
+  for (size_t i = 0; i < graph->slot_count; i++) {
+    const Slot *slot = &graph->slots[i];
+    Buffer *buffer = code->slots[i] = NEW(code->arena, Buffer);
+    buffer->space = SPACE_SLOT;
+    buffer->type = slot_value_type(code, slot->type);
+    buffer->layout = layout_make(graph, slot->axes, code->options.lanes);
+    buffer->name = slot_identifier(code, i);
+    buffer->spec = slot->name;
+    buffer->key = i;
+  }
+}
+
+static RlcSlot slot_row(const Code *code, size_t index) {
+  const Graph *graph = code->module->graph;
+  const Buffer *buffer = code->slots[index];
+  const Layout *layout = &buffer->layout;
+  if (layout->rank > RLC_MAX_RANK) bug("slot '%s' has %d axes", buffer->spec, layout->rank);
+  RlcSlot row = {.name = buffer->spec,
+                 .kind = (uint8_t)graph->slots[index].kind,
+                 .type = (uint8_t)rlc_type(buffer->type),
+                 .rank = (uint8_t)layout->rank,
+                 .lead = (uint8_t)layout->lead,
+                 .panel = layout->panel,
+                 .offset = buffer->offset,
+                 .bytes = buffer->bytes};
+  for (int i = 0; i < layout->rank; i++)
+    row.dims[i] = (RlcDim){graph->axes[layout->axis[i]].label, layout->extent[i]};
+  return row;
+}
+
+/* ---- programs ---- */
+
+static double place_bytes(const Kernel *kernel) {
+  double bytes = 0;
+  for (size_t i = 0; i < kernel->place_count; i++) {
+    const Place *place = &kernel->places[i];
+    double size = (double)(place->buffer->layout.elements * value_type_size(place->buffer->type));
+    bytes += size * (place->reads + place->writes);
+  }
+  return bytes;
+}
+
+static double contraction_flops(const Code *code, const Kernel *kernel) {
+  double flops = 0;
+  for (size_t i = 0; i < kernel->root_count; i++) {
+    const Node *node = kernel->roots[i].node;
+    if (kernel->roots[i].copy || node->op != OP_contract) continue;
+    Axes all = axes_union(node->src[0]->axes, node->src[1]->axes);
+    flops += 2 * (double)axes_extent(code->module->graph, all);
+  }
+  return flops;
+}
+
+static void kernel_finish(const Schedule *s, Kernel *kernel) {
+  if (!kernel->item) { /* nothing to compute */
+    kernel->item = var_make(s->arena, "item", VALUE_INDEX, 1);
+    kernel->body = block_make(s->arena);
+  }
+  const char *error = block_verify(kernel->body, kernel->item, s->arena);
+  if (error) bug("kernel %s: %s", kernel->name, error);
+  kernel->flops = contraction_flops(s->code, kernel);
+  kernel->bytes = place_bytes(kernel);
+  kernel->work = kernel->flops / 8 + lower_cost(s, kernel);
+  kernel->serial = kernel->items < 2 || kernel->work < SERIAL_WORK;
+}
+
+static void program_statements(Code *code, ProgramCode *program) {
+  program->body = block_make(code->arena);
+  for (size_t k = 0; k < program->kernel_count; k++) {
+    Stmt *stmt = NEW(code->arena, Stmt);
+    if (program->kernels[k]->barrier_before) {
+      stmt->kind = STMT_BARRIER;
+      block_add(code->arena, program->body, stmt);
+      stmt = NEW(code->arena, Stmt);
+    }
+    stmt->kind = STMT_CALL;
+    stmt->number = k;
+    stmt->note = program->kernels[k]->name;
+    block_add(code->arena, program->body, stmt);
+  }
+}
+
+static void program_make(Code *code, size_t index, Value *memo, uint32_t *stamp) {
+  ProgramCode *out = &code->programs[index];
+  out->program = &code->module->programs[index];
+  Schedule s = {.code = code, .out = out, .arena = code->arena, .memo = memo, .stamp = stamp};
+  schedule_program(&s);
+  for (size_t k = 0; k < out->kernel_count; k++) {
+    lower_kernel(&s, out->kernels[k]);
+    kernel_finish(&s, out->kernels[k]);
+    out->flops += out->kernels[k]->flops;
+  }
+  plan_program(code, out);
+  program_statements(code, out);
+  code->program_table[index] = (RlcProgram){.name = out->program->name,
+                                            .work_bytes = out->work_bytes,
+                                            .flops = out->flops,
+                                            .minimal_flops = out->program->minimal_flops};
+}
+
+static const char *const *cpu_features(const Code *code) {
+  static const char *const none[] = {NULL};
+#if defined __x86_64__
+  static const char *const avx512[] = {"avx512f", "avx512bw", "avx512dq", "avx512vl", "fma", NULL};
+  static const char *const avx2[] = {"avx2", "fma", NULL};
+  uint32_t bytes = code->options.lanes * value_type_size(code->real);
+  if (bytes >= 64) return avx512;
+  if (bytes >= 32) return avx2;
+#endif
+  (void)code;
+  return none;
+}
+
+Code *code_make(Arena *arena, Module *module, const CodegenOptions *options) {
+  Code *code = NEW(arena, Code);
+  const Graph *graph = module->graph;
+  *code = (Code){.arena = arena, .module = module, .options = *options};
+  code->real = options->real == RLC_F64 ? VALUE_F64 : VALUE_F32;
+  code->program_count = module->program_count;
+  code->programs = NEW_ARRAY(arena, ProgramCode, module->program_count + 1);
+  code->program_table = NEW_ARRAY(arena, RlcProgram, module->program_count + 1);
+  code->tables = NEW_ARRAY(arena, Buffer *, graph->table_count + 1);
+  slots_make(code);
+  RlcModule *shell = &module->shell;
+  shell->memory_bytes = plan_slots(code);
+  Value *memo = NEW_ARRAY(arena, Value, graph->node_count + 1);
+  uint32_t stamp = 0;
+  for (size_t i = 0; i < module->program_count; i++) program_make(code, i, memo, &stamp);
+  code->slot_table = NEW_ARRAY(arena, RlcSlot, graph->slot_count + 1);
+  for (size_t i = 0; i < graph->slot_count; i++) code->slot_table[i] = slot_row(code, i);
+  shell->abi = RLC_ABI;
+  shell->slots = code->slot_table;
+  shell->slot_count = (uint32_t)graph->slot_count;
+  shell->programs = code->program_table;
+  shell->program_count = (uint32_t)module->program_count;
+  shell->target = options->target;
+  shell->compiler = options->compiler;
+  if (!shell->cpu) shell->cpu = cpu_features(code);
+  return code;
+}
+
+/* ---- listings ---- */
+
+static void print_kernel(const Kernel *kernel, FILE *out) {
+  fprintf(out, "  %s%s: %s, %llu items%s", kernel->barrier_before ? "| " : "", kernel->name,
+          kernel->what, (unsigned long long)kernel->items, kernel->serial ? ", one thread" : "");
+  if (kernel->flops > 0) fprintf(out, ", %.0f flops", kernel->flops);
+  fprintf(out, ", %.0f bytes\n", kernel->bytes);
+  for (size_t i = 0; i < kernel->root_count; i++) {
+    const Root *root = &kernel->roots[i];
+    const char *to = root->buffer ? root->buffer->spec ? root->buffer->spec : root->buffer->name
+                                  : "(kept inside)";
+    fprintf(out, "      %s %%%u -> %s\n", op_of(root->node)->name, root->node->id, to);
+  }
+}
+
+void code_print_kernels(const Code *code, FILE *out) {
+  for (size_t i = 0; i < code->program_count; i++) {
+    const ProgramCode *program = &code->programs[i];
+    fprintf(out, "program %s: %llu bytes of workspace, %.0f flops\n", program->program->name,
+            (unsigned long long)program->work_bytes, program->flops);
+    for (size_t k = 0; k < program->kernel_count; k++) print_kernel(program->kernels[k], out);
+  }
+}
+
+void code_print_loops(const Code *code, FILE *out) {
+  for (size_t i = 0; i < code->program_count; i++) {
+    const ProgramCode *program = &code->programs[i];
+    fprintf(out, "program %s\n", program->program->name);
+    for (size_t k = 0; k < program->kernel_count; k++) {
+      const Kernel *kernel = program->kernels[k];
+      fprintf(out, "kernel %s: parallel item in 0..%llu\n", kernel->name,
+              (unsigned long long)kernel->items);
+      block_print(kernel->body, 1, out);
+    }
+    block_print(program->body, 1, out);
+  }
+}
+
+size_t code_kernels(const Code *code, Arena *arena, KernelInfo **kernels) {
+  size_t count = 0, capacity = 0;
+  *kernels = NULL;
+  for (size_t i = 0; i < code->program_count; i++)
+    for (size_t k = 0; k < code->programs[i].kernel_count; k++) {
+      const Kernel *kernel = code->programs[i].kernels[k];
+      KernelInfo info = {code->programs[i].program->name, kernel->name, kernel->what, kernel->flops,
+                         kernel->bytes};
+      PUSH(arena, *kernels, count, capacity, info);
+    }
+  return count;
+}

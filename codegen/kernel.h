@@ -1,0 +1,175 @@
+/* Kernels: groups of nodes that become one loop nest; layouts; buffers. Internal to codegen/.
+ *
+ * code_make runs, per program: schedule (which nodes are kept, which kernel computes them, where results go), lower (loop IR per
+ * kernel), plan (offsets, barriers). Everything here is read only for emitters. */
+#ifndef RLC_CODEGEN_KERNEL_H
+#define RLC_CODEGEN_KERNEL_H
+
+#include "codegen/codegen.h"
+#include "codegen/loop.h"
+
+#define MAX_RANK 16
+
+/* How a tensor lies in memory (rlc.h describes panels). Strides are in elements; `stride` of the panelled last axis is 1 inside a
+ * panel and `block` is the step from panel to panel. */
+typedef struct Layout {
+  int rank, lead;
+  AxisId axis[MAX_RANK];
+  uint32_t extent[MAX_RANK];
+  uint64_t stride[MAX_RANK];
+  uint32_t panel; /* 0: plain */
+  uint64_t block;
+  uint64_t elements; /* with padding */
+} Layout;
+
+/* The panel width of an axis of that extent when it is last: 0 (plain) below 4. `lanes`: elements per vector register. */
+uint32_t panel_width(uint32_t extent, uint32_t lanes);
+Layout layout_make(const Graph *graph, Axes axes, uint32_t lanes);
+/* The same with `last` innermost instead: the copies that contractions read. */
+Layout layout_with_last(const Graph *graph, Axes axes, AxisId last, uint32_t lanes);
+/* Position of an axis in the layout, or -1. */
+int layout_find(const Layout *layout, AxisId axis);
+/* Number of panels of the last axis (1 when plain). */
+uint32_t layout_blocks(const Layout *layout);
+
+typedef enum BufferSpace { SPACE_SLOT, SPACE_WORK, SPACE_TABLE } BufferSpace;
+
+/* One tensor in memory. A slot is one buffer, whoever reads or writes it. */
+struct Buffer {
+  BufferSpace space;
+  ValueType type;
+  Layout layout;
+  const char *name;   /* C identifier, unique within a program */
+  const char *spec;   /* the spec's name, for comments */
+  uint64_t key;       /* slot or table number */
+  uint64_t offset, bytes;
+  int first, last;    /* SPACE_WORK: kernels (positions) that write it first and touch it last */
+};
+
+/* A buffer seen through renames: the same memory with other axes. */
+typedef struct View {
+  Buffer *buffer;
+  Layout layout;
+} View;
+
+typedef enum KernelKind { KERNEL_MAP, KERNEL_REDUCE, KERNEL_ORDER, KERNEL_CONTRACT } KernelKind;
+
+/* A value that a kernel computes; `buffer` is NULL when only the kernel itself reads it. With `copy` the kernel is not the node's own:
+ * it stores the node's value, or what lies in `from`, in another layout or type. */
+typedef struct Root {
+  Node *node;
+  Buffer *buffer, *from;
+  bool copy;
+} Root;
+
+/* A buffer that a kernel touches. */
+typedef struct Place {
+  Buffer *buffer;
+  bool reads, writes;
+} Place;
+
+typedef struct Kernel {
+  KernelKind kind;
+  const char *name, *what;
+  int position;
+  Axes iteration; /* map: of every root; contract: of the result; reduce: of the summed expression */
+  Axes reduced;
+  Root *roots;
+  size_t root_count, root_capacity;
+  Node *contraction; /* KERNEL_CONTRACT: roots are its result and what the epilogue makes of it */
+  AxisId lane_axis;  /* KERNEL_CONTRACT: the axis in the vectors */
+  Buffer *repacked;  /* KERNEL_CONTRACT: the copy of the vector operand in the layout it needs, or NULL */
+  /* lowered */
+  Block *body;
+  const Var *item; /* counter of the parallel loop that `body` is the inside of */
+  uint64_t items;
+  Place *places;
+  size_t place_count, place_capacity;
+  double flops, bytes, work; /* work: rough number of vector operations' elements, decides serial */
+  bool serial, barrier_before;
+} Kernel;
+
+typedef struct ProgramCode {
+  const Program *program;
+  Kernel **kernels;
+  size_t kernel_count, kernel_capacity;
+  Buffer **buffers; /* workspace */
+  size_t buffer_count, buffer_capacity;
+  Block *body; /* calls and barriers */
+  uint64_t work_bytes;
+  double flops;
+} ProgramCode;
+
+struct Code {
+  Arena *arena;
+  Module *module;
+  CodegenOptions options;
+  ValueType real;
+  Buffer **slots;  /* by slot */
+  Buffer **tables; /* by table; NULL when unused */
+  RlcSlot *slot_table;
+  RlcProgram *program_table;
+  ProgramCode *programs;
+  size_t program_count;
+};
+
+/* Type of a node's values: int32, double without axes, else the working precision. */
+ValueType node_value_type(const Code *code, const Node *node);
+uint32_t value_type_size(ValueType type);
+/* A C identifier made of `text`. */
+const char *name_identifier(Arena *arena, const char *text);
+
+/* ---- schedule.c: the kernels of one program ---- */
+
+typedef struct Schedule {
+  Code *code;
+  ProgramCode *out;
+  Arena *arena;
+  Node **nodes; /* reachable, by id */
+  size_t node_count;
+  bool *kept;       /* by id: has a kernel of its own computing it */
+  Kernel **kernel;  /* by id: which */
+  Buffer **buffer;  /* by id: where the result lies; NULL while unknown or when it stays inside its kernel */
+  struct Value *memo; /* by id: lowered values (lower.h), valid for one stamp */
+  uint32_t *stamp;
+} Schedule;
+
+void schedule_program(Schedule *schedule);
+bool node_is_expensive(const Node *node);
+/* Is stored straight into its slot when nothing forbids it: otherwise a copy converts or broadcasts it. */
+bool output_is_direct(const Schedule *schedule, const Output *output);
+/* Can be read at any coordinate: a slot, a table, a kept value, or a rename of one. */
+bool node_is_addressable(const Schedule *schedule, const Node *node);
+View node_view(const Schedule *schedule, const Node *node);
+
+/* A read of `node`: a kept value, or with kept == false a slot or table. `same`: at the very element that is computed, as far as
+ * the path from the reader goes; the reader still has to compare axes. */
+typedef void ReadFn(void *user, Node *node, bool kept, bool same);
+/* Calls fn for everything that the inlined expression of `node` reads; for `node` itself when it is kept. */
+void walk_reads(const Schedule *schedule, Node *node, bool same, ReadFn *fn, void *user);
+/* The same for all roots of a kernel. */
+void kernel_reads(const Schedule *schedule, const Kernel *kernel, ReadFn *fn, void *user);
+
+/* ---- bind.c: where results go ---- */
+
+void schedule_bind(Schedule *schedule);
+Kernel *kernel_add(Schedule *schedule, KernelKind kind, const char *what, Axes iteration);
+void root_add(Schedule *schedule, Kernel *kernel, Root root);
+bool kernel_is_repack(const Kernel *kernel);
+Buffer *buffer_make(Schedule *schedule, Layout layout, ValueType type, const char *name,
+                    const char *spec);
+
+/* ---- lower*.c ---- */
+
+void lower_kernel(const Schedule *schedule, Kernel *kernel);
+
+/* ---- plan.c ---- */
+
+/* Offsets of slots in their block; returns its size in bytes. */
+uint64_t plan_slots(Code *code);
+/* Lifetimes to offsets in one workspace; barriers. */
+void plan_program(Code *code, ProgramCode *program);
+/* NULL, or which two live buffers overlap or which dependency lacks a barrier. */
+const char *plan_check(const Code *code, Arena *arena);
+
+#endif

@@ -1,0 +1,153 @@
+/* Generated C to callable code: a C compiler as a child process, then dlopen. */
+#include "codegen/codegen.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* They follow the source file on the command line, so that libraries stand where a linker wants them. No option lets the compiler
+ * change the order of sums. */
+const char *const emit_c_flags[] = {"-std=gnu11",
+                                    "-O3",
+                                    "-march=native",
+#if defined __x86_64__
+                                    "-mprefer-vector-width=512",
+#endif
+                                    "-fno-math-errno",
+                                    "-fno-trapping-math",
+#if defined __x86_64__ && defined __GLIBC__
+                                    "-lmvec",
+#endif
+                                    "-lm",
+                                    NULL};
+
+struct Loaded {
+  void *handle;
+  const RlcModule *module;
+};
+
+typedef struct Job {
+  char folder[64], source[80], object[80], log[80];
+  char *error;
+  size_t size;
+} Job;
+
+static bool job_fail(Job *job, const char *what, const char *why) {
+  snprintf(job->error, job->size, "%s: %s", what, why);
+  return false;
+}
+
+static bool job_start(Job *job) {
+  snprintf(job->folder, sizeof job->folder, "/tmp/rlc-XXXXXX");
+  if (!mkdtemp(job->folder)) return job_fail(job, "no temporary folder", strerror(errno));
+  snprintf(job->source, sizeof job->source, "%s/module.c", job->folder);
+  snprintf(job->object, sizeof job->object, "%s/module.so", job->folder);
+  snprintf(job->log, sizeof job->log, "%s/log", job->folder);
+  return true;
+}
+
+static bool job_write(Job *job, const Code *code) {
+  FILE *out = fopen(job->source, "w");
+  if (!out) return job_fail(job, job->source, strerror(errno));
+  emit_c(code, false, out);
+  bool failed = ferror(out) != 0;
+  if (fclose(out) || failed) return job_fail(job, job->source, "cannot be written");
+  return true;
+}
+
+/* In the child: becomes the compiler; its messages go to the log. */
+static _Noreturn void compiler_exec(const Job *job, const char *compiler, const char *include) {
+  const char *argv[32];
+  size_t count = 0;
+  argv[count++] = compiler;
+  argv[count++] = "-shared";
+  argv[count++] = "-fPIC";
+  argv[count++] = "-w";
+  argv[count++] = "-I";
+  argv[count++] = include;
+  argv[count++] = "-o";
+  argv[count++] = job->object;
+  argv[count++] = job->source;
+  for (const char *const *flag = emit_c_flags; *flag; flag++) argv[count++] = *flag;
+  argv[count] = NULL;
+  if (freopen(job->log, "w", stderr)) execvp(compiler, (char *const *)argv);
+  _exit(127);
+}
+
+/* Exit status of the compiler, 127 when it could not be started. */
+static int compiler_run(const Job *job, const char *compiler, const char *include) {
+  fflush(NULL);
+  pid_t child = fork();
+  if (child < 0) return 127;
+  if (child == 0) compiler_exec(job, compiler, include);
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0)
+    if (errno != EINTR) return 127;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+static void read_log(Job *job) {
+  size_t used = strlen(job->error);
+  FILE *in = fopen(job->log, "r");
+  if (!in) return;
+  size_t got = fread(job->error + used, 1, job->size - used - 1, in);
+  job->error[used + got] = 0;
+  fclose(in);
+}
+
+static bool job_compile(Job *job, const char *include) {
+  const char *chosen = getenv("CC");
+  const char *candidates[] = {chosen && *chosen ? chosen : "gcc", chosen && *chosen ? NULL : "clang"};
+  int status = 127;
+  const char *used = candidates[0];
+  for (size_t i = 0; i < COUNTOF(candidates) && candidates[i] && status == 127; i++) {
+    used = candidates[i];
+    status = compiler_run(job, used, include);
+  }
+  if (status == 0) return true;
+  if (status == 127) return job_fail(job, used, "no C compiler could be started");
+  snprintf(job->error, job->size, "%s failed on generated code:\n", used);
+  read_log(job);
+  return false;
+}
+
+static Loaded *job_load(Job *job) {
+  void *handle = dlopen(job->object, RTLD_NOW | RTLD_LOCAL);
+  if (!handle) {
+    job_fail(job, "generated code does not load", dlerror());
+    return NULL;
+  }
+  Loaded *loaded = calloc(1, sizeof *loaded);
+  const RlcModule *module = dlsym(handle, "rlc_module");
+  if (!loaded || !module) {
+    job_fail(job, "generated code", loaded ? "has no rlc_module" : "no memory");
+    free(loaded);
+    dlclose(handle);
+    return NULL;
+  }
+  *loaded = (Loaded){handle, module};
+  return loaded;
+}
+
+Loaded *load_c(const Code *code, const char *include, char *error, size_t size) {
+  Job job = {.error = error, .size = size};
+  if (!job_start(&job)) return NULL;
+  Loaded *loaded = NULL;
+  if (job_write(&job, code) && job_compile(&job, include)) loaded = job_load(&job);
+  unlink(job.source);
+  unlink(job.object);
+  unlink(job.log);
+  rmdir(job.folder);
+  return loaded;
+}
+
+const RlcModule *load_module(const Loaded *loaded) { return loaded->module; }
+
+void load_close(Loaded *loaded) {
+  if (!loaded) return;
+  dlclose(loaded->handle);
+  free(loaded);
+}

@@ -1,0 +1,451 @@
+/* Contractions as register tiles: `rows` x one panel of the result's last axis, accumulated over the reduced axes.
+ *
+ * The operand with the last axis in its lanes is read as vectors (B), the other one scalar by scalar (A). Items of the parallel loop
+ * are (outer axes, panels, row tiles), row tiles innermost, so that a panel of B stays in the nearest cache while rows stream past.
+ * Row tiles have heights that differ by one at most; where the rows are A's panelled axis, no tile straddles two panels. */
+#include "codegen/lower.h"
+
+#include <string.h>
+
+/* Row tiles of one height. */
+typedef struct Segment {
+  int64_t tiles, height, row; /* how many, how high, first row */
+} Segment;
+
+typedef struct Product {
+  Lower lower;
+  Nest nest;
+  Kernel *kernel;
+  View a, b, out;
+  int apart;                  /* axis of A whose panels are apart, or -1 */
+  int first_row, last_row;    /* dimensions that are rows of the tile; none when first > last */
+  int tile;                   /* that loop, or -1 */
+  int first_inner, first_inner_loop;
+  Form from_a, from_b, from_out;
+  uint32_t width, columns;    /* elements of a vector, vectors of a panel */
+  Segment segments[3];
+  int segment_count;
+  const Var *row;             /* first row of the tile */
+  Term *base_a, *base_b, *base_out;
+  bool epilogue;
+} Product;
+
+/* ---- dimensions ---- */
+
+static void add_out_dims(Product *p) {
+  Nest *nest = &p->nest;
+  AxisId order[MAX_AXES];
+  int rank = axes_order(nest->graph, p->kernel->iteration, order) - 1;
+  uint32_t extent = nest->graph->axes[order[rank]].extent;
+  nest->split = order[rank];
+  nest->panel = p->out.layout.panel;
+  for (int i = 0; i <= rank; i++) {
+    bool copy = i < rank && nest->graph->axes[order[i]].order == AXIS_COPY;
+    if (!copy && nest->block < 0 && extent > nest->panel)
+      nest->block = nest_dim(nest, nest->split, layout_blocks(&p->out.layout), nest->panel);
+    if (i < rank) nest_dim(nest, order[i], nest->graph->axes[order[i]].extent, 1);
+  }
+}
+
+static void add_inner_dims(Product *p) {
+  Nest *nest = &p->nest;
+  AxisId order[MAX_AXES];
+  int rank = axes_order(nest->graph, p->kernel->reduced, order);
+  p->first_inner = nest->dim_count;
+  for (int i = 0; i < rank; i++) {
+    uint32_t extent = nest->graph->axes[order[i]].extent, panel = p->a.layout.panel;
+    if (order[i] == p->apart) nest_dim(nest, order[i], (extent + panel - 1) / panel, panel);
+    nest_dim(nest, order[i], order[i] == p->apart ? panel : extent, 1);
+  }
+  nest->lane = nest_dim(nest, nest->split, nest->panel, 1);
+}
+
+/* Strides over the dimensions; A's panels that are apart appear only where they are reduced. */
+static Form operand_form(const Product *p, const Layout *layout) {
+  const Nest *nest = &p->nest;
+  Form form = {{0}};
+  for (int i = 0; i < layout->rank; i++) {
+    AxisId axis = layout->axis[i];
+    bool last = i == layout->rank - 1, panels = last && layout->panel && layout_blocks(layout) > 1;
+    if (panels && axis == nest->split) {
+      form.by[nest->block] = (int64_t)layout->block;
+      form.by[nest->lane] = 1;
+    } else if (last && axis == p->apart) {
+      for (int d = p->first_inner; d + 1 < nest->lane; d++)
+        if (nest->dims[d].axis == axis && nest->dims[d + 1].axis == axis) {
+          form.by[d] = (int64_t)layout->block;
+          form.by[d + 1] = 1;
+        }
+    } else {
+      Form coordinate = nest_coordinate(nest, axis);
+      form_add(&form, &coordinate, (int64_t)layout->stride[i]);
+    }
+  }
+  return form;
+}
+
+static bool is_row(const Product *p, int dim) {
+  AxisId axis = p->nest.dims[dim].axis;
+  return dim != p->nest.block && layout_find(&p->a.layout, axis) >= 0 &&
+         layout_find(&p->b.layout, axis) < 0;
+}
+
+static bool rows_merge(const Product *p, int dim) {
+  const Nest *nest = &p->nest;
+  int64_t extent = nest->dims[dim + 1].extent;
+  return nest->dims[dim].axis != p->apart && nest->dims[dim + 1].axis != p->apart &&
+         p->from_a.by[dim] == p->from_a.by[dim + 1] * extent &&
+         p->from_out.by[dim] == p->from_out.by[dim + 1] * extent;
+}
+
+/* The run of row dimensions with the most rows. */
+static void choose_rows(Product *p, uint64_t enough) {
+  uint64_t best = 0;
+  p->first_row = 0, p->last_row = -1;
+  for (int first = 0; first < p->first_inner; first++) {
+    if (!is_row(p, first)) continue;
+    int last = first;
+    uint64_t rows = p->nest.dims[first].extent;
+    while (last + 1 < p->first_inner && is_row(p, last + 1) && rows_merge(p, last))
+      rows *= p->nest.dims[++last].extent;
+    if (rows > enough) rows = enough;
+    if (rows >= best) {
+      best = rows;
+      p->first_row = first, p->last_row = last;
+    }
+    first = last;
+  }
+}
+
+static void make_loops(Product *p) {
+  Nest *nest = &p->nest;
+  p->tile = -1;
+  for (int d = 0; d < p->first_inner; d++) {
+    if (d == p->first_row && p->last_row >= p->first_row) {
+      p->tile = nest->loop_count;
+      nest->form_count = 0; /* the run is known to be even where it matters */
+      nest_merge(nest, d, p->last_row + 1);
+      d = p->last_row;
+    } else {
+      nest_loops(nest, d, d + 1);
+    }
+  }
+  p->first_inner_loop = nest->loop_count;
+  nest->form_count = 0;
+  PUSH(nest->arena, nest->forms, nest->form_count, nest->form_capacity, p->from_a);
+  PUSH(nest->arena, nest->forms, nest->form_count, nest->form_capacity, p->from_b);
+  nest_merge(nest, p->first_inner, nest->lane);
+  nest_loops(nest, nest->lane, nest->lane + 1);
+}
+
+/* ---- tiles ---- */
+
+static void add_segments(Product *p, int64_t row, int64_t rows, int64_t highest) {
+  if (!rows) return;
+  int64_t tiles = (rows + highest - 1) / highest, low = rows / tiles, high = rows % tiles;
+  if (high) p->segments[p->segment_count++] = (Segment){high, low + 1, row};
+  row += high * (low + 1);
+  p->segments[p->segment_count++] = (Segment){tiles - high, low, row};
+}
+
+static void make_segments(Product *p, int64_t highest) {
+  const Nest *nest = &p->nest;
+  if (p->tile < 0) {
+    p->segments[p->segment_count++] = (Segment){1, 1, 0};
+    return;
+  }
+  const NestLoop *loop = &nest->loops[p->tile];
+  int64_t rows = (int64_t)loop->extent, panel = p->a.layout.panel;
+  if (nest->dims[loop->first].axis != p->apart) {
+    add_segments(p, 0, rows, highest);
+    return;
+  }
+  if (highest > panel) highest = panel;
+  int64_t whole = rows / panel * panel;
+  p->segments[p->segment_count++] = (Segment){whole / highest, highest, 0};
+  add_segments(p, whole, rows - whole, highest);
+}
+
+/* 8 x 2 vectors on machines with 32 wide registers, half of it on others. */
+static int64_t tile_height(const Product *p) {
+  uint32_t size = value_type_size(p->lower.s->code->real);
+  bool wide = p->width * size >= 64 || p->lower.s->code->options.lanes * size >= 64;
+  return (wide ? 16 : 8) / p->columns;
+}
+
+/* ---- the product of one tile ---- */
+
+/* A form without the dimensions of some loops. */
+static Form form_part(const Form *form, int from, int to) {
+  Form part = {{0}};
+  for (int d = from; d < to; d++) part.by[d] = form->by[d];
+  return part;
+}
+
+static Term *plus(Product *p, Term *x, const Var *var, int64_t step) {
+  Arena *arena = p->nest.arena;
+  return term_add(arena, x, term_mul(arena, term_var(arena, var), step));
+}
+
+static int64_t row_step(const Product *p, const Form *form) {
+  if (p->tile < 0) return 0;
+  int dim = p->nest.loops[p->tile].last;
+  if (form == &p->from_a && p->nest.dims[dim].axis == p->apart) return 1;
+  return form->by[dim];
+}
+
+static void tile_bases(Product *p) {
+  Nest *nest = &p->nest;
+  Arena *arena = nest->arena;
+  Form a = form_part(&p->from_a, 0, p->first_inner), b = form_part(&p->from_b, 0, p->first_inner);
+  Form out = form_part(&p->from_out, 0, p->first_inner);
+  Term *base = nest_term(nest, &a);
+  bool reduced = p->apart >= 0 && axes_has(p->kernel->reduced, (AxisId)p->apart);
+  if (p->apart >= 0 && !reduced) {
+    Form form = nest_coordinate(nest, (AxisId)p->apart);
+    Term *at = nest_term(nest, &form);
+    const Layout *layout = &p->a.layout;
+    base = term_add(arena, base, term_mul(arena, term_div(arena, at, layout->panel), (int64_t)layout->block));
+    base = term_add(arena, base, term_mod(arena, at, layout->panel));
+  }
+  p->base_a = lower_let(&p->lower, "base_a", base, 0);
+  p->base_b = lower_let(&p->lower, "base_b", nest_term(nest, &b), 0);
+  p->base_out = lower_let(&p->lower, "base_out", nest_term(nest, &out), 0);
+}
+
+/* c[i][j] += a[i] * b[j] for one step of the innermost reduced axis. */
+static void tile_step(Product *p, Block *block, const Registers *c, const Registers *b) {
+  Nest *nest = &p->nest;
+  Arena *arena = nest->arena;
+  Form inner_a = form_part(&p->from_a, p->first_inner, nest->lane);
+  Form inner_b = form_part(&p->from_b, p->first_inner, nest->lane);
+  Term *at_a = term_add(arena, p->base_a, nest_term(nest, &inner_a));
+  Term *at_b = term_add(arena, p->base_b, nest_term(nest, &inner_b));
+  const Var *i = var_make(arena, "i", VALUE_INDEX, 1), *j = var_make(arena, "j", VALUE_INDEX, 1);
+  Term *zero = term_int(arena, 0), *row = term_var(arena, i), *column = term_var(arena, j);
+  declare_add(arena, block, b, NULL);
+  Block *load = loop_add(arena, block, LOOP_UNROLLED, j, zero, term_int(arena, p->columns));
+  set_add(arena, load, b, zero, column,
+          term_load(arena, p->b.buffer, b->type, plus(p, at_b, j, p->width), p->width));
+  Block *rows = loop_add(arena, block, LOOP_UNROLLED, i, zero, term_int(arena, c->rows));
+  const Var *a = var_make(arena, "a", c->type, p->width);
+  Term *scalar = term_load(arena, p->a.buffer, c->type, plus(p, at_a, i, row_step(p, &p->from_a)), 1);
+  let_add(arena, rows, a, term_splat(arena, scalar, p->width));
+  Block *columns = loop_add(arena, rows, LOOP_UNROLLED, j, zero, term_int(arena, p->columns));
+  set_add(arena, columns, c, row, column,
+          term_fma(arena, term_var(arena, a), term_read(arena, b, zero, column),
+                   term_read(arena, c, row, column)));
+}
+
+/* Nested loops over the reduced axes; the last panel of A's reduced axis may be short. */
+static void tile_loops(Product *p, Block *block, int loop, int64_t bound, const Registers *c,
+                       const Registers *b) {
+  Nest *nest = &p->nest;
+  Arena *arena = nest->arena;
+  if (loop == nest->loop_count - 1) {
+    tile_step(p, block, c, b);
+    return;
+  }
+  const NestLoop *at = &nest->loops[loop];
+  int64_t extent = bound ? bound : (int64_t)at->extent, rest = 0;
+  const Dim *dim = &nest->dims[at->first];
+  bool panels = at->first == at->last && dim->axis == p->apart && dim->unit > 1;
+  if (panels) rest = nest->graph->axes[dim->axis].extent % dim->unit;
+  if (rest) extent--;
+  Block *body = loop_add(arena, block, LOOP_SERIAL, at->var, term_int(arena, 0), term_int(arena, extent));
+  tile_loops(p, body, loop + 1, 0, c, b);
+  if (!rest) return;
+  body = loop_add(arena, block, LOOP_SERIAL, at->var, term_int(arena, extent),
+                  term_int(arena, extent + 1));
+  tile_loops(p, body, loop + 1, rest, c, b);
+}
+
+/* ---- results ---- */
+
+static void store_tile(Product *p, const Registers *c, const Registers *array) {
+  Arena *arena = p->nest.arena;
+  Block *block = p->lower.blocks[0];
+  const Var *i = var_make(arena, "i", VALUE_INDEX, 1), *j = var_make(arena, "j", VALUE_INDEX, 1);
+  Term *zero = term_int(arena, 0);
+  Block *rows = loop_add(arena, block, LOOP_UNROLLED, i, zero, term_int(arena, c->rows));
+  Block *columns = loop_add(arena, rows, LOOP_UNROLLED, j, zero, term_int(arena, p->columns));
+  Term *value = term_read(arena, c, term_var(arena, i), term_var(arena, j));
+  if (array) {
+    Term *index = term_mul(arena, term_var(arena, i), p->nest.panel);
+    set_add(arena, columns, array, plus(p, index, j, p->width), NULL, value);
+    return;
+  }
+  Term *index = plus(p, p->base_out, i, row_step(p, &p->from_out));
+  place_add(&p->lower, p->out.buffer, true);
+  store_add(arena, columns, p->out.buffer, plus(p, index, j, p->width), value);
+}
+
+static void epilogue_body(Product *p, Term *result) {
+  Lower *lower = &p->lower;
+  const Kernel *kernel = p->kernel;
+  Term **terms = NEW_ARRAY(lower->arena, Term *, kernel->root_count);
+  lower_remember(lower, kernel->contraction, result, 2);
+  for (size_t i = 0; i < kernel->root_count; i++) terms[i] = lower_root(lower, &kernel->roots[i]).term;
+  for (size_t i = 0; i < kernel->root_count; i++) lower_store(lower, &kernel->roots[i], terms[i], 2);
+}
+
+static void tile_epilogue(Product *p, const Registers *array, int64_t height) {
+  Lower *lower = &p->lower;
+  Nest *nest = &p->nest;
+  Arena *arena = nest->arena;
+  NestLoop *lane = &nest->loops[nest->loop_count - 1];
+  const Var *i = var_make(arena, "i", VALUE_INDEX, 1);
+  const Var *first = p->tile >= 0 ? nest->loops[p->tile].var : NULL;
+  Term *start = term_mul(arena, term_var(arena, i), nest->panel);
+  Term *read = term_read(arena, array, term_add(arena, start, term_var(arena, lane->var)), NULL);
+  lower->blocks[1] = block_make(arena);
+  lower->blocks[2] = block_make(arena);
+  if (first) {
+    Var *row = var_make(arena, "row", VALUE_INDEX, 1);
+    let_add(arena, lower->blocks[1], row, term_add(arena, term_var(arena, first), term_var(arena, i)));
+    nest->loops[p->tile].var = row;
+    nest->loops[p->tile].level = 1;
+  }
+  lane->level = 2;
+  epilogue_body(p, lower_let(lower, arena_printf(arena, "v%u", p->kernel->contraction->id), read, 2));
+  loop_link(arena, lower->blocks[1], LOOP_LANES, lane->var, term_int(arena, 0),
+            shape_lane_bound(lower), lower->blocks[2]);
+  loop_link(arena, lower->blocks[0], LOOP_SERIAL, i, term_int(arena, 0), term_int(arena, height),
+            lower->blocks[1]);
+  if (first) {
+    nest->loops[p->tile].var = first;
+    nest->loops[p->tile].level = 0;
+  }
+}
+
+static void tile_segment(Product *p, Block *block, const Segment *segment, Term *tile) {
+  Arena *arena = p->nest.arena;
+  ValueType type = p->lower.s->code->real;
+  lower_restart(&p->lower, 1);
+  p->lower.blocks[0] = block;
+  if (p->tile >= 0) {
+    Term *row = term_add(arena, term_mul(arena, tile, segment->height), term_int(arena, segment->row));
+    let_add(arena, block, p->nest.loops[p->tile].var, row);
+  }
+  tile_bases(p);
+  const Registers *c =
+      registers_tile(arena, "c", type, p->width, (uint32_t)segment->height, p->columns);
+  const Registers *b = registers_tile(arena, "b", type, p->width, 1, p->columns);
+  declare_add(arena, block, c, NULL);
+  tile_loops(p, block, p->first_inner_loop, 0, c, b);
+  if (!p->epilogue) {
+    store_tile(p, c, NULL);
+    return;
+  }
+  const Registers *array = registers_array(arena, "tile", type, (uint32_t)segment->height * p->nest.panel);
+  declare_add(arena, block, array, NULL);
+  store_tile(p, c, array);
+  tile_epilogue(p, array, segment->height);
+}
+
+/* ---- the kernel ---- */
+
+/* if (tile < n0) first segment, else if (tile < n0 + n1) second ... */
+static void choose_segment(Product *p, Block *block, Term *tile) {
+  Arena *arena = p->nest.arena;
+  int64_t before = 0;
+  for (int i = 0; i < p->segment_count; i++) {
+    const Segment *segment = &p->segments[i];
+    Term *own = term_add(arena, tile, term_int(arena, -before));
+    before += segment->tiles;
+    if (i == p->segment_count - 1) {
+      tile_segment(p, block, segment, own);
+      return;
+    }
+    Stmt *branch = if_add(arena, block, tile, term_int(arena, before));
+    tile_segment(p, branch->body, segment, own);
+    block = branch->other;
+  }
+}
+
+/* Counters of the outer loops from the item; row tiles innermost. */
+static Term *decode_items(Product *p, Block *block) {
+  Nest *nest = &p->nest;
+  Arena *arena = nest->arena;
+  Kernel *kernel = p->kernel;
+  kernel->item = var_make(arena, "item", VALUE_INDEX, 1);
+  kernel->items = 0;
+  for (int i = 0; i < p->segment_count; i++) kernel->items += (uint64_t)p->segments[i].tiles;
+  Term *item = term_var(arena, kernel->item);
+  uint64_t tiles = kernel->items;
+  for (int i = p->first_inner_loop - 1; i >= 0; i--) {
+    if (i == p->tile) continue;
+    Term *value = term_div(arena, item, (int64_t)kernel->items);
+    kernel->items *= nest->loops[i].extent;
+    bool outermost = i == 0 || (i == 1 && p->tile == 0);
+    if (!outermost) value = term_mod(arena, value, (int64_t)nest->loops[i].extent);
+    let_add(arena, block, nest->loops[i].var, value);
+  }
+  Term *tile = kernel->items > tiles ? term_mod(arena, item, (int64_t)tiles) : item;
+  if (p->tile < 0) return tile;
+  const Var *var = var_make(arena, "tile", VALUE_INDEX, 1);
+  let_add(arena, block, var, tile);
+  return term_var(arena, var);
+}
+
+/* Does the epilogue read something that has no padding in the lanes? Then its loops stop at the last element. */
+static void dry_epilogue(Product *p) {
+  Nest *nest = &p->nest;
+  int loops = nest->loop_count;
+  size_t places = p->kernel->place_count;
+  nest->loop_count = 0;
+  lower_restart(&p->lower, 3);
+  epilogue_body(p, term_real(nest->arena, p->lower.s->code->real, 0));
+  nest->loop_count = loops;
+  p->kernel->place_count = places;
+  uint32_t extent = nest->graph->axes[nest->split].extent;
+  if (!nest->unsafe || extent % nest->panel == 0) return;
+  if (nest->block >= 0)
+    nest->ragged = true;
+  else
+    nest->loops[loops - 1].extent = extent;
+}
+
+static void product_start(Product *p, const Schedule *s, Kernel *kernel) {
+  const Graph *graph = s->code->module->graph;
+  Node *node = kernel->contraction;
+  int vector = axes_has(node->src[0]->axes, kernel->lane_axis) ? 0 : 1;
+  memset(p, 0, sizeof *p);
+  nest_start(&p->nest, s->arena, graph);
+  p->kernel = kernel;
+  p->lower = lower_start(s, kernel, &p->nest);
+  p->a = node_view(s, node->src[1 - vector]);
+  p->b = kernel->repacked ? (View){kernel->repacked, kernel->repacked->layout}
+                          : node_view(s, node->src[vector]);
+  p->out.layout = layout_make(graph, node->axes, s->code->options.lanes);
+  for (size_t i = 0; i < kernel->root_count; i++)
+    if (kernel->roots[i].node == node && !kernel->roots[i].copy) p->out.buffer = kernel->roots[i].buffer;
+  p->epilogue = kernel->root_count > 1;
+  const Layout *a = &p->a.layout;
+  bool apart = a->panel && layout_blocks(a) > 1 && a->block != a->panel;
+  p->apart = apart ? a->axis[a->rank - 1] : -1;
+}
+
+void lower_contract(const Schedule *s, Kernel *kernel) {
+  Product *p = NEW(s->arena, Product);
+  product_start(p, s, kernel);
+  uint32_t panel = p->out.layout.panel, lanes = s->code->options.lanes;
+  p->width = panel < lanes ? panel : lanes;
+  p->columns = panel / p->width;
+  add_out_dims(p);
+  add_inner_dims(p);
+  p->from_a = operand_form(p, &p->a.layout);
+  p->from_b = operand_form(p, &p->b.layout);
+  p->from_out = operand_form(p, &p->out.layout);
+  int64_t highest = tile_height(p);
+  choose_rows(p, (uint64_t)highest);
+  make_loops(p);
+  make_segments(p, highest);
+  if (p->epilogue) dry_epilogue(p);
+  place_add(&p->lower, p->a.buffer, false);
+  place_add(&p->lower, p->b.buffer, false);
+  Block *body = block_make(s->arena);
+  Term *tile = decode_items(p, body);
+  choose_segment(p, body, tile);
+  kernel->body = body;
+}

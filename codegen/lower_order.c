@@ -1,0 +1,84 @@
+/* order: the rank of every element is the number of elements before it (smaller, or equal with a larger index); the positions of
+ * the n last ranks are stored. All pairs are compared, with the ranked elements in the lanes. */
+#include "codegen/lower.h"
+
+static Term *compare(Lower *lower, OpCode op, Term *x, Term *y) {
+  return term_cast(lower->arena, term_apply(lower->arena, op, x->type, x, y, NULL), VALUE_I32);
+}
+
+/* rank[i] += before(j, i), for all i in lanes and one j. */
+static void count_before(Lower *lower, const View *view, AxisId axis, const Registers *rank,
+                         uint32_t extent, int level) {
+  Arena *arena = lower->arena;
+  const Var *other = var_make(arena, "other", VALUE_INDEX, 1);
+  const Var *lane = var_make(arena, "lane", VALUE_INDEX, 1);
+  Term *zero = term_int(arena, 0), *count = term_int(arena, extent);
+  Block *outside = loop_add(arena, lower->blocks[level], LOOP_SERIAL, other, zero, count);
+  lower->blocks[level + 1] = outside;
+  Term *index = lower_index_at(lower, view, axis, term_var(arena, other), level + 1).term;
+  ValueType type = view->buffer->type;
+  Term *y = lower_let(lower, "y", term_load(arena, view->buffer, type, index, 1), level + 1);
+
+  Block *inside = loop_add(arena, outside, LOOP_LANES, lane, zero, count);
+  lower->blocks[level + 2] = inside;
+  Term *i = term_var(arena, lane);
+  index = lower_index_at(lower, view, axis, i, level + 2).term;
+  Term *x = lower_let(lower, "x", term_load(arena, view->buffer, type, index, 1), level + 2);
+  Term *less = lower_let(lower, "less", compare(lower, OP_lt, y, x), level + 2);
+  Term *equal = lower_let(lower, "equal", compare(lower, OP_eq, y, x), level + 2);
+  Term *behind = compare(lower, OP_lt, term_cast(arena, i, VALUE_I32),
+                         term_cast(arena, term_var(arena, other), VALUE_I32));
+  behind = lower_let(lower, "behind", behind, level + 2);
+  Term *tie = term_apply(arena, OP_mul, VALUE_I32, equal, behind, NULL);
+  Term *before = lower_let(lower, "before", term_apply(arena, OP_add, VALUE_I32, less, tie, NULL),
+                           level + 2);
+  Term *sum = term_apply(arena, OP_add, VALUE_I32, term_read(arena, rank, i, NULL), before, NULL);
+  set_add(arena, inside, rank, i, NULL, sum);
+}
+
+static void store_positions(Lower *lower, const Root *root, AxisId to, const Registers *rank,
+                            uint32_t extent, int level) {
+  Arena *arena = lower->arena;
+  uint32_t kept = lower->nest->graph->axes[to].extent;
+  const Var *var = var_make(arena, "at", VALUE_INDEX, 1);
+  Term *at = term_var(arena, var);
+  Block *body = loop_add(arena, lower->blocks[level], LOOP_SERIAL, var, term_int(arena, 0),
+                         term_int(arena, extent));
+  lower->blocks[level + 1] = body;
+  Term *place = term_add(arena, term_cast(arena, term_read(arena, rank, at, NULL), VALUE_INDEX),
+                         term_int(arena, (int64_t)kept - (int64_t)extent));
+  place = lower_let(lower, "place", place, level + 1);
+  Block *store = if_add(arena, body, term_int(arena, -1), place)->body;
+  View view = {root->buffer, root->buffer->layout};
+  Term *index = lower_index_at(lower, &view, to, place, level + 1).term;
+  place_add(lower, root->buffer, true);
+  store_add(arena, store, root->buffer, index, term_cast(arena, at, VALUE_I32));
+}
+
+void lower_order(const Schedule *s, Kernel *kernel) {
+  const Root *root = &kernel->roots[0];
+  Node *node = root->node;
+  if (!root->buffer) return;
+  Nest nest;
+  nest_start(&nest, s->arena, s->code->module->graph);
+  AxisId order[MAX_AXES];
+  Axes rows = axes_minus(kernel->iteration, axes_one(node->attr.axis));
+  int rank_count = axes_order(nest.graph, rows, order);
+  for (int i = 0; i < rank_count; i++) nest_dim(&nest, order[i], nest.graph->axes[order[i]].extent, 1);
+  nest_loops(&nest, 0, nest.dim_count);
+
+  Lower lower = lower_start(s, kernel, &nest);
+  int items = shape_item_loops(&nest, nest.loop_count), level = nest.loop_count - items;
+  shape_levels(&nest, items, nest.loop_count, 1);
+  lower_restart(&lower, level + 3);
+  shape_items(&lower, items, 1);
+  uint32_t extent = nest.graph->axes[node->attr.axis].extent;
+  View view = node_view(s, node->src[0]);
+  place_add(&lower, view.buffer, false);
+  const Registers *rank = registers_array(s->arena, "rank", VALUE_I32, extent);
+  declare_add(s->arena, lower.blocks[level], rank, NULL);
+  count_before(&lower, &view, node->attr.axis, rank, extent, level);
+  store_positions(&lower, root, node->attr.to, rank, extent, level);
+  shape_link(&lower, items, nest.loop_count);
+  kernel->body = lower.blocks[0];
+}

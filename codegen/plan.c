@@ -1,0 +1,144 @@
+/* The memory plan: slots in one block, values of a program in one workspace, barriers between kernels.
+ *
+ * A workspace buffer lives from the kernel that writes it to the last one that touches it; buffers that live at the same time do not
+ * overlap. A barrier stands before a kernel that touches memory which a kernel since the last barrier wrote (or will
+ * overwrite), unless one thread runs both. */
+#include "codegen/kernel.h"
+
+static uint64_t align64(uint64_t n) { return (n + 63) / 64 * 64; }
+
+uint64_t plan_slots(Code *code) {
+  uint64_t offset = 0;
+  for (size_t i = 0; i < code->module->graph->slot_count; i++) {
+    Buffer *buffer = code->slots[i];
+    buffer->offset = offset;
+    buffer->bytes = buffer->layout.elements * value_type_size(buffer->type);
+    offset += align64(buffer->bytes);
+  }
+  return offset;
+}
+
+/* ---- lifetimes and offsets ---- */
+
+static void find_lifetimes(ProgramCode *program) {
+  for (size_t k = 0; k < program->kernel_count; k++) {
+    const Kernel *kernel = program->kernels[k];
+    for (size_t i = 0; i < kernel->place_count; i++) {
+      Buffer *buffer = kernel->places[i].buffer;
+      if (buffer->space != SPACE_WORK) continue;
+      if (buffer->first < 0) buffer->first = (int)k;
+      buffer->last = (int)k;
+    }
+  }
+}
+
+static bool live_together(const Buffer *a, const Buffer *b) {
+  return a->first <= b->last && b->first <= a->last;
+}
+
+static bool ranges_overlap(const Buffer *a, const Buffer *b) {
+  return a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes;
+}
+
+/* The lowest offset at which `buffer` meets none of the first `count` buffers. */
+static uint64_t first_fit(Buffer *buffer, Buffer *const *placed, size_t count) {
+  buffer->offset = 0;
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (size_t i = 0; i < count; i++) {
+      if (!live_together(buffer, placed[i]) || !ranges_overlap(buffer, placed[i])) continue;
+      buffer->offset = placed[i]->offset + placed[i]->bytes;
+      moved = true;
+    }
+  }
+  return buffer->offset;
+}
+
+static void plan_offsets(Code *code, ProgramCode *program) {
+  Buffer **placed = NEW_ARRAY(code->arena, Buffer *, program->buffer_count + 1);
+  size_t count = 0;
+  for (size_t i = 0; i < program->buffer_count; i++) {
+    Buffer *buffer = program->buffers[i];
+    if (buffer->first < 0) continue;
+    uint64_t end = first_fit(buffer, placed, count) + buffer->bytes;
+    placed[count++] = buffer;
+    if (end > program->work_bytes) program->work_bytes = end;
+  }
+}
+
+/* ---- barriers ---- */
+
+static bool same_memory(const Buffer *a, const Buffer *b) {
+  if (a->space != b->space || a->space == SPACE_TABLE) return false;
+  return a->space == SPACE_SLOT ? a == b : ranges_overlap(a, b);
+}
+
+static bool kernels_conflict(const Kernel *a, const Kernel *b) {
+  if (a->serial && b->serial) return false;
+  for (size_t i = 0; i < a->place_count; i++)
+    for (size_t j = 0; j < b->place_count; j++)
+      if ((a->places[i].writes || b->places[j].writes) &&
+          same_memory(a->places[i].buffer, b->places[j].buffer))
+        return true;
+  return false;
+}
+
+static void plan_barriers(ProgramCode *program) {
+  size_t since = 0;
+  for (size_t k = 0; k < program->kernel_count; k++) {
+    Kernel *kernel = program->kernels[k];
+    for (size_t i = since; i < k && !kernel->barrier_before; i++)
+      kernel->barrier_before = kernels_conflict(program->kernels[i], kernel);
+    if (kernel->barrier_before) since = k;
+  }
+}
+
+void plan_program(Code *code, ProgramCode *program) {
+  find_lifetimes(program);
+  plan_offsets(code, program);
+  plan_barriers(program);
+}
+
+/* ---- the checker ---- */
+
+static const char *check_buffers(const ProgramCode *program, Arena *arena) {
+  for (size_t i = 0; i < program->buffer_count; i++)
+    for (size_t j = 0; j < i; j++) {
+      const Buffer *a = program->buffers[i], *b = program->buffers[j];
+      if (a->first < 0 || b->first < 0) continue;
+      if (live_together(a, b) && ranges_overlap(a, b))
+        return arena_printf(arena, "program '%s': live buffers '%s' and '%s' overlap",
+                            program->program->name, a->name, b->name);
+    }
+  return NULL;
+}
+
+/* Every value is written before it is read, and no conflict lies between two barriers. */
+static const char *check_order(const ProgramCode *program, Arena *arena) {
+  size_t since = 0;
+  for (size_t k = 0; k < program->kernel_count; k++) {
+    const Kernel *kernel = program->kernels[k];
+    if (kernel->barrier_before) since = k;
+    for (size_t i = since; i < k; i++)
+      if (kernels_conflict(program->kernels[i], kernel))
+        return arena_printf(arena, "no barrier between '%s' and '%s'", program->kernels[i]->name,
+                            kernel->name);
+    for (size_t i = 0; i < kernel->place_count; i++) {
+      const Place *place = &kernel->places[i];
+      if (place->buffer->space == SPACE_WORK && place->buffer->first == (int)k && place->reads &&
+          !place->writes)
+        return arena_printf(arena, "'%s' reads '%s' before it is written", kernel->name,
+                            place->buffer->name);
+    }
+  }
+  return NULL;
+}
+
+const char *plan_check(const Code *code, Arena *arena) {
+  for (size_t i = 0; i < code->program_count; i++) {
+    const char *error = check_buffers(&code->programs[i], arena);
+    if (!error) error = check_order(&code->programs[i], arena);
+    if (error) return error;
+  }
+  return NULL;
+}

@@ -1,0 +1,417 @@
+/* Groups the nodes of a program into kernels.
+ *
+ * A node is kept (has memory or registers of its own, computed by exactly one kernel) when it is an output, a reduction, used by
+ * more than one kernel, or read at coordinates other than the reader's; every other node is inlined in its reader. Kernels
+ * stand in an order in which each reads only what former ones computed. */
+#include "codegen/kernel.h"
+
+#include <string.h>
+
+/* ---- facts about nodes ---- */
+
+bool node_is_expensive(const Node *node) {
+  switch ((OpCode)node->op) {
+  case OP_exp:
+  case OP_log:
+  case OP_tanh:
+  case OP_sin:
+  case OP_cos:
+  case OP_erf:
+  case OP_pow:
+  case OP_uniform: return true;
+  default: return false;
+  }
+}
+
+static bool node_is_reduction(const Node *node) {
+  switch ((OpCode)node->op) {
+  case OP_sum:
+  case OP_argmin:
+  case OP_argmax:
+  case OP_order:
+  case OP_contract: return true;
+  case OP_scatter: return !axes_empty(node->attr.axes);
+  default: return false;
+  }
+}
+
+static bool node_is_leaf(const Node *node) {
+  return node->op == OP_const || node->op == OP_table || node->op == OP_input;
+}
+
+bool node_is_addressable(const Schedule *s, const Node *node) {
+  if (s->kept[node->id] || node->op == OP_input || node->op == OP_table) return true;
+  return node->op == OP_rename && node_is_addressable(s, node->src[0]);
+}
+
+static Buffer *table_buffer(Code *code, const Node *node) {
+  Buffer **buffer = &code->tables[node->attr.key];
+  if (!*buffer) {
+    *buffer = NEW(code->arena, Buffer);
+    (*buffer)->space = SPACE_TABLE;
+    (*buffer)->type = code->real;
+    (*buffer)->layout = layout_make(code->module->graph, node->axes, code->options.lanes);
+    (*buffer)->name = arena_printf(code->arena, "table%u", (unsigned)node->attr.key);
+    (*buffer)->key = node->attr.key;
+  }
+  return *buffer;
+}
+
+View node_view(const Schedule *s, const Node *node) {
+  if (s->kept[node->id]) {
+    Buffer *buffer = s->buffer[node->id];
+    return (View){buffer, buffer->layout};
+  }
+  if (node->op == OP_input) {
+    Buffer *buffer = s->code->slots[node->attr.key];
+    return (View){buffer, buffer->layout};
+  }
+  if (node->op == OP_table) {
+    View view = {table_buffer(s->code, node), {0}};
+    view.layout = view.buffer->layout;
+    view.layout.axis[0] = node->attr.axis;
+    return view;
+  }
+  if (node->op != OP_rename) bug("%s has no memory", op_of(node)->name);
+  View view = node_view(s, node->src[0]);
+  view.layout.axis[layout_find(&view.layout, node->attr.axis)] = node->attr.to;
+  return view;
+}
+
+bool output_is_direct(const Schedule *s, const Output *output) {
+  const Slot *slot = &s->code->module->graph->slots[output->slot];
+  const Node *node = output->node;
+  return !node_is_leaf(node) && node->op != OP_rename && axes_equal(slot->axes, node->axes) &&
+         s->code->slots[output->slot]->type == node_value_type(s->code, node);
+}
+
+/* ---- what an expression reads ---- */
+
+static void walk_arguments(const Schedule *s, Node *node, bool same, ReadFn *fn, void *user) {
+  for (int i = 0; i < 3 && node->src[i]; i++) {
+    bool moved = node->op == OP_rename || (node->op == OP_gather && i == 0);
+    walk_reads(s, node->src[i], same && !moved, fn, user);
+  }
+}
+
+void walk_reads(const Schedule *s, Node *node, bool same, ReadFn *fn, void *user) {
+  if (s->kept[node->id])
+    fn(user, node, true, same);
+  else if (node->op == OP_input || node->op == OP_table)
+    fn(user, node, false, same);
+  else
+    walk_arguments(s, node, same, fn, user);
+}
+
+static void root_reads(const Schedule *s, const Kernel *kernel, const Root *root, ReadFn *fn,
+                       void *user) {
+  Node *node = root->node;
+  if (root->from) return;
+  if (root->copy) {
+    walk_reads(s, node, true, fn, user);
+  } else if (node_is_leaf(node)) {
+    fn(user, node, false, true);
+  } else if (node == kernel->contraction && kernel->repacked) {
+    int vector = axes_has(node->src[0]->axes, kernel->lane_axis) ? 0 : 1;
+    walk_reads(s, node->src[1 - vector], false, fn, user);
+  } else {
+    walk_arguments(s, node, !node_is_reduction(node), fn, user);
+  }
+}
+
+void kernel_reads(const Schedule *s, const Kernel *kernel, ReadFn *fn, void *user) {
+  for (size_t i = 0; i < kernel->root_count; i++)
+    root_reads(s, kernel, &kernel->roots[i], fn, user);
+}
+
+/* ---- what must be kept from the start ---- */
+
+static void keep_addressable(Schedule *s, const Node *node) {
+  if (!node_is_addressable(s, node)) s->kept[node->id] = true;
+}
+
+/* Contractions read memory of the working precision. */
+static void keep_operand(Schedule *s, const Node *node) {
+  keep_addressable(s, node);
+  const Node *base = node;
+  while (!s->kept[base->id] && base->op == OP_rename) base = base->src[0];
+  if (!s->kept[base->id] && base->op == OP_input &&
+      s->code->slots[base->attr.key]->type != s->code->real)
+    s->kept[node->id] = true;
+}
+
+static void keep_required(Schedule *s) {
+  for (size_t i = 0; i < s->node_count; i++)
+    if (node_is_reduction(s->nodes[i])) s->kept[s->nodes[i]->id] = true;
+  for (size_t i = 0; i < s->out->program->output_count; i++) {
+    const Output *output = &s->out->program->outputs[i];
+    if (output_is_direct(s, output)) s->kept[output->node->id] = true;
+  }
+  for (size_t i = 0; i < s->node_count; i++) {
+    const Node *node = s->nodes[i];
+    if (node->op == OP_gather || node->op == OP_rename || node->op == OP_order)
+      keep_addressable(s, node->src[0]);
+    for (int k = 0; k < 2 && node->op == OP_contract; k++) keep_operand(s, node->src[k]);
+  }
+}
+
+/* ---- kernels ---- */
+
+Kernel *kernel_add(Schedule *s, KernelKind kind, const char *what, Axes iteration) {
+  Kernel *kernel = NEW(s->arena, Kernel);
+  kernel->kind = kind;
+  kernel->what = what;
+  kernel->iteration = iteration;
+  kernel->position = (int)s->out->kernel_count;
+  PUSH(s->arena, s->out->kernels, s->out->kernel_count, s->out->kernel_capacity, kernel);
+  return kernel;
+}
+
+bool kernel_is_repack(const Kernel *kernel) { return strcmp(kernel->what, "repack") == 0; }
+
+void root_add(Schedule *s, Kernel *kernel, Root root) {
+  PUSH(s->arena, kernel->roots, kernel->root_count, kernel->root_capacity, root);
+}
+
+Buffer *buffer_make(Schedule *s, Layout layout, ValueType type, const char *name,
+                    const char *spec) {
+  Buffer *buffer = NEW(s->arena, Buffer);
+  *buffer = (Buffer){.space = SPACE_WORK, .type = type, .layout = layout, .name = name, .spec = spec};
+  buffer->bytes = (layout.elements * value_type_size(type) + 63) / 64 * 64;
+  buffer->first = buffer->last = -1;
+  return buffer;
+}
+
+static void node_assign(Schedule *s, Kernel *kernel, Node *node) {
+  Layout layout = layout_make(s->code->module->graph, node->axes, s->code->options.lanes);
+  s->kernel[node->id] = kernel;
+  s->buffer[node->id] = buffer_make(s, layout, node_value_type(s->code, node),
+                                    arena_printf(s->arena, "t%u", node->id), NULL);
+  root_add(s, kernel, (Root){.node = node, .buffer = s->buffer[node->id]});
+}
+
+/* The test whether a value can be computed in `kernel`, fed with the value's reads. */
+typedef struct Fit {
+  const Schedule *s;
+  const Kernel *kernel;
+  bool elementwise; /* may read roots of the very kernel */
+  bool fits, reads_kernel, reads_state;
+} Fit;
+
+static void fit_read(void *user, Node *node, bool kept, bool same) {
+  Fit *fit = user;
+  bool equal = axes_equal(node->axes, fit->kernel->iteration);
+  if (!kept) {
+    if (node->op != OP_input) return;
+    RlcSlotKind kind = fit->s->code->module->graph->slots[node->attr.key].kind;
+    bool state = kind == RLC_PARAMETER || kind == RLC_TARGET || kind == RLC_OPTIMIZER;
+    fit->reads_state = fit->reads_state || (equal && state);
+    return;
+  }
+  const Kernel *at = fit->s->kernel[node->id];
+  bool here = at == fit->kernel;
+  fit->reads_kernel = fit->reads_kernel || here;
+  if (here ? !(fit->elementwise && same && equal) : at->position > fit->kernel->position)
+    fit->fits = false;
+}
+
+static Fit kernel_fit(const Schedule *s, const Kernel *kernel, Node *node, bool elementwise) {
+  Fit fit = {s, kernel, elementwise, true, false, false};
+  if (s->kept[node->id] && !s->kernel[node->id])
+    walk_arguments(s, node, true, fit_read, &fit);
+  else
+    walk_reads(s, node, true, fit_read, &fit);
+  return fit;
+}
+
+/* A map kernel over `iteration` that may compute `node`: the epilogue of a contraction that it needs, the latest map, a new one.
+ * An epilogue reads no parameter of the result's size: that misses the cache at the end of every tile. */
+static Kernel *map_kernel(Schedule *s, Node *node, Axes iteration) {
+  Kernel *map = NULL;
+  for (size_t i = s->out->kernel_count; i-- > 0;) {
+    Kernel *kernel = s->out->kernels[i];
+    bool contract = kernel->kind == KERNEL_CONTRACT;
+    if (!contract && kernel->kind != KERNEL_MAP) continue;
+    if (!axes_equal(kernel->iteration, iteration) || kernel_is_repack(kernel)) continue;
+    Fit fit = kernel_fit(s, kernel, node, true);
+    if (!fit.fits) continue;
+    if (contract && fit.reads_kernel && !fit.reads_state) return kernel;
+    if (!contract && !map) map = kernel;
+  }
+  return map ? map : kernel_add(s, KERNEL_MAP, "map", iteration);
+}
+
+static Axes reduce_iteration(const Node *node) {
+  Axes axes = node->src[0]->axes;
+  if (node->src[1]) axes = axes_union(axes, node->src[1]->axes);
+  return node->op == OP_scatter ? axes_union(axes, axes_one(node->attr.axis)) : axes;
+}
+
+static Axes reduce_axes(const Node *node) {
+  bool pick = node->op == OP_argmin || node->op == OP_argmax;
+  return pick ? axes_one(node->attr.axis) : node->attr.axes;
+}
+
+static Kernel *reduce_kernel(Schedule *s, Node *node) {
+  Axes iteration = reduce_iteration(node), reduced = reduce_axes(node);
+  for (size_t i = s->out->kernel_count; i-- > 0 && node->op == OP_sum;) {
+    Kernel *kernel = s->out->kernels[i];
+    if (kernel->kind == KERNEL_REDUCE && axes_equal(kernel->iteration, iteration) &&
+        axes_equal(kernel->reduced, reduced) && kernel->roots[0].node->op == OP_sum &&
+        kernel_fit(s, kernel, node, false).fits)
+      return kernel;
+  }
+  Kernel *kernel = kernel_add(s, KERNEL_REDUCE, "reduce", iteration);
+  kernel->reduced = reduced;
+  return kernel;
+}
+
+/* ---- contractions ---- */
+
+/* The axis for the vectors is the result's last, owned by one operand. When that operand does not have it innermost and the other
+ * one brings no rows to pay for a repacked copy, or there is no such axis, the product becomes a plain reduction. */
+static bool contract_is_tiled(const Schedule *s, const Node *node, AxisId *lane, int *vector) {
+  const Graph *graph = s->code->module->graph;
+  AxisId order[MAX_AXES];
+  int rank = axes_order(graph, node->axes, order);
+  if (!rank) return false;
+  *lane = order[rank - 1];
+  *vector = axes_has(node->src[0]->axes, *lane) ? 0 : 1;
+  const Node *b = node->src[*vector], *a = node->src[1 - *vector];
+  if (axes_has(a->axes, *lane) || !panel_width(graph->axes[*lane].extent, s->code->options.lanes))
+    return false;
+  Layout layout = node_view(s, b).layout;
+  Axes rows = axes_minus(a->axes, axes_union(b->axes, node->attr.axes));
+  return layout.axis[layout.rank - 1] == *lane || axes_extent(graph, rows) >= 4;
+}
+
+static bool same_order(const Layout *a, const Layout *b) {
+  return a->rank == b->rank && memcmp(a->axis, b->axis, sizeof a->axis[0] * (size_t)a->rank) == 0;
+}
+
+/* The copy of `node` with `lane` innermost, made once per program. */
+static Buffer *repack(Schedule *s, Node *node, AxisId lane) {
+  Layout layout =
+      layout_with_last(s->code->module->graph, node->axes, lane, s->code->options.lanes);
+  for (size_t i = 0; i < s->out->kernel_count; i++) {
+    const Kernel *kernel = s->out->kernels[i];
+    if (kernel_is_repack(kernel) && kernel->roots[0].node == node &&
+        same_order(&kernel->roots[0].buffer->layout, &layout))
+      return kernel->roots[0].buffer;
+  }
+  Kernel *kernel = kernel_add(s, KERNEL_MAP, "repack", node->axes);
+  const char *name = arena_printf(s->arena, "t%u_repacked%u", node->id, lane);
+  Buffer *buffer = buffer_make(s, layout, s->code->real, name, NULL);
+  root_add(s, kernel, (Root){.node = node, .buffer = buffer, .copy = true});
+  return buffer;
+}
+
+static Kernel *contract_kernel(Schedule *s, Node *node) {
+  AxisId lane;
+  int vector;
+  if (!contract_is_tiled(s, node, &lane, &vector)) {
+    Kernel *kernel = reduce_kernel(s, node);
+    kernel->what = "contract";
+    return kernel;
+  }
+  Node *b = node->src[vector];
+  Layout layout = node_view(s, b).layout;
+  Buffer *repacked = layout.axis[layout.rank - 1] == lane ? NULL : repack(s, b, lane);
+  Kernel *kernel = kernel_add(s, KERNEL_CONTRACT, "contract", node->axes);
+  kernel->contraction = node;
+  kernel->reduced = node->attr.axes;
+  kernel->lane_axis = lane;
+  kernel->repacked = repacked;
+  return kernel;
+}
+
+static Kernel *node_kernel(Schedule *s, Node *node) {
+  if (node->op == OP_contract) return contract_kernel(s, node);
+  if (node->op == OP_order) return kernel_add(s, KERNEL_ORDER, "order", node->src[0]->axes);
+  if (node_is_reduction(node)) return reduce_kernel(s, node);
+  return map_kernel(s, node, node->axes);
+}
+
+static void group(Schedule *s) {
+  s->out->kernel_count = 0;
+  for (size_t i = 0; i < s->node_count; i++) {
+    Node *node = s->nodes[i];
+    if (s->kept[node->id]) node_assign(s, node_kernel(s, node), node);
+  }
+  const Program *program = s->out->program;
+  for (size_t i = 0; i < program->output_count; i++) {
+    const Output *output = &program->outputs[i];
+    if (output_is_direct(s, output)) continue;
+    Buffer *slot = s->code->slots[output->slot];
+    Axes axes = s->code->module->graph->slots[output->slot].axes;
+    root_add(s, map_kernel(s, output->node, axes), (Root){output->node, slot, NULL, true});
+  }
+}
+
+/* ---- what turns out to be kept as well ---- */
+
+typedef struct Uses {
+  Schedule *s;
+  const Kernel *kernel;
+  uint32_t *count, *seen; /* by id: kernels that inline the node; the last of them + 1 */
+  bool changed;
+} Uses;
+
+static void use(Uses *uses, Node *node) {
+  Schedule *s = uses->s;
+  if (s->kept[node->id] || node_is_leaf(node)) return;
+  if (uses->seen[node->id] == (uint32_t)uses->kernel->position + 1) return;
+  uses->seen[node->id] = (uint32_t)uses->kernel->position + 1;
+  uses->count[node->id]++;
+  if (node_is_expensive(node) && !axes_equal(node->axes, uses->kernel->iteration)) {
+    s->kept[node->id] = uses->changed = true;
+    return;
+  }
+  for (int i = 0; i < 3 && node->src[i]; i++) use(uses, node->src[i]);
+}
+
+static void use_roots(Uses *uses) {
+  for (size_t i = 0; i < uses->kernel->root_count; i++) {
+    Node *node = uses->kernel->roots[i].node;
+    if (uses->kernel->roots[i].copy)
+      use(uses, node);
+    else
+      for (int k = 0; k < 3 && node->src[k]; k++) use(uses, node->src[k]);
+  }
+}
+
+/* Keeps values that several kernels would compute; only the topmost ones, for what is below may then have one reader. */
+static bool keep_more(Schedule *s) {
+  Graph *graph = s->code->module->graph;
+  Uses uses = {s, NULL, NEW_ARRAY(s->arena, uint32_t, graph->node_count),
+               NEW_ARRAY(s->arena, uint32_t, graph->node_count), false};
+  for (size_t i = 0; i < s->out->kernel_count; i++) {
+    uses.kernel = s->out->kernels[i];
+    use_roots(&uses);
+  }
+  bool *covered = NEW_ARRAY(s->arena, bool, graph->node_count);
+  for (size_t i = s->node_count; i-- > 0;) {
+    Node *node = s->nodes[i];
+    uint32_t count = uses.count[node->id];
+    if (s->kept[node->id] || count < 2) continue;
+    for (int k = 0; k < 3 && node->src[k]; k++)
+      if (uses.count[node->src[k]->id] == count) covered[node->src[k]->id] = true;
+    if (covered[node->id] || node->op == OP_rename) continue;
+    s->kept[node->id] = uses.changed = true;
+  }
+  return uses.changed;
+}
+
+void schedule_program(Schedule *s) {
+  size_t n = s->code->module->graph->node_count;
+  s->node_count = module_reach(s->code->module, s->out->program, s->arena, &s->nodes);
+  s->kept = NEW_ARRAY(s->arena, bool, n);
+  s->kernel = NEW_ARRAY(s->arena, Kernel *, n);
+  s->buffer = NEW_ARRAY(s->arena, Buffer *, n);
+  keep_required(s);
+  do {
+    memset(s->kernel, 0, n * sizeof *s->kernel);
+    group(s);
+  } while (keep_more(s));
+  schedule_bind(s);
+}
