@@ -63,7 +63,7 @@ $(BUILD)/gen/prelude.o: $(BUILD)/gen/prelude.c
 
 $(BUILD)/tests/%: tests/%.c $(OBJECTS) $(LIBRARY)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(ENVCFLAGS) -DRLC_ROOT='"$(CURDIR)"' -DRLC_BUILD='"$(abspath $(BUILD))"' -MMD -MP -rdynamic -o $@ $< $(OBJECTS) $(LIBRARY) -lcheck $(LDLIBS)
+	$(CC) $(CFLAGS) $(ENVCFLAGS) -DRLC_ROOT='"$(CURDIR)"' -DRLC_BUILD='"$(abspath $(BUILD))"' -MMD -MP -rdynamic -o $@ $< $(OBJECTS) $(LIBRARY) $$(pkg-config --libs check) $(LDLIBS)
 
 test: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) build tests
