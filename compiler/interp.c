@@ -26,7 +26,7 @@ typedef struct Plan {
   Node **steps; /* nodes with a place, in order */
   size_t step_count;
   Place *places;    /* by node id */
-  size_t *scratch;  /* by node id: doubles from the start of work */
+  size_t scratch;   /* where the scratch of sums of products begins */
   size_t work_size; /* doubles */
 } Plan;
 
