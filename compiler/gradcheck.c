@@ -269,6 +269,7 @@ static void check_parameter(Check *check, size_t parameter, GradcheckResult *res
     uint64_t at = choose_component(options->seed, parameter, i, n, size);
     check_component(check, parameter, at, largest, result);
   }
+  if (!result->where) result->where = "nowhere: all components are skipped";
   uint32_t point = check->frozen->points[parameter];
   interp_set(check->kinks, point, check->values[point]);
   interp_rerun(check->kinks, check->frozen->inputs[parameter]);

@@ -43,7 +43,7 @@ typedef struct GradcheckResult {
   uint64_t size;                /* of the tensor */
   uint64_t components, skipped; /* tried, and of those skipped at kinks */
   double worst;                 /* largest error; NaN when something was not finite */
-  const char *where;            /* coordinates of the worst component: "[in=3 out=5]" */
+  const char *where;            /* coordinates of the worst component: "[in=3 out=5]"; never NULL */
   double analytic, numeric;     /* there */
   bool passed; /* worst <= tolerance, and at most 1 % of the loss's components skipped */
 } GradcheckResult;
