@@ -210,7 +210,7 @@ static void tile_bases(Product *p) {
   }
   p->base_a = lower_let(&p->lower, "base_a", base, 0);
   p->base_b = lower_let(&p->lower, "base_b", nest_term(nest, &b), 0);
-  p->base_out = lower_let(&p->lower, "base_out", nest_term(nest, &out), 0);
+  if (!p->epilogue) p->base_out = lower_let(&p->lower, "base_out", nest_term(nest, &out), 0);
 }
 
 /* c[i][j] += a[i] * b[j] for one step of the innermost reduced axis. */
@@ -337,7 +337,7 @@ static void tile_segment(Product *p, Block *block, const Segment *segment, Term 
     store_tile(p, c, NULL);
     return;
   }
-  const Registers *array = registers_array(arena, "tile", type, (uint32_t)segment->height * p->nest.panel);
+  const Registers *array = registers_array(arena, "result", type, (uint32_t)segment->height * p->nest.panel);
   declare_add(arena, block, array, NULL);
   store_tile(p, c, array);
   tile_epilogue(p, array, segment->height);
