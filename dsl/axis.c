@@ -1,4 +1,5 @@
-/* What a name in brackets means: an axis of an operand, a bound parameter, or a new axis with its extent. */
+/* What a name in brackets means: an axis of an operand, a bound parameter, or a new axis with its
+ * extent. */
 #include "dsl/scope.h"
 
 #include <math.h>
@@ -31,8 +32,8 @@ int axis_of(Elab *elab, Frame *frame, const ExprAxis *axis, Axes of) {
   const char *label = label_of(frame, axis->name);
   int found = find_label(elab->graph, of, label);
   if (found < 0)
-    diag_error(elab->diag, axis->span, hint_axes(elab, label, of), "there is no axis '%s' in %s", label,
-               axes_text(elab->graph, elab->arena, of));
+    diag_error(elab->diag, axis->span, hint_axes(elab, label, of), "there is no axis '%s' in %s",
+               label, axes_text(elab->graph, elab->arena, of));
   return found;
 }
 
@@ -49,14 +50,17 @@ int axis_named(Elab *elab, Frame *frame, const ExprAxis *axis) {
   const AxisEntry *bound = frame_find_axis(frame, axis->name);
   if (bound && bound->axis >= 0) return bound->axis;
   const char *label = label_of(frame, axis->name);
-  if (elab->block.has_row && strcmp(elab->graph->axes[elab->block.row].label, label) == 0) return elab->block.row;
+  if (elab->block.has_row && strcmp(elab->graph->axes[elab->block.row].label, label) == 0)
+    return elab->block.row;
   int found = only_instance(elab->graph, label);
   if (found == -2)
-    diag_error(elab->diag, axis->span, arena_printf(elab->arena, "write it with its extent: [%s=...]", axis->name),
+    diag_error(elab->diag, axis->span,
+               arena_printf(elab->arena, "write it with its extent: [%s=...]", axis->name),
                "there are several axes '%s'", label);
   if (found == -1) {
     Axes all = axes_none();
-    for (uint32_t i = 0; i < elab->graph->axis_count; i++) all = axes_union(all, axes_one((AxisId)i));
+    for (uint32_t i = 0; i < elab->graph->axis_count; i++)
+      all = axes_union(all, axes_one((AxisId)i));
     diag_error(elab->diag, axis->span, hint_axes(elab, label, all), "unknown axis '%s'", label);
   }
   return found < 0 ? -1 : found;
@@ -65,7 +69,9 @@ int axis_named(Elab *elab, Frame *frame, const ExprAxis *axis) {
 AxisId axis_instance(Elab *elab, const char *label, uint32_t extent, AxisClass order, Span span) {
   for (uint32_t i = 0; i < elab->graph->axis_count; i++) {
     const Axis *axis = &elab->graph->axes[i];
-    if (axis->extent == extent && strcmp(axis->label, label) == 0 && strcmp(axis->scope, "rank") != 0) return (AxisId)i;
+    if (axis->extent == extent && strcmp(axis->label, label) == 0 &&
+        strcmp(axis->scope, "rank") != 0)
+      return (AxisId)i;
   }
   if (elab->graph->axis_count == MAX_AXES) {
     diag_error(elab->diag, span, NULL, "more than %d axes in one specification", MAX_AXES);
@@ -81,8 +87,12 @@ int axis_minted(Elab *elab, Frame *frame, const ExprAxis *axis, AxisClass order)
   const char *label = label_of(frame, axis->name);
   double n = size->op == OP_const ? size->attr.value : -1;
   if (n < 1 || n > 16777216 || n != floor(n)) {
-    if (size->op != OP_const) diag_error(elab->diag, axis->size->span, NULL, "the extent of axis '%s' must be a constant", label);
-    else diag_error(elab->diag, axis->size->span, NULL, "the extent of axis '%s' must be a whole number of at least 1, not %g", label, n);
+    if (size->op != OP_const)
+      diag_error(elab->diag, axis->size->span, NULL, "the extent of axis '%s' must be a constant",
+                 label);
+    else
+      diag_error(elab->diag, axis->size->span, NULL,
+                 "the extent of axis '%s' must be a whole number of at least 1, not %g", label, n);
     return -1;
   }
   return axis_instance(elab, label, (uint32_t)n, order, axis->span);

@@ -1,4 +1,5 @@
-/* What the language has by itself: reductions and axis tools, draws, and a few forms that do not evaluate their arguments first. */
+/* What the language has by itself: reductions and axis tools, draws, and a few forms that do not
+ * evaluate their arguments first. */
 #include "dsl/scope.h"
 
 #include <math.h>
@@ -13,23 +14,32 @@ static Node *single(Elab *elab, Frame *frame, const Expr *expr, uint32_t axes) {
   if (expr->arg_count != 1 || expr->args[0].name)
     return diag_error(elab->diag, expr->span, NULL, "'%s' takes one argument", expr->text), NULL;
   if (axes && expr->axis_count != axes)
-    return diag_error(elab->diag, expr->span, arena_printf(elab->arena, "as in %s[batch](x)", expr->text), "'%s' takes one axis in brackets", expr->text), NULL;
+    return diag_error(elab->diag, expr->span,
+                      arena_printf(elab->arena, "as in %s[batch](x)", expr->text),
+                      "'%s' takes one axis in brackets", expr->text),
+           NULL;
   return eval_node(elab, frame, expr->args[0].value);
 }
 
 /* The axes in brackets, all of which x must have unless `lenient`. */
-static bool bracket_axes(Elab *elab, Frame *frame, const Expr *expr, const Node *x, bool lenient, Axes *axes) {
+static bool bracket_axes(Elab *elab, Frame *frame, const Expr *expr, const Node *x, bool lenient,
+                         Axes *axes) {
   *axes = axes_none();
   if (expr->axis_count == 0)
-    return diag_error(elab->diag, expr->span, arena_printf(elab->arena, "as in %s[batch](x)", expr->text), "'%s' needs axes in brackets", expr->text);
+    return diag_error(elab->diag, expr->span,
+                      arena_printf(elab->arena, "as in %s[batch](x)", expr->text),
+                      "'%s' needs axes in brackets", expr->text);
   for (uint32_t i = 0; i < expr->axis_count; i++) {
-    if (expr->axes[i].size) return diag_error(elab->diag, expr->axes[i].span, NULL, "no extent here: '%s' removes an axis", expr->text);
+    if (expr->axes[i].size)
+      return diag_error(elab->diag, expr->axes[i].span, NULL,
+                        "no extent here: '%s' removes an axis", expr->text);
     if (lenient) {
       const AxisEntry *bound = frame_find_axis(frame, expr->axes[i].name);
       const char *label = bound ? bound->label : expr->axes[i].name;
       bool has = false;
       unsigned cursor = 0;
-      for (AxisId a; axes_next(x->axes, &cursor, &a);) has = has || strcmp(elab->graph->axes[a].label, label) == 0;
+      for (AxisId a; axes_next(x->axes, &cursor, &a);)
+        has = has || strcmp(elab->graph->axes[a].label, label) == 0;
       if (!has && axis_named(elab, frame, &expr->axes[i]) < 0) return false;
       if (!has) continue;
     }
@@ -76,7 +86,11 @@ static Value builtin_argmax(Elab *elab, Frame *frame, const Expr *expr) {
 /* min[x](q) is q at its argmin: the gradient goes to that entry. */
 static Value extremum(Elab *elab, Frame *frame, const Expr *expr, bool largest) {
   if (!expr->bracketed) {
-    if (expr->arg_count != 2) return diag_error(elab->diag, expr->span, NULL, "'%s' takes two arguments, or one and an axis: %s[x](q)", expr->text, expr->text), value_error();
+    if (expr->arg_count != 2)
+      return diag_error(elab->diag, expr->span, NULL,
+                        "'%s' takes two arguments, or one and an axis: %s[x](q)", expr->text,
+                        expr->text),
+             value_error();
     Node *x = eval_node(elab, frame, expr->args[0].value);
     Node *y = eval_node(elab, frame, expr->args[1].value);
     return node_or_error(eval_op(elab, expr->span, largest ? OP_max : OP_min, x, y, NULL));
@@ -84,16 +98,21 @@ static Value extremum(Elab *elab, Frame *frame, const Expr *expr, bool largest) 
   Node *x;
   int axis = single_axis(elab, frame, expr, &x);
   if (axis < 0) return value_error();
-  Node *at = largest ? node_argmax(elab->graph, x, (AxisId)axis) : node_argmin(elab->graph, x, (AxisId)axis);
+  Node *at = largest ? node_argmax(elab->graph, x, (AxisId)axis)
+                     : node_argmin(elab->graph, x, (AxisId)axis);
   return value_node(node_gather(elab->graph, x, at, (AxisId)axis));
 }
 
-static Value builtin_min(Elab *elab, Frame *frame, const Expr *expr) { return extremum(elab, frame, expr, false); }
+static Value builtin_min(Elab *elab, Frame *frame, const Expr *expr) {
+  return extremum(elab, frame, expr, false);
+}
 
-static Value builtin_max(Elab *elab, Frame *frame, const Expr *expr) { return extremum(elab, frame, expr, true); }
+static Value builtin_max(Elab *elab, Frame *frame, const Expr *expr) {
+  return extremum(elab, frame, expr, true);
+}
 
-/* The axis of ranks along `axis`: same label, so that sum[try] reads naturally, but another axis, so that sorted and unsorted values
- * cannot be mixed. */
+/* The axis of ranks along `axis`: same label, so that sum[try] reads naturally, but another axis,
+ * so that sorted and unsorted values cannot be mixed. */
 static AxisId rank_axis(Elab *elab, AxisId axis) {
   const Axis *a = &elab->graph->axes[axis];
   if (strcmp(a->scope, "rank") == 0) return axis;
@@ -109,12 +128,21 @@ static Value builtin_sort(Elab *elab, Frame *frame, const Expr *expr) {
 }
 
 static Value builtin_gather(Elab *elab, Frame *frame, const Expr *expr) {
-  if (expr->axis_count != 1 || expr->arg_count != 2) return diag_error(elab->diag, expr->span, NULL, "write gather[x](values, positions)"), value_error();
-  Node *x = eval_node(elab, frame, expr->args[0].value), *i = eval_node(elab, frame, expr->args[1].value);
+  if (expr->axis_count != 1 || expr->arg_count != 2)
+    return diag_error(elab->diag, expr->span, NULL, "write gather[x](values, positions)"),
+           value_error();
+  Node *x = eval_node(elab, frame, expr->args[0].value),
+       *i = eval_node(elab, frame, expr->args[1].value);
   int axis = x && i ? axis_of(elab, frame, &expr->axes[0], x->axes) : -1;
   if (axis < 0) return value_error();
-  if (!i->integer && i->op != OP_const) return diag_error(elab->diag, expr->args[1].value->span, NULL, "positions must be whole numbers, as argmax gives them"), value_error();
-  if (axes_has(i->axes, (AxisId)axis)) return diag_error(elab->diag, expr->span, NULL, "the positions already have the axis '%s'", expr->axes[0].name), value_error();
+  if (!i->integer && i->op != OP_const)
+    return diag_error(elab->diag, expr->args[1].value->span, NULL,
+                      "positions must be whole numbers, as argmax gives them"),
+           value_error();
+  if (axes_has(i->axes, (AxisId)axis))
+    return diag_error(elab->diag, expr->span, NULL, "the positions already have the axis '%s'",
+                      expr->axes[0].name),
+           value_error();
   Axes sets[] = {axes_minus(x->axes, axes_one((AxisId)axis)), i->axes};
   if (!axes_may_meet(elab, expr->span, sets, 2)) return value_error();
   return value_node(node_gather(elab->graph, x, i, (AxisId)axis));
@@ -122,7 +150,8 @@ static Value builtin_gather(Elab *elab, Frame *frame, const Expr *expr) {
 
 /* 0, 1, ... along an axis; along its ranks for `ranks`. */
 static Value counting(Elab *elab, Frame *frame, const Expr *expr, bool ranks) {
-  if (expr->axis_count != 1 || expr->arg_count) return diag_error(elab->diag, expr->span, NULL, "write %s[x]", expr->text), value_error();
+  if (expr->axis_count != 1 || expr->arg_count)
+    return diag_error(elab->diag, expr->span, NULL, "write %s[x]", expr->text), value_error();
   int axis = axis_minted(elab, frame, &expr->axes[0], AXIS_DRAW);
   if (axis < 0) return value_error();
   AxisId to = ranks ? rank_axis(elab, (AxisId)axis) : (AxisId)axis;
@@ -132,41 +161,60 @@ static Value counting(Elab *elab, Frame *frame, const Expr *expr, bool ranks) {
   return value_node(node_table(elab->graph, to, values));
 }
 
-static Value builtin_iota(Elab *elab, Frame *frame, const Expr *expr) { return counting(elab, frame, expr, false); }
+static Value builtin_iota(Elab *elab, Frame *frame, const Expr *expr) {
+  return counting(elab, frame, expr, false);
+}
 
-static Value builtin_ranks(Elab *elab, Frame *frame, const Expr *expr) { return counting(elab, frame, expr, true); }
+static Value builtin_ranks(Elab *elab, Frame *frame, const Expr *expr) {
+  return counting(elab, frame, expr, true);
+}
 
 static Value builtin_extent(Elab *elab, Frame *frame, const Expr *expr) {
-  if (expr->axis_count != 1 || expr->arg_count) return diag_error(elab->diag, expr->span, NULL, "write extent[x]"), value_error();
+  if (expr->axis_count != 1 || expr->arg_count)
+    return diag_error(elab->diag, expr->span, NULL, "write extent[x]"), value_error();
   int axis = axis_named(elab, frame, &expr->axes[0]);
-  return axis < 0 ? value_error() : value_node(node_const(elab->graph, elab->graph->axes[axis].extent));
+  return axis < 0 ? value_error()
+                  : value_node(node_const(elab->graph, elab->graph->axes[axis].extent));
 }
 
 /* index[a=i](x): x at the constant position i along a. */
 static Value builtin_index(Elab *elab, Frame *frame, const Expr *expr) {
-  if (expr->axis_count != 1 || expr->arg_count != 1 || !expr->axes[0].size) return diag_error(elab->diag, expr->span, NULL, "write index[a=i](x)"), value_error();
-  Node *x = eval_node(elab, frame, expr->args[0].value), *at = eval_node(elab, frame, expr->axes[0].size);
+  if (expr->axis_count != 1 || expr->arg_count != 1 || !expr->axes[0].size)
+    return diag_error(elab->diag, expr->span, NULL, "write index[a=i](x)"), value_error();
+  Node *x = eval_node(elab, frame, expr->args[0].value),
+       *at = eval_node(elab, frame, expr->axes[0].size);
   ExprAxis name = {expr->axes[0].name, NULL, expr->axes[0].span};
   int axis = x && at ? axis_of(elab, frame, &name, x->axes) : -1;
   if (axis < 0) return value_error();
   uint32_t extent = elab->graph->axes[axis].extent;
-  if (at->op != OP_const || at->attr.value != floor(at->attr.value) || at->attr.value < 0 || at->attr.value >= extent)
-    return diag_error(elab->diag, expr->axes[0].span, NULL, "a position along '%s' is a whole number from 0 to %u", name.name, extent - 1), value_error();
+  if (at->op != OP_const || at->attr.value != floor(at->attr.value) || at->attr.value < 0 ||
+      at->attr.value >= extent)
+    return diag_error(elab->diag, expr->axes[0].span, NULL,
+                      "a position along '%s' is a whole number from 0 to %u", name.name,
+                      extent - 1),
+           value_error();
   return value_node(node_gather(elab->graph, x, at, (AxisId)axis));
 }
 
 /* unroll[j=n](carry = init, body): body evaluated n times with j = 0 .. n-1; n may be 0. */
 static Value builtin_unroll(Elab *elab, Frame *frame, const Expr *expr) {
-  bool form = expr->axis_count == 1 && expr->axes[0].size && expr->arg_count == 2 && expr->args[0].name && !expr->args[1].name;
-  if (!form) return diag_error(elab->diag, expr->span, NULL, "write unroll[j=n](carry = first, next)"), value_error();
+  bool form = expr->axis_count == 1 && expr->axes[0].size && expr->arg_count == 2 &&
+              expr->args[0].name && !expr->args[1].name;
+  if (!form)
+    return diag_error(elab->diag, expr->span, NULL, "write unroll[j=n](carry = first, next)"),
+           value_error();
   Node *times = eval_node(elab, frame, expr->axes[0].size);
   if (!times) return value_error();
-  if (times->op != OP_const || times->attr.value != floor(times->attr.value) || times->attr.value < 0 || times->attr.value > 4096)
-    return diag_error(elab->diag, expr->axes[0].span, NULL, "the count of an unroll is a whole number from 0 to 4096"), value_error();
+  if (times->op != OP_const || times->attr.value != floor(times->attr.value) ||
+      times->attr.value < 0 || times->attr.value > 4096)
+    return diag_error(elab->diag, expr->axes[0].span, NULL,
+                      "the count of an unroll is a whole number from 0 to 4096"),
+           value_error();
   Value carry = eval(elab, frame, expr->args[0].value);
   for (int j = 0; j < (int)times->attr.value && carry.kind != VALUE_ERROR; j++) {
     Frame *inner = frame_make(elab, frame, NULL);
-    frame_add(elab, inner, expr->axes[0].name, "loop position", expr->span, value_node(node_const(elab->graph, j)));
+    frame_add(elab, inner, expr->axes[0].name, "loop position", expr->span,
+              value_node(node_const(elab->graph, j)));
     frame_add(elab, inner, expr->args[0].name, "carry", expr->span, carry);
     carry = eval(elab, inner, expr->args[1].value);
   }
@@ -175,7 +223,8 @@ static Value builtin_unroll(Elab *elab, Frame *frame, const Expr *expr) {
 
 /* shared(draw): the draws inside have no row axes. */
 static Value builtin_shared(Elab *elab, Frame *frame, const Expr *expr) {
-  if (expr->arg_count != 1) return diag_error(elab->diag, expr->span, NULL, "write shared(sample(...))"), value_error();
+  if (expr->arg_count != 1)
+    return diag_error(elab->diag, expr->span, NULL, "write shared(sample(...))"), value_error();
   bool rows = elab->block.has_row;
   elab->block.has_row = false;
   Value value = eval(elab, frame, expr->args[0].value);
@@ -193,11 +242,14 @@ static Value builtin_box(Elab *elab, Frame *frame, const Expr *expr) {
   return eval(elab, elab->globals, call);
 }
 
-static const struct { const char *name; BuiltinFn fn; } builtins[] = {
-    {"sum", builtin_sum},       {"mean", builtin_mean},     {"min", builtin_min},       {"max", builtin_max},
-    {"argmin", builtin_argmin}, {"argmax", builtin_argmax}, {"sort", builtin_sort},     {"gather", builtin_gather},
-    {"iota", builtin_iota},     {"ranks", builtin_ranks},   {"extent", builtin_extent}, {"index", builtin_index},
-    {"unroll", builtin_unroll}, {"shared", builtin_shared}, {"box", builtin_box}};
+static const struct {
+  const char *name;
+  BuiltinFn fn;
+} builtins[] = {{"sum", builtin_sum},       {"mean", builtin_mean},     {"min", builtin_min},
+                {"max", builtin_max},       {"argmin", builtin_argmin}, {"argmax", builtin_argmax},
+                {"sort", builtin_sort},     {"gather", builtin_gather}, {"iota", builtin_iota},
+                {"ranks", builtin_ranks},   {"extent", builtin_extent}, {"index", builtin_index},
+                {"unroll", builtin_unroll}, {"shared", builtin_shared}, {"box", builtin_box}};
 
 static const char *const draw_names[] = {"sample", "log_prob", "mode", "entropy"};
 
@@ -214,8 +266,10 @@ bool builtin_call(Elab *elab, Frame *frame, const Expr *expr, Value *result) {
 
 size_t builtin_names(const char **names, size_t capacity) {
   size_t count = 0;
-  for (size_t i = 0; i < COUNTOF(builtins) && count < capacity; i++) names[count++] = builtins[i].name;
-  for (size_t i = 0; i < COUNTOF(draw_names) && count < capacity; i++) names[count++] = draw_names[i];
+  for (size_t i = 0; i < COUNTOF(builtins) && count < capacity; i++)
+    names[count++] = builtins[i].name;
+  for (size_t i = 0; i < COUNTOF(draw_names) && count < capacity; i++)
+    names[count++] = draw_names[i];
   for (int op = 0; op < OP_COUNT && count < capacity; op++)
     if (!op_table[op].shaped) names[count++] = op_table[op].name;
   return count;

@@ -18,12 +18,15 @@ static Axes value_axes(Value value) {
 
 static Axes all_axes(const Arguments *arguments) {
   Axes all = axes_none();
-  for (size_t i = 0; i < arguments->count; i++) all = axes_union(all, value_axes(arguments->values[i]));
+  for (size_t i = 0; i < arguments->count; i++)
+    all = axes_union(all, value_axes(arguments->values[i]));
   return all;
 }
 
-/* Instance of `label` among the arguments, else what the caller's own parameter stands for, else -1. */
-static int known_instance(Elab *elab, Frame *caller, const ExprAxis *axis, const char *label, Axes of) {
+/* Instance of `label` among the arguments, else what the caller's own parameter stands for, else
+ * -1. */
+static int known_instance(Elab *elab, Frame *caller, const ExprAxis *axis, const char *label,
+                          Axes of) {
   unsigned cursor = 0;
   for (AxisId x; axes_next(of, &cursor, &x);)
     if (strcmp(elab->graph->axes[x].label, label) == 0) return x;
@@ -31,16 +34,17 @@ static int known_instance(Elab *elab, Frame *caller, const ExprAxis *axis, const
   return bound ? bound->axis : -1;
 }
 
-static bool bind_axes(Elab *elab, const Function *function, const Expr *site, Frame *caller, Frame *frame,
-                      Axes of, AxisId feature, bool has_feature) {
+static bool bind_axes(Elab *elab, const Function *function, const Expr *site, Frame *caller,
+                      Frame *frame, Axes of, AxisId feature, bool has_feature) {
   const Expr *signature = function->signature;
   if (has_feature && site->axis_count == 0 && signature->axis_count == 1) {
     frame_axis(elab, frame, signature->axes[0].name, elab->graph->axes[feature].label, feature);
     return true;
   }
   if (site->axis_count != signature->axis_count)
-    return diag_error(elab->diag, site->span, NULL, "'%s' takes %u ax%s in brackets, not %u", function->name,
-                      signature->axis_count, signature->axis_count == 1 ? "is" : "es", site->axis_count);
+    return diag_error(elab->diag, site->span, NULL, "'%s' takes %u ax%s in brackets, not %u",
+                      function->name, signature->axis_count,
+                      signature->axis_count == 1 ? "is" : "es", site->axis_count);
   for (uint32_t i = 0; i < site->axis_count; i++) {
     const ExprAxis *axis = &site->axes[i];
     const AxisEntry *outer = frame_find_axis(caller, axis->name);
@@ -53,8 +57,10 @@ static bool bind_axes(Elab *elab, const Function *function, const Expr *site, Fr
   return true;
 }
 
-/* The argument for parameter `name` at position `position`, marking it used; NULL when not given. */
-static const Value *argument_for(const Arguments *arguments, const char *name, size_t position, bool *used) {
+/* The argument for parameter `name` at position `position`, marking it used; NULL when not given.
+ */
+static const Value *argument_for(const Arguments *arguments, const char *name, size_t position,
+                                 bool *used) {
   size_t unnamed = 0;
   for (size_t i = 0; i < arguments->count; i++) {
     const char *given = arguments->site ? arguments->site[i].name : NULL;
@@ -66,7 +72,8 @@ static const Value *argument_for(const Arguments *arguments, const char *name, s
   return NULL;
 }
 
-static bool report_unused(Elab *elab, const Function *function, const Expr *site, const Arguments *arguments, const bool *used) {
+static bool report_unused(Elab *elab, const Function *function, const Expr *site,
+                          const Arguments *arguments, const bool *used) {
   const Expr *signature = function->signature;
   const char *names[64];
   for (uint32_t i = 0; i < signature->arg_count && i < 64; i++)
@@ -75,14 +82,17 @@ static bool report_unused(Elab *elab, const Function *function, const Expr *site
     if (used[i]) continue;
     const ExprArg *arg = arguments->site ? &arguments->site[i] : NULL;
     if (arg && arg->name)
-      return diag_error(elab->diag, arg->name_span, hint_nearest(elab->arena, arg->name, names, signature->arg_count),
+      return diag_error(elab->diag, arg->name_span,
+                        hint_nearest(elab->arena, arg->name, names, signature->arg_count),
                         "'%s' has no parameter '%s'", function->name, arg->name);
-    return diag_error(elab->diag, arg ? arg->value->span : site->span, NULL, "too many arguments: '%s' takes %u", function->name, signature->arg_count);
+    return diag_error(elab->diag, arg ? arg->value->span : site->span, NULL,
+                      "too many arguments: '%s' takes %u", function->name, signature->arg_count);
   }
   return true;
 }
 
-static bool bind_parameters(Elab *elab, const Function *function, const Expr *site, Frame *frame, const Arguments *arguments) {
+static bool bind_parameters(Elab *elab, const Function *function, const Expr *site, Frame *frame,
+                            const Arguments *arguments) {
   bool used[64] = {false};
   if (arguments->count > 64) return diag_error(elab->diag, site->span, NULL, "too many arguments");
   for (uint32_t i = 0; i < function->signature->arg_count; i++) {
@@ -90,7 +100,8 @@ static bool bind_parameters(Elab *elab, const Function *function, const Expr *si
     const char *name = parameter->name ? parameter->name : parameter->value->text;
     const Value *given = argument_for(arguments, name, i, used);
     if (!given && !parameter->name)
-      return diag_error(elab->diag, site->span, NULL, "'%s' needs a value for its parameter '%s'", function->name, name);
+      return diag_error(elab->diag, site->span, NULL, "'%s' needs a value for its parameter '%s'",
+                        function->name, name);
     Value value = given ? *given : eval(elab, function->scope, parameter->value);
     if (value.kind == VALUE_ERROR) return false;
     frame_add(elab, frame, name, "parameter", site->span, value);
@@ -113,9 +124,11 @@ static bool check_requirement(Elab *elab, Frame *frame, const Tree *tree, const 
   Node *holds = eval_node(elab, frame, items[0]);
   if (!holds) return false;
   if (holds->op != OP_const)
-    return diag_error(elab->diag, items[0]->span, NULL, "what is required must be known at compile time");
+    return diag_error(elab->diag, items[0]->span, NULL,
+                      "what is required must be known at compile time");
   if (holds->attr.value != 0) return true;
-  return diag_error(elab->diag, site->span, NULL, "%s (%s)", items[1]->text, expr_text(elab->arena, items[0]));
+  return diag_error(elab->diag, site->span, NULL, "%s (%s)", items[1]->text,
+                    expr_text(elab->arena, items[0]));
 }
 
 /* The body of a define in a frame that has its parameters. */
@@ -127,12 +140,14 @@ static Value call_body(Elab *elab, Function *function, Frame *frame, const Expr 
   if (!frame_add_map(elab, frame, tree_get(body, "let"), "let")) return value_error();
   if (tree_get(body, "draw")) {
     Function *distribution = NEW(elab->arena, Function);
-    *distribution = (Function){.kind = FUNCTION_DISTRIBUTION, .name = function->name, .body = body, .arguments = frame};
+    *distribution = (Function){
+        .kind = FUNCTION_DISTRIBUTION, .name = function->name, .body = body, .arguments = frame};
     return value_function(distribution);
   }
   const Tree *value = tree_get(body, "value");
   if (value) return eval_tree(elab, frame, value);
-  diag_error(elab->diag, site->span, NULL, "'%s' has no value: it cannot be called in an expression", function->name);
+  diag_error(elab->diag, site->span, NULL,
+             "'%s' has no value: it cannot be called in an expression", function->name);
   return value_error();
 }
 
@@ -150,24 +165,32 @@ bool define_add(Elab *elab, Frame *frame, const TreeEntry *entry) {
   if (!signature) return false;
   const char *what = "define";
   if (!signature->called && !signature->bracketed) {
-    frame_add_lazy(elab, frame, signature->text, what, entry->key_span, entry->value)->state = ENTRY_MACRO;
+    frame_add_lazy(elab, frame, signature->text, what, entry->key_span, entry->value)->state =
+        ENTRY_MACRO;
     return true;
   }
   Function *function = NEW(elab->arena, Function);
-  *function = (Function){.kind = FUNCTION_DEFINE, .name = signature->text, .signature = signature, .body = entry->value, .scope = elab->globals};
+  *function = (Function){.kind = FUNCTION_DEFINE,
+                         .name = signature->text,
+                         .signature = signature,
+                         .body = entry->value,
+                         .scope = elab->globals};
   frame_add(elab, frame, signature->text, what, entry->key_span, value_function(function));
   return true;
 }
 
-static Value call_define(Elab *elab, Function *function, const Expr *site, Frame *caller, const Arguments *arguments,
-                         AxisId feature, bool has_feature) {
+static Value call_define(Elab *elab, Function *function, const Expr *site, Frame *caller,
+                         const Arguments *arguments, AxisId feature, bool has_feature) {
   if (elab->depth > 64) {
-    diag_error(elab->diag, site->span, NULL, "calls nest too deeply: does '%s' call itself?", function->name);
+    diag_error(elab->diag, site->span, NULL, "calls nest too deeply: does '%s' call itself?",
+               function->name);
     return value_error();
   }
-  Frame *frame = frame_make(elab, function->scope,
-                            arena_printf(elab->arena, "%s/%s%u", elab->path, function->name, elab->occurrence++));
-  if (!bind_axes(elab, function, site, caller, frame, all_axes(arguments), feature, has_feature)) return value_error();
+  Frame *frame = frame_make(
+      elab, function->scope,
+      arena_printf(elab->arena, "%s/%s%u", elab->path, function->name, elab->occurrence++));
+  if (!bind_axes(elab, function, site, caller, frame, all_axes(arguments), feature, has_feature))
+    return value_error();
   if (!bind_parameters(elab, function, site, frame, arguments)) return value_error();
   elab->depth++;
   Value value = call_body(elab, function, frame, site);
@@ -175,19 +198,21 @@ static Value call_define(Elab *elab, Function *function, const Expr *site, Frame
   return value;
 }
 
-Value call_function(Elab *elab, Function *function, const Expr *site, Frame *frame, Value *given, size_t given_count,
-                    AxisId feature, bool has_feature) {
+Value call_function(Elab *elab, Function *function, const Expr *site, Frame *frame, Value *given,
+                    size_t given_count, AxisId feature, bool has_feature) {
   size_t count = given_count + site->arg_count;
   Value *values = NEW_ARRAY(elab->arena, Value, count + 1);
   ExprArg *args = NEW_ARRAY(elab->arena, ExprArg, count + 1);
   for (size_t i = 0; i < count; i++) {
     values[i] = i < given_count ? given[i] : eval(elab, frame, site->args[i - given_count].value);
     if (values[i].kind == VALUE_ERROR) return value_error();
-    args[i] = i < given_count ? (ExprArg){NULL, (Expr *)site, site->span} : site->args[i - given_count];
+    args[i] =
+        i < given_count ? (ExprArg){NULL, (Expr *)site, site->span} : site->args[i - given_count];
   }
   if (function->kind == FUNCTION_NETWORK) return network_call(elab, function, site, values, count);
   if (function->kind == FUNCTION_DISTRIBUTION) {
-    diag_error(elab->diag, site->span, NULL, "a distribution is not called: draw from it with sample(...)");
+    diag_error(elab->diag, site->span, NULL,
+               "a distribution is not called: draw from it with sample(...)");
     return value_error();
   }
   Arguments arguments = {values, args, count};
@@ -199,14 +224,19 @@ static bool op_call(Elab *elab, Frame *frame, const Expr *expr, Value *result) {
   OpCode op = op_find(expr->text);
   if (op == OP_COUNT || op_table[op].shaped || op == OP_mark || op == OP_guard) return false;
   *result = value_error();
-  if (expr->bracketed) return diag_error(elab->diag, expr->span, NULL, "'%s' takes no axes in brackets", expr->text), true;
+  if (expr->bracketed)
+    return diag_error(elab->diag, expr->span, NULL, "'%s' takes no axes in brackets", expr->text),
+           true;
   if (expr->arg_count != op_table[op].arity)
-    return diag_error(elab->diag, expr->span, NULL, "'%s' takes %u argument%s, not %u", expr->text, op_table[op].arity,
-                      op_table[op].arity == 1 ? "" : "s", expr->arg_count), true;
+    return diag_error(elab->diag, expr->span, NULL, "'%s' takes %u argument%s, not %u", expr->text,
+                      op_table[op].arity, op_table[op].arity == 1 ? "" : "s", expr->arg_count),
+           true;
   Node *src[3] = {NULL, NULL, NULL};
   for (uint32_t i = 0; i < expr->arg_count; i++) {
     if (expr->args[i].name)
-      return diag_error(elab->diag, expr->args[i].name_span, NULL, "the arguments of '%s' have no names", expr->text), true;
+      return diag_error(elab->diag, expr->args[i].name_span, NULL,
+                        "the arguments of '%s' have no names", expr->text),
+             true;
     if (!(src[i] = eval_node(elab, frame, expr->args[i].value))) return true;
   }
   Node *node = eval_op(elab, expr->span, op, src[0], src[1], src[2]);
@@ -220,13 +250,15 @@ Value eval_call(Elab *elab, Frame *frame, const Expr *expr) {
   Value value;
   if (!entry) {
     if (builtin_call(elab, frame, expr, &value) || op_call(elab, frame, expr, &value)) return value;
-    diag_error(elab->diag, expr->name_span, hint_visible(elab, frame, expr->text), "unknown function '%s'", expr->text);
+    diag_error(elab->diag, expr->name_span, hint_visible(elab, frame, expr->text),
+               "unknown function '%s'", expr->text);
     return value_error();
   }
   value = eval_entry(elab, holder, entry, expr->span);
   if (value.kind == VALUE_ERROR) return value;
   if (value.kind != VALUE_FUNCTION || !expr->called) {
-    diag_error(elab->diag, expr->span, NULL, "the %s '%s' cannot be called", entry->what, expr->text);
+    diag_error(elab->diag, expr->span, NULL, "the %s '%s' cannot be called", entry->what,
+               expr->text);
     return value_error();
   }
   return call_function(elab, value.function, expr, frame, NULL, 0, 0, false);
@@ -235,7 +267,9 @@ Value eval_call(Elab *elab, Frame *frame, const Expr *expr) {
 /* losses.NAME.LET: the value computed by an earlier loss of the same program, constant here. */
 static bool loss_field(Elab *elab, const Expr *expr, Value *value) {
   const Expr *loss = expr->base;
-  if (loss->kind != EXPR_FIELD || loss->base->kind != EXPR_NAME || strcmp(loss->base->text, "losses") != 0) return false;
+  if (loss->kind != EXPR_FIELD || loss->base->kind != EXPR_NAME ||
+      strcmp(loss->base->text, "losses") != 0)
+    return false;
   *value = value_error();
   const char *names[64];
   size_t count = 0;
@@ -244,8 +278,10 @@ static bool loss_field(Elab *elab, const Expr *expr, Value *value) {
     if (strcmp(elab->losses[i].name, loss->text) != 0) continue;
     Entry *entry = frame_find(elab->losses[i].frame, expr->text);
     if (entry) return *value = eval_entry(elab, elab->losses[i].frame, entry, expr->span), true;
-    for (count = 0; count < elab->losses[i].frame->count && count < 64; count++) names[count] = elab->losses[i].frame->entries[count].name;
-    diag_error(elab->diag, expr->name_span, hint_nearest(elab->arena, expr->text, names, count), "the loss '%s' has no let '%s'", loss->text, expr->text);
+    for (count = 0; count < elab->losses[i].frame->count && count < 64; count++)
+      names[count] = elab->losses[i].frame->entries[count].name;
+    diag_error(elab->diag, expr->name_span, hint_nearest(elab->arena, expr->text, names, count),
+               "the loss '%s' has no let '%s'", loss->text, expr->text);
     return true;
   }
   diag_error(elab->diag, loss->name_span, hint_nearest(elab->arena, loss->text, names, count),
@@ -259,17 +295,20 @@ Value eval_field(Elab *elab, Frame *frame, const Expr *expr) {
   Value base = eval(elab, frame, expr->base);
   if (base.kind == VALUE_ERROR) return base;
   if (base.kind != VALUE_RECORD) {
-    diag_error(elab->diag, expr->name_span, NULL, "'%s' has no fields", expr_text(elab->arena, expr->base));
+    diag_error(elab->diag, expr->name_span, NULL, "'%s' has no fields",
+               expr_text(elab->arena, expr->base));
     return value_error();
   }
   const Value *field = record_get(base.record, expr->text);
   if (!field) {
-    diag_error(elab->diag, expr->name_span, hint_nearest(elab->arena, expr->text, base.record->names, base.record->count),
+    diag_error(elab->diag, expr->name_span,
+               hint_nearest(elab->arena, expr->text, base.record->names, base.record->count),
                "%s has no field '%s'", base.record->what, expr->text);
     return value_error();
   }
   if (!expr->called) return *field;
-  if (field->kind == VALUE_FUNCTION) return call_function(elab, field->function, expr, frame, NULL, 0, 0, false);
+  if (field->kind == VALUE_FUNCTION)
+    return call_function(elab, field->function, expr, frame, NULL, 0, 0, false);
   diag_error(elab->diag, expr->name_span, NULL, "the field '%s' cannot be called", expr->text);
   return value_error();
 }

@@ -1,4 +1,5 @@
-/* Tensors that outlive a program: learned ones, their copies, declared state; and their initial values. */
+/* Tensors that outlive a program: learned ones, their copies, declared state; and their initial
+ * values. */
 #include "dsl/scope.h"
 
 #include <string.h>
@@ -11,28 +12,32 @@ Node *slot_value(Elab *elab, uint32_t slot) {
 void slot_assign(Elab *elab, uint32_t slot, Node *node) {
   if (slot >= elab->current_size) {
     size_t size = elab->graph->slot_count + 64;
-    elab->current = arena_grow(elab->arena, elab->current, elab->current_size * sizeof(Node *), size * sizeof(Node *));
+    elab->current = arena_grow(elab->arena, elab->current, elab->current_size * sizeof(Node *),
+                               size * sizeof(Node *));
     elab->current_size = size;
   }
   elab->current[slot] = node;
 }
 
-uint32_t slot_declare(Elab *elab, const char *name, RlcSlotKind kind, Axes axes, Node *init, Span span) {
+uint32_t slot_declare(Elab *elab, const char *name, RlcSlotKind kind, Axes axes, Node *init,
+                      Span span) {
   RlcType type = axes_empty(axes) ? RLC_F64 : RLC_F32;
   uint32_t slot = graph_slot(elab->graph, name, kind, type, axes, span);
   Output output = {slot, init};
-  PUSH(elab->arena, elab->init.outputs, elab->init.output_count, elab->init.output_capacity, output);
+  PUSH(elab->arena, elab->init.outputs, elab->init.output_count, elab->init.output_capacity,
+       output);
   return slot;
 }
 
 static Expr *parse(Elab *elab, const char *text) {
   Source *source = source_from_text(elab->arena, "<language>", text);
-  return expr_read(elab->arena, elab->diag, (ExprText){text, strlen(text), source, {source, 1, 1, 0}, NULL});
+  return expr_read(elab->arena, elab->diag,
+                   (ExprText){text, strlen(text), source, {source, 1, 1, 0}, NULL});
 }
 
 /* Initial values are computed without data; the rows of their draws are the tensor's own axes. */
-Node *init_value(Elab *elab, Frame *frame, const Tree *tree, const char *fallback, const char *name, Axes axes,
-                 double fan_in, double fan_out) {
+Node *init_value(Elab *elab, Frame *frame, const Tree *tree, const char *fallback, const char *name,
+                 Axes axes, double fan_in, double fan_out) {
   Block block = elab->block;
   Axes init_axes = elab->init_axes;
   const char *path = elab->path;
@@ -43,24 +48,30 @@ Node *init_value(Elab *elab, Frame *frame, const Tree *tree, const char *fallbac
   elab->path = arena_printf(elab->arena, "init.%s", name);
   elab->occurrence = 0;
   elab->fan_in = fan_in, elab->fan_out = fan_out;
-  Node *node = tree ? eval_tree_node(elab, frame, tree) : eval_node(elab, frame, parse(elab, fallback));
+  Node *node =
+      tree ? eval_tree_node(elab, frame, tree) : eval_node(elab, frame, parse(elab, fallback));
   elab->block = block;
   elab->init_axes = init_axes;
   elab->path = path;
   elab->occurrence = occurrence;
   elab->fan_in = fans[0], elab->fan_out = fans[1];
   if (node && !axes_within(node->axes, axes))
-    return diag_error(elab->diag, tree ? tree->span : (Span){0}, NULL, "the initial value of '%s' has axes %s, the tensor %s", name,
-                      axes_text(elab->graph, elab->arena, node->axes), axes_text(elab->graph, elab->arena, axes)), NULL;
+    return diag_error(elab->diag, tree ? tree->span : (Span){0}, NULL,
+                      "the initial value of '%s' has axes %s, the tensor %s", name,
+                      axes_text(elab->graph, elab->arena, node->axes),
+                      axes_text(elab->graph, elab->arena, axes)),
+           NULL;
   return node;
 }
 
-/* One axis of a declaration: a known name, or a new axis with its extent, `grid=13`, read as brackets. */
+/* One axis of a declaration: a known name, or a new axis with its extent, `grid=13`, read as
+ * brackets. */
 static int declared_axis(Elab *elab, const Tree *tree) {
   Span start = tree->span;
   start.column -= start.column > 2 ? 2 : 0;
   const char *text = arena_printf(elab->arena, "a[%.*s]", (int)tree->text.length, tree->text.text);
-  const Expr *expr = expr_read(elab->arena, elab->diag, (ExprText){text, strlen(text), tree->span.source, start, NULL});
+  const Expr *expr = expr_read(elab->arena, elab->diag,
+                               (ExprText){text, strlen(text), tree->span.source, start, NULL});
   if (!expr) return -1;
   if (expr->axis_count == 1) return axis_minted(elab, elab->globals, &expr->axes[0], AXIS_FEATURE);
   diag_error(elab->diag, tree->span, "write several axes as a list: [a, b]", "expected one axis");
@@ -72,7 +83,8 @@ bool declared_axes(Elab *elab, const Tree *tree, Axes *axes) {
   if (!tree) return true;
   if (tree->kind == TREE_SCALAR && strcmp(tree->text.text, "none") == 0) return true;
   bool list = tree->kind == TREE_LIST;
-  if (!list && tree->kind != TREE_SCALAR) return diag_error(elab->diag, tree->span, NULL, "expected an axis or a list of axes");
+  if (!list && tree->kind != TREE_SCALAR)
+    return diag_error(elab->diag, tree->span, NULL, "expected an axis or a list of axes");
   for (size_t i = 0; i < (list ? tree->item_count : 1); i++) {
     int axis = declared_axis(elab, list ? tree->items[i] : tree);
     if (axis < 0) return false;
@@ -81,7 +93,8 @@ bool declared_axes(Elab *elab, const Tree *tree, Axes *axes) {
   return true;
 }
 
-static bool declare_tensor(Elab *elab, const TreeEntry *entry, const char *what, RlcSlotKind kind, Parameter *parameter) {
+static bool declare_tensor(Elab *elab, const TreeEntry *entry, const char *what, RlcSlotKind kind,
+                           Parameter *parameter) {
   const Tree *tree = entry->value, *init = tree;
   Axes axes = axes_none();
   if (tree->kind == TREE_MAP) {
@@ -104,8 +117,10 @@ bool parameters_declare(Elab *elab) {
   bool good = true;
   for (size_t i = 0; map && i < map->entry_count; i++) {
     Parameter parameter;
-    if (!declare_tensor(elab, &map->entries[i], "parameter", RLC_PARAMETER, &parameter)) good = false;
-    else PUSH(elab->arena, elab->learned, elab->learned_count, elab->learned_capacity, parameter);
+    if (!declare_tensor(elab, &map->entries[i], "parameter", RLC_PARAMETER, &parameter))
+      good = false;
+    else
+      PUSH(elab->arena, elab->learned, elab->learned_count, elab->learned_capacity, parameter);
   }
   return good;
 }
@@ -123,8 +138,10 @@ bool states_declare(Elab *elab, const Tree *map) {
 
 static size_t group_names(const Elab *elab, const char **names, size_t capacity) {
   size_t count = 0;
-  for (size_t i = 0; i < elab->network_count && count < capacity; i++) names[count++] = elab->networks[i]->name;
-  for (size_t i = 0; i < elab->learned_count && count < capacity; i++) names[count++] = elab->learned[i].name;
+  for (size_t i = 0; i < elab->network_count && count < capacity; i++)
+    names[count++] = elab->networks[i]->name;
+  for (size_t i = 0; i < elab->learned_count && count < capacity; i++)
+    names[count++] = elab->learned[i].name;
   return count;
 }
 
@@ -143,7 +160,8 @@ bool parameter_group(Elab *elab, const char *name, Span span, Parameter **items,
     }
   const char *names[256];
   size_t known = group_names(elab, names, COUNTOF(names));
-  return diag_error(elab->diag, span, hint_nearest(elab->arena, name, names, known), "there is no network or parameter '%s'", name);
+  return diag_error(elab->diag, span, hint_nearest(elab->arena, name, names, known),
+                    "there is no network or parameter '%s'", name);
 }
 
 static bool copy_member(Elab *elab, Target *target, const char *member, Span span, Record *record) {
@@ -159,7 +177,10 @@ static bool copy_member(Elab *elab, Target *target, const char *member, Span spa
   for (size_t i = 0; i < elab->network_count; i++) {
     if (strcmp(elab->networks[i]->name, member) != 0) continue;
     Function *function = NEW(elab->arena, Function);
-    *function = (Function){.kind = FUNCTION_NETWORK, .name = member, .network = elab->networks[i], .copy = target->name};
+    *function = (Function){.kind = FUNCTION_NETWORK,
+                           .name = member,
+                           .network = elab->networks[i],
+                           .copy = target->name};
     record_add(elab, record, member, value_function(function));
     return true;
   }

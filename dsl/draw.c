@@ -20,9 +20,11 @@ static void record_draw(Elab *elab, const char *what, Axes axes, Span span) {
   PUSH(elab->arena, result->draws, result->draw_count, result->draw_capacity, info);
 }
 
-/* The noise `name` over `axes`: the formula in the prelude over the words of one block of random bits. NULL after reporting. */
+/* The noise `name` over `axes`: the formula in the prelude over the words of one block of random
+ * bits. NULL after reporting. */
 static Node *make_noise(Elab *elab, const char *name, Axes axes, Span span) {
-  if (!elab->block.draws) return diag_error(elab->diag, span, NULL, "draws are not possible here"), NULL;
+  if (!elab->block.draws)
+    return diag_error(elab->diag, span, NULL, "draws are not possible here"), NULL;
   const Tree *formula = tree_get(tree_get(elab->prelude, "noise"), name);
   if (!formula) return diag_error(elab->diag, span, NULL, "unknown noise '%s'", name), NULL;
   record_draw(elab, name, axes, span);
@@ -55,26 +57,34 @@ static bool noise_call(Elab *elab, Frame *frame, const Expr *expr, Value *result
 /* The distribution an argument means; NULL after reporting. */
 static Function *distribution_of(Elab *elab, Frame *frame, const Expr *expr) {
   Value value = eval(elab, frame, expr);
-  if (value.kind == VALUE_FUNCTION && value.function->kind == FUNCTION_DISTRIBUTION) return value.function;
+  if (value.kind == VALUE_FUNCTION && value.function->kind == FUNCTION_DISTRIBUTION)
+    return value.function;
   if (value.kind != VALUE_ERROR)
-    diag_error(elab->diag, expr->span, NULL, "expected a distribution here, such as tanh_normal[act](mean, std)");
+    diag_error(elab->diag, expr->span, NULL,
+               "expected a distribution here, such as tanh_normal[act](mean, std)");
   return NULL;
 }
 
-/* One of a distribution's texts, with `noise` or `action` bound. NULL after reporting, or silently when `optional` and absent. */
-static Node *distribution_text(Elab *elab, Function *d, const char *key, const char *name, Node *bound, Span span, bool optional) {
+/* One of a distribution's texts, with `noise` or `action` bound. NULL after reporting, or silently
+ * when `optional` and absent. */
+static Node *distribution_text(Elab *elab, Function *d, const char *key, const char *name,
+                               Node *bound, Span span, bool optional) {
   const Tree *text = tree_get(d->body, key);
   if (!text) {
-    if (!optional) diag_error(elab->diag, span, NULL, "the distribution '%s' has no '%s'", d->name, key);
+    if (!optional)
+      diag_error(elab->diag, span, NULL, "the distribution '%s' has no '%s'", d->name, key);
     return NULL;
   }
   /* Lets are evaluated anew in each frame: some of them speak of the noise, some of the action. */
   Frame *inner = frame_make(elab, d->arguments->parent, d->arguments->path);
-  inner->axes = d->arguments->axes, inner->axis_count = d->arguments->axis_count, inner->axis_capacity = 0;
+  inner->axes = d->arguments->axes, inner->axis_count = d->arguments->axis_count,
+  inner->axis_capacity = 0;
   for (size_t i = 0; i < d->arguments->count; i++) {
     const Entry *entry = &d->arguments->entries[i];
-    if (entry->tree) frame_add_lazy(elab, inner, entry->name, entry->what, entry->span, entry->tree);
-    else frame_add(elab, inner, entry->name, entry->what, entry->span, entry->value);
+    if (entry->tree)
+      frame_add_lazy(elab, inner, entry->name, entry->what, entry->span, entry->tree);
+    else
+      frame_add(elab, inner, entry->name, entry->what, entry->span, entry->value);
   }
   if (bound) frame_add(elab, inner, name, "parameter", span, value_node(bound));
   elab->depth++;
@@ -88,7 +98,8 @@ static bool draw_axes(Elab *elab, Frame *frame, Function *d, const Expr *site, A
   *axes = row_axes(elab);
   for (size_t i = 0; i < d->arguments->count; i++) {
     const Entry *entry = &d->arguments->entries[i];
-    if (!entry->tree && entry->value.kind == VALUE_NODE) *axes = axes_union(*axes, entry->value.node->axes);
+    if (!entry->tree && entry->value.kind == VALUE_NODE)
+      *axes = axes_union(*axes, entry->value.node->axes);
   }
   const Tree *event = tree_get(d->body, "event");
   if (event) {
@@ -101,7 +112,8 @@ static bool draw_axes(Elab *elab, Frame *frame, Function *d, const Expr *site, A
     int id = axis_minted(elab, frame, &site->axes[i], AXIS_DRAW);
     if (id < 0) return false;
     if (axes_has(*axes, (AxisId)id))
-      return diag_error(elab->diag, site->axes[i].span, "name a new axis", "the draw already has an axis '%s'", site->axes[i].name);
+      return diag_error(elab->diag, site->axes[i].span, "name a new axis",
+                        "the draw already has an axis '%s'", site->axes[i].name);
     *axes = axes_union(*axes, axes_one((AxisId)id));
   }
   return axes_may_meet(elab, site->span, axes, 1);
@@ -115,7 +127,8 @@ static Node *given_noise(Elab *elab, Frame *frame, const Expr *site, bool *good)
       *good = noise != NULL;
       return noise;
     }
-    *good = diag_error(elab->diag, site->args[i].value->span, NULL, "sample takes a distribution and, by name, noise=");
+    *good = diag_error(elab->diag, site->args[i].value->span, NULL,
+                       "sample takes a distribution and, by name, noise=");
   }
   return NULL;
 }
@@ -123,19 +136,25 @@ static Node *given_noise(Elab *elab, Frame *frame, const Expr *site, bool *good)
 static Value sample(Elab *elab, Frame *frame, const Expr *site) {
   bool good;
   Axes axes;
-  if (site->arg_count < 1) return diag_error(elab->diag, site->span, NULL, "sample needs a distribution"), value_error();
+  if (site->arg_count < 1)
+    return diag_error(elab->diag, site->span, NULL, "sample needs a distribution"), value_error();
   Function *d = distribution_of(elab, frame, site->args[0].value);
   if (!d || !draw_axes(elab, frame, d, site, &axes)) return value_error();
   Node *noise = given_noise(elab, frame, site, &good);
   if (!good) return value_error();
   const Tree *kind = tree_get(d->body, "noise");
-  if (!noise && !kind) return diag_error(elab->diag, site->span, NULL, "the distribution '%s' cannot be drawn from", d->name), value_error();
+  if (!noise && !kind)
+    return diag_error(elab->diag, site->span, NULL, "the distribution '%s' cannot be drawn from",
+                      d->name),
+           value_error();
   if (!noise) noise = make_noise(elab, tree_expr(elab, kind)->text, axes, site->span);
-  Node *value = noise ? distribution_text(elab, d, "draw", "noise", noise, site->span, false) : NULL;
+  Node *value =
+      noise ? distribution_text(elab, d, "draw", "noise", noise, site->span, false) : NULL;
   if (!value) return value_error();
   size_t errors = diag_errors(elab->diag);
   Node *log_prob = distribution_text(elab, d, "draw_log_prob", "noise", noise, site->span, true);
-  if (!log_prob) log_prob = distribution_text(elab, d, "log_prob", "action", value, site->span, true);
+  if (!log_prob)
+    log_prob = distribution_text(elab, d, "log_prob", "action", value, site->span, true);
   if (errors != diag_errors(elab->diag)) return value_error();
   Record *record = record_make(elab, arena_printf(elab->arena, "a draw from '%s'", d->name));
   record->node = value;
@@ -153,13 +172,18 @@ bool draw_call(Elab *elab, Frame *frame, const Expr *expr, Value *result) {
 
 /* log_prob(p, action), mode(p), entropy(p): the texts of the distribution. */
 bool distribution_call(Elab *elab, Frame *frame, const Expr *expr, Value *result) {
-  static const struct { const char *name; uint32_t arity; } calls[] = {{"log_prob", 2}, {"mode", 1}, {"entropy", 1}};
+  static const struct {
+    const char *name;
+    uint32_t arity;
+  } calls[] = {{"log_prob", 2}, {"mode", 1}, {"entropy", 1}};
   for (size_t i = 0; i < COUNTOF(calls); i++) {
     if (strcmp(expr->text, calls[i].name) != 0) continue;
     *result = value_error();
     if (expr->arg_count != calls[i].arity)
-      return diag_error(elab->diag, expr->span, NULL, "'%s' takes %u argument%s, not %u", expr->text, calls[i].arity,
-                        calls[i].arity == 1 ? "" : "s", expr->arg_count), true;
+      return diag_error(elab->diag, expr->span, NULL, "'%s' takes %u argument%s, not %u",
+                        expr->text, calls[i].arity, calls[i].arity == 1 ? "" : "s",
+                        expr->arg_count),
+             true;
     Function *d = distribution_of(elab, frame, expr->args[0].value);
     Node *action = d && expr->arg_count > 1 ? eval_node(elab, frame, expr->args[1].value) : NULL;
     if (!d || (expr->arg_count > 1 && !action)) return true;

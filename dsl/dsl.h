@@ -24,10 +24,10 @@ typedef struct DslOptions {
 /* A loss as gradcheck wants it: its scalar before differentiation, and what it is over. */
 typedef struct LossInfo {
   const char *name;
-  Node *value;       /* scalar, with marks */
-  Node **marks;      /* the marked parameters */
-  Node **gradients;  /* grad requests, one per mark */
-  uint32_t *slots;   /* parameter slots */
+  Node *value;      /* scalar, with marks */
+  Node **marks;     /* the marked parameters */
+  Node **gradients; /* grad requests, one per mark */
+  uint32_t *slots;  /* parameter slots */
   size_t count;
 } LossInfo;
 

@@ -44,27 +44,35 @@ Node *value_tensor(Elab *elab, Value value, Span span) {
   if (value.kind == VALUE_RECORD && value.record->node) return value.record->node;
   if (value.kind == VALUE_RECORD) {
     const char *first = value.record->count ? value.record->names[0] : "?";
-    diag_error(elab->diag, span, arena_printf(elab->arena, "use one of its fields, as in '.%s'", first),
+    diag_error(elab->diag, span,
+               arena_printf(elab->arena, "use one of its fields, as in '.%s'", first),
                "%s is not a tensor", value.record->what);
   }
   if (value.kind == VALUE_FUNCTION)
     diag_error(elab->diag, span, NULL, "'%s' is not a tensor: %s", value.function->name,
-               value.function->kind == FUNCTION_DISTRIBUTION ? "draw from it with sample(...)" : "call it with arguments");
+               value.function->kind == FUNCTION_DISTRIBUTION ? "draw from it with sample(...)"
+                                                             : "call it with arguments");
   return NULL;
 }
 
-static bool report_meeting(Elab *elab, Span span, AxisId a, AxisId b, const Axes *sets, size_t count) {
+static bool report_meeting(Elab *elab, Span span, AxisId a, AxisId b, const Axes *sets,
+                           size_t count) {
   const Axis *x = &elab->graph->axes[a], *y = &elab->graph->axes[b];
   const char *shapes = "";
   for (size_t i = 0; i < count; i++)
     shapes = arena_printf(elab->arena, "%s%s%s", shapes, i ? " and " : "",
                           axes_text(elab->graph, elab->arena, sets[i]));
   if (x->extent == y->extent)
-    diag_error(elab->diag, span, NULL, "axes cannot meet: '%s' of %s and '%s' of %s in %s", x->label, x->scope, y->label, y->scope, shapes);
+    diag_error(elab->diag, span, NULL, "axes cannot meet: '%s' of %s and '%s' of %s in %s",
+               x->label, x->scope, y->label, y->scope, shapes);
   else
-    diag_error(elab->diag, span, NULL, "axes cannot meet: '%s' has extent %u here and %u there, in %s", x->label, x->extent, y->extent, shapes);
-  if (x->span.source) diag_note(elab->diag, x->span, "'%s=%u' comes from here", x->label, x->extent);
-  if (y->span.source) diag_note(elab->diag, y->span, "'%s=%u' comes from here", y->label, y->extent);
+    diag_error(elab->diag, span, NULL,
+               "axes cannot meet: '%s' has extent %u here and %u there, in %s", x->label, x->extent,
+               y->extent, shapes);
+  if (x->span.source)
+    diag_note(elab->diag, x->span, "'%s=%u' comes from here", x->label, x->extent);
+  if (y->span.source)
+    diag_note(elab->diag, y->span, "'%s=%u' comes from here", y->label, y->extent);
   return false;
 }
 
@@ -108,15 +116,23 @@ static bool language_name(Elab *elab, const char *name, Value *value) {
       return *value = value_node(node_input(elab->graph, elab->counters[i])), true;
     }
   for (int i = 0; i < 4; i++)
-    if (elab->words[i] && strcmp(name, words[i]) == 0) return *value = value_node(elab->words[i]), true;
+    if (elab->words[i] && strcmp(name, words[i]) == 0)
+      return *value = value_node(elab->words[i]), true;
   double number;
-  if (elab->fan_in && strcmp(name, "fan_in") == 0) number = elab->fan_in;
-  else if (elab->fan_in && strcmp(name, "fan_out") == 0) number = elab->fan_out;
-  else if (strcmp(name, "pi_") == 0) number = M_PI;
-  else if (strcmp(name, "inf") == 0) number = INFINITY;
-  else if (strcmp(name, "low") == 0) number = elab->env.low;
-  else if (strcmp(name, "high") == 0) number = elab->env.high;
-  else return false;
+  if (elab->fan_in && strcmp(name, "fan_in") == 0)
+    number = elab->fan_in;
+  else if (elab->fan_in && strcmp(name, "fan_out") == 0)
+    number = elab->fan_out;
+  else if (strcmp(name, "pi_") == 0)
+    number = M_PI;
+  else if (strcmp(name, "inf") == 0)
+    number = INFINITY;
+  else if (strcmp(name, "low") == 0)
+    number = elab->env.low;
+  else if (strcmp(name, "high") == 0)
+    number = elab->env.high;
+  else
+    return false;
   return *value = value_node(node_const(elab->graph, number)), true;
 }
 
@@ -131,7 +147,8 @@ static Value eval_name(Elab *elab, Frame *frame, const Expr *expr) {
   if (column) return value_node(column);
   if (strcmp(expr->text, "box") == 0 && builtin_call(elab, frame, expr, &value)) return value;
   if (errors == diag_errors(elab->diag))
-    diag_error(elab->diag, expr->name_span, hint_visible(elab, frame, expr->text), "unknown name '%s'", expr->text);
+    diag_error(elab->diag, expr->name_span, hint_visible(elab, frame, expr->text),
+               "unknown name '%s'", expr->text);
   return value_error();
 }
 
@@ -179,7 +196,11 @@ Value eval_entry(Elab *elab, Frame *holder, Entry *entry, Span user) {
 /* ---- expressions ---- */
 
 static Value eval_binary(Elab *elab, Frame *frame, const Expr *expr) {
-  static const struct { const char *sign; OpCode op; bool swapped, negated; } signs[] = {
+  static const struct {
+    const char *sign;
+    OpCode op;
+    bool swapped, negated;
+  } signs[] = {
       {"+", OP_add, false, false}, {"-", OP_sub, false, false}, {"*", OP_mul, false, false},
       {"/", OP_div, false, false}, {"^", OP_pow, false, false}, {"<", OP_lt, false, false},
       {"<=", OP_le, false, false}, {">", OP_lt, true, false},   {">=", OP_le, true, false},
@@ -188,7 +209,8 @@ static Value eval_binary(Elab *elab, Frame *frame, const Expr *expr) {
   Node *y = eval_node(elab, frame, expr->args[1].value);
   for (size_t i = 0; i < COUNTOF(signs); i++)
     if (strcmp(expr->text, signs[i].sign) == 0) {
-      Node *node = eval_op(elab, expr->span, signs[i].op, signs[i].swapped ? y : x, signs[i].swapped ? x : y, NULL);
+      Node *node = eval_op(elab, expr->span, signs[i].op, signs[i].swapped ? y : x,
+                           signs[i].swapped ? x : y, NULL);
       if (node && signs[i].negated)
         node = node2(elab->graph, OP_sub, node_const(elab->graph, 1), node);
       return node_or_error(node);
@@ -198,16 +220,23 @@ static Value eval_binary(Elab *elab, Frame *frame, const Expr *expr) {
 
 Value eval(Elab *elab, Frame *frame, const Expr *expr) {
   switch (expr->kind) {
-  case EXPR_NUMBER: return value_node(node_const(elab->graph, expr->value));
+  case EXPR_NUMBER:
+    return value_node(node_const(elab->graph, expr->value));
   case EXPR_STRING:
     diag_error(elab->diag, expr->span, NULL, "a text cannot stand here");
     return value_error();
-  case EXPR_UNARY: return node_or_error(eval_op(elab, expr->span, OP_neg, eval_node(elab, frame, expr->args[0].value), NULL, NULL));
-  case EXPR_BINARY: return eval_binary(elab, frame, expr);
-  case EXPR_FIELD: return eval_field(elab, frame, expr);
-  case EXPR_NAME: break;
+  case EXPR_UNARY:
+    return node_or_error(
+        eval_op(elab, expr->span, OP_neg, eval_node(elab, frame, expr->args[0].value), NULL, NULL));
+  case EXPR_BINARY:
+    return eval_binary(elab, frame, expr);
+  case EXPR_FIELD:
+    return eval_field(elab, frame, expr);
+  case EXPR_NAME:
+    break;
   }
-  return expr->called || expr->bracketed ? eval_call(elab, frame, expr) : eval_name(elab, frame, expr);
+  return expr->called || expr->bracketed ? eval_call(elab, frame, expr)
+                                         : eval_name(elab, frame, expr);
 }
 
 Node *eval_node(Elab *elab, Frame *frame, const Expr *expr) {
@@ -246,12 +275,14 @@ bool eval_number(Elab *elab, Frame *frame, const Tree *tree, const char *what, d
   return true;
 }
 
-bool eval_count(Elab *elab, Frame *frame, const Tree *tree, const char *what, double low, double high,
-                uint64_t *count) {
+bool eval_count(Elab *elab, Frame *frame, const Tree *tree, const char *what, double low,
+                double high, uint64_t *count) {
   double number;
   if (!eval_number(elab, frame, tree, what, &number)) return false;
   if (number != floor(number) || number < low || number > high)
-    return diag_error(elab->diag, tree->span, NULL, "%s must be a whole number from %.0f to %.0f, not %g", what, low, high, number);
+    return diag_error(elab->diag, tree->span, NULL,
+                      "%s must be a whole number from %.0f to %.0f, not %g", what, low, high,
+                      number);
   *count = (uint64_t)number;
   return true;
 }

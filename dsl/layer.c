@@ -3,12 +3,14 @@
 
 #include <string.h>
 
-Node *layers_parameter(Layers *layers, const char *name, Axes axes, double fan_in, double fan_out, const Tree *init) {
+Node *layers_parameter(Layers *layers, const char *name, Axes axes, double fan_in, double fan_out,
+                       const Tree *init) {
   Elab *elab = layers->elab;
   Network *network = layers->network;
   if (layers->declaring) {
     const char *full = arena_printf(elab->arena, "%s.%s", layers->prefix, name);
-    Node *value = init_value(elab, elab->globals, init, fan_in ? "lecun_normal()" : "0", full, axes, fan_in, fan_out);
+    Node *value = init_value(elab, elab->globals, init, fan_in ? "lecun_normal()" : "0", full, axes,
+                             fan_in, fan_out);
     if (!value) return NULL;
     uint32_t slot = slot_declare(elab, full, RLC_PARAMETER, axes, value, layers->site->span);
     Parameter parameter = {full, axes, slot, value};
@@ -19,11 +21,13 @@ Node *layers_parameter(Layers *layers, const char *name, Axes axes, double fan_i
   const char *copied = arena_printf(elab->arena, "%s.%s", layers->copy, parameter->name);
   for (size_t t = 0; t < elab->target_count; t++)
     for (size_t i = 0; i < elab->targets[t].copy_count; i++)
-      if (strcmp(elab->targets[t].copies[i].name, copied) == 0) return slot_value(elab, elab->targets[t].copies[i].slot);
+      if (strcmp(elab->targets[t].copies[i].name, copied) == 0)
+        return slot_value(elab, elab->targets[t].copies[i].slot);
   bug("no copy of the parameter %s", copied);
 }
 
-/* The axes of a dense layer's units: a fresh one for dense(256), named ones for dense[act] or dense[bin=151], none for dense(). */
+/* The axes of a dense layer's units: a fresh one for dense(256), named ones for dense[act] or
+ * dense[bin=151], none for dense(). */
 static bool dense_units(Layers *layers, const Expr *item, Axes *units) {
   Elab *elab = layers->elab;
   *units = axes_none();
@@ -38,11 +42,13 @@ static bool dense_units(Layers *layers, const Expr *item, Axes *units) {
   if (item->arg_count == 0) return true;
   Node *size = eval_node(elab, elab->globals, item->args[0].value);
   if (!size) return false;
-  if (item->arg_count != 1 || size->op != OP_const || size->attr.value < 1 || size->attr.value > 1e6 ||
-      size->attr.value != (double)(uint32_t)size->attr.value)
-    return diag_error(elab->diag, item->args[0].value->span, NULL, "a dense layer takes a whole number of units of at least 1");
+  if (item->arg_count != 1 || size->op != OP_const || size->attr.value < 1 ||
+      size->attr.value > 1e6 || size->attr.value != (double)(uint32_t)size->attr.value)
+    return diag_error(elab->diag, item->args[0].value->span, NULL,
+                      "a dense layer takes a whole number of units of at least 1");
   const char *label = arena_printf(elab->arena, "%s.dense%u", layers->prefix, layers->dense);
-  *units = axes_one(graph_axis(elab->graph, label, layers->network->name, (uint32_t)size->attr.value, AXIS_FEATURE, item->span));
+  *units = axes_one(graph_axis(elab->graph, label, layers->network->name,
+                               (uint32_t)size->attr.value, AXIS_FEATURE, item->span));
   return true;
 }
 
@@ -54,9 +60,13 @@ static bool dense(Layers *layers, Flow *flow, const Expr *item) {
   if (!dense_units(layers, item, &units)) return false;
   double fan_in = 0;
   for (size_t i = 0; i < flow->count; i++) {
-    if (flow->features[i] < 0) return diag_error(elab->diag, item->span, NULL, "a dense layer needs an input with a feature axis");
+    if (flow->features[i] < 0)
+      return diag_error(elab->diag, item->span, NULL,
+                        "a dense layer needs an input with a feature axis");
     if (axes_has(units, (AxisId)flow->features[i]))
-      return diag_error(elab->diag, item->span, "give the layer an axis of its own", "the layer's input already has the axis '%s'", elab->graph->axes[flow->features[i]].label);
+      return diag_error(elab->diag, item->span, "give the layer an axis of its own",
+                        "the layer's input already has the axis '%s'",
+                        elab->graph->axes[flow->features[i]].label);
     fan_in += elab->graph->axes[flow->features[i]].extent;
   }
   const Tree *init = tree_get(layers->network->tree, "init");
@@ -65,8 +75,10 @@ static bool dense(Layers *layers, Flow *flow, const Expr *item) {
   Node *sum = NULL;
   for (size_t i = 0; i < flow->count; i++) {
     AxisId feature = (AxisId)flow->features[i];
-    const char *name = arena_printf(elab->arena, flow->count > 1 ? "%s.w.%s" : "%s.w", layer, flow->names[i]);
-    Node *w = layers_parameter(layers, name, axes_union(own, axes_one(feature)), fan_in, (double)axes_extent(elab->graph, units), init);
+    const char *name =
+        arena_printf(elab->arena, flow->count > 1 ? "%s.w.%s" : "%s.w", layer, flow->names[i]);
+    Node *w = layers_parameter(layers, name, axes_union(own, axes_one(feature)), fan_in,
+                               (double)axes_extent(elab->graph, units), init);
     Node *product = w ? eval_op(elab, layers->site->span, OP_mul, flow->values[i], w, NULL) : NULL;
     if (!product) return false;
     product = node_sum(elab->graph, product, axes_one(feature));
@@ -82,23 +94,27 @@ static bool dense(Layers *layers, Flow *flow, const Expr *item) {
   return true;
 }
 
-/* Any function of one tensor: a define (given the flow as its first argument) or an elementwise op. */
+/* Any function of one tensor: a define (given the flow as its first argument) or an elementwise op.
+ */
 static bool function_layer(Layers *layers, Flow *flow, const Expr *item) {
   Elab *elab = layers->elab;
   if (flow->count != 1)
-    return diag_error(elab->diag, item->span, NULL, "the first layer of a network with several inputs must be dense");
+    return diag_error(elab->diag, item->span, NULL,
+                      "the first layer of a network with several inputs must be dense");
   Frame *holder;
   Entry *entry = frame_lookup(elab->globals, item->text, &holder);
   Value value = entry ? eval_entry(elab, holder, entry, item->span) : value_error();
   Node *node = NULL;
   if (entry && value.kind == VALUE_FUNCTION) {
     Value given = value_node(flow->values[0]);
-    value = call_function(elab, value.function, item, elab->globals, &given, 1, (AxisId)flow->features[0], flow->features[0] >= 0);
+    value = call_function(elab, value.function, item, elab->globals, &given, 1,
+                          (AxisId)flow->features[0], flow->features[0] >= 0);
     node = value_tensor(elab, value, item->span);
   } else {
     OpCode op = op_find(item->text);
     if (op == OP_COUNT || op_table[op].shaped || op_table[op].arity != 1 || item->arg_count)
-      return diag_error(elab->diag, item->name_span, hint_visible(elab, elab->globals, item->text), "unknown layer '%s'", item->text);
+      return diag_error(elab->diag, item->name_span, hint_visible(elab, elab->globals, item->text),
+                        "unknown layer '%s'", item->text);
     node = eval_op(elab, item->span, op, flow->values[0], NULL, NULL);
   }
   flow->values[0] = node;
@@ -106,8 +122,10 @@ static bool function_layer(Layers *layers, Flow *flow, const Expr *item) {
 }
 
 static bool layer_list(Elab *elab, const Tree *tree, Expr ***items, size_t *count) {
-  if (tree->kind == TREE_SCALAR) return expr_read_list(elab->arena, elab->diag, tree->text, items, count);
-  if (tree->kind != TREE_LIST) return diag_error(elab->diag, tree->span, NULL, "expected a list of layers");
+  if (tree->kind == TREE_SCALAR)
+    return expr_read_list(elab->arena, elab->diag, tree->text, items, count);
+  if (tree->kind != TREE_LIST)
+    return diag_error(elab->diag, tree->span, NULL, "expected a list of layers");
   *items = NEW_ARRAY(elab->arena, Expr *, tree->item_count);
   for (*count = 0; *count < tree->item_count; (*count)++)
     if (!((*items)[*count] = (Expr *)tree_expr(elab, tree->items[*count]))) return false;
@@ -119,8 +137,11 @@ bool layers_apply(Layers *layers, Flow *flow, const Tree *tree) {
   size_t count;
   if (!layer_list(layers->elab, tree, &items, &count)) return false;
   for (size_t i = 0; i < count; i++) {
-    if (items[i]->kind != EXPR_NAME) return diag_error(layers->elab->diag, items[i]->span, NULL, "a layer is a name or a call, as in dense(256)");
-    bool good = strcmp(items[i]->text, "dense") == 0 ? dense(layers, flow, items[i]) : function_layer(layers, flow, items[i]);
+    if (items[i]->kind != EXPR_NAME)
+      return diag_error(layers->elab->diag, items[i]->span, NULL,
+                        "a layer is a name or a call, as in dense(256)");
+    bool good = strcmp(items[i]->text, "dense") == 0 ? dense(layers, flow, items[i])
+                                                     : function_layer(layers, flow, items[i]);
     if (!good) return false;
   }
   return true;

@@ -1,4 +1,5 @@
-/* The loop: its steps as a table for the runtime; what stands between two data steps becomes one program. */
+/* The loop: its steps as a table for the runtime; what stands between two data steps becomes one
+ * program. */
 #include "dsl/scope.h"
 
 #include <string.h>
@@ -19,7 +20,8 @@ static void forget_values(Elab *elab) {
 
 void program_open(Elab *elab, const char *name) {
   Module *module = elab->module;
-  PUSH(elab->arena, module->programs, module->program_count, module->program_capacity, (Program){.name = name});
+  PUSH(elab->arena, module->programs, module->program_count, module->program_capacity,
+       (Program){.name = name});
   elab->program = &module->programs[module->program_count - 1];
   elab->losses_count = 0;
   forget_values(elab);
@@ -27,7 +29,8 @@ void program_open(Elab *elab, const char *name) {
 
 void program_output(Elab *elab, uint32_t slot, Node *node) {
   Output output = {slot, node};
-  PUSH(elab->arena, elab->program->outputs, elab->program->output_count, elab->program->output_capacity, output);
+  PUSH(elab->arena, elab->program->outputs, elab->program->output_count,
+       elab->program->output_capacity, output);
 }
 
 uint32_t program_close(Elab *elab) {
@@ -47,7 +50,10 @@ static RlcStep *add_step(Loop *loop, RlcStep step) {
 static void flush(Loop *loop, bool update) {
   if (!loop->elab->program) return;
   uint32_t index = program_close(loop->elab);
-  add_step(loop, (RlcStep){.op = RLC_DO_RUN, .flags = update ? RLC_IS_UPDATE : 0, .index = index, .slot = RLC_NONE});
+  add_step(loop, (RlcStep){.op = RLC_DO_RUN,
+                           .flags = update ? RLC_IS_UPDATE : 0,
+                           .index = index,
+                           .slot = RLC_NONE});
 }
 
 /* ---- statements of a program ---- */
@@ -74,9 +80,13 @@ static bool descend(Loop *loop, const Tree *tree, bool together, bool *update) {
   const char **names;
   Span *spans;
   size_t count;
-  if (!elab->block.columns && elab->env_count) return diag_error(elab->diag, tree->span, "put 'sample: replay' before it", "nothing has been sampled for this step to learn from");
+  if (!elab->block.columns && elab->env_count)
+    return diag_error(elab->diag, tree->span, "put 'sample: replay' before it",
+                      "nothing has been sampled for this step to learn from");
   if (!tree_names(elab, tree, &names, &spans, &count)) return false;
-  if (count == 1 && strcmp(names[0], "all") == 0 && !all_losses(elab, &names, &spans, &count, tree->span)) return false;
+  if (count == 1 && strcmp(names[0], "all") == 0 &&
+      !all_losses(elab, &names, &spans, &count, tree->span))
+    return false;
   ensure_program(loop, update);
   *update = true;
   return losses_step(elab, names, spans, count, together);
@@ -95,12 +105,16 @@ static bool set_target(Elab *elab, const Target *target, const TreeEntry *entry)
       if (!parameter_group(elab, member, entry->key_span, &items, &count)) return false;
       for (size_t p = 0; p < count; p++)
         if (strcmp(items[p].name, original) == 0)
-          frame_add(elab, frame, member, "network", entry->key_span, value_node(slot_value(elab, items[p].slot)));
+          frame_add(elab, frame, member, "network", entry->key_span,
+                    value_node(slot_value(elab, items[p].slot)));
     }
-    frame_add(elab, frame, target->name, "target", entry->key_span, value_node(slot_value(elab, target->copies[i].slot)));
+    frame_add(elab, frame, target->name, "target", entry->key_span,
+              value_node(slot_value(elab, target->copies[i].slot)));
     Node *node = eval_tree_node(elab, frame, entry->value);
     if (!node) return false;
-    if (!axes_within(node->axes, target->copies[i].axes)) return diag_error(elab->diag, entry->value->span, NULL, "the new value of '%s' has other axes than the target", entry->key);
+    if (!axes_within(node->axes, target->copies[i].axes))
+      return diag_error(elab->diag, entry->value->span, NULL,
+                        "the new value of '%s' has other axes than the target", entry->key);
     slot_assign(elab, target->copies[i].slot, node);
   }
   return true;
@@ -112,16 +126,22 @@ static bool set_tensor(Elab *elab, const TreeEntry *entry) {
   if (!named || named->state != ENTRY_SLOT) {
     const char *names[256];
     size_t count = 0;
-    for (size_t i = 0; i < elab->target_count && count < 256; i++) names[count++] = elab->targets[i].name;
+    for (size_t i = 0; i < elab->target_count && count < 256; i++)
+      names[count++] = elab->targets[i].name;
     for (size_t i = 0; i < elab->globals->count && count < 256; i++)
-      if (elab->globals->entries[i].state == ENTRY_SLOT) names[count++] = elab->globals->entries[i].name;
-    return diag_error(elab->diag, entry->key_span, hint_nearest(elab->arena, entry->key, names, count), "there is no target, state or parameter '%s' to set", entry->key);
+      if (elab->globals->entries[i].state == ENTRY_SLOT)
+        names[count++] = elab->globals->entries[i].name;
+    return diag_error(elab->diag, entry->key_span,
+                      hint_nearest(elab->arena, entry->key, names, count),
+                      "there is no target, state or parameter '%s' to set", entry->key);
   }
   uint32_t slot = named->slot;
   Node *node = eval_tree_node(elab, elab->globals, entry->value);
   if (!node) return false;
   if (!axes_within(node->axes, elab->graph->slots[slot].axes))
-    return diag_error(elab->diag, entry->value->span, NULL, "the new value of '%s' has axes %s, not %s", entry->key, axes_text(elab->graph, elab->arena, node->axes),
+    return diag_error(elab->diag, entry->value->span, NULL,
+                      "the new value of '%s' has axes %s, not %s", entry->key,
+                      axes_text(elab->graph, elab->arena, node->axes),
                       axes_text(elab->graph, elab->arena, elab->graph->slots[slot].axes));
   slot_assign(elab, slot, node);
   return true;
@@ -144,14 +164,17 @@ static bool set(Loop *loop, const Tree *tree, bool *update) {
 
 /* ---- steps ---- */
 
-/* The running normaliser of `env: {normalize: obs}` sees the observations after each step of all environments. */
+/* The running normaliser of `env: {normalize: obs}` sees the observations after each step of all
+ * environments. */
 static bool update_normalizer(Loop *loop) {
   Elab *elab = loop->elab;
-  const Tree *obs = tree_get(tree_get(elab->prelude, "normalize"), "obs"), *updates = tree_get(obs, "set");
+  const Tree *obs = tree_get(tree_get(elab->prelude, "normalize"), "obs"),
+             *updates = tree_get(obs, "set");
   Frame *frame = frame_make(elab, elab->globals, "normalize");
   const Tree *let = tree_get(obs, "let");
   for (size_t i = 0; let && i < let->entry_count; i++)
-    frame_add_lazy(elab, frame, let->entries[i].key, "let", let->entries[i].key_span, let->entries[i].value);
+    frame_add_lazy(elab, frame, let->entries[i].key, "let", let->entries[i].key_span,
+                   let->entries[i].value);
   program_open(elab, "normalize");
   for (size_t i = 0; i < updates->entry_count; i++) {
     Frame *holder;
@@ -167,11 +190,15 @@ static bool update_normalizer(Loop *loop) {
 static bool collect(Loop *loop, const Tree *tree) {
   Elab *elab = loop->elab;
   uint64_t count;
-  if (!elab->env_count) return diag_error(elab->diag, tree->span, "as in  env: HalfCheetah-v5", "there is no environment to collect from");
+  if (!elab->env_count)
+    return diag_error(elab->diag, tree->span, "as in  env: HalfCheetah-v5",
+                      "there is no environment to collect from");
   if (!eval_count(elab, elab->globals, tree, "collect", 1, 1e9, &count)) return false;
-  elab->block = (Block){"act", axis_instance(elab, "env", elab->env_count, AXIS_ROW, tree->span), true, true};
+  elab->block =
+      (Block){"act", axis_instance(elab, "env", elab->env_count, AXIS_ROW, tree->span), true, true};
   bool each = elab->normalize_obs && count > 1;
-  if (each) add_step(loop, (RlcStep){.op = RLC_DO_REPEAT, .count = count, .slot = RLC_NONE, .body = 2});
+  if (each)
+    add_step(loop, (RlcStep){.op = RLC_DO_REPEAT, .count = count, .slot = RLC_NONE, .body = 2});
   add_step(loop, (RlcStep){.op = RLC_DO_COLLECT, .count = each ? 1 : count, .slot = RLC_NONE});
   return !elab->normalize_obs || update_normalizer(loop);
 }
@@ -183,11 +210,18 @@ static bool sample(Loop *loop, const Tree *tree) {
   size_t count;
   if (!tree_names(elab, tree, &names, &spans, &count)) return false;
   const RlcModule *shell = &elab->module->shell;
-  if (!shell->source_count) return diag_error(elab->diag, tree->span, "declare  replay: {capacity: ..., batch: ...}", "there is no replay to sample from");
-  if (count != 1 || strcmp(names[0], "replay") != 0) return diag_error(elab->diag, tree->span, "did you mean 'replay'?", "there is no source '%s'", count ? names[0] : "");
+  if (!shell->source_count)
+    return diag_error(elab->diag, tree->span, "declare  replay: {capacity: ..., batch: ...}",
+                      "there is no replay to sample from");
+  if (count != 1 || strcmp(names[0], "replay") != 0)
+    return diag_error(elab->diag, tree->span, "did you mean 'replay'?", "there is no source '%s'",
+                      count ? names[0] : "");
   AxisId batch = axis_instance(elab, "batch", shell->sources[0].batch, AXIS_ROW, tree->span);
   elab->block = (Block){"replay", batch, true, true};
-  add_step(loop, (RlcStep){.op = RLC_DO_SAMPLE, .flags = RLC_IS_SAMPLED, .index = 0, .count = 1, .slot = RLC_NONE});
+  add_step(
+      loop,
+      (RlcStep){
+          .op = RLC_DO_SAMPLE, .flags = RLC_IS_SAMPLED, .index = 0, .count = 1, .slot = RLC_NONE});
   return true;
 }
 
@@ -196,7 +230,9 @@ static bool steps(Loop *loop, const Tree *list);
 /* The body of a step that has one, and its length in the table. */
 static bool body(Loop *loop, const Tree *step, size_t at) {
   const Tree *list = tree_get(step, "do");
-  if (!list) return diag_error(loop->elab->diag, step->span, "give it a list of steps under 'do'", "this step has no body");
+  if (!list)
+    return diag_error(loop->elab->diag, step->span, "give it a list of steps under 'do'",
+                      "this step has no body");
   Block block = loop->elab->block;
   bool good = steps(loop, list);
   loop->elab->block = block;
@@ -213,8 +249,12 @@ static bool when(Loop *loop, const Tree *step, const Tree *condition) {
   program_open(elab, name);
   Node *node = eval_tree_node(elab, elab->globals, condition);
   if (!node) return false;
-  if (!axes_empty(node->axes)) return diag_error(elab->diag, condition->span, NULL, "a condition is a scalar, but this has axes %s", axes_text(elab->graph, elab->arena, node->axes));
-  uint32_t slot = graph_slot(elab->graph, arena_printf(elab->arena, "condition.%s", name), RLC_RESULT, RLC_F64, axes_none(), condition->span);
+  if (!axes_empty(node->axes))
+    return diag_error(elab->diag, condition->span, NULL,
+                      "a condition is a scalar, but this has axes %s",
+                      axes_text(elab->graph, elab->arena, node->axes));
+  uint32_t slot = graph_slot(elab->graph, arena_printf(elab->arena, "condition.%s", name),
+                             RLC_RESULT, RLC_F64, axes_none(), condition->span);
   program_output(elab, slot, node);
   uint32_t program = program_close(elab);
   elab->block = block;
@@ -227,16 +267,21 @@ static bool every(Loop *loop, const Tree *step, const Tree *unit) {
   static const char *const names[] = {"step", "iteration", "updates", "stored"};
   Elab *elab = loop->elab;
   if (unit->kind != TREE_MAP || unit->entry_count != 1)
-    return diag_error(elab->diag, unit->span, NULL, "write  every: {updates: 200}  with one counter");
+    return diag_error(elab->diag, unit->span, NULL,
+                      "write  every: {updates: 200}  with one counter");
   for (size_t i = 0; i < COUNTOF(names); i++) {
     if (strcmp(names[i], unit->entries[0].key) != 0) continue;
     uint64_t count;
-    if (!eval_count(elab, elab->globals, unit->entries[0].value, "every", 1, 1e15, &count)) return false;
+    if (!eval_count(elab, elab->globals, unit->entries[0].value, "every", 1, 1e15, &count))
+      return false;
     size_t at = loop->count;
-    add_step(loop, (RlcStep){.op = RLC_DO_EVERY, .counter = (uint8_t)i, .count = count, .slot = RLC_NONE});
+    add_step(
+        loop,
+        (RlcStep){.op = RLC_DO_EVERY, .counter = (uint8_t)i, .count = count, .slot = RLC_NONE});
     return body(loop, step, at);
   }
-  return diag_error(elab->diag, unit->entries[0].key_span, hint_nearest(elab->arena, unit->entries[0].key, names, COUNTOF(names)),
+  return diag_error(elab->diag, unit->entries[0].key_span,
+                    hint_nearest(elab->arena, unit->entries[0].key, names, COUNTOF(names)),
                     "there is no counter '%s'", unit->entries[0].key);
 }
 
@@ -251,7 +296,9 @@ static bool repeat(Loop *loop, const Tree *step, const Tree *times) {
 static bool one_step(Loop *loop, const Tree *step, bool *update) {
   Elab *elab = loop->elab;
   const Tree *tree;
-  if (step->kind != TREE_MAP || step->entry_count == 0) return diag_error(elab->diag, step->span, NULL, "a step of the loop is a map, as in  - collect: 1");
+  if (step->kind != TREE_MAP || step->entry_count == 0)
+    return diag_error(elab->diag, step->span, NULL,
+                      "a step of the loop is a map, as in  - collect: 1");
   if ((tree = tree_get(step, "descend"))) return descend(loop, tree, false, update);
   if ((tree = tree_get(step, "together"))) return descend(loop, tree, true, update);
   if ((tree = tree_get(step, "set"))) return set(loop, tree, update);
@@ -261,12 +308,14 @@ static bool one_step(Loop *loop, const Tree *step, bool *update) {
   if ((tree = tree_get(step, "when"))) return when(loop, step, tree);
   if ((tree = tree_get(step, "every"))) return every(loop, step, tree);
   if ((tree = tree_get(step, "repeat"))) return repeat(loop, step, tree);
-  return diag_error(elab->diag, step->entries[0].key_span, NULL, "the loop step '%s' is not supported yet", step->entries[0].key);
+  return diag_error(elab->diag, step->entries[0].key_span, NULL,
+                    "the loop step '%s' is not supported yet", step->entries[0].key);
 }
 
 static bool steps(Loop *loop, const Tree *list) {
   bool update = false, good = true;
-  for (size_t i = 0; good && i < list->item_count; i++) good = one_step(loop, list->items[i], &update);
+  for (size_t i = 0; good && i < list->item_count; i++)
+    good = one_step(loop, list->items[i], &update);
   flush(loop, update);
   return good;
 }
@@ -274,7 +323,9 @@ static bool steps(Loop *loop, const Tree *list) {
 bool loop_elaborate(Elab *elab) {
   Loop loop = {.elab = elab};
   const Tree *list = tree_get(elab->spec, "loop");
-  if (!list || list->kind != TREE_LIST) return diag_error(elab->diag, list ? list->span : elab->spec->span, "as in  loop: [{collect: 1}]", "the spec has no loop");
+  if (!list || list->kind != TREE_LIST)
+    return diag_error(elab->diag, list ? list->span : elab->spec->span,
+                      "as in  loop: [{collect: 1}]", "the spec has no loop");
   elab->block = (Block){.draws = !elab->env_count};
   if (!steps(&loop, list)) return false;
   elab->module->shell.steps = loop.steps;

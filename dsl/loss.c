@@ -1,4 +1,5 @@
-/* Losses: their scalar, its gradients with respect to what they are over, and the steps taken with them. */
+/* Losses: their scalar, its gradients with respect to what they are over, and the steps taken with
+ * them. */
 #include "dsl/scope.h"
 
 #include <string.h>
@@ -7,7 +8,7 @@
 typedef struct Evaluated {
   const char *name;
   LossInfo info;
-  const char **groups;        /* per tensor: the name in `over` it came from */
+  const char **groups; /* per tensor: the name in `over` it came from */
   const Parameter **tensors;
 } Evaluated;
 
@@ -31,7 +32,9 @@ static bool read_over(Elab *elab, const Tree *tree, Evaluated *loss) {
   const char **names;
   Span *spans;
   size_t count, capacity = 0;
-  if (!over) return diag_error(elab->diag, tree->span, "as in  over: critic", "the loss '%s' does not say what it is 'over'", loss->name);
+  if (!over)
+    return diag_error(elab->diag, tree->span, "as in  over: critic",
+                      "the loss '%s' does not say what it is 'over'", loss->name);
   if (!tree_names(elab, over, &names, &spans, &count)) return false;
   for (size_t i = 0; i < count; i++)
     if (!add_over(elab, loss, names[i], spans[i], &capacity)) return false;
@@ -44,8 +47,11 @@ static Node *scalar(Elab *elab, Frame *frame, const Tree *tree, const char *what
   if (axes_empty(node->axes)) return node;
   AxisId order[MAX_AXES];
   axes_order(elab->graph, node->axes, order);
-  diag_error(elab->diag, tree->span, arena_printf(elab->arena, "reduce it, as in mean[%s](...)", elab->graph->axes[order[0]].label),
-             "%s is not a scalar: it has axes %s", what, axes_text(elab->graph, elab->arena, node->axes));
+  diag_error(elab->diag, tree->span,
+             arena_printf(elab->arena, "reduce it, as in mean[%s](...)",
+                          elab->graph->axes[order[0]].label),
+             "%s is not a scalar: it has axes %s", what,
+             axes_text(elab->graph, elab->arena, node->axes));
   return NULL;
 }
 
@@ -54,11 +60,13 @@ void metric_output(Elab *elab, const char *name, Node *node) {
   uint32_t slot = RLC_NONE;
   for (uint32_t s = 0; s < elab->graph->slot_count; s++)
     if (strcmp(elab->graph->slots[s].name, full) == 0) slot = s;
-  if (slot == RLC_NONE) slot = graph_slot(elab->graph, full, RLC_METRIC, RLC_F64, axes_none(), (Span){0});
+  if (slot == RLC_NONE)
+    slot = graph_slot(elab->graph, full, RLC_METRIC, RLC_F64, axes_none(), (Span){0});
   slot_assign(elab, slot, node);
 }
 
-/* Every group in `over` must matter to the loss; a single tensor that does not is reported as not trained. */
+/* Every group in `over` must matter to the loss; a single tensor that does not is reported as not
+ * trained. */
 static bool check_reached(Elab *elab, const Tree *tree, const Evaluated *loss) {
   const LossInfo *info = &loss->info;
   for (size_t i = 0; i < info->count;) {
@@ -67,10 +75,15 @@ static bool check_reached(Elab *elab, const Tree *tree, const Evaluated *loss) {
     for (; end < info->count && loss->groups[end] == loss->groups[i]; end++)
       any = any || node_reaches(elab->graph, elab->arena, info->value, info->marks[end]);
     const Tree *over = tree_get(tree, "over");
-    if (!any) return diag_error(elab->diag, over->span, NULL, "the loss '%s' is over '%s' but its value does not depend on it", loss->name, loss->groups[i]);
+    if (!any)
+      return diag_error(elab->diag, over->span, NULL,
+                        "the loss '%s' is over '%s' but its value does not depend on it",
+                        loss->name, loss->groups[i]);
     for (; i < end; i++)
       if (!node_reaches(elab->graph, elab->arena, info->value, info->marks[i]))
-        diag_warning(elab->diag, over->span, NULL, "'%s' is not trained by the loss '%s': its gradient vanishes", loss->tensors[i]->name, loss->name);
+        diag_warning(elab->diag, over->span, NULL,
+                     "'%s' is not trained by the loss '%s': its gradient vanishes",
+                     loss->tensors[i]->name, loss->name);
   }
   return true;
 }
@@ -78,14 +91,16 @@ static bool check_reached(Elab *elab, const Tree *tree, const Evaluated *loss) {
 static bool add_logs(Elab *elab, Frame *frame, const Tree *log, const char *prefix) {
   for (size_t i = 0; log && i < log->entry_count; i++) {
     const char *name = arena_printf(elab->arena, "%s/%s", prefix, log->entries[i].key);
-    Node *node = scalar(elab, frame, log->entries[i].value, arena_printf(elab->arena, "the logged value '%s'", log->entries[i].key));
+    Node *node = scalar(elab, frame, log->entries[i].value,
+                        arena_printf(elab->arena, "the logged value '%s'", log->entries[i].key));
     if (!node) return false;
     metric_output(elab, name, node);
   }
   return true;
 }
 
-/* The value and the gradient requests. The tensors in `over` are marked while the loss and its lets are evaluated. */
+/* The value and the gradient requests. The tensors in `over` are marked while the loss and its lets
+ * are evaluated. */
 static bool evaluate(Elab *elab, const Tree *tree, Evaluated *loss) {
   LossInfo *info = &loss->info;
   if (!read_over(elab, tree, loss)) return false;
@@ -100,13 +115,17 @@ static bool evaluate(Elab *elab, const Tree *tree, Evaluated *loss) {
     info->marks[i] = node_mark(elab->graph, plain[i]);
     slot_assign(elab, info->slots[i], info->marks[i]);
   }
-  Frame *frame = frame_make(elab, elab->globals, arena_printf(elab->arena, "losses.%s", loss->name));
+  Frame *frame =
+      frame_make(elab, elab->globals, arena_printf(elab->arena, "losses.%s", loss->name));
   elab->path = arena_printf(elab->arena, "losses.%s.minimize", loss->name);
   elab->occurrence = 0;
   const Tree *minimize = tree_get(tree, "minimize"), *maximize = tree_get(tree, "maximize");
-  if (!minimize == !maximize) return diag_error(elab->diag, tree->span, NULL, "the loss '%s' needs either 'minimize' or 'maximize'", loss->name);
+  if (!minimize == !maximize)
+    return diag_error(elab->diag, tree->span, NULL,
+                      "the loss '%s' needs either 'minimize' or 'maximize'", loss->name);
   if (!frame_add_map(elab, frame, tree_get(tree, "let"), "let")) return false;
-  Node *value = scalar(elab, frame, minimize ? minimize : maximize, arena_printf(elab->arena, "the loss '%s'", loss->name));
+  Node *value = scalar(elab, frame, minimize ? minimize : maximize,
+                       arena_printf(elab->arena, "the loss '%s'", loss->name));
   if (!value) return false;
   info->value = minimize ? value : node1(elab->graph, OP_neg, value);
   metric_output(elab, arena_printf(elab->arena, "losses/%s", loss->name), value);
@@ -124,7 +143,8 @@ static bool take_step(Elab *elab, const Evaluated *loss) {
   for (size_t i = 0; i < loss->info.count; i++) {
     const Parameter *parameter = loss->tensors[i];
     Node *value = slot_value(elab, parameter->slot);
-    Node *stepped = optimizer_step(elab, loss->name, loss->groups[i], parameter, value, loss->info.gradients[i]);
+    Node *stepped = optimizer_step(elab, loss->name, loss->groups[i], parameter, value,
+                                   loss->info.gradients[i]);
     if (!stepped) return false;
     slot_assign(elab, parameter->slot, stepped);
   }
@@ -147,7 +167,8 @@ bool losses_step(Elab *elab, const char **names, const Span *spans, size_t count
       const char *known[64];
       size_t n = 0;
       for (; losses && n < losses->entry_count && n < 64; n++) known[n] = losses->entries[n].key;
-      return diag_error(elab->diag, spans[i], hint_nearest(elab->arena, names[i], known, n), "there is no loss '%s'", names[i]);
+      return diag_error(elab->diag, spans[i], hint_nearest(elab->arena, names[i], known, n),
+                        "there is no loss '%s'", names[i]);
     }
     done[i] = (Evaluated){.name = names[i]};
     if (!evaluate(elab, tree, &done[i])) return false;

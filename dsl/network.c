@@ -1,9 +1,11 @@
-/* Networks: declared once, called with any parameters. A first walk through the layers mints the parameters. */
+/* Networks: declared once, called with any parameters. A first walk through the layers mints the
+ * parameters. */
 #include "dsl/scope.h"
 
 #include <string.h>
 
-/* Which axis an input brings: the column's own for obs and action, else the one written behind its name. */
+/* Which axis an input brings: the column's own for obs and action, else the one written behind its
+ * name. */
 static int input_axis(Elab *elab, const char *name, const Tree *axis, Span span) {
   if (axis) {
     const Expr *expr = tree_expr(elab, axis);
@@ -12,14 +14,17 @@ static int input_axis(Elab *elab, const char *name, const Tree *axis, Span span)
   }
   if (strcmp(name, "obs") == 0 || strcmp(name, "next_obs") == 0) return elab->obs_axis;
   if (strcmp(name, "action") == 0) return elab->act_axis;
-  diag_error(elab->diag, span, "write {NAME: axis, ...}", "the axis of input '%s' is not known", name);
+  diag_error(elab->diag, span, "write {NAME: axis, ...}", "the axis of input '%s' is not known",
+             name);
   return -1;
 }
 
-static bool add_input(Elab *elab, Network *network, const char *name, const Tree *axis_tree, Span span) {
+static bool add_input(Elab *elab, Network *network, const char *name, const Tree *axis_tree,
+                      Span span) {
   int axis = input_axis(elab, name, axis_tree, span);
   if (axis < 0) return false;
-  if (network->input_count == 8) return diag_error(elab->diag, span, NULL, "a network has at most 8 inputs");
+  if (network->input_count == 8)
+    return diag_error(elab->diag, span, NULL, "a network has at most 8 inputs");
   network->inputs[network->input_count] = name;
   network->input_axes[network->input_count++] = (AxisId)axis;
   return true;
@@ -30,7 +35,9 @@ static bool read_inputs(Elab *elab, Network *network, const Tree *tree) {
   network->input_axes = NEW_ARRAY(elab->arena, AxisId, 8);
   if (tree->kind == TREE_MAP) {
     for (size_t i = 0; i < tree->entry_count; i++)
-      if (!add_input(elab, network, tree->entries[i].key, tree->entries[i].value, tree->entries[i].key_span)) return false;
+      if (!add_input(elab, network, tree->entries[i].key, tree->entries[i].value,
+                     tree->entries[i].key_span))
+        return false;
     return true;
   }
   const char **names;
@@ -46,8 +53,11 @@ static bool read_copies(Elab *elab, Network *network, const Tree *tree) {
   network->copies = axes_none();
   for (size_t i = 0; tree && i < tree->entry_count; i++) {
     uint64_t count;
-    if (!eval_count(elab, elab->globals, tree->entries[i].value, "the number of copies", 1, 65536, &count)) return false;
-    AxisId axis = axis_instance(elab, tree->entries[i].key, (uint32_t)count, AXIS_COPY, tree->entries[i].key_span);
+    if (!eval_count(elab, elab->globals, tree->entries[i].value, "the number of copies", 1, 65536,
+                    &count))
+      return false;
+    AxisId axis = axis_instance(elab, tree->entries[i].key, (uint32_t)count, AXIS_COPY,
+                                tree->entries[i].key_span);
     network->copies = axes_union(network->copies, axes_one(axis));
   }
   return true;
@@ -55,17 +65,22 @@ static bool read_copies(Elab *elab, Network *network, const Tree *tree) {
 
 /* ---- calls ---- */
 
-static bool check_inputs(Elab *elab, const Network *network, const Expr *site, Value *args, size_t count, Flow *flow) {
+static bool check_inputs(Elab *elab, const Network *network, const Expr *site, Value *args,
+                         size_t count, Flow *flow) {
   if (count != network->input_count)
-    return diag_error(elab->diag, site->span, NULL, "the network '%s' takes %zu input%s, not %zu", network->name, network->input_count,
-                      network->input_count == 1 ? "" : "s", count);
+    return diag_error(elab->diag, site->span, NULL, "the network '%s' takes %zu input%s, not %zu",
+                      network->name, network->input_count, network->input_count == 1 ? "" : "s",
+                      count);
   for (size_t i = 0; i < count; i++) {
-    Node *node = value_tensor(elab, args[i], site->args && i < site->arg_count ? site->args[i].value->span : site->span);
+    Node *node = value_tensor(
+        elab, args[i], site->args && i < site->arg_count ? site->args[i].value->span : site->span);
     if (!node) return false;
     if (!axes_has(node->axes, network->input_axes[i]))
-      return diag_error(elab->diag, site->args && i < site->arg_count ? site->args[i].value->span : site->span, NULL,
-                        "the input '%s' of network '%s' needs the axis '%s', but this has %s", network->inputs[i], network->name,
-                        elab->graph->axes[network->input_axes[i]].label, axes_text(elab->graph, elab->arena, node->axes));
+      return diag_error(
+          elab->diag, site->args && i < site->arg_count ? site->args[i].value->span : site->span,
+          NULL, "the input '%s' of network '%s' needs the axis '%s', but this has %s",
+          network->inputs[i], network->name, elab->graph->axes[network->input_axes[i]].label,
+          axes_text(elab->graph, elab->arena, node->axes));
     flow->values[i] = node;
     flow->features[i] = network->input_axes[i];
     flow->names[i] = network->inputs[i];
@@ -81,7 +96,8 @@ static Value walk(Layers *layers, Flow *flow) {
   if (body && !layers_apply(layers, flow, body)) return value_error();
   if (!heads) {
     if (flow->count == 1) return value_node(flow->values[0]);
-    diag_error(elab->diag, network->tree->span, NULL, "the network '%s' has no layers", network->name);
+    diag_error(elab->diag, network->tree->span, NULL, "the network '%s' has no layers",
+               network->name);
     return value_error();
   }
   Record *record = record_make(elab, arena_printf(elab->arena, "the network '%s'", network->name));
@@ -96,7 +112,11 @@ static Value walk(Layers *layers, Flow *flow) {
 }
 
 Value network_call(Elab *elab, Function *function, const Expr *site, Value *args, size_t count) {
-  Layers layers = {.elab = elab, .network = function->network, .copy = function->copy, .site = site, .prefix = function->network->name};
+  Layers layers = {.elab = elab,
+                   .network = function->network,
+                   .copy = function->copy,
+                   .site = site,
+                   .prefix = function->network->name};
   Flow flow = {.count = 0};
   if (!check_inputs(elab, function->network, site, args, count, &flow)) return value_error();
   return walk(&layers, &flow);
@@ -109,14 +129,19 @@ static bool declare(Elab *elab, const TreeEntry *entry) {
   Network *network = NEW(elab->arena, Network);
   *network = (Network){.name = entry->key, .tree = entry->value};
   const Tree *input = tree_get(entry->value, "input");
-  if (!input) return diag_error(elab->diag, entry->key_span, "as in  input: obs", "the network '%s' has no 'input'", entry->key);
-  if (!read_inputs(elab, network, input) || !read_copies(elab, network, tree_get(entry->value, "copies"))) return false;
+  if (!input)
+    return diag_error(elab->diag, entry->key_span, "as in  input: obs",
+                      "the network '%s' has no 'input'", entry->key);
+  if (!read_inputs(elab, network, input) ||
+      !read_copies(elab, network, tree_get(entry->value, "copies")))
+    return false;
   PUSH(elab->arena, elab->networks, elab->network_count, elab->network_capacity, network);
   Function *function = NEW(elab->arena, Function);
   *function = (Function){.kind = FUNCTION_NETWORK, .name = entry->key, .network = network};
   frame_add(elab, elab->globals, entry->key, "network", entry->key_span, value_function(function));
   Expr site = {.kind = EXPR_NAME, .text = entry->key, .span = entry->key_span};
-  Layers layers = {.elab = elab, .network = network, .site = &site, .declaring = true, .prefix = network->name};
+  Layers layers = {
+      .elab = elab, .network = network, .site = &site, .declaring = true, .prefix = network->name};
   Flow flow = {.count = network->input_count};
   for (size_t i = 0; i < network->input_count; i++) {
     flow.values[i] = node_uniform(elab->graph, i, axes_one(network->input_axes[i]), 0);

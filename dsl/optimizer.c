@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-/* The optimiser that `optimizers:` gives for a loss or a parameter group; the most specific name wins. */
+/* The optimiser that `optimizers:` gives for a loss or a parameter group; the most specific name
+ * wins. */
 static const Tree *optimizer_tree(const Elab *elab, const char *loss, const char *group) {
   const Tree *map = tree_get(elab->spec, "optimizers");
   const char *names[] = {group, loss, "default"};
@@ -19,20 +20,27 @@ static Function *optimizer_function(Elab *elab, const Expr *call) {
   Frame *holder;
   Entry *entry = frame_lookup(elab->globals, call->text, &holder);
   if (!entry) {
-    diag_error(elab->diag, call->name_span, hint_visible(elab, elab->globals, call->text), "unknown optimizer '%s'", call->text);
+    diag_error(elab->diag, call->name_span, hint_visible(elab, elab->globals, call->text),
+               "unknown optimizer '%s'", call->text);
     return NULL;
   }
   Value value = eval_entry(elab, holder, entry, call->span);
-  if (value.kind == VALUE_FUNCTION && value.function->kind == FUNCTION_DEFINE && tree_get(value.function->body, "step")) return value.function;
-  if (value.kind != VALUE_ERROR) diag_error(elab->diag, call->span, NULL, "'%s' is not an optimizer: its define has no 'step'", call->text);
+  if (value.kind == VALUE_FUNCTION && value.function->kind == FUNCTION_DEFINE &&
+      tree_get(value.function->body, "step"))
+    return value.function;
+  if (value.kind != VALUE_ERROR)
+    diag_error(elab->diag, call->span, NULL, "'%s' is not an optimizer: its define has no 'step'",
+               call->text);
   return NULL;
 }
 
 /* The state tensors of (loss, parameter), declared at the first step. */
-static bool declare_states(Elab *elab, Frame *frame, const Tree *map, const char *loss, const Parameter *parameter) {
+static bool declare_states(Elab *elab, Frame *frame, const Tree *map, const char *loss,
+                           const Parameter *parameter) {
   for (size_t i = 0; map && i < map->entry_count; i++) {
     const TreeEntry *entry = &map->entries[i];
-    const char *name = arena_printf(elab->arena, "optimizer.%s.%s.%s", loss, parameter->name, entry->key);
+    const char *name =
+        arena_printf(elab->arena, "optimizer.%s.%s.%s", loss, parameter->name, entry->key);
     uint32_t slot = RLC_NONE;
     for (uint32_t s = 0; s < elab->graph->slot_count; s++)
       if (strcmp(elab->graph->slots[s].name, name) == 0) slot = s;
@@ -40,14 +48,16 @@ static bool declare_states(Elab *elab, Frame *frame, const Tree *map, const char
       Axes axes = parameter->axes;
       const Tree *init = entry->value;
       if (init->kind == TREE_MAP) {
-        if (tree_get(init, "axes") && !declared_axes(elab, tree_get(init, "axes"), &axes)) return false;
+        if (tree_get(init, "axes") && !declared_axes(elab, tree_get(init, "axes"), &axes))
+          return false;
         init = tree_get(init, "init");
       }
       Node *value = init_value(elab, frame, init, "0", name, axes, 0, 0);
       if (!value) return false;
       slot = slot_declare(elab, name, RLC_OPTIMIZER, axes, value, entry->key_span);
     }
-    Entry *added = frame_add(elab, frame, entry->key, "optimizer state", entry->key_span, (Value){0});
+    Entry *added =
+        frame_add(elab, frame, entry->key, "optimizer state", entry->key_span, (Value){0});
     added->state = ENTRY_SLOT;
     added->slot = slot;
   }
@@ -62,38 +72,49 @@ static bool set_states(Elab *elab, Frame *frame, const Tree *map) {
   for (size_t i = 0; i < count; i++) {
     const Entry *entry = frame_find(frame, map->entries[i].key);
     if (!entry || entry->state != ENTRY_SLOT)
-      return diag_error(elab->diag, map->entries[i].key_span, NULL, "'%s' is not a state of this optimizer", map->entries[i].key);
+      return diag_error(elab->diag, map->entries[i].key_span, NULL,
+                        "'%s' is not a state of this optimizer", map->entries[i].key);
     slots[i] = entry->slot;
     if (!(values[i] = eval_tree_node(elab, frame, map->entries[i].value))) return false;
     if (!axes_within(values[i]->axes, elab->graph->slots[slots[i]].axes))
-      return diag_error(elab->diag, map->entries[i].value->span, NULL, "the new value of '%s' has axes %s", map->entries[i].key,
+      return diag_error(elab->diag, map->entries[i].value->span, NULL,
+                        "the new value of '%s' has axes %s", map->entries[i].key,
                         axes_text(elab->graph, elab->arena, values[i]->axes));
   }
   for (size_t i = 0; i < count; i++) slot_assign(elab, slots[i], values[i]);
   return true;
 }
 
-Node *optimizer_step(Elab *elab, const char *loss, const char *group, const Parameter *parameter, Node *value, Node *gradient) {
+Node *optimizer_step(Elab *elab, const char *loss, const char *group, const Parameter *parameter,
+                     Node *value, Node *gradient) {
   const Tree *tree = optimizer_tree(elab, loss, group);
   if (!tree) {
     const Tree *map = tree_get(elab->spec, "optimizers");
     Span span = map ? map->span : elab->spec->span;
-    return diag_error(elab->diag, span, "as in  default: adam(3e-4)", "no optimizer for the loss '%s'", loss), NULL;
+    return diag_error(elab->diag, span, "as in  default: adam(3e-4)",
+                      "no optimizer for the loss '%s'", loss),
+           NULL;
   }
   const Expr *call = tree_expr(elab, tree);
   if (!call) return NULL;
-  if (call->kind != EXPR_NAME || !call->called) return diag_error(elab->diag, call->span, NULL, "an optimizer is a call, as in adam(3e-4)"), NULL;
+  if (call->kind != EXPR_NAME || !call->called)
+    return diag_error(elab->diag, call->span, NULL, "an optimizer is a call, as in adam(3e-4)"),
+           NULL;
   Function *function = optimizer_function(elab, call);
   Frame *frame = function ? call_frame(elab, function, call, elab->globals) : NULL;
-  if (!frame || !declare_states(elab, frame, tree_get(function->body, "state"), loss, parameter)) return NULL;
+  if (!frame || !declare_states(elab, frame, tree_get(function->body, "state"), loss, parameter))
+    return NULL;
   frame_add(elab, frame, "parameter", "parameter", call->span, value_node(value));
   frame_add(elab, frame, "gradient", "parameter", call->span, value_node(gradient));
   const Tree *let = tree_get(function->body, "let");
   for (size_t i = 0; let && i < let->entry_count; i++)
-    frame_add_lazy(elab, frame, let->entries[i].key, "let", let->entries[i].key_span, let->entries[i].value);
+    frame_add_lazy(elab, frame, let->entries[i].key, "let", let->entries[i].key_span,
+                   let->entries[i].value);
   Node *stepped = eval_tree_node(elab, frame, tree_get(function->body, "step"));
   if (!stepped || !set_states(elab, frame, tree_get(function->body, "set"))) return NULL;
   if (!axes_within(stepped->axes, parameter->axes))
-    return diag_error(elab->diag, call->span, NULL, "the optimizer's step for '%s' has axes %s", parameter->name, axes_text(elab->graph, elab->arena, stepped->axes)), NULL;
+    return diag_error(elab->diag, call->span, NULL, "the optimizer's step for '%s' has axes %s",
+                      parameter->name, axes_text(elab->graph, elab->arena, stepped->axes)),
+           NULL;
   return stepped;
 }

@@ -34,7 +34,9 @@ static Entry *add(Elab *elab, Frame *frame, Entry entry) {
 
 Entry *frame_add(Elab *elab, Frame *frame, const char *name, const char *what, Span span,
                  Value value) {
-  return add(elab, frame, (Entry){.name = name, .what = what, .span = span, .state = ENTRY_DONE, .value = value});
+  return add(
+      elab, frame,
+      (Entry){.name = name, .what = what, .span = span, .state = ENTRY_DONE, .value = value});
 }
 
 Entry *frame_add_lazy(Elab *elab, Frame *frame, const char *name, const char *what, Span span,
@@ -44,8 +46,9 @@ Entry *frame_add_lazy(Elab *elab, Frame *frame, const char *name, const char *wh
 
 /* Names of the language itself that no entry may take. */
 static bool reserved(const char *name) {
-  static const char *const names[] = {"low", "high", "inf", "pi_", "weight", "valid", "is_first",
-                                      "step", "iteration", "updates", "stored", "progress", "box", "losses"};
+  static const char *const names[] = {"low",    "high",     "inf",  "pi_",       "weight",
+                                      "valid",  "is_first", "step", "iteration", "updates",
+                                      "stored", "progress", "box",  "losses"};
   for (size_t i = 0; i < COUNTOF(names); i++)
     if (strcmp(names[i], name) == 0) return true;
   return false;
@@ -56,7 +59,8 @@ bool name_is_free(Elab *elab, Frame *frame, const char *name, const char *what, 
   Frame *holder = NULL;
   const Entry *other = frame_lookup(frame, name, &holder);
   if (!other || holder == elab->library) return true;
-  diag_error(elab->diag, span, "choose another name", "the %s '%s' would hide a %s of that name", what, name, other->what);
+  diag_error(elab->diag, span, "choose another name", "the %s '%s' would hide a %s of that name",
+             what, name, other->what);
   if (other->span.source) diag_note(elab->diag, other->span, "declared here");
   return false;
 }
@@ -65,8 +69,10 @@ bool frame_add_map(Elab *elab, Frame *frame, const Tree *map, const char *what) 
   bool good = true;
   for (size_t i = 0; map && i < map->entry_count; i++) {
     const TreeEntry *entry = &map->entries[i];
-    if (!name_is_free(elab, frame, entry->key, what, entry->key_span)) good = false;
-    else frame_add_lazy(elab, frame, entry->key, what, entry->key_span, entry->value);
+    if (!name_is_free(elab, frame, entry->key, what, entry->key_span))
+      good = false;
+    else
+      frame_add_lazy(elab, frame, entry->key, what, entry->key_span, entry->value);
   }
   return good;
 }

@@ -12,7 +12,8 @@ typedef struct Record Record;
 
 typedef enum ValueKind { VALUE_ERROR, VALUE_NODE, VALUE_RECORD, VALUE_FUNCTION } ValueKind;
 
-/* What an expression means. A number is a constant node. An error has been reported and is passed on in silence. */
+/* What an expression means. A number is a constant node. An error has been reported and is passed
+ * on in silence. */
 typedef struct Value {
   ValueKind kind;
   Node *node;
@@ -20,8 +21,8 @@ typedef struct Value {
   Function *function;
 } Value;
 
-/* Named values: a network's heads, a sampled action with its log_prob, a set of targets. `node` is what the record means where a tensor
- * is wanted (NULL if nothing). */
+/* Named values: a network's heads, a sampled action with its log_prob, a set of targets. `node` is
+ * what the record means where a tensor is wanted (NULL if nothing). */
 struct Record {
   const char *what; /* "the network 'actor'", for messages */
   Node *node;
@@ -37,17 +38,18 @@ struct Function {
   const char *name;
   const Expr *signature; /* FUNCTION_DEFINE */
   const Tree *body;
-  Frame *scope;         /* where free names are looked up */
-  Network *network;     /* FUNCTION_NETWORK: its shape, */
-  const char *copy;     /* and whose parameters: NULL the trained ones, else the target's name */
-  Frame *arguments;     /* FUNCTION_DISTRIBUTION: the frame of a distribution's parameters and lets */
+  Frame *scope;     /* where free names are looked up */
+  Network *network; /* FUNCTION_NETWORK: its shape, */
+  const char *copy; /* and whose parameters: NULL the trained ones, else the target's name */
+  Frame *arguments; /* FUNCTION_DISTRIBUTION: the frame of a distribution's parameters and lets */
 };
 
 typedef enum EntryState {
   ENTRY_LAZY,  /* evaluated at first use, then kept */
   ENTRY_BUSY,  /* being evaluated: meeting it again is a cycle */
   ENTRY_DONE,  /* value */
-  ENTRY_MACRO, /* a define without parameters: expanded at each use, as part of the user's binding */
+  ENTRY_MACRO, /* a define without parameters: expanded at each use, as part of the user's binding
+                */
   ENTRY_SLOT   /* the slot's value at this point of the program */
 } EntryState;
 
@@ -62,7 +64,8 @@ typedef struct Entry {
   bool expanding; /* ENTRY_MACRO: in use further out */
 } Entry;
 
-/* An axis name in scope: the parameter `x` of a define stands for the label `try`, and for an instance where one is known. */
+/* An axis name in scope: the parameter `x` of a define stands for the label `try`, and for an
+ * instance where one is known. */
 typedef struct AxisEntry {
   const char *name, *label;
   int axis; /* AxisId or -1 */
@@ -101,7 +104,7 @@ typedef struct Target {
   const char *name;
   const char **members; /* networks or learned tensors */
   size_t count;
-  bool single;     /* slow: critic -> slow(...), else slow.critic(...) */
+  bool single;       /* slow: critic -> slow(...), else slow.critic(...) */
   Parameter *copies; /* the members' parameters under the target's name */
   size_t copy_count, copy_capacity;
 } Target;
@@ -111,7 +114,7 @@ typedef struct Block {
   const char *columns; /* slot prefix: "act", "eval", "replay"; NULL: no data here */
   AxisId row;
   bool has_row;
-  bool draws;          /* draws are allowed */
+  bool draws; /* draws are allowed */
 } Block;
 
 struct Elab {
@@ -125,26 +128,29 @@ struct Elab {
   EnvFacts env;
   Frame *library, *globals; /* prelude names; the spec's names */
   Block block;
-  const char *path;      /* of the binding being evaluated: names the streams of its draws */
-  uint32_t occurrence;   /* draws so far in this binding */
+  const char *path;       /* of the binding being evaluated: names the streams of its draws */
+  uint32_t occurrence;    /* draws so far in this binding */
   double fan_in, fan_out; /* names of initialisers; 0 elsewhere */
-  Axes init_axes;        /* in initialisers: the parameter's axes, which are the rows of draws there */
-  uint32_t depth;        /* of nested calls */
+  Axes init_axes; /* in initialisers: the parameter's axes, which are the rows of draws there */
+  uint32_t depth; /* of nested calls */
   Network **networks;
   size_t network_count, network_capacity;
-  Parameter *learned;    /* `parameters:` */
+  Parameter *learned; /* `parameters:` */
   size_t learned_count, learned_capacity;
   Target *targets;
   size_t target_count, target_capacity;
-  Node **current;        /* per slot: its value now, in the program being built; NULL reads the slot */
+  Node **current; /* per slot: its value now, in the program being built; NULL reads the slot */
   size_t current_size;
   uint32_t counters[RLC_COUNTERS];
-  struct EvaluatedLoss { const char *name; Frame *frame; } *losses; /* in this program, for losses.NAME.LET */
+  struct EvaluatedLoss {
+    const char *name;
+    Frame *frame;
+  } * losses; /* in this program, for losses.NAME.LET */
   size_t losses_count, losses_capacity;
-  Program *program;      /* open, or NULL */
-  Program init;          /* collects initial values */
-  Node *words[4];        /* u v w t while a noise formula is built */
-  uint32_t env_count;    /* environments that act */
+  Program *program;   /* open, or NULL */
+  Program init;       /* collects initial values */
+  Node *words[4];     /* u v w t while a noise formula is built */
+  uint32_t env_count; /* environments that act */
   AxisId obs_axis, act_axis;
   bool normalize_obs;
   double reward_scale;
@@ -155,15 +161,20 @@ struct Elab {
 static inline Value value_node(Node *node) { return (Value){.kind = VALUE_NODE, .node = node}; }
 static inline Value value_error(void) { return (Value){.kind = VALUE_ERROR}; }
 static inline Value value_record(Record *r) { return (Value){.kind = VALUE_RECORD, .record = r}; }
-static inline Value value_function(Function *f) { return (Value){.kind = VALUE_FUNCTION, .function = f}; }
+static inline Value value_function(Function *f) {
+  return (Value){.kind = VALUE_FUNCTION, .function = f};
+}
 
 Frame *frame_make(Elab *elab, Frame *parent, const char *path);
-Entry *frame_add(Elab *elab, Frame *frame, const char *name, const char *what, Span span, Value value);
-Entry *frame_add_lazy(Elab *elab, Frame *frame, const char *name, const char *what, Span span, const Tree *tree);
-/* Adds every entry of a `let:` (or similar) map as lazy; duplicates of visible names of the spec are errors. */
+Entry *frame_add(Elab *elab, Frame *frame, const char *name, const char *what, Span span,
+                 Value value);
+Entry *frame_add_lazy(Elab *elab, Frame *frame, const char *name, const char *what, Span span,
+                      const Tree *tree);
+/* Adds every entry of a `let:` (or similar) map as lazy; duplicates of visible names of the spec
+ * are errors. */
 bool frame_add_map(Elab *elab, Frame *frame, const Tree *map, const char *what);
-/* Whether a new name is free here: not reserved, and nothing of the spec that is visible has it (names of the prelude may be redefined).
- * Reports with both places. */
+/* Whether a new name is free here: not reserved, and nothing of the spec that is visible has it
+ * (names of the prelude may be redefined). Reports with both places. */
 bool name_is_free(Elab *elab, Frame *frame, const char *name, const char *what, Span span);
 /* The entry of that name in this frame alone, or NULL. */
 Entry *frame_find(const Frame *frame, const char *name);
@@ -191,8 +202,10 @@ Node *eval_tree_node(Elab *elab, Frame *frame, const Tree *tree);
 /* Evaluates to a number known now; `what` names it in the message. */
 bool eval_number(Elab *elab, Frame *frame, const Tree *tree, const char *what, double *number);
 /* A whole number within [low, high]. */
-bool eval_count(Elab *elab, Frame *frame, const Tree *tree, const char *what, double low, double high, uint64_t *count);
-/* Reads a scalar tree as an expression, a signature, a list of names. NULL / false after reporting. */
+bool eval_count(Elab *elab, Frame *frame, const Tree *tree, const char *what, double low,
+                double high, uint64_t *count);
+/* Reads a scalar tree as an expression, a signature, a list of names. NULL / false after reporting.
+ */
 const Expr *tree_expr(Elab *elab, const Tree *tree);
 const Expr *key_signature(Elab *elab, const TreeEntry *entry);
 bool tree_names(Elab *elab, const Tree *tree, const char ***names, Span **spans, size_t *count);
@@ -200,24 +213,29 @@ bool tree_names(Elab *elab, const Tree *tree, const char ***names, Span **spans,
 Node *value_tensor(Elab *elab, Value value, Span span);
 /* Reports when two instances of one label meet; `nodes` may have NULLs. */
 bool axes_may_meet(Elab *elab, Span span, const Axes *sets, size_t count);
-/* An elementwise op after checking that the axes may meet; NULL after reporting or when an argument is NULL. */
+/* An elementwise op after checking that the axes may meet; NULL after reporting or when an argument
+ * is NULL. */
 Node *eval_op(Elab *elab, Span span, OpCode op, Node *x, Node *y, Node *z);
 
 /* ---- call.c ---- */
 
 Value eval_call(Elab *elab, Frame *frame, const Expr *expr);
-/* A frame inside the function's scope with the call's parameters bound, for bodies that are not values (optimisers); NULL after reporting. */
+/* A frame inside the function's scope with the call's parameters bound, for bodies that are not
+ * values (optimisers); NULL after reporting. */
 Frame *call_frame(Elab *elab, Function *function, const Expr *site, Frame *caller);
-/* Adds a `define:` entry to a frame: a macro, or a function with its signature. Free names are looked up from the spec, so that a spec
- * that redefines a name of the prelude changes the prelude's own use of it too. */
+/* Adds a `define:` entry to a frame: a macro, or a function with its signature. Free names are
+ * looked up from the spec, so that a spec that redefines a name of the prelude changes the
+ * prelude's own use of it too. */
 bool define_add(Elab *elab, Frame *frame, const TreeEntry *entry);
 /* Calls a define, network or distribution with evaluated positional arguments. */
-Value call_function(Elab *elab, Function *function, const Expr *site, Frame *frame, Value *given, size_t given_count, AxisId feature, bool has_feature);
+Value call_function(Elab *elab, Function *function, const Expr *site, Frame *frame, Value *given,
+                    size_t given_count, AxisId feature, bool has_feature);
 Value eval_field(Elab *elab, Frame *frame, const Expr *expr);
 
 /* ---- builtins.c ---- */
 
-/* A function the language has by itself (reductions, axis tools, draws): false when there is none of that name. */
+/* A function the language has by itself (reductions, axis tools, draws): false when there is none
+ * of that name. */
 bool builtin_call(Elab *elab, Frame *frame, const Expr *expr, Value *result);
 size_t builtin_names(const char **names, size_t capacity);
 
@@ -225,7 +243,8 @@ size_t builtin_names(const char **names, size_t capacity);
 
 /* The axis that a bracket names, in the axes of `of`. -1 after reporting. */
 int axis_of(Elab *elab, Frame *frame, const ExprAxis *axis, Axes of);
-/* An axis by name alone: a bound parameter, obs, act, or the only one of that label. -1 after reporting. */
+/* An axis by name alone: a bound parameter, obs, act, or the only one of that label. -1 after
+ * reporting. */
 int axis_named(Elab *elab, Frame *frame, const ExprAxis *axis);
 /* A new or equal axis `name=size`. -1 after reporting. */
 int axis_minted(Elab *elab, Frame *frame, const ExprAxis *axis, AxisClass order);
@@ -235,13 +254,15 @@ AxisId axis_instance(Elab *elab, const char *label, uint32_t extent, AxisClass o
 /* ---- draw.c ---- */
 
 bool draw_call(Elab *elab, Frame *frame, const Expr *expr, Value *result); /* sample, *_noise */
-bool distribution_call(Elab *elab, Frame *frame, const Expr *expr, Value *result); /* log_prob entropy mode kl */
+bool distribution_call(Elab *elab, Frame *frame, const Expr *expr,
+                       Value *result); /* log_prob entropy mode kl */
 
 /* ---- network.c, layer.c ---- */
 
 bool networks_declare(Elab *elab);
 Value network_call(Elab *elab, Function *function, const Expr *site, Value *args, size_t count);
-/* The tensors of a network (or its copy), taken in the order of its layers while a call goes through them. */
+/* The tensors of a network (or its copy), taken in the order of its layers while a call goes
+ * through them. */
 typedef struct Layers {
   Elab *elab;
   Network *network;
@@ -249,7 +270,7 @@ typedef struct Layers {
   const Expr *site;
   bool declaring; /* the first walk mints the parameters */
   size_t next;
-  uint32_t dense; /* dense layers met so far */
+  uint32_t dense;     /* dense layers met so far */
   const char *prefix; /* "critic" or "actor.mean" */
 } Layers;
 /* What flows from layer to layer: one tensor per input until the first dense layer joins them. */
@@ -262,7 +283,8 @@ typedef struct Flow {
 /* Applies a list of layers. False after reporting. */
 bool layers_apply(Layers *layers, Flow *flow, const Tree *tree);
 /* The next parameter of the walk: minted while declaring. */
-Node *layers_parameter(Layers *layers, const char *name, Axes axes, double fan_in, double fan_out, const Tree *init);
+Node *layers_parameter(Layers *layers, const char *name, Axes axes, double fan_in, double fan_out,
+                       const Tree *init);
 
 /* ---- declare.c ---- */
 
@@ -273,9 +295,11 @@ bool states_declare(Elab *elab, const Tree *map);
 Node *slot_value(Elab *elab, uint32_t slot);
 void slot_assign(Elab *elab, uint32_t slot, Node *node);
 /* A slot with its initial value, computed by the init program. */
-uint32_t slot_declare(Elab *elab, const char *name, RlcSlotKind kind, Axes axes, Node *init, Span span);
+uint32_t slot_declare(Elab *elab, const char *name, RlcSlotKind kind, Axes axes, Node *init,
+                      Span span);
 /* The initial value `tree` (NULL: `fallback`) of a tensor with these axes. NULL after reporting. */
-Node *init_value(Elab *elab, Frame *frame, const Tree *tree, const char *fallback, const char *name, Axes axes, double fan_in, double fan_out);
+Node *init_value(Elab *elab, Frame *frame, const Tree *tree, const char *fallback, const char *name,
+                 Axes axes, double fan_in, double fan_out);
 /* `axes:` of a declaration: names of known axes, or none. */
 bool declared_axes(Elab *elab, const Tree *tree, Axes *axes);
 /* The tensors behind a name (a network, a learned tensor): false after reporting. */
@@ -285,8 +309,10 @@ bool parameter_group(Elab *elab, const char *name, Span span, Parameter **items,
 
 /* The losses of a descend or together step, in order; adds outputs to the open program. */
 bool losses_step(Elab *elab, const char **names, const Span *spans, size_t count, bool together);
-/* The new value of a parameter after one step of the optimiser that belongs to it. NULL after reporting. */
-Node *optimizer_step(Elab *elab, const char *loss, const char *group, const Parameter *parameter, Node *value, Node *gradient);
+/* The new value of a parameter after one step of the optimiser that belongs to it. NULL after
+ * reporting. */
+Node *optimizer_step(Elab *elab, const char *loss, const char *group, const Parameter *parameter,
+                     Node *value, Node *gradient);
 /* Adds an output metric. */
 void metric_output(Elab *elab, const char *name, Node *node);
 
@@ -297,11 +323,13 @@ void sources_close(Elab *elab); /* gives columns that programs read their slots 
 
 bool loop_elaborate(Elab *elab);
 bool acting_elaborate(Elab *elab);
-/* The program that the next statements belong to, opened at need; closing writes what was assigned to slots as its outputs. */
+/* The program that the next statements belong to, opened at need; closing writes what was assigned
+ * to slots as its outputs. */
 void program_open(Elab *elab, const char *name);
 uint32_t program_close(Elab *elab);
 void program_output(Elab *elab, uint32_t slot, Node *node);
-/* The input node of a column in the current block, minted at first use; NULL if there is none of that name. */
+/* The input node of a column in the current block, minted at first use; NULL if there is none of
+ * that name. */
 Node *column_value(Elab *elab, const char *name);
 /* The slot "PREFIX.NAME", minted at first use. */
 uint32_t column_slot(Elab *elab, const char *prefix, const char *name, RlcSlotKind kind, Axes axes);
