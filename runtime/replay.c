@@ -6,12 +6,14 @@
  * `finals` is as long as the ring, for the worst case, but untouched memory costs nothing: entries
  * are taken from a list of free ones, then from the lowest never used, so only as much is touched
  * as was ever in use at once. */
+#define _GNU_SOURCE /* madvise */
 #include "runtime/replay.h"
 #include "runtime/rng.h"
 #include "runtime/rows.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { ROW_TERMINATED = 1, ROW_TRUNCATED = 2, ROW_ENDED = 3, ROW_SHIFT = 2 };
 enum { REPLAY_SHARED = 1024 }; /* batches from this size on are copied by the whole team */
@@ -89,6 +91,13 @@ static bool replay_layout(Replay *replay, const RlcModule *module, RunError *err
   return true;
 }
 
+/* Rows are drawn from all over a large block: large pages spare most misses of the address cache.
+ * Only advice, it may fail. */
+static void rows_advise(void *rows, uint64_t bytes) {
+  uint64_t page = 4096, skip = (page - (uintptr_t)rows % page) % page;
+  if (bytes > 64 * page) madvise((char *)rows + skip, (bytes - skip) / page * page, MADV_HUGEPAGE);
+}
+
 static bool replay_allocate(Replay *replay, RunError *error) {
   const ReplayHead *head = &replay->head;
   uint32_t obs = replay->obs_dim, batch = replay->source->batch;
@@ -96,6 +105,7 @@ static bool replay_allocate(Replay *replay, RunError *error) {
     return run_fail(error, "replay '%s': a capacity of %llu rows is too large",
                     replay->source->name, (unsigned long long)head->capacity);
   replay->rows = run_take(head->capacity, head->stride * sizeof(float), error);
+  if (replay->rows) rows_advise(replay->rows, head->capacity * head->stride * sizeof(float));
   replay->finals = replay->next ? run_take(head->capacity, obs * sizeof(float), error) : NULL;
   replay->latest = run_take(head->envs, obs * sizeof(float), error);
   replay->row = run_take(batch, sizeof *replay->row, error);
@@ -242,27 +252,33 @@ static void sample_find(const SampleJob *job, uint32_t from, uint32_t to) {
   }
 }
 
-static void column_copy(const Replay *replay, const Column *column, char *memory, uint32_t i) {
-  const float *row = replay->row[i];
-  float flag;
+/* Flags are bits of the rows' last words, so they go one by one. */
+static void column_flags(const Replay *replay, const Column *column, char *memory, uint32_t from,
+                         uint32_t to) {
+  uint32_t mask = column->kind == RLC_TERMINATED ? ROW_TERMINATED : ROW_TRUNCATED;
+  for (uint32_t i = from; i < to; i++) {
+    float flag = (row_word(replay, replay->row[i]) & mask) != 0;
+    rows_put(&column->batch, memory, i, &flag);
+  }
+}
+
+static void column_copy(const Replay *replay, const Column *column, char *memory, uint32_t from,
+                        uint32_t to) {
   switch ((RlcColumnKind)column->kind) {
   case RLC_NEXT_OBS:
-    rows_put(&column->batch, memory, i, replay->after[i]);
-    return;
-  case RLC_TERMINATED:
-    flag = (row_word(replay, row) & ROW_TERMINATED) != 0;
+    rows_gather(&column->batch, memory, from, to, replay->after, 0);
     break;
+  case RLC_TERMINATED:
   case RLC_TRUNCATED:
-    flag = (row_word(replay, row) & ROW_TRUNCATED) != 0;
+    column_flags(replay, column, memory, from, to);
     break;
   case RLC_OBS:
   case RLC_ACTION:
   case RLC_REWARD:
   case RLC_EXTRA:
-    rows_put(&column->batch, memory, i, row + column->at);
-    return;
+    rows_gather(&column->batch, memory, from, to, replay->row, column->at);
+    break;
   }
-  rows_put(&column->batch, memory, i, &flag);
 }
 
 static void sample_part(void *arg, uint32_t thread, uint32_t threads) {
@@ -272,9 +288,9 @@ static void sample_part(void *arg, uint32_t thread, uint32_t threads) {
   uint32_t from = (uint32_t)(batch * thread / threads),
            to = (uint32_t)(batch * (thread + 1) / threads);
   sample_find(job, from, to);
-  for (uint32_t i = from; i < to; i++)
-    for (uint32_t c = 0; c < replay->source->column_count; c++)
-      if (replay->columns[c].batch.slot) column_copy(replay, &replay->columns[c], job->memory, i);
+  for (uint32_t c = 0; c < replay->source->column_count; c++)
+    if (replay->columns[c].batch.slot)
+      column_copy(replay, &replay->columns[c], job->memory, from, to);
 }
 
 void replay_sample(Replay *replay, Team *team, char *memory, uint64_t seed, uint64_t number) {

@@ -110,3 +110,22 @@ void rows_get(const Rows *rows, const char *memory, uint32_t row, float *values)
     }
   }
 }
+
+void rows_gather(const Rows *rows, char *memory, uint32_t from, uint32_t to,
+                 const float *const *source, uint32_t at) {
+  if (!rows->slot) return;
+  float *base = (float *)(memory + rows->slot->offset);
+  uint32_t width = rows->width;
+  bool direct = rows->slot->type == RLC_F32 && rows->run[0] == width;
+  if (direct && width == 1) {
+    for (uint32_t i = from; i < to; i++) base[rows->row[i]] = source[i][at];
+  } else if (direct && width <= 32) { /* shorter than the call of memcpy */
+    for (uint32_t i = from; i < to; i++) {
+      float *row = base + rows->row[i];
+      const float *values = source[i] + at;
+      for (uint32_t c = 0; c < width; c++) row[c] = values[c];
+    }
+  } else {
+    for (uint32_t i = from; i < to; i++) rows_put(rows, memory, i, source[i] + at);
+  }
+}

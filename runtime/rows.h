@@ -37,6 +37,10 @@ void rows_free(Rows *rows);
 /* Copies one row of `width` floats into or out of the slot. */
 void rows_put(const Rows *rows, char *memory, uint32_t row, const float *values);
 void rows_get(const Rows *rows, const char *memory, uint32_t row, float *values);
+/* Copies rows from..to-1, row i from source[i] + at: rows_put for many, with the slot's kind looked
+ * at once. */
+void rows_gather(const Rows *rows, char *memory, uint32_t from, uint32_t to,
+                 const float *const *source, uint32_t at);
 
 /* Zeroed memory, or NULL after filling error. */
 void *run_take(size_t count, size_t bytes, RunError *error);
