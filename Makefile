@@ -69,6 +69,29 @@ test: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) build tests
 	@tests/run.sh $(BUILD)
 
+# Two minutes of ReMAC on HalfCheetah, from a spec to curves.
+demo: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) build
+	@tools/demo.sh $(BUILD)
+
+# What is too long for every change: sanitizers, both compilers, Debian's MuJoCo, the long forms of the tests.
+test-all: test
+	@tools/test_all.sh
+
+asan:
+	@$(MAKE) --no-print-directory BUILD=build/asan OPT='-O1 -g' SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' -j$$(nproc) build tests
+	@tests/run.sh build/asan
+
+format:
+	clang-format -i $(wildcard */*.c */*.h)
+
+format-check:
+	clang-format --dry-run -Werror $(wildcard */*.c */*.h)
+
+# Sizes that keep files and functions readable.
+size:
+	@tools/size.sh
+
 .PHONY: tests
 tests: $(BUILD)/rlc $(TESTBIN)
 

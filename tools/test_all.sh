@@ -1,0 +1,30 @@
+#!/bin/sh
+# `make test-all`: everything that is too long for every change. Each part is printed; the first failure ends it.
+set -eu
+cd "$(dirname "$0")/.."
+echo "== long forms of the tests"
+RLC_LONG=1 tests/run.sh build
+echo "== address and undefined-behaviour sanitizers"
+make --no-print-directory asan
+if command -v clang >/dev/null; then
+  echo "== clang"
+  make --no-print-directory BUILD=build/clang CC=clang -j"$(nproc)" build tests
+  CC=clang tests/run.sh build/clang
+else
+  echo "SKIP: clang is not installed"
+fi
+if [ -r /usr/include/mujoco/mujoco.h ]; then
+  echo "== Debian's MuJoCo"
+  lib=$(dirname "$(ls /usr/lib/*/libmujoco.so.2.2.2 | head -1)")
+  make --no-print-directory BUILD=build/mujoco-debian MUJOCO_INC=/usr/include MUJOCO_LIB_DIR="$lib" MUJOCO_VERSION=2.2.2 -j"$(nproc)" build tests
+  tests/run.sh build/mujoco-debian env_test env_golden_test env_model_test trainer_test
+else
+  echo "SKIP: Debian's MuJoCo is not installed"
+fi
+echo "== every spec on every target"
+for spec in $(find specs -name '*.yaml' | sort); do
+  build/rlc check "$spec" >/dev/null
+  build/rlc compile "$spec" -o build/all_specs >/dev/null
+  echo "compiled $spec"
+done
+echo "all passed"
