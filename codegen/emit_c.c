@@ -203,8 +203,9 @@ static void emit_loop(Emit *e, const Stmt *stmt, int indent) {
     return;
   }
   if (stmt->loop == LOOP_LANES) {
+    int64_t lanes = stmt->hi->kind == TERM_INT ? stmt->hi->value : INT64_MAX;
     emit_indent(e, indent);
-    fputs("LANES\n", e->out);
+    fputs(lanes <= 16 ? "LANES_SHORT\n" : "LANES\n", e->out);
   }
   const char *name = stmt->var->name;
   emit_indent(e, indent);

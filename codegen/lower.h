@@ -113,10 +113,12 @@ double lower_cost(const Schedule *s, const Kernel *kernel);
 typedef void DryFn(Lower *lower);
 
 /* Chooses the axis in the lanes among `lanes` and makes the dimensions: `outer` axes first, then `inner` ones, lanes last; `preferred`
- * (-1: none) wins ties. Lanes over an inner axis never run into padding. Returns the number of dimensions before the inner ones. */
+ * (-1: none) wins ties. Lanes may run into padding (shape_filled). Returns the number of dimensions before the inner ones. */
 int shape_nest(Lower *lower, Axes outer, Axes inner, Axes lanes, int preferred, DryFn *dry);
 /* Number of lane iterations where the panel is known: constant, or what is left in the last panel. */
 Term *shape_lane_bound(const Lower *lower);
+/* Where lanes run into padding: how many of them hold elements in this panel; NULL where all do. */
+Term *shape_filled(const Lower *lower);
 /* Makes the first `loops` loops of the nest items of the parallel loop: decodes their counters in block 0. `chunks` is one more,
  * innermost dimension; returns its counter. */
 Term *shape_items(Lower *lower, int loops, uint64_t chunks);

@@ -72,8 +72,15 @@ static void accumulate_pick(Lower *lower, Node *node, Accumulator a, Term *index
   set_add(arena, block, a.value, index, NULL, term_apply(arena, OP_where, x->type, better, x, best));
 }
 
-static void accumulate(Lower *lower, const Accumulator *all, Term *index, int level) {
+/* `filled`: lanes from there on are padding and add nothing; NULL: none. */
+static void accumulate(Lower *lower, const Accumulator *all, Term *index, Term *filled, int level) {
   Arena *arena = lower->arena;
+  Term *real = NULL;
+  if (filled) {
+    real = term_apply(arena, OP_lt, VALUE_I32, term_cast(arena, index, VALUE_I32),
+                      term_cast(arena, filled, VALUE_I32), NULL);
+    real = lower_let(lower, "real", real, level);
+  }
   for (size_t i = 0; i < lower->kernel->root_count; i++) {
     Node *node = lower->kernel->roots[i].node;
     Term *x = term_cast(arena, step_value(lower, node).term, all[i].value->type);
@@ -81,6 +88,7 @@ static void accumulate(Lower *lower, const Accumulator *all, Term *index, int le
       accumulate_pick(lower, node, all[i], index, x, level);
       continue;
     }
+    if (real) x = term_apply(arena, OP_where, x->type, real, x, term_real(arena, x->type, 0));
     Term *sum = term_read(arena, all[i].value, index, NULL);
     set_add(arena, lower->blocks[level], all[i].value, index, NULL,
             term_apply(arena, OP_add, sum->type, sum, x, NULL));
@@ -120,7 +128,7 @@ static void reduce_beside(Lower *lower, int outer_dims) {
   const NestLoop *lane = &nest->loops[nest->loop_count - 1];
   Term *zero = term_int(arena, 0), *index = nest->lane >= 0 ? term_var(arena, lane->var) : zero;
   Accumulator *all = accumulators(lower, nest->lane >= 0 ? (uint32_t)lane->extent : 1, at);
-  accumulate(lower, all, index, deepest);
+  accumulate(lower, all, index, NULL, deepest);
   if (nest->lane >= 0)
     loop_link(arena, lower->blocks[deepest - 1], LOOP_LANES, lane->var, zero,
               shape_lane_bound(lower), lower->blocks[deepest]);
@@ -187,8 +195,9 @@ static void reduce_across(Lower *lower, int outer_dims) {
   Arena *arena = lower->arena;
   nest_merge(nest, 0, outer_dims);
   int outer = nest->loop_count, items = shape_item_loops(nest, outer);
-  nest_merge(nest, outer_dims, nest->ragged ? nest->lane : nest->dim_count);
-  if (nest->ragged) nest_loops(nest, nest->lane, nest->lane + 1);
+  bool alone = nest->panel && nest->graph->axes[nest->split].extent % nest->panel;
+  nest_merge(nest, outer_dims, alone ? nest->lane : nest->dim_count);
+  if (alone) nest_loops(nest, nest->lane, nest->lane + 1);
   shape_levels(nest, items, nest->loop_count, 1);
 
   int inner = nest->loop_count - 1, deepest = nest->loop_count - items, at = outer - items;
@@ -199,7 +208,7 @@ static void reduce_across(Lower *lower, int outer_dims) {
   lower_restart(lower, deepest + 1);
   shape_items(lower, items, 1);
   Accumulator *all = accumulators(lower, width, at);
-  accumulate(lower, all, term_var(arena, place), deepest);
+  accumulate(lower, all, term_var(arena, place), shape_filled(lower), deepest);
   link_lanes(lower, lane, width, place);
   shape_link(lower, outer, inner);
   for (size_t i = 0; i < lower->kernel->root_count; i++) add_halves(lower, all[i].value, at);

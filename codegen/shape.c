@@ -60,8 +60,7 @@ static int dry_run(Lower *lower, Axes outer, Axes inner, Choice choice, int pref
   lower_restart(lower, 1);
   dry(lower);
   Nest *nest = lower->nest;
-  bool exact = choice.axis >= 0 && axes_has(inner, (AxisId)choice.axis);
-  *padded = choice.split && !nest->unsafe && !exact;
+  *padded = choice.split && !nest->unsafe;
   int cost = 10 * nest->strided + (choice.axis != preferred);
   if (choice.axis < 0) return cost + 1000;
   uint32_t extent = nest->graph->axes[choice.axis].extent;
@@ -99,16 +98,29 @@ int shape_nest(Lower *lower, Axes outer, Axes inner, Axes lanes, int preferred, 
   return outer_dims;
 }
 
+/* Elements of the cut axis from the current panel on. */
+static Term *elements_left(const Lower *lower) {
+  const Nest *nest = lower->nest;
+  Term *all = term_int(lower->arena, nest->graph->axes[nest->split].extent);
+  if (nest->block < 0) return all;
+  const NestLoop *panel = nest->loops;
+  while (panel->first != nest->block) panel++;
+  Term *before = term_mul(lower->arena, term_var(lower->arena, panel->var), -(int64_t)nest->panel);
+  return term_add(lower->arena, all, before);
+}
+
 Term *shape_lane_bound(const Lower *lower) {
   const Nest *nest = lower->nest;
-  Arena *arena = lower->arena;
   const NestLoop *lane = &nest->loops[nest->loop_count - 1];
-  if (!nest->ragged) return term_int(arena, (int64_t)lane->extent);
-  const NestLoop *panel = lane;
-  while (panel->first != nest->block) panel--;
-  Term *left = term_mul(arena, term_var(arena, panel->var), -(int64_t)nest->panel);
-  left = term_add(arena, term_int(arena, nest->graph->axes[nest->split].extent), left);
-  return term_min(arena, term_int(arena, nest->panel), left);
+  if (!nest->ragged) return term_int(lower->arena, (int64_t)lane->extent);
+  return term_min(lower->arena, term_int(lower->arena, nest->panel), elements_left(lower));
+}
+
+Term *shape_filled(const Lower *lower) {
+  const Nest *nest = lower->nest;
+  bool padded = nest->panel && !nest->ragged && nest->dims[nest->lane].extent == nest->panel &&
+                nest->graph->axes[nest->split].extent % nest->panel != 0;
+  return padded ? elements_left(lower) : NULL;
 }
 
 /* ---- items and levels ---- */
