@@ -2,7 +2,8 @@
  * and what prints it. */
 #include "tests/front.h"
 
-#include <math.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 START_TEST(numbers_by_our_grammar) {
   static const struct {
@@ -306,6 +307,25 @@ START_TEST(arenas_zero_align_and_keep) {
 }
 END_TEST
 
+/* Our own mistakes end with status 70, and say where. */
+START_TEST(bugs_exit_with_70) {
+  int ends[2], status;
+  char text[256] = "";
+  ck_assert_int_eq(pipe(ends), 0);
+  pid_t child = fork();
+  if (child == 0) {
+    dup2(ends[1], STDERR_FILENO);
+    bug_at("file.c", 12, "no %s", "rows");
+  }
+  close(ends[1]);
+  ck_assert_int_eq(waitpid(child, &status, 0), child);
+  ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 70);
+  ck_assert_int_gt(read(ends[0], text, sizeof text - 1), 0);
+  close(ends[0]);
+  ck_assert_str_eq(text, "file.c:12: rlc made a mistake: no rows\n");
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("front_expr");
   TCase *tcase = tcase_create("all");
@@ -320,6 +340,7 @@ int main(void) {
   tcase_add_test(tcase, diagnostics_are_sorted_kept_once_and_limited);
   tcase_add_test(tcase, nearest_names);
   tcase_add_test(tcase, arenas_zero_align_and_keep);
+  tcase_add_test(tcase, bugs_exit_with_70);
   tcase_set_timeout(tcase, 60);
   suite_add_tcase(suite, tcase);
   SRunner *runner = srunner_create(suite);
