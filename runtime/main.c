@@ -52,12 +52,20 @@ static bool result_write(Trainer *trainer) {
   return good;
 }
 
+/* The module as directories and texts name it: a module without an environment has "none". */
+static RlcModule module_named(const RlcModule *module) {
+  RlcModule named = *module;
+  if (!named.env_id) named.env_id = "none";
+  return named;
+}
+
 /* Makes the trainer and, on resume, reads its checkpoint. The run's seed is in the checkpoint, but
  * the environments must be made with it: when --seed does not give it, a first reading finds it and
  * the trainer is made again. */
 static bool run_make(Trainer *trainer, const RlcModule *module, Options *options, LogMark *mark) {
+  RlcModule named = module_named(module);
   if (!trainer_make(trainer, module, options)) return false;
-  if (!rundir_make(options, module, trainer->directory, sizeof trainer->directory, &trainer->error))
+  if (!rundir_make(options, &named, trainer->directory, sizeof trainer->directory, &trainer->error))
     return false;
   if (!options->resume) return true;
   uint64_t seed = 0;
@@ -106,7 +114,8 @@ static int run_status(const Trainer *trainer, bool good) {
 
 int rlc_main(const RlcModule *module, int argc, char **argv) {
   Options options = {0};
-  int status = options_read(&options, module, argc, argv);
+  RlcModule named = module_named(module);
+  int status = options_read(&options, &named, argc, argv);
   if (status >= 0) return status;
   Trainer *trainer = calloc(1, sizeof *trainer);
   if (!trainer) {

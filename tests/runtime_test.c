@@ -214,7 +214,7 @@ START_TEST(loop_follows_its_table) {
                             .spec = "name: trace\n",
                             .compiler = "by hand",
                             .target = "c",
-                            .env_id = "none",
+                            .env_id = NULL,
                             .slot_count = 2,
                             .slots = slots,
                             .memory_bytes = fake_place(slots, 2),
