@@ -10,9 +10,9 @@ typedef struct Freezer {
   Graph *graph;
   Frozen *frozen;
   const char *name;
-  Node **marks;     /* by parameter, after expansion */
-  Node **memo;      /* by id: the frozen form of a node */
-  size_t memo_size; /* nodes younger than the freezing have none */
+  Node **marks; /* by parameter, after expansion */
+  Node **memo;  /* by id: the frozen form of a node */
+  Node **gains; /* by id of the frozen form: what a node gains over the base point */
 } Freezer;
 
 static uint32_t own_slot(Freezer *f, const char *what, const Node *node, bool scalar) {
@@ -71,9 +71,8 @@ static Node *freeze_node(Freezer *f, Node *node) {
 
 /* The frozen form of e: only what e reaches without passing through something frozen. */
 static Node *freeze_below(Freezer *f, Node *e) {
-  f->memo_size = f->graph->node_count;
-  f->memo = NEW_ARRAY(f->arena, Node *, f->memo_size);
-  bool *needed = NEW_ARRAY(f->arena, bool, f->memo_size);
+  f->memo = NEW_ARRAY(f->arena, Node *, e->id + 1);
+  bool *needed = NEW_ARRAY(f->arena, bool, e->id + 1);
   needed[e->id] = true;
   for (size_t id = e->id + 1; id-- > 0;) {
     Node *node = f->graph->nodes[id];
@@ -83,6 +82,58 @@ static Node *freeze_below(Freezer *f, Node *e) {
   for (size_t id = 0; id <= e->id; id++)
     if (needed[id]) f->memo[id] = freeze_node(f, f->graph->nodes[id]);
   return f->memo[e->id];
+}
+
+/* ---- centring ---- */
+
+enum { MAX_CENTERED = 1 << 20 }; /* elements of a term that is kept */
+
+/* Which nodes up to e depend on a parameter's slot. */
+static bool *find_moving(const Freezer *f, const Node *e) {
+  bool *moves = NEW_ARRAY(f->arena, bool, e->id + 1);
+  for (size_t i = 0; i < f->frozen->count; i++)
+    if (f->frozen->inputs[i]->id <= e->id) moves[f->frozen->inputs[i]->id] = true;
+  for (size_t id = 0; id <= e->id; id++)
+    for (int k = 0; k < 3; k++) {
+      const Node *x = f->graph->nodes[id]->src[k];
+      if (x && moves[x->id]) moves[id] = true;
+    }
+  return moves;
+}
+
+static Node *center(Freezer *f, Node *node, const bool *moves);
+
+static Node *center_node(Freezer *f, Node *node, const bool *moves) {
+  Node *x = node->src[0], *y = node->src[1];
+  if (!moves[node->id]) return node_const(f->graph, 0);
+  switch ((OpCode)node->op) {
+  case OP_neg:
+    return node1(f->graph, OP_neg, center(f, x, moves));
+  case OP_sum:
+    return node_sum(f->graph, center(f, x, moves), node->attr.axes);
+  case OP_add:
+  case OP_sub:
+    return node2(f->graph, node->op, center(f, x, moves), center(f, y, moves));
+  case OP_mul:
+    if (!moves[x->id]) return node2(f->graph, OP_mul, x, center(f, y, moves));
+    if (!moves[y->id]) return node2(f->graph, OP_mul, center(f, x, moves), y);
+    break;
+  case OP_div:
+    if (!moves[y->id]) return node2(f->graph, OP_div, center(f, x, moves), y);
+    break;
+  default:
+    break;
+  }
+  if (axes_extent(f->graph, node->axes) > MAX_CENTERED) return node;
+  uint32_t slot = own_slot(f, "term", node, axes_empty(node->axes));
+  add_output(f, FROZEN_CENTER, slot, node);
+  return node2(f->graph, OP_sub, node, node_input(f->graph, slot));
+}
+
+/* What `node` gains over its value at the base point: taken term by term as far as it is linear. */
+static Node *center(Freezer *f, Node *node, const bool *moves) {
+  if (!f->gains[node->id]) f->gains[node->id] = center_node(f, node, moves);
+  return f->gains[node->id];
 }
 
 /* ---- decisions ---- */
@@ -134,7 +185,7 @@ static void add_kinks(Freezer *f, Node *value) {
 
 Frozen *freeze_loss(Arena *arena, const Module *module, const GradcheckLoss *loss,
                     const OpInfo *table) {
-  static const char *const names[] = {"gradient", "base", "loss", "kinks"};
+  static const char *const names[] = {"gradient", "base", "center", "loss", "kinks"};
   Frozen *frozen = NEW(arena, Frozen);
   Freezer f = {.arena = arena, .graph = module->graph, .frozen = frozen, .name = loss->name};
   frozen->count = loss->count;
@@ -154,7 +205,11 @@ Frozen *freeze_loss(Arena *arena, const Module *module, const GradcheckLoss *los
     frozen->inputs[i] = node_input(f.graph, frozen->points[i]);
   }
   Node *value = freeze_below(&f, frozen->module->programs[FROZEN_GRADIENT].outputs[0].node);
-  frozen->value = own_slot(&f, "value", value, true);
+  frozen->whole = own_slot(&f, "whole", value, true);
+  add_output(&f, FROZEN_CENTER, frozen->whole, value);
+  f.gains = NEW_ARRAY(arena, Node *, value->id + 1);
+  value = center(&f, value, find_moving(&f, value));
+  frozen->value = own_slot(&f, "gain", value, true);
   add_output(&f, FROZEN_LOSS, frozen->value, value);
   add_kinks(&f, value);
   return frozen;

@@ -75,6 +75,7 @@ static void prepare(Check *check, double *const *point, size_t point_count, Aren
                         : NEW_ARRAY(check->arena, double, axes_extent(graph, graph->slots[s].axes));
   run_base(check, scratch, FROZEN_GRADIENT);
   run_base(check, scratch, FROZEN_BASE);
+  run_base(check, scratch, FROZEN_CENTER);
   Frozen *frozen = check->frozen;
   check->kinks = interp_make(scratch, frozen->module, FROZEN_KINKS, true);
   interp_draws(check->kinks, check->options->seed, 1);
@@ -89,6 +90,7 @@ static void prepare(Check *check, double *const *point, size_t point_count, Aren
   }
 }
 
+/* What the frozen loss gains over the base point, as evaluated last. */
 static double frozen_value(const Check *check) {
   const Program *program = &check->frozen->module->programs[FROZEN_KINKS];
   return *interp_value(check->kinks, program->outputs[0].node);
@@ -187,20 +189,20 @@ static bool value_at(Check *check, size_t parameter, uint64_t at, double h, doub
 
 typedef struct Difference {
   bool smooth;
-  double slope, noise; /* noise: what rounding of the loss may add to the slope */
+  double slope, noise; /* noise: what one rounding of the loss adds to the slope */
 } Difference;
 
 static Difference difference_at(Check *check, size_t parameter, uint64_t at) {
   Difference d = {false, 0, 0};
   double base = check->values[check->frozen->points[parameter]][at];
-  double h = FIRST_STEP * fmax(1, fabs(base));
+  double loss = *check->values[check->frozen->whole], h = FIRST_STEP * fmax(1, fabs(base));
   for (int try = 0; try < STEP_TRIES && !d.smooth; try++, h /= 10) {
     double above, below;
     d.smooth = value_at(check, parameter, at, h, &above);
     d.smooth = value_at(check, parameter, at, -h, &below) && d.smooth;
     double width = (base + h) - (base - h);
     d.slope = (above - below) / width;
-    d.noise = 16 * 0x1p-52 * fmax(fabs(above), fabs(below)) / h;
+    d.noise = 0x1p-52 * fabs(loss) / h;
   }
   return d;
 }
@@ -247,7 +249,8 @@ static void check_component(Check *check, size_t parameter, uint64_t at, double 
   }
   double scale = fmax(fmax(fabs(a), fabs(d.slope)), 1e-3 * largest);
   double gap = fabs(a - d.slope);
-  double error = gap <= d.noise ? 0 : gap / scale;
+  bool both_zero = fabs(a) <= d.noise && fabs(d.slope) <= d.noise;
+  double error = both_zero ? 0 : gap / scale;
   bool worse = !result->where || isnan(error) || error > result->worst;
   if (!worse || isnan(result->worst)) return;
   result->worst = error;
@@ -291,7 +294,8 @@ static bool check_loss(Check *check, double *const *point, size_t point_count,
                        GradcheckResult *results) {
   Arena *scratch = arena_make();
   prepare(check, point, point_count, scratch);
-  double loss = *check->values[check->frozen->loss], frozen = frozen_value(check);
+  double loss = *check->values[check->frozen->loss];
+  double frozen = *check->values[check->frozen->whole];
   if (isfinite(loss) && !(fabs(loss - frozen) <= 1e-9 * fmax(1, fabs(loss))))
     bug("freezing changed the loss %s from %g to %g", check->loss->name, loss, frozen);
   bool good = !check->options->target || machine_start(check, scratch);

@@ -3,8 +3,9 @@
  * At a base point every stop, target, state and draw of a loss is frozen; the marked parameters
  * alone move. A component whose difference crosses a kink (a comparison, selection, position or
  * rank changes) is tried again with a tenth of the step, twice, and else skipped and counted. The
- * error of a component is |a - f| / max(|a|, |f|, 1e-3 * the largest component of its tensor),
- * where what is below the rounding of the difference itself counts as agreement. */
+ * error of a component is |a - f| / max(|a|, |f|, 1e-3 * the largest component of its tensor), and
+ * 0 where both sides are below one rounding of the loss. Differences are taken term by term of the
+ * loss's outer sums, so that rounding stays far below the tolerance. */
 #ifndef RLC_COMPILER_GRADCHECK_H
 #define RLC_COMPILER_GRADCHECK_H
 
