@@ -29,8 +29,10 @@ static Value step_value(Lower *lower, Node *node) {
 
 static void reduce_dry(Lower *lower) {
   for (size_t i = 0; i < lower->kernel->root_count; i++) {
-    Node *node = lower->kernel->roots[i].node;
+    const Root *root = &lower->kernel->roots[i];
+    Node *node = root->node;
     step_value(lower, node);
+    if (root->buffer) lower_index(lower, &(View){root->buffer, root->buffer->layout});
     if (is_pick(node)) {
       Form position = nest_coordinate(lower->nest, node->attr.axis);
       nest_term(lower->nest, &position);

@@ -100,13 +100,12 @@ int shape_nest(Lower *lower, Axes outer, Axes inner, Axes lanes, int preferred, 
 
 /* Elements of the cut axis from the current panel on. */
 static Term *elements_left(const Lower *lower) {
-  const Nest *nest = lower->nest;
+  Nest *nest = lower->nest;
   Term *all = term_int(lower->arena, nest->graph->axes[nest->split].extent);
   if (nest->block < 0) return all;
-  const NestLoop *panel = nest->loops;
-  while (panel->first != nest->block) panel++;
-  Term *before = term_mul(lower->arena, term_var(lower->arena, panel->var), -(int64_t)nest->panel);
-  return term_add(lower->arena, all, before);
+  Form before = {{0}};
+  before.by[nest->block] = -(int64_t)nest->panel;
+  return term_add(lower->arena, all, nest_term(nest, &before));
 }
 
 Term *shape_lane_bound(const Lower *lower) {
