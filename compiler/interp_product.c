@@ -9,9 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Two lanes and eight accumulators fit the registers of any 64-bit processor. */
-enum { LANES = 2, TILE_ROWS = 4, TILE_COLUMNS = 2 * LANES, INNER_BLOCK = 256, SMALL = 16 };
-typedef double Vector __attribute__((vector_size(LANES * sizeof(double)), aligned(8), may_alias));
+enum { TILE_ROWS = 4, INNER_BLOCK = 256, SMALL = 16 };
 
 bool product_of(const Node *node, Product *product) {
   const Node *of = node->op == OP_sum ? node->src[0] : node;
@@ -74,24 +72,36 @@ typedef struct Matrices {
   size_t n, k; /* columns of y and out, columns of x */
 } Matrices;
 
-/* out[i..i+4)[j..j+4) += x[.., from..to) y[from..to, ..) */
-static void tile_add(Matrices m, size_t i, size_t j, size_t from, size_t to) {
-  Vector sum[TILE_ROWS][2];
-  double *out = m.out + i * m.n + j;
-  for (size_t r = 0; r < TILE_ROWS; r++)
-    for (size_t v = 0; v < 2; v++) sum[r][v] = *(Vector *)(out + r * m.n + v * LANES);
-  for (size_t k = from; k < to; k++) {
-    Vector left = *(const Vector *)(m.y + k * m.n + j);
-    Vector right = *(const Vector *)(m.y + k * m.n + j + LANES);
-    for (size_t r = 0; r < TILE_ROWS; r++) {
-      double x = m.x[(i + r) * m.k + k];
-      sum[r][0] += x * left;
-      sum[r][1] += x * right;
-    }
+/* Adds x[.., from..to) y[from..to, ..) to a tile of out at row i, column j. */
+typedef void TileFn(Matrices m, size_t i, size_t j, size_t from, size_t to);
+
+/* A tile of TILE_ROWS rows and two vectors, held in registers. Every width adds in the same order,
+ * so results do not depend on the processor. */
+#define TILE(name, lanes, attributes)                                                              \
+  attributes static void name(Matrices m, size_t i, size_t j, size_t from, size_t to) {            \
+    typedef double V                                                                               \
+        __attribute__((vector_size((lanes) * sizeof(double)), aligned(8), may_alias));             \
+    V sum[TILE_ROWS][2];                                                                           \
+    double *out = m.out + i * m.n + j;                                                             \
+    for (size_t r = 0; r < TILE_ROWS; r++)                                                         \
+      for (size_t v = 0; v < 2; v++) sum[r][v] = *(V *)(out + r * m.n + v * (lanes));              \
+    for (size_t k = from; k < to; k++) {                                                           \
+      V left = *(const V *)(m.y + k * m.n + j);                                                    \
+      V right = *(const V *)(m.y + k * m.n + j + (lanes));                                         \
+      for (size_t r = 0; r < TILE_ROWS; r++) {                                                     \
+        double x = m.x[(i + r) * m.k + k];                                                         \
+        sum[r][0] += x * left;                                                                     \
+        sum[r][1] += x * right;                                                                    \
+      }                                                                                            \
+    }                                                                                              \
+    for (size_t r = 0; r < TILE_ROWS; r++)                                                         \
+      for (size_t v = 0; v < 2; v++) *(V *)(out + r * m.n + v * (lanes)) = sum[r][v];              \
   }
-  for (size_t r = 0; r < TILE_ROWS; r++)
-    for (size_t v = 0; v < 2; v++) *(Vector *)(out + r * m.n + v * LANES) = sum[r][v];
-}
+
+TILE(tile_narrow, 2, )
+#ifdef __x86_64__
+TILE(tile_wide, 8, __attribute__((target("avx512f"))))
+#endif
 
 /* The same for the ragged edges: rows [i, i_end), columns [j, j_end). */
 static void edge_add(Matrices m, size_t i, size_t i_end, size_t j, size_t j_end, size_t from,
@@ -103,13 +113,26 @@ static void edge_add(Matrices m, size_t i, size_t i_end, size_t j, size_t j_end,
     }
 }
 
+/* The widest tile of the processor, and its columns. */
+static TileFn *tile_choose(size_t columns, size_t *width) {
+#ifdef __x86_64__
+  *width = 16;
+  if (columns >= *width && __builtin_cpu_supports("avx512f")) return tile_wide;
+#endif
+  (void)columns;
+  *width = 4;
+  return tile_narrow;
+}
+
 static void multiply(Matrices m, size_t rows) {
   memset(m.out, 0, rows * m.n * sizeof *m.out);
-  size_t i_end = rows / TILE_ROWS * TILE_ROWS, j_end = m.n / TILE_COLUMNS * TILE_COLUMNS;
+  size_t width, i_end = rows / TILE_ROWS * TILE_ROWS;
+  TileFn *tile = tile_choose(m.n, &width);
+  size_t j_end = m.n / width * width;
   for (size_t from = 0; from < m.k; from += INNER_BLOCK) {
     size_t to = from + INNER_BLOCK < m.k ? from + INNER_BLOCK : m.k;
-    for (size_t j = 0; j < j_end; j += TILE_COLUMNS)
-      for (size_t i = 0; i < i_end; i += TILE_ROWS) tile_add(m, i, j, from, to);
+    for (size_t j = 0; j < j_end; j += width)
+      for (size_t i = 0; i < i_end; i += TILE_ROWS) tile(m, i, j, from, to);
     edge_add(m, 0, i_end, j_end, m.n, from, to);
     edge_add(m, i_end, rows, 0, m.n, from, to);
   }
