@@ -22,11 +22,13 @@ static RlcType rlc_type(ValueType type) {
 
 /* ---- slots ---- */
 
+/* No other name in generated code begins with "s_". */
 static const char *slot_identifier(Code *code, size_t slot) {
   const char *name = name_identifier(code->arena, code->module->graph->slots[slot].name);
+  name = arena_printf(code->arena, "s_%s", name);
   for (size_t i = 0; i < slot; i++)
     if (strcmp(code->slots[i]->name, name) == 0)
-      return arena_printf(code->arena, "%s_s%u", name, (unsigned)slot);
+      return arena_printf(code->arena, "%s__%u", name, (unsigned)slot);
   return name;
 }
 
