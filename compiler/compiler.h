@@ -37,6 +37,8 @@ typedef struct Rule {
 } Rule;
 extern const Rule rule_table[];
 extern const size_t rule_count;
+/* pass_simplify with other rules: mutated copies in self-tests. */
+void simplify_with(Module *module, Arena *scratch, const Rule *table, size_t count);
 /* One application of a rule at the root of `node`, or NULL when it does not match. */
 Node *rule_apply(Module *module, Arena *scratch, const Rule *rule, Node *node);
 

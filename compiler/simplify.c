@@ -138,13 +138,17 @@ static Node *simplify_node(Graph *graph, Node *node, void *user) {
   return node;
 }
 
-void pass_simplify(Module *module, Arena *scratch) {
-  Simplifier s = {.graph = module->graph, .count = rule_count};
-  s.rules = NEW_ARRAY(scratch, ReadRule, rule_count);
-  for (size_t i = 0; i < rule_count; i++) s.rules[i] = rule_read(scratch, &rule_table[i]);
+void simplify_with(Module *module, Arena *scratch, const Rule *table, size_t count) {
+  Simplifier s = {.graph = module->graph, .count = count};
+  s.rules = NEW_ARRAY(scratch, ReadRule, count);
+  for (size_t i = 0; i < count; i++) s.rules[i] = rule_read(scratch, &table[i]);
   for (int round = 0;; round++) {
     if (round == 100) bug("simplification does not end");
     s.ranges = ranges_make(scratch, module);
     if (!module_rewrite(module, scratch, simplify_node, &s)) break;
   }
+}
+
+void pass_simplify(Module *module, Arena *scratch) {
+  simplify_with(module, scratch, rule_table, rule_count);
 }
