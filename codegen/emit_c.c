@@ -127,6 +127,19 @@ static void emit_uniform(Emit *e, const Term *term) {
   fprintf(e->out, ", %d)", (int)term->value);
 }
 
+static void emit_swap(Emit *e, const Term *term) {
+  fputs("__builtin_shufflevector(", e->out);
+  emit_term(e, term->src[0]);
+  fputs(", ", e->out);
+  emit_term(e, term->src[1]);
+  uint32_t bit = (uint32_t)term->value, width = term->width;
+  for (uint32_t l = 0; l < width; l++) {
+    uint32_t low = l & bit ? width + l - bit : l, high = l & bit ? width + l : l + bit;
+    fprintf(e->out, ", %u", term->high ? high : low);
+  }
+  fputc(')', e->out);
+}
+
 static void emit_term(Emit *e, const Term *term) {
   int64_t value;
   if (term_constant(e, term, &value)) {
@@ -168,6 +181,7 @@ static void emit_term(Emit *e, const Term *term) {
     fputs(" + ", e->out);
     emit_operand(e, term->src[2]);
     break;
+  case TERM_SWAP: emit_swap(e, term); break;
   case TERM_UNIFORM: emit_uniform(e, term); break;
   }
 }

@@ -119,6 +119,14 @@ Term *term_fma(Arena *arena, Term *x, Term *y, Term *z) {
   return term;
 }
 
+Term *term_swap(Arena *arena, Term *x, Term *y, uint32_t stage, bool high) {
+  Term *term = term_make(arena, TERM_SWAP, x->type, x, y, NULL);
+  term->width = x->width;
+  term->value = stage;
+  term->high = high;
+  return term;
+}
+
 Term *term_uniform(Arena *arena, uint64_t stream, int word, Term *element, ValueType type) {
   Term *term = term_make(arena, TERM_UNIFORM, type, element, NULL, NULL);
   term->key = stream;

@@ -44,6 +44,8 @@ typedef enum TermKind {
   TERM_CAST,    /* src[0] as `type` */
   TERM_SPLAT,   /* src[0] in every lane */
   TERM_FMA,     /* src[0] * src[1] + src[2] on vectors */
+  TERM_SWAP,    /* vectors: lane l is lane l of src[0], or where l has bit `value` lane l - value of src[1]; with `high` it is lane
+                   l of src[1], or where l lacks the bit lane l + value of src[0] */
   TERM_UNIFORM, /* uniform draw: key = stream, value = word, src[0] = element */
 } TermKind;
 
@@ -55,6 +57,7 @@ struct Term {
   OpCode op;
   int64_t value;
   uint64_t key;
+  bool high;
   double real;
   const Var *var;
   Buffer *buffer;
@@ -122,6 +125,8 @@ Term *term_apply(Arena *arena, OpCode op, ValueType type, Term *x, Term *y, Term
 Term *term_cast(Arena *arena, Term *x, ValueType type);
 Term *term_splat(Arena *arena, Term *x, uint32_t width);
 Term *term_fma(Arena *arena, Term *x, Term *y, Term *z);
+/* One step of a transpose: the lanes of x and y without bit `stage` in their numbers, or with `high` those with it. */
+Term *term_swap(Arena *arena, Term *x, Term *y, uint32_t stage, bool high);
 Term *term_uniform(Arena *arena, uint64_t stream, int word, Term *element, ValueType type);
 
 Block *block_make(Arena *arena);

@@ -63,6 +63,10 @@ static void term_print(const Term *term, FILE *out) {
   case TERM_CAST: call_print(value_type_name(term->type), term, out); break;
   case TERM_SPLAT: call_print("splat", term, out); break;
   case TERM_FMA: call_print("fma", term, out); break;
+  case TERM_SWAP:
+    fprintf(out, "swap%lld%s", (long long)term->value, term->high ? "high" : "low");
+    call_print("", term, out);
+    break;
   case TERM_UNIFORM:
     fprintf(out, "uniform<%016llx.%d>", (unsigned long long)term->key, (int)term->value);
     call_print("", term, out);

@@ -59,6 +59,8 @@ static void check_term(Scope *scope, const Term *term) {
   if (term->kind >= TERM_ADD && term->kind <= TERM_MIN &&
       (term->src[0]->type != VALUE_INDEX || term->src[1]->type != VALUE_INDEX))
     fail(scope, "index arithmetic on", "other values");
+  if (term->kind == TERM_SWAP && (term->src[0]->width != term->width || term->src[1]->width != term->width))
+    fail(scope, "widths differ in", "swap");
   if (term->kind == TERM_FMA && (term->src[0]->width != term->width || term->src[1]->width != term->width))
     fail(scope, "widths differ in", "fma");
 }

@@ -99,6 +99,8 @@ void place_add(Lower *lower, Buffer *buffer, bool writes);
 /* Value of a root: what it copies, or what its kernel computes. */
 Value lower_root(Lower *lower, const Root *root);
 
+/* Repacking by transposes; false when the extents do not allow it. */
+bool lower_repack(const Schedule *s, Kernel *kernel);
 void lower_map(const Schedule *s, Kernel *kernel);
 void lower_reduce(const Schedule *s, Kernel *kernel);
 void lower_order(const Schedule *s, Kernel *kernel);

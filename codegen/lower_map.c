@@ -39,6 +39,7 @@ static void map_lanes(Lower *lower, Term *chunk, uint64_t chunks) {
 }
 
 void lower_map(const Schedule *s, Kernel *kernel) {
+  if (kernel_is_repack(kernel) && lower_repack(s, kernel)) return;
   Nest nest;
   nest_start(&nest, s->arena, s->code->module->graph);
   Lower lower = lower_start(s, kernel, &nest);

@@ -36,6 +36,18 @@ static void count_before(Lower *lower, const View *view, AxisId axis, const Regi
   set_add(arena, inside, rank, i, NULL, sum);
 }
 
+/* Position 0 everywhere first: values that are not numbers may share a rank, and what is read as a position must be one. */
+static void store_zeros(Lower *lower, const Root *root, AxisId to, int level) {
+  Arena *arena = lower->arena;
+  const Var *var = var_make(arena, "top", VALUE_INDEX, 1);
+  Term *top = term_var(arena, var);
+  Block *body = loop_add(arena, lower->blocks[level], LOOP_SERIAL, var, term_int(arena, 0),
+                         term_int(arena, lower->nest->graph->axes[to].extent));
+  View view = {root->buffer, root->buffer->layout};
+  Term *index = lower_index_at(lower, &view, to, top, level + 1).term;
+  store_add(arena, body, root->buffer, index, term_cast(arena, term_int(arena, 0), VALUE_I32));
+}
+
 static void store_positions(Lower *lower, const Root *root, AxisId to, const Registers *rank,
                             uint32_t extent, int level) {
   Arena *arena = lower->arena;
@@ -78,6 +90,7 @@ void lower_order(const Schedule *s, Kernel *kernel) {
   const Registers *rank = registers_array(s->arena, "rank", VALUE_I32, extent);
   declare_add(s->arena, lower.blocks[level], rank, NULL);
   count_before(&lower, &view, node->attr.axis, rank, extent, level);
+  store_zeros(&lower, root, node->attr.to, level);
   store_positions(&lower, root, node->attr.to, rank, extent, level);
   shape_link(&lower, items, nest.loop_count);
   kernel->body = lower.blocks[0];

@@ -158,7 +158,7 @@ static void products_program(Module *module, uint32_t m, uint32_t k, uint32_t n)
 
 static void products_module(Module *module) {
   static const uint32_t sizes[][3] = {{1, 1, 1},    {3, 6, 17},  {17, 33, 31},
-                                      {33, 70, 6},  {70, 3, 33}, {9, 300, 40}};
+                                      {33, 70, 6},  {70, 3, 33}, {9, 300, 40}, {20, 32, 48}};
   for (size_t i = 0; i < COUNTOF(sizes); i++)
     products_program(module, sizes[i][0], sizes[i][1], sizes[i][2]);
 }
