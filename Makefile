@@ -14,7 +14,7 @@ LDLIBS = -lyaml -lm -ldl -lpthread
 VERSION := 0.1.0
 
 -include build/deps.mk
-ENVCFLAGS = -I$(MUJOCO_INC) -DRLC_MUJOCO_DIR='"$(MUJOCO_LIB_DIR)"'
+ENVCFLAGS = -I$(MUJOCO_INC) -DRLC_MUJOCO_DIR='"$(MUJOCO_LIB_DIR)"' -DRLC_MUJOCO_VERSION='"$(MUJOCO_VERSION)"'
 
 SOURCES = $(filter-out compiler/main.c,$(wildcard ir/*.c dsl/*.c compiler/*.c codegen/*.c))
 RUNTIME = $(wildcard runtime/*.c envs/*.c)

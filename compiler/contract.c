@@ -46,14 +46,14 @@ static Node *sum_some(Graph *graph, Node *x, Axes axes) {
   return axes_empty(axes) ? x : node_sum(graph, x, axes);
 }
 
-/* sum[axes](p * q) as a contraction, or NULL when it is a plain reduction. */
+/* sum[axes](p * q) with axes of one operand summed there first: a contraction, or a plain sum when nothing is then left that one
+ * operand alone has. */
 static Node *contract(Graph *graph, Node *p, Node *q, Axes axes) {
   p = sum_some(graph, p, axes_minus(axes_common(axes, p->axes), q->axes));
   q = sum_some(graph, q, axes_minus(axes_common(axes, q->axes), p->axes));
   Axes inner = axes_common(axes, axes_common(p->axes, q->axes));
   if (axes_empty(inner)) return node2(graph, OP_mul, p, q);
-  if (axes_equal(p->axes, q->axes)) return NULL;
-  if (p->op == OP_const || q->op == OP_const) return NULL;
+  if (axes_equal(p->axes, q->axes)) return node_sum(graph, node2(graph, OP_mul, p, q), inner);
   return node_make(graph, OP_contract, (Attr){.axes = inner}, p, q, NULL);
 }
 
@@ -75,8 +75,7 @@ static Node *contract_node(Graph *graph, Node *node, void *user) {
   if (count < 2) return node;
   size_t own = owner(graph, factors, count);
   if (own == count) return node;
-  Node *result = contract(graph, factors[own], product(graph, factors, count, own), node->attr.axes);
-  return result ? result : node;
+  return contract(graph, factors[own], product(graph, factors, count, own), node->attr.axes);
 }
 
 double contract_flops(const Graph *graph, const Node *contract) {

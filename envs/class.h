@@ -12,6 +12,7 @@ struct Env {
 };
 
 typedef struct EnvClass {
+  const char *simulator; /* with its version, or NULL */
   /* A new instance; `like` is an existing one of the same spec whose constant parts may be shared,
    * or NULL. On failure NULL, with a message in `error`. */
   Env *(*make)(const EnvSpec *spec, const Env *like, char *error, size_t size);

@@ -311,7 +311,15 @@ static Env *mujoco_make(const EnvSpec *spec, const Env *like, char *error, size_
 
 #endif
 
+/* The library is refused unless its version is that of the headers, so this is what runs. */
+#ifdef RLC_MUJOCO_VERSION
+#define MUJOCO_NAME "MuJoCo " RLC_MUJOCO_VERSION
+#else
+#define MUJOCO_NAME "MuJoCo"
+#endif
+
 const EnvClass mujoco_class = {
+    .simulator = MUJOCO_NAME,
     .make = mujoco_make,
     .free = mujoco_free,
     .reset = mujoco_reset,

@@ -50,6 +50,8 @@ void env_free(Env *env) {
 
 const EnvSpec *env_spec(const Env *env) { return env->spec; }
 
+const char *env_simulator(const EnvSpec *spec) { return spec->class->simulator; }
+
 void env_reset(Env *env, uint64_t seed, uint64_t episode, double *obs) {
   env->elapsed = 0;
   env->spec->class->reset(env, seed, episode, obs);

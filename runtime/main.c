@@ -64,9 +64,14 @@ static RlcModule module_named(const RlcModule *module) {
  * the trainer is made again. */
 static bool run_make(Trainer *trainer, const RlcModule *module, Options *options, LogMark *mark) {
   RlcModule named = module_named(module);
+  const EnvSpec *env = module->env_id ? env_find(module->env_id) : NULL;
+  const char *simulator = env ? env_simulator(env) : NULL;
+  const Fact fact = {"simulator", simulator ? simulator : "none"};
+  options->facts = &fact, options->fact_count = 1;
   if (!trainer_make(trainer, module, options)) return false;
-  if (!rundir_make(options, &named, trainer->directory, sizeof trainer->directory, &trainer->error))
-    return false;
+  bool made = rundir_make(options, &named, trainer->directory, sizeof trainer->directory, &trainer->error);
+  options->facts = NULL, options->fact_count = 0;
+  if (!made) return false;
   if (!options->resume) return true;
   uint64_t seed = 0;
   if (!save_read(trainer, mark, &seed)) return false;
