@@ -18,6 +18,11 @@ const char *const emit_c_flags[] = {"-std=gnu11",
 #endif
                                     "-fno-math-errno",
                                     "-fno-trapping-math",
+                                    /* or a sine and a cosine of one angle become sincos, which has no vector form */
+                                    "-fno-builtin-sin",
+                                    "-fno-builtin-cos",
+                                    "-fno-builtin-sinf",
+                                    "-fno-builtin-cosf",
 #if defined __x86_64__ && defined __GLIBC__
                                     "-lmvec",
 #endif

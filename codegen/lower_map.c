@@ -1,7 +1,13 @@
 /* Maps: elementwise values over common axes, each stored at its element. Also copies and repacking. */
 #include "codegen/lower.h"
 
-enum { CHUNK = 1024 }; /* lanes per item where everything merges into one long loop */
+/* Lanes per item where everything merges into one long loop: a divisor of the length if there is one, so that bounds stay constant. */
+static uint64_t chunk_length(uint64_t length) {
+  if (length <= 2048) return length;
+  for (uint64_t chunk = 2048; chunk >= 512; chunk -= 32)
+    if (length % chunk == 0) return chunk;
+  return 1024;
+}
 
 static void map_dry(Lower *lower) {
   for (size_t i = 0; i < lower->kernel->root_count; i++) {
@@ -25,14 +31,14 @@ static void map_body(Lower *lower, int level) {
 }
 
 /* The lane loop, in chunks where it is long. */
-static void map_lanes(Lower *lower, Term *chunk, uint64_t chunks) {
+static void map_lanes(Lower *lower, Term *chunk, uint64_t length) {
   Arena *arena = lower->arena;
   const NestLoop *lane = &lower->nest->loops[lower->nest->loop_count - 1];
   Term *lo = term_int(arena, 0), *hi = shape_lane_bound(lower);
-  if (chunks > 1) {
-    lo = term_mul(arena, chunk, CHUNK);
-    Term *end = term_add(arena, lo, term_int(arena, CHUNK));
-    hi = lane->extent % CHUNK ? term_min(arena, hi, end) : end;
+  if (length < lane->extent) {
+    lo = term_mul(arena, chunk, (int64_t)length);
+    Term *end = term_add(arena, lo, term_int(arena, (int64_t)length));
+    hi = lane->extent % length ? term_min(arena, hi, end) : end;
   }
   loop_link(arena, lower->blocks[lane->level - 1], LOOP_LANES, lane->var, lo, hi,
             lower->blocks[lane->level]);
@@ -54,13 +60,13 @@ void lower_map(const Schedule *s, Kernel *kernel) {
 
   int outer = nest.loop_count - (nest.lane >= 0), items = shape_item_loops(&nest, outer);
   uint64_t length = nest.lane >= 0 ? nest.loops[outer].extent : 1;
-  uint64_t chunks = length > 2 * CHUNK ? (length + CHUNK - 1) / CHUNK : 1;
+  uint64_t chunk_lanes = chunk_length(length), chunks = (length + chunk_lanes - 1) / chunk_lanes;
   shape_levels(&nest, items, nest.loop_count, 1);
   int levels = nest.loop_count - items;
   lower_restart(&lower, levels + 1);
   Term *chunk = shape_items(&lower, items, chunks);
   map_body(&lower, levels);
-  if (nest.lane >= 0) map_lanes(&lower, chunk, chunks);
+  if (nest.lane >= 0) map_lanes(&lower, chunk, chunk_lanes);
   shape_link(&lower, items, outer);
   kernel->body = lower.blocks[0];
 }
