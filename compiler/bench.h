@@ -1,0 +1,45 @@
+/* Measuring a loaded module: what cmd_bench.c prints and bench_*.c find out. */
+#ifndef RLC_COMPILER_BENCH_H
+#define RLC_COMPILER_BENCH_H
+
+#include "compiler/peak.h"
+#include "runtime/training.h"
+
+/* The figures of bench.def. */
+typedef struct Figures {
+#define FIGURE(name, ...) double name;
+#include "compiler/bench.def"
+} Figures;
+
+/* Times of groups of work, room for SAMPLES_MOST. */
+enum { SAMPLES_MOST = 65536 };
+typedef struct Samples {
+  double *value;
+  size_t count;
+} Samples;
+
+bool samples_make(Samples *samples, RunError *error);
+void samples_free(Samples *samples);
+/* Drops what does not fit. */
+void samples_add(Samples *samples, double value);
+/* Sorts them. NAN when there are none. */
+double samples_median(Samples *samples);
+
+/* Fills every replay up to its capacity: some thousand real steps of the training environments with
+ * the actions that the spec explores with, then these again and again. The counter `step` stands
+ * behind them. Nothing to do without an environment. False: trainer->error. */
+bool bench_fill(Trainer *trainer);
+
+/* Passes through the loop without its collects, for `seconds`: updates, FLOPs, share of peak. A
+ * `when` or `every` holds when it would in a run. False when no pass updates, or trainer->error. */
+bool bench_updates(Trainer *trainer, double seconds, Figures *figures);
+
+/* The environment in a pool as the trainer steps it, on the trainer's team, and one instance by
+ * env_step alone; actions are prepared, uniform within bounds. */
+bool bench_environment(Trainer *trainer, double seconds, Figures *figures);
+
+/* The trainer's own loop for `seconds`, writing its logs to a temporary directory that is removed.
+ * To be called after bench_updates, whose counts of FLOPs it uses. */
+bool bench_end_to_end(Trainer *trainer, double seconds, Figures *figures);
+
+#endif

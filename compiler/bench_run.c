@@ -1,0 +1,252 @@
+/* The replay filled, the environment alone, and the trainer's own loop. */
+#include "compiler/bench.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runtime/rng.h"
+
+enum {
+  FILL_ROWS = 8192, /* real rows; a batch of 256 rarely holds one twice */
+  ACTIONS = 251,    /* prepared vector steps, used in turn */
+  ENV_GROUP = 64    /* vector steps between two looks at the clock */
+};
+
+/* ---- filling ---- */
+
+/* One vector step as the replay takes it. */
+typedef struct Record {
+  Pool pool; /* its arrays of what came of the step point into `data` */
+  float *before, *acted;
+} Record;
+
+typedef struct Recording {
+  Record *records;
+  char *data;
+  uint32_t steps;
+} Recording;
+
+/* Copies an array to the end of what is used, aligned for floats. */
+static void *keep(char **at, const void *data, size_t bytes) {
+  void *copy = memcpy(*at, data, bytes);
+  *at += (bytes + 15) / 16 * 16;
+  return copy;
+}
+
+static size_t record_bytes(const Pool *pool) {
+  size_t n = pool->count;
+  return n * (3 * pool->spec->obs_dim + pool->spec->act_dim + 1) * sizeof(float) + 2 * n + 7 * 16;
+}
+
+static Record record_make(const Actor *actor, char *at) {
+  const Pool *pool = actor->pool;
+  size_t n = pool->count, obs = n * pool->spec->obs_dim * sizeof(float);
+  Record record = {.pool = *pool};
+  record.before = keep(&at, actor->before, obs);
+  record.acted = keep(&at, actor->acted, n * pool->spec->act_dim * sizeof(float));
+  record.pool.obs = keep(&at, pool->obs, obs);
+  record.pool.final_obs = keep(&at, pool->final_obs, obs);
+  record.pool.reward = keep(&at, pool->reward, n * sizeof(float));
+  record.pool.terminated = keep(&at, pool->terminated, n);
+  record.pool.truncated = keep(&at, pool->truncated, n);
+  return record;
+}
+
+static bool record_steps(Trainer *trainer, Recording *recording) {
+  Actor *actor = &trainer->explore;
+  size_t bytes = record_bytes(actor->pool);
+  recording->steps = (FILL_ROWS + actor->pool->count - 1) / actor->pool->count;
+  recording->records = run_take(recording->steps, sizeof(Record), &trainer->error);
+  recording->data = run_take(recording->steps, bytes, &trainer->error);
+  if (!recording->records || !recording->data) return false;
+  for (uint32_t i = 0; i < recording->steps; i++) {
+    if (!actor_step(trainer, actor, trainer->memory, trainer->options.seed,
+                    trainer->state.vector_steps++))
+      return false;
+    trainer->state.step += actor->pool->count;
+    recording->records[i] = record_make(actor, recording->data + i * bytes);
+  }
+  /* What follows the last step is the first one again, which is another episode. */
+  memset(recording->records[recording->steps - 1].pool.truncated, 1, actor->pool->count);
+  return true;
+}
+
+static void replay_fill(Trainer *trainer, Replay *replay, const Recording *recording) {
+  uint64_t steps = replay_capacity(replay) / trainer->explore.pool->count;
+  for (uint64_t i = 0; i < steps; i++) {
+    const Record *record = &recording->records[i % recording->steps];
+    ReplayStep step = {&record->pool, record->before, record->acted, trainer->memory};
+    replay_append(replay, &step);
+  }
+  uint64_t stored = replay_stored(replay);
+  if (trainer->state.step < stored) trainer->state.step = stored;
+}
+
+bool bench_fill(Trainer *trainer) {
+  if (!trainer->collects) return true;
+  Recording recording = {0};
+  bool good = record_steps(trainer, &recording);
+  for (uint32_t i = 0; good && i < trainer->module->source_count; i++)
+    replay_fill(trainer, trainer->replay[i], &recording);
+  free(recording.records);
+  free(recording.data);
+  return good;
+}
+
+/* ---- the environment alone ---- */
+
+static float *actions_make(const EnvSpec *spec, uint32_t count, RunError *error) {
+  size_t entries = (size_t)ACTIONS * count * spec->act_dim;
+  float *actions = run_take(entries, sizeof *actions, error);
+  for (size_t i = 0; actions && i < entries; i++) {
+    double unit = philox(1, 0, i, 0).word[0] * 0x1p-32;
+    actions[i] = (float)(spec->choices ? floor(unit * spec->choices)
+                                       : spec->act_low + unit * (spec->act_high - spec->act_low));
+  }
+  return actions;
+}
+
+static void pool_part(void *arg, uint32_t thread, uint32_t threads) {
+  (void)thread, (void)threads;
+  pool_step_some(arg);
+}
+
+/* The trainer's own rule: a single instance does not wake the team. */
+static void pool_step(Trainer *trainer, Pool *pool, const float *actions) {
+  pool_begin(pool, actions);
+  if (pool->count == 1)
+    pool_part(pool, 0, 1);
+  else
+    team_run(trainer->team, pool_part, pool);
+}
+
+static bool pool_measure(Trainer *trainer, Pool *pool, const float *actions, double seconds,
+                         Samples *samples) {
+  size_t row = (size_t)pool->count * pool->spec->act_dim;
+  double start = run_clock(), before = start, now;
+  for (uint64_t i = 0; before - start < seconds; before = now) {
+    for (int k = 0; k < ENV_GROUP; k++, i++) pool_step(trainer, pool, actions + i % ACTIONS * row);
+    now = run_clock();
+    samples_add(samples, ENV_GROUP * pool->count / (now - before));
+    if (pool_fault(pool) >= 0) return run_fail(&trainer->error, "the environment got into a fault");
+    if (stop_signal(trainer->stop)) return run_fail(&trainer->error, "interrupted");
+  }
+  return true;
+}
+
+static void bare_measure(Env *env, const float *actions, double *obs, double seconds,
+                         Samples *samples) {
+  uint32_t act = env_spec(env)->act_dim;
+  uint64_t episode = 0;
+  env_reset(env, 1, episode, obs);
+  double start = run_clock(), before = start, now;
+  for (uint64_t i = 0; before - start < seconds; before = now) {
+    for (int k = 0; k < ENV_GROUP; k++, i++) {
+      EnvStep step = env_step(env, actions + i % ACTIONS * act, obs);
+      if (step.terminated || step.truncated) env_reset(env, 1, ++episode, obs);
+    }
+    now = run_clock();
+    samples_add(samples, ENV_GROUP / (now - before));
+  }
+}
+
+static bool environment_pool(Trainer *trainer, const float *actions, double seconds,
+                             double *result) {
+  const Pool *like = trainer->explore.pool;
+  char why[512] = "";
+  Samples samples = {0};
+  Pool *pool = pool_make(like->spec, like->count, trainer->options.seed, 0, why, sizeof why);
+  if (!pool) return run_fail(&trainer->error, "%s", why);
+  pool_reset(pool);
+  bool good = samples_make(&samples, &trainer->error) &&
+              pool_measure(trainer, pool, actions, seconds, &samples);
+  if (good) *result = samples_median(&samples);
+  samples_free(&samples);
+  pool_free(pool);
+  return good;
+}
+
+static bool environment_bare(Trainer *trainer, const float *actions, double seconds,
+                             double *result) {
+  const EnvSpec *spec = trainer->explore.pool->spec;
+  char why[512] = "";
+  Samples samples = {0};
+  Env *env = env_make(spec, why, sizeof why);
+  if (!env) return run_fail(&trainer->error, "%s", why);
+  double *obs = run_take(spec->obs_dim, sizeof *obs, &trainer->error);
+  bool good = obs && samples_make(&samples, &trainer->error);
+  if (good) {
+    bare_measure(env, actions, obs, seconds, &samples);
+    *result = samples_median(&samples);
+  }
+  samples_free(&samples);
+  free(obs);
+  env_free(env);
+  return good;
+}
+
+bool bench_environment(Trainer *trainer, double seconds, Figures *figures) {
+  if (!trainer->collects) return true;
+  const Pool *pool = trainer->explore.pool;
+  float *actions = actions_make(pool->spec, pool->count, &trainer->error);
+  bool good = actions &&
+              environment_pool(trainer, actions, seconds / 2, &figures->env_steps_per_second) &&
+              environment_bare(trainer, actions, seconds / 2, &figures->bare_env_steps_per_second);
+  free(actions);
+  return good;
+}
+
+/* ---- end to end ---- */
+
+/* A directory with all that is in it; links are not followed. */
+static void directory_remove(const char *path) {
+  DIR *list = opendir(path);
+  for (struct dirent *entry; list && (entry = readdir(list));) {
+    char below[RUN_PATH];
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    if (snprintf(below, sizeof below, "%s/%s", path, entry->d_name) >= (int)sizeof below) continue;
+    if (unlink(below)) directory_remove(below);
+  }
+  if (list) closedir(list);
+  rmdir(path);
+}
+
+/* The loop stops by its own time limit, to within one pass, before it writes its last checkpoint;
+ * so the time is the limit's. Evaluations and checkpoints on the way are off. */
+static bool loop_measure(Trainer *trainer, double seconds, Figures *figures) {
+  TrainState *state = &trainer->state;
+  const Metrics *metrics = &trainer->metrics;
+  trainer->log = log_open(trainer->directory, metrics->name, metrics->columns, evaluation_columns,
+                          EVALUATION_COLUMNS, NULL, &trainer->error);
+  if (!trainer->log) return false;
+  trainer->options.stop_after = seconds / 60;
+  trainer->resumed = true; /* it begins with no evaluation */
+  uint64_t step = state->step, updates = state->updates;
+  bool good = trainer_train(trainer);
+  bool closed = log_close(trainer->log, good ? &trainer->error : &(RunError){{0}});
+  if (!good || !closed) return false;
+  if (stop_signal(trainer->stop)) return run_fail(&trainer->error, "interrupted");
+  figures->end_to_end_steps_per_second = (double)(state->step - step) / seconds;
+  figures->end_to_end_updates_per_second = (double)(state->updates - updates) / seconds;
+  figures->end_to_end_share_of_peak =
+      figures->end_to_end_updates_per_second * figures->minimal_mflop / 1e3 / figures->peak_gflops;
+  return true;
+}
+
+bool bench_end_to_end(Trainer *trainer, double seconds, Figures *figures) {
+  const char *base = getenv("TMPDIR");
+  RlcModule named = *trainer->module;
+  if (!named.env_id) named.env_id = "none";
+  char directory[RUN_PATH];
+  snprintf(directory, sizeof directory, "%s/rlc-bench-XXXXXX", base && *base ? base : "/tmp");
+  if (!mkdtemp(directory)) return run_fail(&trainer->error, "no temporary directory %s", directory);
+  trainer->options.out = directory;
+  bool good = rundir_make(&trainer->options, &named, trainer->directory, sizeof trainer->directory,
+                          &trainer->error) &&
+              loop_measure(trainer, seconds, figures);
+  directory_remove(directory);
+  return good;
+}

@@ -1,0 +1,152 @@
+/* rlc bench: how fast the compiled algorithm is here, against what the machine can do. */
+#define _GNU_SOURCE /* sched_setaffinity */
+#include "compiler/session.h"
+
+#include <math.h>
+#include <sched.h>
+#include <stdlib.h>
+
+#include "compiler/bench.h"
+#include "compiler/build.h"
+
+static const double PEAK_SECONDS = 0.1;
+static const uint64_t STEPS = 1000000000000; /* of the run that is measured: it never gets there */
+
+/* ---- compiling ---- */
+
+static Loaded *compile(Session *session, Figures *figures) {
+  const char *include, *library;
+  char error[4096];
+  double start = run_clock();
+  if (!session_elaborate(session)) return NULL;
+  pipeline_run(session->elaborated->module, &session->pipeline);
+  Code *code = code_make(session->arena, session->elaborated->module, &codegen_defaults);
+  double lowered = run_clock();
+  if (!build_find(session->arena, &include, &library)) return NULL;
+  Loaded *loaded = load_c(code, include, error, sizeof error);
+  if (!loaded) return fprintf(stderr, "error: %s\n", error), NULL;
+  figures->compile_seconds = run_clock() - start;
+  figures->compile_rlc_seconds = lowered - start;
+  figures->compile_cc_seconds = figures->compile_seconds - figures->compile_rlc_seconds;
+  return loaded;
+}
+
+/* ---- where it runs ---- */
+
+typedef struct Place {
+  cpu_set_t before; /* where this thread was allowed to run */
+  int core;         /* the one it is pinned to, or -1 */
+} Place;
+
+/* One thread stays on the core where it is; a team is left to the system. */
+static Place place_take(uint32_t threads) {
+  Place place = {.core = -1};
+  if (threads != 1 || sched_getaffinity(0, sizeof place.before, &place.before)) return place;
+  int core = sched_getcpu();
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  if (core < 0 || core >= CPU_SETSIZE) return place;
+  CPU_SET(core, &one);
+  if (sched_setaffinity(0, sizeof one, &one) == 0) place.core = core;
+  return place;
+}
+
+static void place_leave(const Place *place) {
+  if (place->core >= 0) sched_setaffinity(0, sizeof place->before, &place->before);
+}
+
+/* ---- measuring ---- */
+
+static void machine_measure(Figures *figures) {
+  Peak peak = peak_measure(PEAK_SECONDS);
+  double load;
+  if (getloadavg(&load, 1) == 1) figures->load_average = load;
+  figures->lanes = peak.lanes;
+  figures->core_gflops = peak.flops / 1e9;
+  if (peak.clock == 0) return;
+  figures->clock_ghz = peak.clock / 1e9;
+  figures->fma_per_cycle = peak.per_cycle;
+  figures->ports = peak.ports;
+  figures->limit_gflops = peak.limit / 1e9;
+}
+
+static bool module_measure(Session *session, const RlcModule *module, Figures *figures) {
+  const Options options = {.steps = STEPS,
+                           .seed = 1,
+                           .threads = session->threads,
+                           .log_every = 1000,
+                           .eval_episodes = 1,
+                           .quiet = true,
+                           .no_replay = true};
+  Trainer *trainer = calloc(1, sizeof *trainer);
+  if (!trainer) return fprintf(stderr, "error: out of memory\n"), false;
+  bool good = trainer_make(trainer, module, &options) && bench_fill(trainer) &&
+              bench_updates(trainer, session->seconds, figures) &&
+              bench_environment(trainer, session->seconds, figures) &&
+              bench_end_to_end(trainer, session->seconds, figures);
+  if (!good) fprintf(stderr, "error: %s\n", trainer->error.text);
+  trainer_free(trainer);
+  free(trainer);
+  return good;
+}
+
+/* ---- printing ---- */
+
+static const struct FigureRow {
+  const char *name, *format, *unit, *doc;
+  size_t offset;
+} rows[] = {
+#define FIGURE(name, format, unit, doc) {#name, format, unit, doc, offsetof(Figures, name)},
+#include "compiler/bench.def"
+};
+
+static double figure(const Figures *figures, size_t row) {
+  return *(const double *)((const char *)figures + rows[row].offset);
+}
+
+static void print_text(const RlcModule *module, const Session *session, int core,
+                       const Figures *figures) {
+  printf("%s on %s, %u thread%s", module->name, module->env_id ? module->env_id : "no environment",
+         session->threads, session->threads == 1 ? "" : "s");
+  if (core >= 0) printf(" pinned to core %d", core);
+  printf(", %g s each\n", session->seconds);
+  for (size_t i = 0; i < COUNTOF(rows); i++) {
+    char number[32];
+    if (isnan(figure(figures, i))) continue;
+    snprintf(number, sizeof number, rows[i].format, figure(figures, i));
+    printf("%-32s %12s %-8s %s\n", rows[i].name, number, rows[i].unit, rows[i].doc);
+  }
+}
+
+static void print_json(const RlcModule *module, const Session *session, int core,
+                       const Figures *figures) {
+  printf("{\"name\":\"%s\",\"env\":\"%s\",\"spec_hash\":\"%016lx\",\"threads\":%u,\"core\":%d,"
+         "\"seconds\":%g",
+         module->name, module->env_id ? module->env_id : "none", module->spec_hash,
+         session->threads, core, session->seconds);
+  for (size_t i = 0; i < COUNTOF(rows); i++) {
+    double value = figure(figures, i);
+    if (isfinite(value))
+      printf(",\"%s\":%.9g", rows[i].name, value);
+    else
+      printf(",\"%s\":null", rows[i].name);
+  }
+  printf("}\n");
+}
+
+int command_bench(Session *session) {
+  Figures figures = {
+#define FIGURE(name, ...) .name = NAN,
+#include "compiler/bench.def"
+  };
+  Loaded *loaded = compile(session, &figures);
+  if (!loaded) return EXIT_USER;
+  const RlcModule *module = load_module(loaded);
+  Place place = place_take(session->threads);
+  machine_measure(&figures);
+  bool good = module_measure(session, module, &figures);
+  if (good) (session->json ? print_json : print_text)(module, session, place.core, &figures);
+  place_leave(&place);
+  load_close(loaded);
+  return good ? 0 : EXIT_USER;
+}
