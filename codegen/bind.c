@@ -1,8 +1,9 @@
 /* Decides where the results of a program go, once its kernels stand.
  *
- * An output is written straight into its slot unless somebody still reads the slot's former value afterwards, or at another element
- * in the same kernel; then it is kept in the workspace and copied at the very end. Values that only their own kernel reads get no
- * memory. Afterwards every root has its buffer and every kernel its name. */
+ * An output is written straight into its slot unless somebody still reads the slot's former value
+ * afterwards, or at another element in the same kernel; then it is kept in the workspace and copied
+ * at the very end. Values that only their own kernel reads get no memory. Afterwards every root has
+ * its buffer and every kernel its name. */
 #include "codegen/kernel.h"
 
 #include <string.h>
@@ -147,8 +148,8 @@ static void namer_read(void *user, Node *node, bool kept, bool same) {
   (void)same;
   if (kept || node->op != OP_input) return;
   const Slot *slot = &namer->s->code->module->graph->slots[node->attr.key];
-  const char **name = slot->kind == RLC_PARAMETER || slot->kind == RLC_TARGET ? &namer->parameter
-                                                                              : &namer->slot;
+  const char **name =
+      slot->kind == RLC_PARAMETER || slot->kind == RLC_TARGET ? &namer->parameter : &namer->slot;
   if (!*name) *name = slot->name;
 }
 

@@ -1,4 +1,5 @@
-/* Drives codegen: schedule, lower and plan every program; then the tables of the module and listings of what came out. */
+/* Drives codegen: schedule, lower and plan every program; then the tables of the module and
+ * listings of what came out. */
 #include "codegen/kernel.h"
 #include "codegen/lower.h"
 
@@ -8,9 +9,12 @@ enum { SERIAL_WORK = 16384 }; /* element operations below which a kernel is one 
 
 static ValueType slot_value_type(const Code *code, RlcType type) {
   switch (type) {
-  case RLC_F32: return code->real;
-  case RLC_F64: return VALUE_F64;
-  case RLC_I32: return VALUE_I32;
+  case RLC_F32:
+    return code->real;
+  case RLC_F64:
+    return VALUE_F64;
+  case RLC_I32:
+    return VALUE_I32;
   }
   return code->real;
 }

@@ -1,4 +1,5 @@
-/* Prints loop IR as C11 with GNU vectors. No mathematics and no scheduling: operations print the text of ops.def. */
+/* Prints loop IR as C11 with GNU vectors. No mathematics and no scheduling: operations print the
+ * text of ops.def. */
 #include "codegen/emit_c.h"
 
 #include <ctype.h>
@@ -13,7 +14,9 @@ static void emit_term(Emit *e, const Term *term);
 static bool term_constant(const Emit *e, const Term *term, int64_t *value) {
   int64_t x = 0, y = 0;
   switch (term->kind) {
-  case TERM_INT: *value = term->value; return true;
+  case TERM_INT:
+    *value = term->value;
+    return true;
   case TERM_VAR:
     for (int i = e->count - 1; i >= 0; i--)
       if (e->vars[i] == term->var) {
@@ -26,7 +29,8 @@ static bool term_constant(const Emit *e, const Term *term, int64_t *value) {
     if (!term_constant(e, term->src[0], &x) || !term_constant(e, term->src[1], &y)) return false;
     *value = term->kind == TERM_ADD ? x + y : x * y;
     return true;
-  default: return false;
+  default:
+    return false;
   }
 }
 
@@ -109,7 +113,8 @@ static void emit_registers(Emit *e, const Registers *r, const Term *row, const T
   fputc(']', e->out);
 }
 
-static void emit_memory(Emit *e, const Buffer *buffer, const Term *index, uint32_t width, bool store) {
+static void emit_memory(Emit *e, const Buffer *buffer, const Term *index, uint32_t width,
+                        bool store) {
   if (width > 1) {
     fprintf(e->out, "*(%s", store ? "" : "const ");
     emit_type(e, buffer->type, width);
@@ -140,6 +145,30 @@ static void emit_swap(Emit *e, const Term *term) {
   fputc(')', e->out);
 }
 
+static void emit_min(Emit *e, const Term *term) {
+  fputs("min_index(", e->out);
+  emit_term(e, term->src[0]);
+  fputs(", ", e->out);
+  emit_term(e, term->src[1]);
+  fputc(')', e->out);
+}
+
+/* A scalar minus a vector of zeros is the scalar in every lane, to the sign of zero. */
+static void emit_splat(Emit *e, const Term *term) {
+  emit_term(e, term->src[0]);
+  fputs(" - (", e->out);
+  emit_type(e, term->type, term->width);
+  fputs("){0}", e->out);
+}
+
+static void emit_fma(Emit *e, const Term *term) {
+  emit_operand(e, term->src[0]);
+  fputs(" * ", e->out);
+  emit_operand(e, term->src[1]);
+  fputs(" + ", e->out);
+  emit_operand(e, term->src[2]);
+}
+
 static void emit_term(Emit *e, const Term *term) {
   int64_t value;
   if (term_constant(e, term, &value)) {
@@ -147,42 +176,54 @@ static void emit_term(Emit *e, const Term *term) {
     return;
   }
   switch (term->kind) {
-  case TERM_INT: break;
-  case TERM_REAL: emit_real(e, term->type, term->real); break;
-  case TERM_VAR: fputs(term->var->name, e->out); break;
-  case TERM_ADD: emit_index(e, term, "+"); break;
-  case TERM_MUL: emit_index(e, term, "*"); break;
-  case TERM_DIV: emit_index(e, term, "/"); break;
-  case TERM_MOD: emit_index(e, term, "%"); break;
-  case TERM_MIN:
-    fputs("min_index(", e->out);
-    emit_term(e, term->src[0]);
-    fputs(", ", e->out);
-    emit_term(e, term->src[1]);
-    fputc(')', e->out);
+  case TERM_INT:
     break;
-  case TERM_LOAD: emit_memory(e, term->buffer, term->src[0], term->width, false); break;
-  case TERM_READ: emit_registers(e, term->registers, term->src[0], term->src[1], 1); break;
-  case TERM_APPLY: emit_apply(e, term); break;
+  case TERM_REAL:
+    emit_real(e, term->type, term->real);
+    break;
+  case TERM_VAR:
+    fputs(term->var->name, e->out);
+    break;
+  case TERM_ADD:
+    emit_index(e, term, "+");
+    break;
+  case TERM_MUL:
+    emit_index(e, term, "*");
+    break;
+  case TERM_DIV:
+    emit_index(e, term, "/");
+    break;
+  case TERM_MOD:
+    emit_index(e, term, "%");
+    break;
+  case TERM_MIN:
+    emit_min(e, term);
+    break;
+  case TERM_LOAD:
+    emit_memory(e, term->buffer, term->src[0], term->width, false);
+    break;
+  case TERM_READ:
+    emit_registers(e, term->registers, term->src[0], term->src[1], 1);
+    break;
+  case TERM_APPLY:
+    emit_apply(e, term);
+    break;
   case TERM_CAST:
     fprintf(e->out, "(%s)", value_type_name(term->type));
     emit_operand(e, term->src[0]);
     break;
   case TERM_SPLAT:
-    emit_term(e, term->src[0]);
-    fputs(" - (", e->out);
-    emit_type(e, term->type, term->width);
-    fputs("){0}", e->out);
+    emit_splat(e, term);
     break;
   case TERM_FMA:
-    emit_operand(e, term->src[0]);
-    fputs(" * ", e->out);
-    emit_operand(e, term->src[1]);
-    fputs(" + ", e->out);
-    emit_operand(e, term->src[2]);
+    emit_fma(e, term);
     break;
-  case TERM_SWAP: emit_swap(e, term); break;
-  case TERM_UNIFORM: emit_uniform(e, term); break;
+  case TERM_SWAP:
+    emit_swap(e, term);
+    break;
+  case TERM_UNIFORM:
+    emit_uniform(e, term);
+    break;
   }
 }
 
@@ -190,7 +231,8 @@ static void emit_term(Emit *e, const Term *term) {
 
 static void emit_indent(Emit *e, int indent) { fprintf(e->out, "%*s", 2 * indent, ""); }
 
-/* A loop with one iteration whose counter is not read needs no braces, but keeps them: scopes stay as in the loop IR. */
+/* A loop with one iteration whose counter is not read needs no braces, but keeps them: scopes stay
+ * as in the loop IR. */
 static void emit_unrolled(Emit *e, const Stmt *stmt, int indent) {
   int slot = e->count++;
   if (slot == (int)COUNTOF(e->vars)) bug("unrolled loops nest too deep");
@@ -288,16 +330,25 @@ static void emit_stmt(Emit *e, const Stmt *stmt, int indent) {
   switch (stmt->kind) {
   case STMT_LOOP:
   case STMT_CALL:
-  case STMT_BARRIER: break;
-  case STMT_IF: emit_if(e, stmt, indent); return;
-  case STMT_DECLARE: emit_declare(e, stmt, indent); return;
-  case STMT_NOTE: fprintf(e->out, "/* %s */\n", stmt->note); return;
+  case STMT_BARRIER:
+    break;
+  case STMT_IF:
+    emit_if(e, stmt, indent);
+    return;
+  case STMT_DECLARE:
+    emit_declare(e, stmt, indent);
+    return;
+  case STMT_NOTE:
+    fprintf(e->out, "/* %s */\n", stmt->note);
+    return;
   case STMT_LET:
     fputs("const ", e->out);
     emit_type(e, stmt->var->type, stmt->var->width);
     fprintf(e->out, " %s", stmt->var->name);
     break;
-  case STMT_STORE: emit_memory(e, stmt->buffer, stmt->index, stmt->value->width, true); break;
+  case STMT_STORE:
+    emit_memory(e, stmt->buffer, stmt->index, stmt->value->width, true);
+    break;
   case STMT_SET:
     emit_registers(e, stmt->registers, stmt->index, stmt->column, stmt->value->width);
     break;
@@ -328,8 +379,8 @@ static void emit_kernel(const Code *code, size_t program, const Kernel *kernel, 
   Emit e = {.out = out, .code = code};
   fprintf(out, "/* %s: %llu items", kernel->what, (unsigned long long)kernel->items);
   if (kernel->flops > 0) fprintf(out, ", %.0f flops", kernel->flops);
-  fprintf(out, " */\nstatic void p%u_%s(const RlcCall *call, long lo, long hi) {\n", (unsigned)program,
-          kernel->name);
+  fprintf(out, " */\nstatic void p%u_%s(const RlcCall *call, long lo, long hi) {\n",
+          (unsigned)program, kernel->name);
   fputs("  (void)call;\n", out);
   for (size_t i = 0; i < kernel->place_count; i++) emit_pointer(&e, &kernel->places[i]);
   fprintf(out, "  for (long %s = lo; %s < hi; %s++) {\n", kernel->item->name, kernel->item->name,
@@ -365,8 +416,8 @@ static void emit_table(const Code *code, size_t number, FILE *out) {
   Emit e = {.out = out, .code = code};
   const Buffer *buffer = code->tables[number];
   const Table *table = &code->module->graph->tables[number];
-  fprintf(out, "static const _Alignas(64) %s %s[%llu] = {", value_type_name(buffer->type), buffer->name,
-          (unsigned long long)buffer->layout.elements);
+  fprintf(out, "static const _Alignas(64) %s %s[%llu] = {", value_type_name(buffer->type),
+          buffer->name, (unsigned long long)buffer->layout.elements);
   for (uint32_t i = 0; i < table->count; i++) {
     fputs(i ? i % 8 ? ", " : ",\n  " : "\n  ", out);
     emit_real(&e, buffer->type, table->values[i]);
@@ -380,7 +431,8 @@ void emit_c(const Code *code, bool with_main, FILE *out) {
     if (code->tables[i]) emit_table(code, i, out);
   for (size_t i = 0; i < code->program_count; i++) {
     const ProgramCode *program = &code->programs[i];
-    for (size_t k = 0; k < program->kernel_count; k++) emit_kernel(code, i, program->kernels[k], out);
+    for (size_t k = 0; k < program->kernel_count; k++)
+      emit_kernel(code, i, program->kernels[k], out);
     emit_program(program, i, out);
   }
   emit_module(code, out);

@@ -13,7 +13,8 @@ typedef struct Emit {
   int count;
 } Emit;
 
-/* Everything that generated code needs before the first kernel: types, mathematics, randomness, work sharing. */
+/* Everything that generated code needs before the first kernel: types, mathematics, randomness,
+ * work sharing. */
 void emit_prologue(const Code *code, FILE *out);
 void emit_block(Emit *emit, const Block *block, int indent);
 /* Name of the vector type of `width` elements, or of the scalar. */

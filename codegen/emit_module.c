@@ -43,7 +43,8 @@ static void emit_programs(const Code *code, FILE *out) {
     const RlcProgram *p = &m->programs[i];
     fputs("  {.name = ", out);
     emit_string(p->name, out);
-    fprintf(out, ", .run = program_%u, .work_bytes = %llu, .flops = %.17g, .minimal_flops = %.17g},\n",
+    fprintf(out,
+            ", .run = program_%u, .work_bytes = %llu, .flops = %.17g, .minimal_flops = %.17g},\n",
             i, (unsigned long long)p->work_bytes, p->flops, p->minimal_flops);
   }
   fputs(m->program_count ? "};\n\n" : "  {0}};\n\n", out);
@@ -82,8 +83,8 @@ static void emit_steps(const Code *code, FILE *out) {
   fputs("static const RlcStep steps[] = {\n", out);
   for (uint32_t i = 0; i < m->step_count; i++) {
     const RlcStep *s = &m->steps[i];
-    fprintf(out, "  {%u, %u, %u, %uu, %uu, %llu, %u},\n", s->op, s->flags, s->counter, s->index, s->slot,
-            (unsigned long long)s->count, s->body);
+    fprintf(out, "  {%u, %u, %u, %uu, %uu, %llu, %u},\n", s->op, s->flags, s->counter, s->index,
+            s->slot, (unsigned long long)s->count, s->body);
   }
   fputs("};\n\n", out);
 }
@@ -104,8 +105,8 @@ static void emit_text_field(const char *field, const char *text, FILE *out) {
 }
 
 static void emit_acting(const char *field, const RlcActing *a, FILE *out) {
-  fprintf(out, "  .%s = {%u, %uu, %uu, %uu, %uu},\n", field, a->count, a->obs, a->program, a->action,
-          a->send);
+  fprintf(out, "  .%s = {%u, %uu, %uu, %uu, %uu},\n", field, a->count, a->obs, a->program,
+          a->action, a->send);
 }
 
 static void emit_numbers(const RlcModule *m, FILE *out) {
@@ -129,7 +130,8 @@ void emit_module(const Code *code, FILE *out) {
   emit_sources(code, out);
   emit_steps(code, out);
   emit_cpu(code, out);
-  fputs("extern const RlcModule rlc_module;\nconst RlcModule rlc_module = {\n  .abi = RLC_ABI,\n", out);
+  fputs("extern const RlcModule rlc_module;\nconst RlcModule rlc_module = {\n  .abi = RLC_ABI,\n",
+        out);
   emit_text_field("name", m->name, out);
   emit_text_field("spec", m->spec, out);
   fprintf(out, "  .spec_hash = 0x%llxu,\n", (unsigned long long)m->spec_hash);
@@ -141,5 +143,6 @@ void emit_module(const Code *code, FILE *out) {
   emit_acting("explore", &m->explore, out);
   emit_acting("evaluate", &m->evaluate, out);
   emit_acting("sample", &m->sample, out);
-  fprintf(out, "  .step_count = %u,\n  .steps = %s,\n};\n", m->step_count, m->step_count ? "steps" : "0");
+  fprintf(out, "  .step_count = %u,\n  .steps = %s,\n};\n", m->step_count,
+          m->step_count ? "steps" : "0");
 }

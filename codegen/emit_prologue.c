@@ -1,10 +1,12 @@
-/* The fixed beginning of generated C. Only names of functions and types depend on nothing; no kernel's arithmetic is here. */
+/* The fixed beginning of generated C. Only names of functions and types depend on nothing; no
+ * kernel's arithmetic is here. */
 #include "codegen/emit_c.h"
 
 static const char types[] =
     "#include \"runtime/rlc.h\"\n"
     "\n"
-    "/* Iterations are independent. Short loops must not be unrolled before they become vectors. */\n"
+    "/* Iterations are independent. Short loops must not be unrolled before they become vectors. "
+    "*/\n"
     "#if defined __clang__\n"
     "#define LANES _Pragma(\"clang loop vectorize(assume_safety)\")\n"
     "#define LANES_SHORT LANES\n"
@@ -27,14 +29,15 @@ static const char types[] =
     "\n";
 
 /* One declaration per function of libm that operations use, and a name that picks by type. */
-static const char *const functions[] = {"fabs", "exp", "log",   "sqrt", "tanh",
-                                        "sin",  "cos", "erf",   "floor"};
+static const char *const functions[] = {"fabs", "exp", "log", "sqrt", "tanh",
+                                        "sin",  "cos", "erf", "floor"};
 
 static const char randomness[] =
     "/* Philox 4x32-10: a draw is a function of (seed, stream, step, element). */\n"
     "INLINE uint32_t draw(const RlcCall *call, uint32_t stream, "
     "uint32_t element, int word) {\n"
-    "  uint32_t c0 = element, c1 = stream, c2 = (uint32_t)call->step, c3 = (uint32_t)(call->step >> 32);\n"
+    "  uint32_t c0 = element, c1 = stream, c2 = (uint32_t)call->step, c3 = (uint32_t)(call->step "
+    ">> 32);\n"
     "  uint32_t k0 = (uint32_t)call->seed, k1 = (uint32_t)(call->seed >> 32);\n"
     "  for (int round = 0; round < 10; round++) {\n"
     "    uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;\n"
@@ -58,14 +61,16 @@ static const char sharing[] =
     "INLINE long min_index(long x, long y) { return x < y ? x : y; }\n"
     "\n"
     "typedef void Kernel(const RlcCall *call, long lo, long hi);\n"
-    "INLINE void run_counted(const RlcCall *call, Kernel *kernel, long lo, long hi, uint64_t weight) {\n"
+    "INLINE void run_counted(const RlcCall *call, Kernel *kernel, long lo, long hi, uint64_t "
+    "weight) {\n"
     "  kernel(call, lo, hi);\n"
     "  if (call->done) call->done[call->thread] += (uint64_t)(hi - lo) * weight;\n"
     "}\n"
     "/* Each thread takes its contiguous share of the items. */\n"
     "INLINE void run_shared(const RlcCall *call, Kernel *kernel, long items, uint64_t weight) {\n"
     "  long thread = (long)call->thread, threads = (long)call->threads;\n"
-    "  run_counted(call, kernel, items * thread / threads, items * (thread + 1) / threads, weight);\n"
+    "  run_counted(call, kernel, items * thread / threads, items * (thread + 1) / threads, "
+    "weight);\n"
     "}\n"
     "/* Too small to share. */\n"
     "INLINE void run_alone(const RlcCall *call, Kernel *kernel, long items, uint64_t weight) {\n"

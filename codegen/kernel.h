@@ -1,7 +1,8 @@
 /* Kernels: groups of nodes that become one loop nest; layouts; buffers. Internal to codegen/.
  *
- * code_make runs, per program: schedule (which nodes are kept, which kernel computes them, where results go), lower (loop IR per
- * kernel), plan (offsets, barriers). Everything here is read only for emitters. */
+ * code_make runs, per program: schedule (which nodes are kept, which kernel computes them, where
+ * results go), lower (loop IR per kernel), plan (offsets, barriers). Everything here is read only
+ * for emitters. */
 #ifndef RLC_CODEGEN_KERNEL_H
 #define RLC_CODEGEN_KERNEL_H
 
@@ -10,8 +11,8 @@
 
 #define MAX_RANK 16
 
-/* How a tensor lies in memory (rlc.h describes panels). Strides are in elements; `stride` of the panelled last axis is 1 inside a
- * panel and `block` is the step from panel to panel. */
+/* How a tensor lies in memory (rlc.h describes panels). Strides are in elements; `stride` of the
+ * panelled last axis is 1 inside a panel and `block` is the step from panel to panel. */
 typedef struct Layout {
   int rank, lead;
   AxisId axis[MAX_RANK];
@@ -22,7 +23,8 @@ typedef struct Layout {
   uint64_t elements; /* with padding */
 } Layout;
 
-/* The panel width of an axis of that extent when it is last: 0 (plain) below 4. `lanes`: elements per vector register. */
+/* The panel width of an axis of that extent when it is last: 0 (plain) below 4. `lanes`: elements
+ * per vector register. */
 uint32_t panel_width(uint32_t extent, uint32_t lanes);
 Layout layout_make(const Graph *graph, Axes axes, uint32_t lanes);
 /* The same with `last` innermost instead: the copies that contractions read. */
@@ -39,11 +41,11 @@ struct Buffer {
   BufferSpace space;
   ValueType type;
   Layout layout;
-  const char *name;   /* C identifier, unique within a program */
-  const char *spec;   /* the spec's name, for comments */
-  uint64_t key;       /* slot or table number */
+  const char *name; /* C identifier, unique within a program */
+  const char *spec; /* the spec's name, for comments */
+  uint64_t key;     /* slot or table number */
   uint64_t offset, bytes;
-  int first, last;    /* SPACE_WORK: kernels (positions) that write it first and touch it last */
+  int first, last; /* SPACE_WORK: kernels (positions) that write it first and touch it last */
 };
 
 /* A buffer seen through renames: the same memory with other axes. */
@@ -54,8 +56,9 @@ typedef struct View {
 
 typedef enum KernelKind { KERNEL_MAP, KERNEL_REDUCE, KERNEL_ORDER, KERNEL_CONTRACT } KernelKind;
 
-/* A value that a kernel computes; `buffer` is NULL when only the kernel itself reads it. With `copy` the kernel is not the node's own:
- * it stores the node's value, or what lies in `from`, in another layout or type. */
+/* A value that a kernel computes; `buffer` is NULL when only the kernel itself reads it. With
+ * `copy` the kernel is not the node's own: it stores the node's value, or what lies in `from`, in
+ * another layout or type. */
 typedef struct Root {
   Node *node;
   Buffer *buffer, *from;
@@ -72,13 +75,15 @@ typedef struct Kernel {
   KernelKind kind;
   const char *name, *what;
   int position;
-  Axes iteration; /* map: of every root; contract: of the result; reduce: of the summed expression */
+  Axes
+      iteration; /* map: of every root; contract: of the result; reduce: of the summed expression */
   Axes reduced;
   Root *roots;
   size_t root_count, root_capacity;
   Node *contraction; /* KERNEL_CONTRACT: roots are its result and what the epilogue makes of it */
   AxisId lane_axis;  /* KERNEL_CONTRACT: the axis in the vectors */
-  Buffer *repacked;  /* KERNEL_CONTRACT: the copy of the vector operand in the layout it needs, or NULL */
+  Buffer *repacked;  /* KERNEL_CONTRACT: the copy of the vector operand in the layout it needs, or
+                        NULL */
   /* lowered */
   Block *body;
   const Var *item; /* counter of the parallel loop that `body` is the inside of */
@@ -127,25 +132,29 @@ typedef struct Schedule {
   Arena *arena;
   Node **nodes; /* reachable, by id */
   size_t node_count;
-  bool *kept;       /* by id: has a kernel of its own computing it */
-  Kernel **kernel;  /* by id: which */
-  Buffer **buffer;  /* by id: where the result lies; NULL while unknown or when it stays inside its kernel */
+  bool *kept;      /* by id: has a kernel of its own computing it */
+  Kernel **kernel; /* by id: which */
+  Buffer **buffer; /* by id: where the result lies; NULL while unknown or when it stays inside its
+                      kernel */
   struct Value *memo; /* by id: lowered values (lower.h), valid for one stamp */
   uint32_t *stamp;
 } Schedule;
 
 void schedule_program(Schedule *schedule);
 bool node_is_expensive(const Node *node);
-/* Is stored straight into its slot when nothing forbids it: otherwise a copy converts or broadcasts it. */
+/* Is stored straight into its slot when nothing forbids it: otherwise a copy converts or broadcasts
+ * it. */
 bool output_is_direct(const Schedule *schedule, const Output *output);
 /* Can be read at any coordinate: a slot, a table, a kept value, or a rename of one. */
 bool node_is_addressable(const Schedule *schedule, const Node *node);
 View node_view(const Schedule *schedule, const Node *node);
 
-/* A read of `node`: a kept value, or with kept == false a slot or table. `same`: at the very element that is computed, as far as
- * the path from the reader goes; the reader still has to compare axes. */
+/* A read of `node`: a kept value, or with kept == false a slot or table. `same`: at the very
+ * element that is computed, as far as the path from the reader goes; the reader still has to
+ * compare axes. */
 typedef void ReadFn(void *user, Node *node, bool kept, bool same);
-/* Calls fn for everything that the inlined expression of `node` reads; for `node` itself when it is kept. */
+/* Calls fn for everything that the inlined expression of `node` reads; for `node` itself when it is
+ * kept. */
 void walk_reads(const Schedule *schedule, Node *node, bool same, ReadFn *fn, void *user);
 /* The same for all roots of a kernel. */
 void kernel_reads(const Schedule *schedule, const Kernel *kernel, ReadFn *fn, void *user);

@@ -86,9 +86,11 @@ ValueType node_value_type(const Code *code, const Node *node) {
 uint32_t value_type_size(ValueType type) {
   switch (type) {
   case VALUE_F32:
-  case VALUE_I32: return 4;
+  case VALUE_I32:
+    return 4;
   case VALUE_F64:
-  case VALUE_INDEX: return 8;
+  case VALUE_INDEX:
+    return 8;
   }
   return 0;
 }

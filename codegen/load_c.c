@@ -8,26 +8,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* They follow the source file on the command line, so that libraries stand where a linker wants them. No option lets the compiler
- * change the order of sums. */
-const char *const emit_c_flags[] = {"-std=gnu11",
-                                    "-O3",
-                                    "-march=native",
+/* They follow the source file on the command line, so that libraries stand where a linker wants
+ * them. No option lets the compiler change the order of sums. */
+const char *const emit_c_flags[] = {
+    "-std=gnu11", "-O3", "-march=native",
 #if defined __x86_64__
-                                    "-mprefer-vector-width=512",
+    "-mprefer-vector-width=512",
 #endif
-                                    "-fno-math-errno",
-                                    "-fno-trapping-math",
-                                    /* or a sine and a cosine of one angle become sincos, which has no vector form */
-                                    "-fno-builtin-sin",
-                                    "-fno-builtin-cos",
-                                    "-fno-builtin-sinf",
-                                    "-fno-builtin-cosf",
+    "-fno-math-errno", "-fno-trapping-math",
+    /* or a sine and a cosine of one angle become sincos, which has no vector form */
+    "-fno-builtin-sin", "-fno-builtin-cos", "-fno-builtin-sinf", "-fno-builtin-cosf",
 #if defined __x86_64__ && defined __GLIBC__
-                                    "-lmvec",
+    "-lmvec",
 #endif
-                                    "-lm",
-                                    NULL};
+    "-lm", NULL};
 
 struct Loaded {
   void *handle;
@@ -35,7 +29,7 @@ struct Loaded {
 };
 
 typedef struct Job {
-  char folder[64], source[80], object[80], log[80];
+  char folder[512], source[528], object[528], log[528];
   char *error;
   size_t size;
 } Job;
@@ -46,7 +40,8 @@ static bool job_fail(Job *job, const char *what, const char *why) {
 }
 
 static bool job_start(Job *job) {
-  snprintf(job->folder, sizeof job->folder, "/tmp/rlc-XXXXXX");
+  const char *parent = getenv("TMPDIR");
+  snprintf(job->folder, sizeof job->folder, "%s/rlc-XXXXXX", parent && *parent ? parent : P_tmpdir);
   if (!mkdtemp(job->folder)) return job_fail(job, "no temporary folder", strerror(errno));
   snprintf(job->source, sizeof job->source, "%s/module.c", job->folder);
   snprintf(job->object, sizeof job->object, "%s/module.so", job->folder);
@@ -105,7 +100,8 @@ static void read_log(Job *job) {
 
 static bool job_compile(Job *job, const char *include) {
   const char *chosen = getenv("CC");
-  const char *candidates[] = {chosen && *chosen ? chosen : "gcc", chosen && *chosen ? NULL : "clang"};
+  const char *candidates[] = {chosen && *chosen ? chosen : "gcc",
+                              chosen && *chosen ? NULL : "clang"};
   int status = 127;
   const char *used = candidates[0];
   for (size_t i = 0; i < COUNTOF(candidates) && candidates[i] && status == 127; i++) {

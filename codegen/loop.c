@@ -1,4 +1,5 @@
-/* Builders of loop IR. Index arithmetic folds as it is built, so that printed subscripts stay readable. */
+/* Builders of loop IR. Index arithmetic folds as it is built, so that printed subscripts stay
+ * readable. */
 #include "codegen/loop.h"
 
 Var *var_make(Arena *arena, const char *name, ValueType type, uint32_t width) {

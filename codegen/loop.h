@@ -1,8 +1,9 @@
 /* Loop IR: what every kernel is lowered to and every emitter prints.
  *
- * Tiling, packing, vector width and unrolling are decided before; an emitter only spells. A Term is a value: index arithmetic on
- * longs, scalars, or vectors of `width` elements. A Stmt does something. Unrolled loops are expanded by the emitter, so that
- * subscripts of register tiles become constants there. */
+ * Tiling, packing, vector width and unrolling are decided before; an emitter only spells. A Term is
+ * a value: index arithmetic on longs, scalars, or vectors of `width` elements. A Stmt does
+ * something. Unrolled loops are expanded by the emitter, so that subscripts of register tiles
+ * become constants there. */
 #ifndef RLC_CODEGEN_LOOP_H
 #define RLC_CODEGEN_LOOP_H
 
@@ -19,21 +20,23 @@ typedef struct Var {
   uint32_t width; /* 1: scalar */
 } Var;
 
-/* Values close to the core: a register tile (every subscript is constant once unrolled loops are expanded; each element is a
- * local of its own) or a local array, which loops over lanes subscript. */
+/* Values close to the core: a register tile (every subscript is constant once unrolled loops are
+ * expanded; each element is a local of its own) or a local array, which loops over lanes subscript.
+ */
 typedef struct Registers {
   const char *name;
   ValueType type;
-  uint32_t width;   /* of one element; arrays have scalar elements but may be read and written as vectors */
+  uint32_t width; /* of one element; arrays have scalar elements but may be read and written as
+                     vectors */
   uint32_t rows, columns;
   bool array;
 } Registers;
 
 typedef enum TermKind {
-  TERM_INT,     /* value: an index */
-  TERM_REAL,    /* real, of `type` */
-  TERM_VAR,     /* var */
-  TERM_ADD,     /* index arithmetic: src[0], src[1] */
+  TERM_INT,  /* value: an index */
+  TERM_REAL, /* real, of `type` */
+  TERM_VAR,  /* var */
+  TERM_ADD,  /* index arithmetic: src[0], src[1] */
   TERM_MUL,
   TERM_DIV,
   TERM_MOD,
@@ -44,8 +47,9 @@ typedef enum TermKind {
   TERM_CAST,    /* src[0] as `type` */
   TERM_SPLAT,   /* src[0] in every lane */
   TERM_FMA,     /* src[0] * src[1] + src[2] on vectors */
-  TERM_SWAP,    /* vectors: lane l is lane l of src[0], or where l has bit `value` lane l - value of src[1]; with `high` it is lane
-                   l of src[1], or where l lacks the bit lane l + value of src[0] */
+  TERM_SWAP,    /* vectors: lane l is lane l of src[0], or where l has bit `value` lane l - value of
+                   src[1]; with `high` it is lane    l of src[1], or where l lacks the bit lane l + value
+                   of src[0] */
   TERM_UNIFORM, /* uniform draw: key = stream, value = word, src[0] = element */
 } TermKind;
 
@@ -69,7 +73,8 @@ typedef enum StmtKind {
   STMT_LOOP,    /* var from lo to hi, body */
   STMT_LET,     /* var = value */
   STMT_STORE,   /* buffer[index] = value (cast to the buffer's type) */
-  STMT_DECLARE, /* registers come into being, all zero when `value` is NULL, else all equal to value */
+  STMT_DECLARE, /* registers come into being, all zero when `value` is NULL, else all equal to value
+                 */
   STMT_SET,     /* registers[index][column] = value */
   STMT_IF,      /* value < hi ? body : other */
   STMT_CALL,    /* programs: run kernel `number` */
@@ -125,7 +130,8 @@ Term *term_apply(Arena *arena, OpCode op, ValueType type, Term *x, Term *y, Term
 Term *term_cast(Arena *arena, Term *x, ValueType type);
 Term *term_splat(Arena *arena, Term *x, uint32_t width);
 Term *term_fma(Arena *arena, Term *x, Term *y, Term *z);
-/* One step of a transpose: the lanes of x and y without bit `stage` in their numbers, or with `high` those with it. */
+/* One step of a transpose: the lanes of x and y without bit `stage` in their numbers, or with
+ * `high` those with it. */
 Term *term_swap(Arena *arena, Term *x, Term *y, uint32_t stage, bool high);
 Term *term_uniform(Arena *arena, uint64_t stream, int word, Term *element, ValueType type);
 
@@ -149,8 +155,9 @@ void note_add(Arena *arena, Block *block, const char *note);
 
 const char *value_type_name(ValueType type); /* C's name: float, double, int32_t, long */
 void block_print(const Block *block, int indent, FILE *out);
-/* Invariants: every variable and register is defined before it is used and in scope, unrolled loops and tile subscripts have
- * constant bounds, index terms are indices, stores fit their buffers in width. `item` is defined outside. NULL, or what is wrong. */
+/* Invariants: every variable and register is defined before it is used and in scope, unrolled loops
+ * and tile subscripts have constant bounds, index terms are indices, stores fit their buffers in
+ * width. `item` is defined outside. NULL, or what is wrong. */
 const char *block_verify(const Block *block, const Var *item, Arena *arena);
 
 #endif

@@ -39,30 +39,62 @@ static void load_print(const Buffer *buffer, const Term *index, uint32_t width, 
 
 const char *value_type_name(ValueType type) {
   switch (type) {
-  case VALUE_F32: return "float";
-  case VALUE_F64: return "double";
-  case VALUE_I32: return "int32_t";
-  case VALUE_INDEX: return "long";
+  case VALUE_F32:
+    return "float";
+  case VALUE_F64:
+    return "double";
+  case VALUE_I32:
+    return "int32_t";
+  case VALUE_INDEX:
+    return "long";
   }
   return "?";
 }
 
 static void term_print(const Term *term, FILE *out) {
   switch (term->kind) {
-  case TERM_INT: fprintf(out, "%lld", (long long)term->value); break;
-  case TERM_REAL: fprintf(out, "%.9g", term->real); break;
-  case TERM_VAR: fputs(term->var->name, out); break;
-  case TERM_ADD: binary_print(term, "+", out); break;
-  case TERM_MUL: binary_print(term, "*", out); break;
-  case TERM_DIV: binary_print(term, "/", out); break;
-  case TERM_MOD: binary_print(term, "%", out); break;
-  case TERM_MIN: call_print("min", term, out); break;
-  case TERM_LOAD: load_print(term->buffer, term->src[0], term->width, out); break;
-  case TERM_READ: read_print(term->registers, term->src[0], term->src[1], out); break;
-  case TERM_APPLY: call_print(op_table[term->op].name, term, out); break;
-  case TERM_CAST: call_print(value_type_name(term->type), term, out); break;
-  case TERM_SPLAT: call_print("splat", term, out); break;
-  case TERM_FMA: call_print("fma", term, out); break;
+  case TERM_INT:
+    fprintf(out, "%lld", (long long)term->value);
+    break;
+  case TERM_REAL:
+    fprintf(out, "%.9g", term->real);
+    break;
+  case TERM_VAR:
+    fputs(term->var->name, out);
+    break;
+  case TERM_ADD:
+    binary_print(term, "+", out);
+    break;
+  case TERM_MUL:
+    binary_print(term, "*", out);
+    break;
+  case TERM_DIV:
+    binary_print(term, "/", out);
+    break;
+  case TERM_MOD:
+    binary_print(term, "%", out);
+    break;
+  case TERM_MIN:
+    call_print("min", term, out);
+    break;
+  case TERM_LOAD:
+    load_print(term->buffer, term->src[0], term->width, out);
+    break;
+  case TERM_READ:
+    read_print(term->registers, term->src[0], term->src[1], out);
+    break;
+  case TERM_APPLY:
+    call_print(op_table[term->op].name, term, out);
+    break;
+  case TERM_CAST:
+    call_print(value_type_name(term->type), term, out);
+    break;
+  case TERM_SPLAT:
+    call_print("splat", term, out);
+    break;
+  case TERM_FMA:
+    call_print("fma", term, out);
+    break;
   case TERM_SWAP:
     fprintf(out, "swap%lld%s", (long long)term->value, term->high ? "high" : "low");
     call_print("", term, out);
@@ -123,15 +155,29 @@ static void assign_print(const Stmt *stmt, FILE *out) {
 static void stmt_print(const Stmt *stmt, int indent, FILE *out) {
   fprintf(out, "%*s", 2 * indent, "");
   switch (stmt->kind) {
-  case STMT_LOOP: loop_print(stmt, indent, out); return;
-  case STMT_IF: if_print(stmt, indent, out); return;
+  case STMT_LOOP:
+    loop_print(stmt, indent, out);
+    return;
+  case STMT_IF:
+    if_print(stmt, indent, out);
+    return;
   case STMT_LET:
   case STMT_STORE:
-  case STMT_SET: assign_print(stmt, out); break;
-  case STMT_DECLARE: declare_print(stmt, out); break;
-  case STMT_CALL: fprintf(out, "call %s", stmt->note); break;
-  case STMT_BARRIER: fputs("barrier", out); break;
-  case STMT_NOTE: fprintf(out, "# %s", stmt->note); break;
+  case STMT_SET:
+    assign_print(stmt, out);
+    break;
+  case STMT_DECLARE:
+    declare_print(stmt, out);
+    break;
+  case STMT_CALL:
+    fprintf(out, "call %s", stmt->note);
+    break;
+  case STMT_BARRIER:
+    fputs("barrier", out);
+    break;
+  case STMT_NOTE:
+    fprintf(out, "# %s", stmt->note);
+    break;
   }
   fputc('\n', out);
 }

@@ -59,9 +59,11 @@ static void check_term(Scope *scope, const Term *term) {
   if (term->kind >= TERM_ADD && term->kind <= TERM_MIN &&
       (term->src[0]->type != VALUE_INDEX || term->src[1]->type != VALUE_INDEX))
     fail(scope, "index arithmetic on", "other values");
-  if (term->kind == TERM_SWAP && (term->src[0]->width != term->width || term->src[1]->width != term->width))
+  if (term->kind == TERM_SWAP &&
+      (term->src[0]->width != term->width || term->src[1]->width != term->width))
     fail(scope, "widths differ in", "swap");
-  if (term->kind == TERM_FMA && (term->src[0]->width != term->width || term->src[1]->width != term->width))
+  if (term->kind == TERM_FMA &&
+      (term->src[0]->width != term->width || term->src[1]->width != term->width))
     fail(scope, "widths differ in", "fma");
 }
 
@@ -92,7 +94,8 @@ static void check_if(Scope *scope, const Stmt *stmt) {
 static void check_store(Scope *scope, const Stmt *stmt) {
   check_term(scope, stmt->index);
   check_term(scope, stmt->value);
-  if (stmt->index->type != VALUE_INDEX) fail(scope, "store without an index to", stmt->buffer->name);
+  if (stmt->index->type != VALUE_INDEX)
+    fail(scope, "store without an index to", stmt->buffer->name);
   if (stmt->buffer->space == SPACE_TABLE) fail(scope, "store to a table", stmt->buffer->name);
   if (stmt->value->width > 1 && stmt->value->type != stmt->buffer->type)
     fail(scope, "vector store of another type to", stmt->buffer->name);
@@ -100,13 +103,19 @@ static void check_store(Scope *scope, const Stmt *stmt) {
 
 static void check_stmt(Scope *scope, const Stmt *stmt) {
   switch (stmt->kind) {
-  case STMT_LOOP: check_loop(scope, stmt); break;
-  case STMT_IF: check_if(scope, stmt); break;
+  case STMT_LOOP:
+    check_loop(scope, stmt);
+    break;
+  case STMT_IF:
+    check_if(scope, stmt);
+    break;
   case STMT_LET:
     check_term(scope, stmt->value);
     scope_add(scope, stmt->var, false);
     break;
-  case STMT_STORE: check_store(scope, stmt); break;
+  case STMT_STORE:
+    check_store(scope, stmt);
+    break;
   case STMT_DECLARE:
     if (stmt->value) check_term(scope, stmt->value);
     scope_add(scope, stmt->registers, false);
@@ -119,7 +128,8 @@ static void check_stmt(Scope *scope, const Stmt *stmt) {
     break;
   case STMT_CALL:
   case STMT_BARRIER:
-  case STMT_NOTE: break;
+  case STMT_NOTE:
+    break;
   }
 }
 

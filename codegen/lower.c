@@ -1,4 +1,5 @@
-/* Values inside a nest: every inlined node becomes one variable, at the outermost block where it is known. */
+/* Values inside a nest: every inlined node becomes one variable, at the outermost block where it is
+ * known. */
 #include "codegen/lower.h"
 
 #include <string.h>
@@ -60,7 +61,8 @@ static Term *panel_term(Arena *arena, Term *coordinate, const Layout *layout) {
   return term_add(arena, term_mul(arena, panel, (int64_t)layout->block), lane);
 }
 
-/* Are the panels of the last axis apart from each other, so that a coordinate must be taken apart? */
+/* Are the panels of the last axis apart from each other, so that a coordinate must be taken apart?
+ */
 static bool panels_apart(const Layout *layout) {
   return layout->panel && layout_blocks(layout) > 1 && layout->block != layout->panel;
 }
@@ -154,8 +156,8 @@ Value lower_scatter(Lower *lower, Node *node) {
   Value value = lower_value(lower, node->src[0]), index = lower_value(lower, node->src[1]);
   Form here = nest_coordinate(lower->nest, node->attr.axis);
   Term *position = term_cast(arena, nest_term(lower->nest, &here), VALUE_I32);
-  Term *hit = term_apply(arena, OP_eq, VALUE_I32, term_cast(arena, index.term, VALUE_I32), position,
-                         NULL);
+  Term *hit =
+      term_apply(arena, OP_eq, VALUE_I32, term_cast(arena, index.term, VALUE_I32), position, NULL);
   int level = max_int(index.level, nest_level(lower->nest, &here));
   hit = lower_let(lower, arena_printf(arena, "hit%u", node->id), hit, level);
   ValueType type = node_value_type(lower->s->code, node);
@@ -190,15 +192,20 @@ static Value value_elementwise(Lower *lower, Node *node) {
     src[i] = term_cast(lower->arena, argument.term, type);
     level = max_int(level, argument.level);
   }
-  return (Value){term_apply(lower->arena, (OpCode)node->op, type, src[0], src[1], src[2]), level, 0};
+  return (Value){term_apply(lower->arena, (OpCode)node->op, type, src[0], src[1], src[2]), level,
+                 0};
 }
 
 static Value value_fresh(Lower *lower, Node *node) {
   switch ((OpCode)node->op) {
-  case OP_const: return (Value){term_real(lower->arena, VALUE_F64, node->attr.value), 0, 0};
-  case OP_gather: return value_gather(lower, node);
-  case OP_scatter: return lower_scatter(lower, node);
-  case OP_uniform: return value_uniform(lower, node);
+  case OP_const:
+    return (Value){term_real(lower->arena, VALUE_F64, node->attr.value), 0, 0};
+  case OP_gather:
+    return value_gather(lower, node);
+  case OP_scatter:
+    return lower_scatter(lower, node);
+  case OP_uniform:
+    return value_uniform(lower, node);
   case OP_input: {
     Buffer *buffer = lower->s->code->slots[node->attr.key];
     return lower_load(lower, &(View){buffer, buffer->layout});
@@ -268,9 +275,17 @@ double lower_cost(const Schedule *s, const Kernel *kernel) {
 
 void lower_kernel(const Schedule *s, Kernel *kernel) {
   switch (kernel->kind) {
-  case KERNEL_MAP: lower_map(s, kernel); break;
-  case KERNEL_REDUCE: lower_reduce(s, kernel); break;
-  case KERNEL_ORDER: lower_order(s, kernel); break;
-  case KERNEL_CONTRACT: lower_contract(s, kernel); break;
+  case KERNEL_MAP:
+    lower_map(s, kernel);
+    break;
+  case KERNEL_REDUCE:
+    lower_reduce(s, kernel);
+    break;
+  case KERNEL_ORDER:
+    lower_order(s, kernel);
+    break;
+  case KERNEL_CONTRACT:
+    lower_contract(s, kernel);
+    break;
   }
 }

@@ -1,8 +1,10 @@
-/* Lowering of kernels to loop IR: nests of loops over axes, and values inlined into them. Internal to codegen/lower*.c, nest.c.
+/* Lowering of kernels to loop IR: nests of loops over axes, and values inlined into them. Internal
+ * to codegen/lower*.c, nest.c.
  *
- * A nest starts with one dimension per axis (two for an axis that is cut in panels). Every index that the kernel needs is an affine
- * form over these dimensions, recorded in a first dry run; neighbouring dimensions that all forms step through evenly are then
- * merged into one loop, and the second run builds the code. */
+ * A nest starts with one dimension per axis (two for an axis that is cut in panels). Every index
+ * that the kernel needs is an affine form over these dimensions, recorded in a first dry run;
+ * neighbouring dimensions that all forms step through evenly are then merged into one loop, and the
+ * second run builds the code. */
 #ifndef RLC_CODEGEN_LOWER_H
 #define RLC_CODEGEN_LOWER_H
 
@@ -36,26 +38,29 @@ typedef struct Nest {
   int dim_count;
   NestLoop loops[MAX_DIMS];
   int loop_count;
-  int lane;            /* dimension in the lanes, or -1 */
-  AxisId split;        /* axis cut in panels of `panel` between dimensions block and lane (block -1: one panel) */
-  uint32_t panel;      /* 0: none */
+  int lane;       /* dimension in the lanes, or -1 */
+  AxisId split;   /* axis cut in panels of `panel` between dimensions block and lane (block -1: one
+                     panel) */
+  uint32_t panel; /* 0: none */
   int block;
-  Form *forms;         /* recorded */
+  Form *forms; /* recorded */
   size_t form_count, form_capacity;
-  int strided;         /* recorded accesses that are not unit or constant in the lanes */
-  bool unsafe;         /* some access may not run over the padding of the last panel */
-  bool ragged;         /* the lane loop's bound depends on the panel: nothing merges with it */
+  int strided; /* recorded accesses that are not unit or constant in the lanes */
+  bool unsafe; /* some access may not run over the padding of the last panel */
+  bool ragged; /* the lane loop's bound depends on the panel: nothing merges with it */
 } Nest;
 
 void nest_start(Nest *nest, Arena *arena, const Graph *graph);
 int nest_dim(Nest *nest, AxisId axis, uint32_t extent, uint32_t unit);
 Form nest_coordinate(const Nest *nest, AxisId axis);
 void form_add(Form *form, const Form *other, int64_t factor);
-/* Merges what can be merged of dimensions from..to-1 into loops, appended. Counters are named after the axes. */
+/* Merges what can be merged of dimensions from..to-1 into loops, appended. Counters are named after
+ * the axes. */
 void nest_merge(Nest *nest, int from, int to);
 /* One loop for each of these dimensions. */
 void nest_loops(Nest *nest, int from, int to);
-/* The form as index arithmetic on the loops' counters; before there are loops it is only recorded. */
+/* The form as index arithmetic on the loops' counters; before there are loops it is only recorded.
+ */
 Term *nest_term(Nest *nest, const Form *form);
 int nest_level(const Nest *nest, const Form *form);
 
@@ -79,7 +84,8 @@ Lower lower_start(const Schedule *s, Kernel *kernel, Nest *nest);
 /* Forgets all values and empties the blocks: the next run builds anew. */
 void lower_restart(Lower *lower, int levels);
 void lower_remember(Lower *lower, const Node *node, Term *term, int level);
-/* The value of a node at the nest's coordinates, in the type of the node: a constant or a variable. */
+/* The value of a node at the nest's coordinates, in the type of the node: a constant or a variable.
+ */
 Value lower_value(Lower *lower, Node *node);
 /* The same, computing the node itself even when it is kept (its kernel does). */
 Value lower_compute(Lower *lower, Node *node);
@@ -114,15 +120,18 @@ double lower_cost(const Schedule *s, const Kernel *kernel);
 /* Lowers the kernel's values once, for the indices it meets; what it builds is thrown away. */
 typedef void DryFn(Lower *lower);
 
-/* Chooses the axis in the lanes among `lanes` and makes the dimensions: `outer` axes first, then `inner` ones, lanes last; `preferred`
- * (-1: none) wins ties. Lanes may run into padding (shape_filled). Returns the number of dimensions before the inner ones. */
+/* Chooses the axis in the lanes among `lanes` and makes the dimensions: `outer` axes first, then
+ * `inner` ones, lanes last; `preferred`
+ * (-1: none) wins ties. Lanes may run into padding (shape_filled). Returns the number of dimensions
+ * before the inner ones. */
 int shape_nest(Lower *lower, Axes outer, Axes inner, Axes lanes, int preferred, DryFn *dry);
-/* Number of lane iterations where the panel is known: constant, or what is left in the last panel. */
+/* Number of lane iterations where the panel is known: constant, or what is left in the last panel.
+ */
 Term *shape_lane_bound(const Lower *lower);
 /* Where lanes run into padding: how many of them hold elements in this panel; NULL where all do. */
 Term *shape_filled(const Lower *lower);
-/* Makes the first `loops` loops of the nest items of the parallel loop: decodes their counters in block 0. `chunks` is one more,
- * innermost dimension; returns its counter. */
+/* Makes the first `loops` loops of the nest items of the parallel loop: decodes their counters in
+ * block 0. `chunks` is one more, innermost dimension; returns its counter. */
 Term *shape_items(Lower *lower, int loops, uint64_t chunks);
 /* How many of the first `loops` loops should be items. */
 int shape_item_loops(const Nest *nest, int loops);

@@ -1,8 +1,11 @@
-/* Contractions as register tiles: `rows` x one panel of the result's last axis, accumulated over the reduced axes.
+/* Contractions as register tiles: `rows` x one panel of the result's last axis, accumulated over
+ * the reduced axes.
  *
- * The operand with the last axis in its lanes is read as vectors (B), the other one scalar by scalar (A). Items of the parallel loop
- * are (outer axes, panels, row tiles), row tiles innermost, so that a panel of B stays in the nearest cache while rows stream past.
- * Row tiles have heights that differ by one at most; where the rows are A's panelled axis, no tile straddles two panels. */
+ * The operand with the last axis in its lanes is read as vectors (B), the other one scalar by
+ * scalar (A). Items of the parallel loop are (outer axes, panels, row tiles), row tiles innermost,
+ * so that a panel of B stays in the nearest cache while rows stream past. Row tiles have heights
+ * that differ by one at most; where the rows are A's panelled axis, no tile straddles two panels.
+ */
 #include "codegen/lower.h"
 
 #include <string.h>
@@ -17,15 +20,15 @@ typedef struct Product {
   Nest nest;
   Kernel *kernel;
   View a, b, out;
-  int apart;                  /* axis of A whose panels are apart, or -1 */
-  int first_row, last_row;    /* dimensions that are rows of the tile; none when first > last */
-  int tile;                   /* that loop, or -1 */
+  int apart;               /* axis of A whose panels are apart, or -1 */
+  int first_row, last_row; /* dimensions that are rows of the tile; none when first > last */
+  int tile;                /* that loop, or -1 */
   int first_inner, first_inner_loop;
   Form from_a, from_b, from_out;
-  uint32_t width, columns;    /* elements of a vector, vectors of a panel */
+  uint32_t width, columns; /* elements of a vector, vectors of a panel */
   Segment segments[3];
   int segment_count;
-  const Var *row;             /* first row of the tile */
+  const Var *row; /* first row of the tile */
   Term *base_a, *base_b, *base_out;
   bool epilogue;
 } Product;
@@ -205,7 +208,8 @@ static void tile_bases(Product *p) {
     Form form = nest_coordinate(nest, (AxisId)p->apart);
     Term *at = nest_term(nest, &form);
     const Layout *layout = &p->a.layout;
-    base = term_add(arena, base, term_mul(arena, term_div(arena, at, layout->panel), (int64_t)layout->block));
+    base = term_add(arena, base,
+                    term_mul(arena, term_div(arena, at, layout->panel), (int64_t)layout->block));
     base = term_add(arena, base, term_mod(arena, at, layout->panel));
   }
   p->base_a = lower_let(&p->lower, "base_a", base, 0);
@@ -229,7 +233,8 @@ static void tile_step(Product *p, Block *block, const Registers *c, const Regist
           term_load(arena, p->b.buffer, b->type, plus(p, at_b, j, p->width), p->width));
   Block *rows = loop_add(arena, block, LOOP_UNROLLED, i, zero, term_int(arena, c->rows));
   const Var *a = var_make(arena, "a", c->type, p->width);
-  Term *scalar = term_load(arena, p->a.buffer, c->type, plus(p, at_a, i, row_step(p, &p->from_a)), 1);
+  Term *scalar =
+      term_load(arena, p->a.buffer, c->type, plus(p, at_a, i, row_step(p, &p->from_a)), 1);
   let_add(arena, rows, a, term_splat(arena, scalar, p->width));
   Block *columns = loop_add(arena, rows, LOOP_UNROLLED, j, zero, term_int(arena, p->columns));
   set_add(arena, columns, c, row, column,
@@ -252,7 +257,8 @@ static void tile_loops(Product *p, Block *block, int loop, int64_t bound, const 
   bool panels = at->first == at->last && dim->axis == p->apart && dim->unit > 1;
   if (panels) rest = nest->graph->axes[dim->axis].extent % dim->unit;
   if (rest) extent--;
-  Block *body = loop_add(arena, block, LOOP_SERIAL, at->var, term_int(arena, 0), term_int(arena, extent));
+  Block *body =
+      loop_add(arena, block, LOOP_SERIAL, at->var, term_int(arena, 0), term_int(arena, extent));
   tile_loops(p, body, loop + 1, 0, c, b);
   if (!rest) return;
   body = loop_add(arena, block, LOOP_SERIAL, at->var, term_int(arena, extent),
@@ -285,8 +291,10 @@ static void epilogue_body(Product *p, Term *result) {
   const Kernel *kernel = p->kernel;
   Term **terms = NEW_ARRAY(lower->arena, Term *, kernel->root_count);
   lower_remember(lower, kernel->contraction, result, 2);
-  for (size_t i = 0; i < kernel->root_count; i++) terms[i] = lower_root(lower, &kernel->roots[i]).term;
-  for (size_t i = 0; i < kernel->root_count; i++) lower_store(lower, &kernel->roots[i], terms[i], 2);
+  for (size_t i = 0; i < kernel->root_count; i++)
+    terms[i] = lower_root(lower, &kernel->roots[i]).term;
+  for (size_t i = 0; i < kernel->root_count; i++)
+    lower_store(lower, &kernel->roots[i], terms[i], 2);
 }
 
 static void tile_epilogue(Product *p, const Registers *array, int64_t height) {
@@ -302,12 +310,14 @@ static void tile_epilogue(Product *p, const Registers *array, int64_t height) {
   lower->blocks[2] = block_make(arena);
   if (first) {
     Var *row = var_make(arena, "row", VALUE_INDEX, 1);
-    let_add(arena, lower->blocks[1], row, term_add(arena, term_var(arena, first), term_var(arena, i)));
+    let_add(arena, lower->blocks[1], row,
+            term_add(arena, term_var(arena, first), term_var(arena, i)));
     nest->loops[p->tile].var = row;
     nest->loops[p->tile].level = 1;
   }
   lane->level = 2;
-  epilogue_body(p, lower_let(lower, arena_printf(arena, "v%u", p->kernel->contraction->id), read, 2));
+  epilogue_body(p,
+                lower_let(lower, arena_printf(arena, "v%u", p->kernel->contraction->id), read, 2));
   loop_link(arena, lower->blocks[1], LOOP_LANES, lane->var, term_int(arena, 0),
             shape_lane_bound(lower), lower->blocks[2]);
   loop_link(arena, lower->blocks[0], LOOP_SERIAL, i, term_int(arena, 0), term_int(arena, height),
@@ -324,7 +334,8 @@ static void tile_segment(Product *p, Block *block, const Segment *segment, Term 
   lower_restart(&p->lower, 1);
   p->lower.blocks[0] = block;
   if (p->tile >= 0) {
-    Term *row = term_add(arena, term_mul(arena, tile, segment->height), term_int(arena, segment->row));
+    Term *row =
+        term_add(arena, term_mul(arena, tile, segment->height), term_int(arena, segment->row));
     let_add(arena, block, p->nest.loops[p->tile].var, row);
   }
   tile_bases(p);
@@ -337,7 +348,8 @@ static void tile_segment(Product *p, Block *block, const Segment *segment, Term 
     store_tile(p, c, NULL);
     return;
   }
-  const Registers *array = registers_array(arena, "result", type, (uint32_t)segment->height * p->nest.panel);
+  const Registers *array =
+      registers_array(arena, "result", type, (uint32_t)segment->height * p->nest.panel);
   declare_add(arena, block, array, NULL);
   store_tile(p, c, array);
   tile_epilogue(p, array, segment->height);
@@ -388,7 +400,8 @@ static Term *decode_items(Product *p, Block *block) {
   return term_var(arena, var);
 }
 
-/* Does the epilogue read something that has no padding in the lanes? Then its loops stop at the last element. */
+/* Does the epilogue read something that has no padding in the lanes? Then its loops stop at the
+ * last element. */
 static void dry_epilogue(Product *p) {
   Nest *nest = &p->nest;
   int loops = nest->loop_count;
@@ -419,7 +432,8 @@ static void product_start(Product *p, const Schedule *s, Kernel *kernel) {
                           : node_view(s, node->src[vector]);
   p->out.layout = layout_make(graph, node->axes, s->code->options.lanes);
   for (size_t i = 0; i < kernel->root_count; i++)
-    if (kernel->roots[i].node == node && !kernel->roots[i].copy) p->out.buffer = kernel->roots[i].buffer;
+    if (kernel->roots[i].node == node && !kernel->roots[i].copy)
+      p->out.buffer = kernel->roots[i].buffer;
   p->epilogue = kernel->root_count > 1;
   const Layout *a = &p->a.layout;
   bool apart = a->panel && layout_blocks(a) > 1 && a->block != a->panel;

@@ -1,7 +1,9 @@
-/* Maps: elementwise values over common axes, each stored at its element. Also copies and repacking. */
+/* Maps: elementwise values over common axes, each stored at its element. Also copies and repacking.
+ */
 #include "codegen/lower.h"
 
-/* Lanes per item where everything merges into one long loop: a divisor of the length if there is one, so that bounds stay constant. */
+/* Lanes per item where everything merges into one long loop: a divisor of the length if there is
+ * one, so that bounds stay constant. */
 static uint64_t chunk_length(uint64_t length) {
   if (length <= 2048) return length;
   for (uint64_t chunk = 2048; chunk >= 512; chunk -= 32)

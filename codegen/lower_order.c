@@ -1,5 +1,6 @@
-/* order: the rank of every element is the number of elements before it (smaller, or equal with a larger index); the positions of
- * the n last ranks are stored. All pairs are compared, with the ranked elements in the lanes. */
+/* order: the rank of every element is the number of elements before it (smaller, or equal with a
+ * larger index); the positions of the n last ranks are stored. All pairs are compared, with the
+ * ranked elements in the lanes. */
 #include "codegen/lower.h"
 
 static Term *compare(Lower *lower, OpCode op, Term *x, Term *y) {
@@ -30,13 +31,14 @@ static void count_before(Lower *lower, const View *view, AxisId axis, const Regi
                          term_cast(arena, term_var(arena, other), VALUE_I32));
   behind = lower_let(lower, "behind", behind, level + 2);
   Term *tie = term_apply(arena, OP_mul, VALUE_I32, equal, behind, NULL);
-  Term *before = lower_let(lower, "before", term_apply(arena, OP_add, VALUE_I32, less, tie, NULL),
-                           level + 2);
+  Term *before =
+      lower_let(lower, "before", term_apply(arena, OP_add, VALUE_I32, less, tie, NULL), level + 2);
   Term *sum = term_apply(arena, OP_add, VALUE_I32, term_read(arena, rank, i, NULL), before, NULL);
   set_add(arena, inside, rank, i, NULL, sum);
 }
 
-/* Position 0 everywhere first: values that are not numbers may share a rank, and what is read as a position must be one. */
+/* Position 0 everywhere first: values that are not numbers may share a rank, and what is read as a
+ * position must be one. */
 static void store_zeros(Lower *lower, const Root *root, AxisId to, int level) {
   Arena *arena = lower->arena;
   const Var *var = var_make(arena, "top", VALUE_INDEX, 1);
@@ -76,7 +78,8 @@ void lower_order(const Schedule *s, Kernel *kernel) {
   AxisId order[MAX_AXES];
   Axes rows = axes_minus(kernel->iteration, axes_one(node->attr.axis));
   int rank_count = axes_order(nest.graph, rows, order);
-  for (int i = 0; i < rank_count; i++) nest_dim(&nest, order[i], nest.graph->axes[order[i]].extent, 1);
+  for (int i = 0; i < rank_count; i++)
+    nest_dim(&nest, order[i], nest.graph->axes[order[i]].extent, 1);
   nest_loops(&nest, 0, nest.dim_count);
 
   Lower lower = lower_start(s, kernel, &nest);

@@ -1,7 +1,8 @@
 /* Reductions: sums (with scatters and products that are not tiled), argmin and argmax.
  *
- * Lanes over an axis of the result accumulate side by side. Lanes over a reduced axis accumulate WIDTH partial sums, which are
- * added at the end in one fixed order, halves onto halves; so a value depends on nothing but the extents. */
+ * Lanes over an axis of the result accumulate side by side. Lanes over a reduced axis accumulate
+ * WIDTH partial sums, which are added at the end in one fixed order, halves onto halves; so a value
+ * depends on nothing but the extents. */
 #include "codegen/lower.h"
 
 #include <math.h>
@@ -46,11 +47,14 @@ static Accumulator accumulator_make(Lower *lower, Node *node, uint32_t width, in
   Arena *arena = lower->arena;
   ValueType type = is_pick(node) ? node_value_type(lower->s->code, node->src[0])
                                  : node_value_type(lower->s->code, node);
-  Accumulator a = {registers_array(arena, arena_printf(arena, "acc%u", node->id), type, width), NULL};
+  Accumulator a = {registers_array(arena, arena_printf(arena, "acc%u", node->id), type, width),
+                   NULL};
   Term *start = NULL;
   if (is_pick(node)) {
     start = term_real(arena, type, node->op == OP_argmin ? INFINITY : -INFINITY);
-    if (type == VALUE_I32) start = term_cast(arena, term_int(arena, node->op == OP_argmin ? INT32_MAX : INT32_MIN), type);
+    if (type == VALUE_I32)
+      start =
+          term_cast(arena, term_int(arena, node->op == OP_argmin ? INT32_MAX : INT32_MIN), type);
     const char *name = arena_printf(arena, "at%u", node->id);
     a.position = registers_array(arena, name, VALUE_I32, width);
     declare_add(arena, lower->blocks[level], a.position, NULL);
@@ -59,19 +63,22 @@ static Accumulator accumulator_make(Lower *lower, Node *node, uint32_t width, in
   return a;
 }
 
-static void accumulate_pick(Lower *lower, Node *node, Accumulator a, Term *index, Term *x, int level) {
+static void accumulate_pick(Lower *lower, Node *node, Accumulator a, Term *index, Term *x,
+                            int level) {
   Arena *arena = lower->arena;
   Block *block = lower->blocks[level];
   Form form = nest_coordinate(lower->nest, node->attr.axis);
   Term *position = term_cast(arena, nest_term(lower->nest, &form), VALUE_I32);
-  Term *best = term_read(arena, a.value, index, NULL), *at = term_read(arena, a.position, index, NULL);
+  Term *best = term_read(arena, a.value, index, NULL),
+       *at = term_read(arena, a.position, index, NULL);
   bool least = node->op == OP_argmin;
   Term *better = term_apply(arena, OP_lt, x->type, least ? x : best, least ? best : x, NULL);
   better = lower_let(lower, arena_printf(arena, "better%u", node->id),
                      term_cast(arena, better, VALUE_I32), level);
   set_add(arena, block, a.position, index, NULL,
           term_apply(arena, OP_where, VALUE_I32, better, position, at));
-  set_add(arena, block, a.value, index, NULL, term_apply(arena, OP_where, x->type, better, x, best));
+  set_add(arena, block, a.value, index, NULL,
+          term_apply(arena, OP_where, x->type, better, x, best));
 }
 
 /* `filled`: lanes from there on are padding and add nothing; NULL: none. */

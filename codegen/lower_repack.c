@@ -1,7 +1,8 @@
 /* Repacking as transposes in registers: tiles of W x W elements, W elements a vector.
  *
- * Stage s swaps, between vectors i and i + s, the lanes whose numbers differ in bit s; after all stages vector i holds what was in
- * lane i. Only for extents that are multiples of W; other copies go through the general map. */
+ * Stage s swaps, between vectors i and i + s, the lanes whose numbers differ in bit s; after all
+ * stages vector i holds what was in lane i. Only for extents that are multiples of W; other copies
+ * go through the general map. */
 #include "codegen/lower.h"
 
 typedef struct Repack {
@@ -21,8 +22,10 @@ static bool repack_start(Repack *r, const Schedule *s, Kernel *kernel) {
   r->width = s->code->options.lanes;
   r->lane = from->axis[from->rank - 1];
   r->row = to->axis[to->rank - 1];
-  if (r->width < 2 || r->width > 16 || !from->panel || !to->panel || r->lane == r->row) return false;
-  if (r->from.buffer->type != r->to.buffer->type || r->to.buffer->type != s->code->real) return false;
+  if (r->width < 2 || r->width > 16 || !from->panel || !to->panel || r->lane == r->row)
+    return false;
+  if (r->from.buffer->type != r->to.buffer->type || r->to.buffer->type != s->code->real)
+    return false;
   if (from->panel % r->width || to->panel % r->width) return false;
   return graph->axes[r->lane].extent % r->width == 0 && graph->axes[r->row].extent % r->width == 0;
 }

@@ -1,8 +1,9 @@
-/* The memory plan: slots in one block, values of a program in one workspace, barriers between kernels.
+/* The memory plan: slots in one block, values of a program in one workspace, barriers between
+ * kernels.
  *
- * A workspace buffer lives from the kernel that writes it to the last one that touches it; buffers that live at the same time do not
- * overlap. A barrier stands before a kernel that touches memory which a kernel since the last barrier wrote (or will
- * overwrite), unless one thread runs both. */
+ * A workspace buffer lives from the kernel that writes it to the last one that touches it; buffers
+ * that live at the same time do not overlap. A barrier stands before a kernel that touches memory
+ * which a kernel since the last barrier wrote (or will overwrite), unless one thread runs both. */
 #include "codegen/kernel.h"
 
 static uint64_t align64(uint64_t n) { return (n + 63) / 64 * 64; }

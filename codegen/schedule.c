@@ -1,8 +1,9 @@
 /* Groups the nodes of a program into kernels.
  *
- * A node is kept (has memory or registers of its own, computed by exactly one kernel) when it is an output, a reduction, used by
- * more than one kernel, or read at coordinates other than the reader's; every other node is inlined in its reader. Kernels
- * stand in an order in which each reads only what former ones computed. */
+ * A node is kept (has memory or registers of its own, computed by exactly one kernel) when it is an
+ * output, a reduction, used by more than one kernel, or read at coordinates other than the
+ * reader's; every other node is inlined in its reader. Kernels stand in an order in which each
+ * reads only what former ones computed. */
 #include "codegen/kernel.h"
 
 #include <string.h>
@@ -18,8 +19,10 @@ bool node_is_expensive(const Node *node) {
   case OP_cos:
   case OP_erf:
   case OP_pow:
-  case OP_uniform: return true;
-  default: return false;
+  case OP_uniform:
+    return true;
+  default:
+    return false;
   }
 }
 
@@ -29,9 +32,12 @@ static bool node_is_reduction(const Node *node) {
   case OP_argmin:
   case OP_argmax:
   case OP_order:
-  case OP_contract: return true;
-  case OP_scatter: return !axes_empty(node->attr.axes);
-  default: return false;
+  case OP_contract:
+    return true;
+  case OP_scatter:
+    return !axes_empty(node->attr.axes);
+  default:
+    return false;
   }
 }
 
@@ -176,7 +182,8 @@ void root_add(Schedule *s, Kernel *kernel, Root root) {
 Buffer *buffer_make(Schedule *s, Layout layout, ValueType type, const char *name,
                     const char *spec) {
   Buffer *buffer = NEW(s->arena, Buffer);
-  *buffer = (Buffer){.space = SPACE_WORK, .type = type, .layout = layout, .name = name, .spec = spec};
+  *buffer =
+      (Buffer){.space = SPACE_WORK, .type = type, .layout = layout, .name = name, .spec = spec};
   buffer->bytes = (layout.elements * value_type_size(type) + 63) / 64 * 64;
   buffer->first = buffer->last = -1;
   return buffer;
@@ -224,8 +231,9 @@ static Fit kernel_fit(const Schedule *s, const Kernel *kernel, Node *node, bool 
   return fit;
 }
 
-/* A map kernel over `iteration` that may compute `node`: the epilogue of a contraction that it needs, the latest map, a new one.
- * An epilogue reads no parameter of the result's size: that misses the cache at the end of every tile. */
+/* A map kernel over `iteration` that may compute `node`: the epilogue of a contraction that it
+ * needs, the latest map, a new one. An epilogue reads no parameter of the result's size: that
+ * misses the cache at the end of every tile. */
 static Kernel *map_kernel(Schedule *s, Node *node, Axes iteration) {
   Kernel *map = NULL;
   for (size_t i = s->out->kernel_count; i-- > 0;) {
@@ -268,8 +276,9 @@ static Kernel *reduce_kernel(Schedule *s, Node *node) {
 
 /* ---- contractions ---- */
 
-/* The axis for the vectors is the result's last, owned by one operand. When that operand does not have it innermost and the other
- * one brings no rows to pay for a repacked copy, or there is no such axis, the product becomes a plain reduction. */
+/* The axis for the vectors is the result's last, owned by one operand. When that operand does not
+ * have it innermost and the other one brings no rows to pay for a repacked copy, or there is no
+ * such axis, the product becomes a plain reduction. */
 static bool contract_is_tiled(const Schedule *s, const Node *node, AxisId *lane, int *vector) {
   const Graph *graph = s->code->module->graph;
   AxisId order[MAX_AXES];
@@ -380,7 +389,8 @@ static void use_roots(Uses *uses) {
   }
 }
 
-/* Keeps values that several kernels would compute; only the topmost ones, for what is below may then have one reader. */
+/* Keeps values that several kernels would compute; only the topmost ones, for what is below may
+ * then have one reader. */
 static bool keep_more(Schedule *s) {
   Graph *graph = s->code->module->graph;
   Uses uses = {s, NULL, NEW_ARRAY(s->arena, uint32_t, graph->node_count),

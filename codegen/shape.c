@@ -1,4 +1,5 @@
-/* The shape of map and reduction nests: which axis runs in the lanes, which loops merge, which become items for threads. */
+/* The shape of map and reduction nests: which axis runs in the lanes, which loops merge, which
+ * become items for threads. */
 #include "codegen/lower.h"
 
 /* ---- dimensions ---- */
@@ -8,7 +9,8 @@ typedef struct Choice {
   bool split;
 } Choice;
 
-/* Dimensions of `axes` without the lane; a cut lane axis leaves its panels behind the leading copies. */
+/* Dimensions of `axes` without the lane; a cut lane axis leaves its panels behind the leading
+ * copies. */
 static void add_dims(Nest *nest, Axes axes, Choice choice) {
   AxisId order[MAX_AXES];
   int rank = axes_order(nest->graph, axes, order);
@@ -53,7 +55,8 @@ static int make_dims(Lower *lower, Axes outer, Axes inner, Choice choice, bool p
 
 /* ---- choice of the lanes ---- */
 
-/* Strided accesses cost most, then bounds that vary, then unpadded loops, then not being preferred. */
+/* Strided accesses cost most, then bounds that vary, then unpadded loops, then not being preferred.
+ */
 static int dry_run(Lower *lower, Axes outer, Axes inner, Choice choice, int preferred, DryFn *dry,
                    bool *padded) {
   make_dims(lower, outer, inner, choice, true);
@@ -68,8 +71,8 @@ static int dry_run(Lower *lower, Axes outer, Axes inner, Choice choice, int pref
   return cost + (!*padded && extent % nest->panel && extent > nest->panel ? 4 : 0);
 }
 
-static void consider(Lower *lower, Axes outer, Axes inner, Choice choice, int preferred,
-                     DryFn *dry, Choice *best, int *best_cost, bool *best_padded) {
+static void consider(Lower *lower, Axes outer, Axes inner, Choice choice, int preferred, DryFn *dry,
+                     Choice *best, int *best_cost, bool *best_padded) {
   bool padded = false;
   int cost = dry_run(lower, outer, inner, choice, preferred, dry, &padded);
   if (*best_cost >= 0 && cost >= *best_cost) return;

@@ -1,5 +1,5 @@
-/* The text that comes out: silent under strict compilers, readable, with the module's strings intact; what the loader says when there
- * is no compiler; the verifier of loop IR. */
+/* The text that comes out: silent under strict compilers, readable, with the module's strings
+ * intact; what the loader says when there is no compiler; the verifier of loop IR. */
 #include "tests/codegen_fixture.h"
 
 #include <sys/wait.h>
@@ -9,16 +9,20 @@
 
 static void emit_module_make(Module *module) {
   Graph *graph = module->graph;
-  AxisId batch = fixture_axis(graph, "batch", 40, AXIS_ROW), in = fixture_axis(graph, "in", 37, AXIS_FEATURE);
-  AxisId out = fixture_axis(graph, "out", 33, AXIS_FEATURE), try = fixture_axis(graph, "try", 6, AXIS_DRAW);
+  AxisId batch = fixture_axis(graph, "batch", 40, AXIS_ROW),
+         in = fixture_axis(graph, "in", 37, AXIS_FEATURE);
+  AxisId out = fixture_axis(graph, "out", 33, AXIS_FEATURE),
+         try = fixture_axis(graph, "try", 6, AXIS_DRAW);
   AxisId top = fixture_axis(graph, "top", 3, AXIS_DRAW);
   Axes weights = AXES(in, out);
   Node *x = node_input(graph, fixture_slot(graph, "replay.obs", RLC_F32, AXES(batch, in)));
   uint32_t slot = graph_slot(graph, "actor.dense1.w", RLC_PARAMETER, RLC_F32, weights, NOWHERE);
-  Node *w = node_input(graph, slot), *q = node_input(graph, fixture_slot(graph, "q", RLC_F32, AXES(batch, try)));
+  Node *w = node_input(graph, slot),
+       *q = node_input(graph, fixture_slot(graph, "q", RLC_F32, AXES(batch, try)));
   double values[6] = {0, 1, 2, 3, 4, 5};
   Node *product = node_make(graph, OP_contract, (Attr){.axes = AXES(in)}, x, w, NULL);
-  Node *order = node_order(graph, node2(graph, OP_add, q, node_table(graph, try, values)), try, top);
+  Node *order =
+      node_order(graph, node2(graph, OP_add, q, node_table(graph, try, values)), try, top);
   size_t program = fixture_program(module, "update");
   fixture_result(module, program, node1(graph, OP_tanh, product));
   fixture_result(module, program, node_gather(graph, q, order, try));
@@ -28,7 +32,8 @@ static void emit_module_make(Module *module) {
   fixture_output(module, program, slot, node2(graph, OP_mul, node_const(graph, 0.5), w));
   static const OpCode ops[] = {OP_exp, OP_log, OP_tanh, OP_sin, OP_cos, OP_erf};
   program = fixture_program(module, "functions");
-  for (size_t i = 0; i < COUNTOF(ops); i++) fixture_result(module, program, node1(graph, ops[i], w));
+  for (size_t i = 0; i < COUNTOF(ops); i++)
+    fixture_result(module, program, node1(graph, ops[i], w));
 }
 
 static char *emitted_text(Arena *arena, Module *module, RlcType real, uint32_t lanes) {
@@ -47,8 +52,8 @@ static char *emitted_text(Arena *arena, Module *module, RlcType real, uint32_t l
 /* Exit status of `compiler` on the text, 127 when there is none. */
 static int compile_text(const char *compiler, const char *flags, const char *text) {
   char command[1024];
-  snprintf(command, sizeof command, "command -v %s >/dev/null || exit 127; %s %s -I%s -x c -", compiler,
-           compiler, flags, RLC_ROOT);
+  snprintf(command, sizeof command, "command -v %s >/dev/null || exit 127; %s %s -I%s -x c -",
+           compiler, compiler, flags, RLC_ROOT);
   FILE *pipe = popen(command, "w");
   ck_assert_ptr_nonnull(pipe);
   fputs(text, pipe);
@@ -92,14 +97,15 @@ START_TEST(tensors_and_kernels_have_the_names_of_the_spec) {
 }
 END_TEST
 
-/* exp, log, tanh, sin, cos and erf of a tensor are calls of vector functions, none of scalar ones. */
+/* exp, log, tanh, sin, cos and erf of a tensor are calls of vector functions, none of scalar ones.
+ */
 START_TEST(functions_are_vectorised) {
 #if defined __x86_64__ && defined __GLIBC__ && !defined __clang__
   Arena *arena = arena_make();
   Module *module = fixture_module(arena);
   emit_module_make(module);
   char *text = emitted_text(arena, module, RLC_F32, 16);
-  char path[] = "/tmp/rlc-vectorXXXXXX";
+  char path[] = P_tmpdir "/rlc-vectorXXXXXX";
   int file = mkstemp(path);
   ck_assert_int_ge(file, 0);
   char flags[512] = "";
@@ -130,18 +136,33 @@ END_TEST
 
 START_TEST(strings_and_tables_survive) {
   static const char spec[] = "name: \"x\"\n  a\\b: 1 # \xc3\xa9 ?\?/ 'q'\n\ttab\n\n";
-  static const RlcColumn columns[] = {{"obs", RLC_OBS, 3, 1, RLC_NONE}, {"extra", RLC_EXTRA, 1, RLC_NONE, 2}};
-  static const RlcSource sources[] = {{"replay", 1000000, 256, 2, columns}, {"empty", 5, 1, 0, NULL}};
+  static const RlcColumn columns[] = {{"obs", RLC_OBS, 3, 1, RLC_NONE},
+                                      {"extra", RLC_EXTRA, 1, RLC_NONE, 2}};
+  static const RlcSource sources[] = {{"replay", 1000000, 256, 2, columns},
+                                      {"empty", 5, 1, 0, NULL}};
   static const RlcStep steps[] = {{RLC_DO_EVERY, 0, RLC_UPDATES, 0, RLC_NONE, 200, 1},
                                   {RLC_DO_RUN, RLC_IS_UPDATE, 0, 1, 0, 1, 0}};
   Arena *arena = arena_make();
   Module *module = fixture_module(arena);
   emit_module_make(module);
   RlcModule *shell = &module->shell;
-  *shell = (RlcModule){.name = "na\"me", .spec = spec, .spec_hash = 0xfedcba9876543210u, .env_id = "Pendulum-v1",
-                       .obs_dim = 3, .act_dim = 1, .act_low = -2, .act_high = 0.1, .rescale = 1, .source_count = 2,
-                       .sources = sources, .counters = {1, 2, RLC_NONE, 4, 5}, .init = 1,
-                       .explore = {8, 1, 0, 2, 3}, .evaluate = {10, 1, RLC_NONE, 2, 3}, .step_count = 2, .steps = steps};
+  *shell = (RlcModule){.name = "na\"me",
+                       .spec = spec,
+                       .spec_hash = 0xfedcba9876543210u,
+                       .env_id = "Pendulum-v1",
+                       .obs_dim = 3,
+                       .act_dim = 1,
+                       .act_low = -2,
+                       .act_high = 0.1,
+                       .rescale = 1,
+                       .source_count = 2,
+                       .sources = sources,
+                       .counters = {1, 2, RLC_NONE, 4, 5},
+                       .init = 1,
+                       .explore = {8, 1, 0, 2, 3},
+                       .evaluate = {10, 1, RLC_NONE, 2, 3},
+                       .step_count = 2,
+                       .steps = steps};
   module->programs[0].minimal_flops = 12345;
   Built built = build_module(arena, module, RLC_F32, 16);
   const RlcModule *m = built.rlc;
@@ -234,13 +255,17 @@ START_TEST(loop_verifier_finds_seeded_mistakes) {
     const char *error;
   } cases[] = {
       {LOOP_UNROLLED, four, term_var(a, i), one, true, NULL},
-      {LOOP_UNROLLED, four, term_var(a, i), term_var(a, lost), true, "variable out of scope 'lost'"},
+      {LOOP_UNROLLED, four, term_var(a, i), term_var(a, lost), true,
+       "variable out of scope 'lost'"},
       {LOOP_UNROLLED, four, term_var(a, i), one, false, "registers out of scope 'tile'"},
       {LOOP_SERIAL, four, term_var(a, i), one, true, "subscript of a tile is not constant 'tile'"},
-      {LOOP_UNROLLED, term_var(a, item), term_var(a, i), one, true, "unrolled loop without constant bounds 'i'"},
+      {LOOP_UNROLLED, term_var(a, item), term_var(a, i), one, true,
+       "unrolled loop without constant bounds 'i'"},
       {LOOP_UNROLLED, four, one, one, true, "subscript is no index of 'tile'"},
-      {LOOP_UNROLLED, four, term_var(a, i), term_fma(a, one, one, term_splat(a, one, 16)), true, "widths differ in 'fma'"},
-      {LOOP_UNROLLED, four, term_var(a, i), term_add(a, term_var(a, real), four), true, "index arithmetic on 'other values'"},
+      {LOOP_UNROLLED, four, term_var(a, i), term_fma(a, one, one, term_splat(a, one, 16)), true,
+       "widths differ in 'fma'"},
+      {LOOP_UNROLLED, four, term_var(a, i), term_add(a, term_var(a, real), four), true,
+       "index arithmetic on 'other values'"},
   };
   for (size_t k = 0; k < COUNTOF(cases); k++) {
     Block *block = block_make(a);

@@ -1,5 +1,5 @@
-/* What the tests of generated code share: a module compiled and loaded, its slots filled, its programs run by any number of threads
- * and compared with the oracle. */
+/* What the tests of generated code share: a module compiled and loaded, its slots filled, its
+ * programs run by any number of threads and compared with the oracle. */
 #ifndef RLC_TESTS_CODEGEN_FIXTURE_H
 #define RLC_TESTS_CODEGEN_FIXTURE_H
 
@@ -87,14 +87,22 @@ static inline void *team_thread(void *argument) {
 }
 
 /* Runs a program on `threads` threads; `done` gets the work of each. */
-static inline void built_run(const Built *built, uint32_t program, uint32_t threads, uint64_t *done) {
+static inline void built_run(const Built *built, uint32_t program, uint32_t threads,
+                             uint64_t *done) {
   pthread_barrier_t barrier;
   pthread_t ids[16];
   TeamCall jobs[16];
   pthread_barrier_init(&barrier, NULL, threads);
   for (uint32_t t = 0; t < threads; t++) {
-    RlcCall call = {.memory = built->memory, .work = built->work, .seed = 7, .step = 3, .thread = t,
-                    .threads = threads, .barrier = team_wait, .team = &barrier, .done = done};
+    RlcCall call = {.memory = built->memory,
+                    .work = built->work,
+                    .seed = 7,
+                    .step = 3,
+                    .thread = t,
+                    .threads = threads,
+                    .barrier = team_wait,
+                    .team = &barrier,
+                    .done = done};
     jobs[t] = (TeamCall){call, built->rlc->programs[program].run};
     if (t) pthread_create(&ids[t], NULL, team_thread, &jobs[t]);
   }
@@ -111,7 +119,8 @@ static inline void built_set(const Built *built, uint32_t slot, const double *va
     rlc_slot_set(row, built->memory, i, values[i]);
 }
 
-/* Every slot gets seeded values, the oracle too: in [-2, 2), exact in float32; positions below 3. */
+/* Every slot gets seeded values, the oracle too: in [-2, 2), exact in float32; positions below 3.
+ */
 static inline void fill_slots(const Built *built, Interp *interp, uint64_t seed) {
   const Graph *graph = built->module->graph;
   for (uint32_t s = 0; s < graph->slot_count; s++) {
@@ -141,7 +150,8 @@ static inline double slot_error(const Built *built, const Interp *interp, uint32
   return sqrt(error) / fmax(sqrt(norm), 1);
 }
 
-/* Runs program `p` on the oracle and on generated code from equal slots; every slot agrees afterwards. */
+/* Runs program `p` on the oracle and on generated code from equal slots; every slot agrees
+ * afterwards. */
 static inline void check_program(const Built *built, uint32_t p, uint32_t threads, uint64_t seed,
                                  double tolerance, const char *what) {
   Interp *interp = interp_make(built->arena, built->module, p, false);

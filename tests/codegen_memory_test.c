@@ -1,4 +1,5 @@
-/* Where results go and who waits for whom: outputs in place, former values, threads, the memory plan and its checker. */
+/* Where results go and who waits for whom: outputs in place, former values, threads, the memory
+ * plan and its checker. */
 #include "tests/codegen_fixture.h"
 
 static AxisId axis_of(Graph *graph, const char *label, uint32_t extent, AxisClass order) {
@@ -19,11 +20,13 @@ static Node *scaled(Graph *graph, double factor, Node *x) {
 static void adam_module(Module *module) {
   Graph *graph = module->graph;
   Axes axes = AXES(axis_of(graph, "in", 37, AXIS_FEATURE), axis_of(graph, "out", 45, AXIS_FEATURE));
-  uint32_t slots[3] = {state_of(graph, "m", axes), state_of(graph, "v", axes), state_of(graph, "p", axes)};
+  uint32_t slots[3] = {state_of(graph, "m", axes), state_of(graph, "v", axes),
+                       state_of(graph, "p", axes)};
   Node *m = node_input(graph, slots[0]), *v = node_input(graph, slots[1]);
   Node *p = node_input(graph, slots[2]), *g = node_input(graph, state_of(graph, "g", axes));
   Node *m1 = node2(graph, OP_add, scaled(graph, 0.9, m), scaled(graph, 0.1, g));
-  Node *v1 = node2(graph, OP_add, scaled(graph, 0.99, v), scaled(graph, 0.01, node2(graph, OP_mul, g, g)));
+  Node *v1 =
+      node2(graph, OP_add, scaled(graph, 0.99, v), scaled(graph, 0.01, node2(graph, OP_mul, g, g)));
   Node *root = node1(graph, OP_sqrt, node1(graph, OP_abs, v1));
   Node *step = node2(graph, OP_div, m1, node2(graph, OP_add, root, node_const(graph, 1e-3)));
   size_t program = fixture_program(module, "adam");
@@ -46,14 +49,17 @@ START_TEST(an_optimiser_is_one_loop_in_place) {
 }
 END_TEST
 
-/* Slots that swap, rotate, are read after being written, sum themselves away, or get a rename of themselves. */
+/* Slots that swap, rotate, are read after being written, sum themselves away, or get a rename of
+ * themselves. */
 static void hazards_module(Module *module) {
   Graph *graph = module->graph;
   AxisId f = axis_of(graph, "f", 40, AXIS_FEATURE);
   AxisId g = graph_axis(graph, "g", "other", 40, AXIS_FEATURE, NOWHERE);
   Axes axes = AXES(f);
-  uint32_t a = state_of(graph, "a", axes), b = state_of(graph, "b", axes), c = state_of(graph, "c", axes);
-  uint32_t square = state_of(graph, "square", AXES(f, g)), total = state_of(graph, "total", axes_none());
+  uint32_t a = state_of(graph, "a", axes), b = state_of(graph, "b", axes),
+           c = state_of(graph, "c", axes);
+  uint32_t square = state_of(graph, "square", AXES(f, g)),
+           total = state_of(graph, "total", axes_none());
   Node *na = node_input(graph, a), *nb = node_input(graph, b), *nc = node_input(graph, c);
   Node *ns = node_input(graph, square), *nt = node_input(graph, total);
   size_t swap = fixture_program(module, "swap");
@@ -66,7 +72,8 @@ static void hazards_module(Module *module) {
   size_t late = fixture_program(module, "late");
   Node *next = node2(graph, OP_add, na, node_const(graph, 1));
   fixture_output(module, late, a, next);
-  fixture_output(module, late, total, node_sum(graph, node2(graph, OP_mul, na, node_sum(graph, next, axes)), axes));
+  fixture_output(module, late, total,
+                 node_sum(graph, node2(graph, OP_mul, na, node_sum(graph, next, axes)), axes));
   size_t mean = fixture_program(module, "mean");
   fixture_output(module, mean, a, node2(graph, OP_sub, na, node_sum(graph, na, axes)));
   fixture_output(module, mean, total, node2(graph, OP_add, nt, node_const(graph, 1)));
@@ -98,13 +105,16 @@ END_TEST
 
 /* ---- threads ---- */
 
-/* Two layers forward and back with an optimiser step: kernels of every kind, large enough to be shared. */
+/* Two layers forward and back with an optimiser step: kernels of every kind, large enough to be
+ * shared. */
 static void network_module(Module *module) {
   Graph *graph = module->graph;
-  AxisId batch = axis_of(graph, "batch", 130, AXIS_ROW), obs = axis_of(graph, "obs", 17, AXIS_FEATURE);
+  AxisId batch = axis_of(graph, "batch", 130, AXIS_ROW),
+         obs = axis_of(graph, "obs", 17, AXIS_FEATURE);
   AxisId h = axis_of(graph, "h", 75, AXIS_FEATURE), out = axis_of(graph, "out", 70, AXIS_FEATURE);
   Node *x = node_input(graph, fixture_slot(graph, "x", RLC_F32, AXES(batch, obs)));
-  uint32_t s1 = state_of(graph, "net.dense1.w", AXES(obs, h)), s2 = state_of(graph, "net.dense2.w", AXES(h, out));
+  uint32_t s1 = state_of(graph, "net.dense1.w", AXES(obs, h)),
+           s2 = state_of(graph, "net.dense2.w", AXES(h, out));
   uint32_t sb = state_of(graph, "net.dense1.b", AXES(h));
   Node *w1 = node_input(graph, s1), *w2 = node_input(graph, s2), *b1 = node_input(graph, sb);
   Node *zero = node_const(graph, 0);
@@ -143,8 +153,9 @@ START_TEST(threads_share_the_work_and_change_no_bit) {
     ck_assert_mem_eq(first, built.memory, size);
     for (uint32_t t = 0; t < threads; t++) {
       sum += done[t];
-      ck_assert_msg(threads == 1 || done[t] * threads < 3 * all / 2, "thread %u of %u did %llu of %llu", t,
-                    threads, (unsigned long long)done[t], (unsigned long long)all);
+      ck_assert_msg(threads == 1 || done[t] * threads < 3 * all / 2,
+                    "thread %u of %u did %llu of %llu", t, threads, (unsigned long long)done[t],
+                    (unsigned long long)all);
     }
     if (threads == 1) all = sum;
     ck_assert_uint_eq(sum, all);
@@ -172,11 +183,13 @@ START_TEST(buffers_share_memory_once_they_are_dead) {
   for (size_t i = 0; i < program->buffer_count; i++) {
     sum += program->buffers[i]->bytes;
     ck_assert_uint_eq(program->buffers[i]->offset % 64, 0);
-    ck_assert_uint_le(program->buffers[i]->offset + program->buffers[i]->bytes, program->work_bytes);
+    ck_assert_uint_le(program->buffers[i]->offset + program->buffers[i]->bytes,
+                      program->work_bytes);
   }
   ck_assert_uint_lt(program->work_bytes, sum);
   for (size_t i = 1; i < code->module->graph->slot_count; i++)
-    ck_assert_uint_ge(code->slots[i]->offset, code->slots[i - 1]->offset + code->slots[i - 1]->bytes);
+    ck_assert_uint_ge(code->slots[i]->offset,
+                      code->slots[i - 1]->offset + code->slots[i - 1]->bytes);
   arena_free(arena);
 }
 END_TEST
@@ -251,14 +264,16 @@ START_TEST(products_take_their_epilogues_but_no_parameters) {
   }
   ck_assert_uint_eq(products, 5);
   ck_assert_uint_eq(with_epilogue, 3); /* relu; tanh and loss; mask */
-  ck_assert_uint_eq(repacks, 1);       /* the second weight with its inputs innermost, for the backward product */
+  ck_assert_uint_eq(repacks,
+                    1); /* the second weight with its inputs innermost, for the backward product */
   ck_assert_int_eq(kernel_of_slot(code, "net.dense1.w")->kind, KERNEL_MAP);
   ck_assert_int_eq(kernel_of_slot(code, "net.dense2.w")->kind, KERNEL_MAP);
   arena_free(arena);
 }
 END_TEST
 
-/* exp over {f} read by a value over {row, f} is computed once per f; two readers of one tanh share it. */
+/* exp over {f} read by a value over {row, f} is computed once per f; two readers of one tanh share
+ * it. */
 START_TEST(nothing_expensive_is_computed_twice) {
   Arena *arena = arena_make();
   Module *module = fixture_module(arena);

@@ -1,15 +1,19 @@
-/* 200 seeded random graphs through the C back end, in double against the oracle; and in float32 with one, two and three threads,
- * which must give equal bits. */
+/* 200 seeded random graphs through the C back end, in double against the oracle; and in float32
+ * with one, two and three threads, which must give equal bits. */
 #include "tests/codegen_fixture.h"
 #include "tests/graph_random.h"
 
 #include "compiler/compiler.h"
 
-enum { BATCHES = 10, GRAPHS = 20 }; /* graphs of a batch share a module: one run of the C compiler */
+enum {
+  BATCHES = 10,
+  GRAPHS = 20
+}; /* graphs of a batch share a module: one run of the C compiler */
 
 /* Starts a random graph inside `module`, with inputs of its own. */
 static RandomGraph *start_in(Module *module, uint64_t seed) {
-  RandomGraph *own = NEW(module->graph->arena, RandomGraph), *g = NEW(module->graph->arena, RandomGraph);
+  RandomGraph *own = NEW(module->graph->arena, RandomGraph),
+              *g = NEW(module->graph->arena, RandomGraph);
   random_start(own, module->graph->arena, seed);
   *g = (RandomGraph){.module = module, .graph = module->graph, .state = own->state};
   for (int i = 0; i < RANDOM_AXES; i++) {
@@ -17,7 +21,8 @@ static RandomGraph *start_in(Module *module, uint64_t seed) {
     g->axes[i] = graph_axis(g->graph, axis->label, axis->scope, axis->extent, axis->order, NOWHERE);
   }
   for (uint32_t i = 0; i < own->input_count; i++) {
-    const char *name = arena_printf(g->graph->arena, "graph%llu.input%u", (unsigned long long)seed, i);
+    const char *name =
+        arena_printf(g->graph->arena, "graph%llu.input%u", (unsigned long long)seed, i);
     Node *input = fixture_input(g->graph, name, own->inputs[i]->axes);
     g->inputs[g->input_count++] = random_add(g, input);
   }
@@ -29,7 +34,8 @@ static void add_graph(Module *module, uint64_t seed) {
   uint32_t size = 15 + (uint32_t)(seed % 40);
   while (g->count < size)
     random_add(g, random_below(&g->state, 3) ? random_elementwise(g) : random_shaped(g));
-  size_t program = fixture_program(module, arena_printf(module->graph->arena, "seed%llu", (unsigned long long)seed));
+  size_t program = fixture_program(
+      module, arena_printf(module->graph->arena, "seed%llu", (unsigned long long)seed));
   for (uint32_t i = 0; i < 4; i++) fixture_result(module, program, g->nodes[g->count - 1 - i]);
 }
 
@@ -55,7 +61,8 @@ static double *slot_values(const Built *built) {
   double *values = NULL;
   for (uint32_t s = 0; s < built->rlc->slot_count; s++)
     for (uint64_t i = 0; i < rlc_slot_elements(&built->rlc->slots[s]); i++)
-      PUSH(built->arena, values, count, capacity, rlc_slot_get(&built->rlc->slots[s], built->memory, i));
+      PUSH(built->arena, values, count, capacity,
+           rlc_slot_get(&built->rlc->slots[s], built->memory, i));
   PUSH(built->arena, values, count, capacity, 0);
   return values;
 }

@@ -1,4 +1,5 @@
-/* Generated C against the oracle: every operation, contraction and layout at odd extents, in both precisions. */
+/* Generated C against the oracle: every operation, contraction and layout at odd extents, in both
+ * precisions. */
 #include "tests/codegen_fixture.h"
 
 static const uint32_t extents[] = {1, 3, 6, 17, 31, 33, 70};
@@ -36,7 +37,8 @@ static void check_precisions(ModuleFn *fn, size_t from, size_t to) {
 }
 
 static AxisId axis_of(Graph *graph, const char *label, uint32_t extent, AxisClass order) {
-  return graph_axis(graph, label, arena_printf(graph->arena, "x%u", extent), extent, order, NOWHERE);
+  return graph_axis(graph, label, arena_printf(graph->arena, "x%u", extent), extent, order,
+                    NOWHERE);
 }
 
 static Node *input_of(Graph *graph, const char *name, Axes axes) {
@@ -70,7 +72,9 @@ static void elementwise_module(Module *module) {
   for (size_t i = 0; i < COUNTOF(extents); i++) elementwise_program(module, extents[i]);
 }
 
-START_TEST(elementwise_operations_agree_at_odd_extents) { check_precisions(elementwise_module, 0, 2); }
+START_TEST(elementwise_operations_agree_at_odd_extents) {
+  check_precisions(elementwise_module, 0, 2);
+}
 END_TEST
 
 /* Scalars are double whatever the working precision: 1 + 2^-40 survives. */
@@ -122,7 +126,8 @@ static void layer_products(Module *module, size_t program, AxisId batch, AxisId 
   fixture_result(module, program, contract(graph, axes_one(batch), d, hidden));
 }
 
-/* With copies on one side and on both, summed over copies, over draws, and with a shared state term. */
+/* With copies on one side and on both, summed over copies, over draws, and with a shared state
+ * term. */
 static void batched_products(Module *module, size_t program, AxisId batch, AxisId in, AxisId out) {
   Graph *graph = module->graph;
   AxisId twin = axis_of(graph, "twin", 2, AXIS_COPY), try = axis_of(graph, "try", 5, AXIS_DRAW);
@@ -157,13 +162,14 @@ static void products_program(Module *module, uint32_t m, uint32_t k, uint32_t n)
 }
 
 static void products_module(Module *module) {
-  static const uint32_t sizes[][3] = {{1, 1, 1},    {3, 6, 17},  {17, 33, 31},
-                                      {33, 70, 6},  {70, 3, 33}, {9, 300, 40}, {20, 32, 48}};
+  static const uint32_t sizes[][3] = {{1, 1, 1},   {3, 6, 17},   {17, 33, 31}, {33, 70, 6},
+                                      {70, 3, 33}, {9, 300, 40}, {20, 32, 48}};
   for (size_t i = 0; i < COUNTOF(sizes); i++)
     products_program(module, sizes[i][0], sizes[i][1], sizes[i][2]);
 }
 
-/* A weight whose input axis is older than its output axis and one where it is younger, as the heads have. */
+/* A weight whose input axis is older than its output axis and one where it is younger, as the heads
+ * have. */
 static void heads_module(Module *module) {
   for (size_t i = 0; i < COUNTOF(extents); i++) {
     Graph *graph = module->graph;
@@ -211,8 +217,8 @@ static void reductions_program(Module *module, uint32_t extent) {
   Node *x = input_of(graph, "x", AXES(twin, row, f)), *y = input_of(graph, "y", AXES(row));
   Node *product = node2(graph, OP_mul, x, y);
   size_t program = fixture_program(module, arena_printf(graph->arena, "reductions%u", extent));
-  const Axes sets[] = {AXES(twin),      AXES(row),    AXES(f),           AXES(twin, row),
-                       AXES(twin, f),   AXES(row, f), AXES(twin, row, f)};
+  const Axes sets[] = {AXES(twin),    AXES(row),    AXES(f),           AXES(twin, row),
+                       AXES(twin, f), AXES(row, f), AXES(twin, row, f)};
   for (size_t i = 0; i < COUNTOF(sets); i++) {
     fixture_result(module, program, node_sum(graph, product, sets[i]));
     fixture_result(module, program, node_sum(graph, node1(graph, OP_exp, x), sets[i]));
@@ -276,7 +282,8 @@ static void layouts_program(Module *module, uint32_t extent) {
     Axes some = axes_none();
     for (int i = 0; i < 4; i++)
       if (set >> i & 1) some = axes_union(some, axes_one(axes[i]));
-    Node *x = input_of(graph, "x", some), *y = input_of(graph, "y", axes_minus(some, AXES(axes[3])));
+    Node *x = input_of(graph, "x", some),
+         *y = input_of(graph, "y", axes_minus(some, AXES(axes[3])));
     fixture_result(module, program, x);
     fixture_result(module, program, node2(graph, OP_mul, x, y));
     fixture_result(module, program, node_uniform(graph, 99 + (uint64_t)set, some, set & 3));
@@ -317,11 +324,18 @@ static void conversions_module(Module *module) {
   AxisId row = axis_of(graph, "row", 5, AXIS_ROW), f = axis_of(graph, "f", 18, AXIS_FEATURE);
   Node *x = input_of(graph, "x", AXES(row, f)), *y = input_of(graph, "y", AXES(f));
   Node *wide = node_input(graph, graph_slot(graph, "wide", RLC_STATE, RLC_F64, AXES(f), NOWHERE));
-  Node *whole = node_input(graph, graph_slot(graph, "whole", RLC_COLUMN, RLC_I32, AXES(row), NOWHERE));
+  Node *whole =
+      node_input(graph, graph_slot(graph, "whole", RLC_COLUMN, RLC_I32, AXES(row), NOWHERE));
   static const RlcType types[] = {RLC_F32, RLC_F64};
   size_t program = fixture_program(module, "conversions");
-  Node *const values[] = {x, y, wide, whole, node_const(graph, 2.5), node1(graph, OP_exp, y),
-                          node_sum(graph, x, AXES(f)), node_sum(graph, y, AXES(f))};
+  Node *const values[] = {x,
+                          y,
+                          wide,
+                          whole,
+                          node_const(graph, 2.5),
+                          node1(graph, OP_exp, y),
+                          node_sum(graph, x, AXES(f)),
+                          node_sum(graph, y, AXES(f))};
   for (size_t t = 0; t < COUNTOF(types); t++)
     for (size_t i = 0; i < COUNTOF(values); i++) {
       const char *name = arena_printf(graph->arena, "to%zu.%zu", t, i);
