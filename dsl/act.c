@@ -42,6 +42,16 @@ static Node *normalized(Elab *elab, Node *raw) {
   return value.kind == VALUE_NODE ? value.node : NULL;
 }
 
+size_t column_names(const Elab *elab, const char **names, bool readable) {
+  bool acting = elab->block.columns && strcmp(elab->block.columns, "replay") != 0;
+  size_t count = 0;
+  if (readable && !elab->block.columns) return 0;
+  for (size_t i = 0; i < COUNTOF(columns); i++)
+    if (!readable || !acting || columns[i].kind == RLC_OBS) names[count++] = columns[i].name;
+  names[count++] = "raw_obs";
+  return count;
+}
+
 Node *column_value(Elab *elab, const char *name) {
   bool raw = strcmp(name, "raw_obs") == 0;
   const char *wanted = raw ? "obs" : name;
@@ -67,7 +77,7 @@ static Node *action_node(Elab *elab, Frame *frame, const Tree *tree, const char 
   Node *action = eval_tree_node(elab, frame, tree);
   Axes wanted = column_axes(elab, COLUMN_ACT);
   if (!action || axes_within(action->axes, wanted)) return action;
-  return diag_error(elab->diag, tree->span, NULL, "'%s' must have axes %s, but it has %s", what,
+  return elab_error(elab, tree->span, NULL, "'%s' must have axes %s, but it has %s", what,
                     axes_text(elab->graph, elab->arena, wanted),
                     axes_text(elab->graph, elab->arena, action->axes)),
          NULL;
@@ -90,13 +100,16 @@ static bool acting_program(Elab *elab, const char *name, const char *prefix, con
   elab->occurrence = 0;
   program_open(elab, name);
   Node *node = action_node(elab, frame, tree, what);
+  elab->program = node ? elab->program : NULL;
   if (!node) return false;
   program_output(elab, acting->action, node);
   const Tree *send = tree_get(act, "send");
   if (send) {
     Frame *sending = frame_make(elab, elab->globals, "act.send");
     frame_add(elab, sending, "action", "column", tree->span, value_node(node));
-    if (!(node = action_node(elab, sending, send, "send"))) return false;
+    node = action_node(elab, sending, send, "send");
+    elab->program = node ? elab->program : NULL;
+    if (!node) return false;
     acting->send = column_slot(elab, prefix, "send", RLC_RESULT, action);
     program_output(elab, acting->send, node);
   }
@@ -112,39 +125,60 @@ bool acting_elaborate(Elab *elab) {
   if (!elab->env_count) {
     shell->explore = shell->evaluate = shell->sample =
         (RlcActing){0, RLC_NONE, RLC_NONE, RLC_NONE, RLC_NONE};
-    return !act || diag_error(elab->diag, act->span, "as in  env: HalfCheetah-v5",
+    return !act || elab_error(elab, act->span, "as in  env: HalfCheetah-v5",
                               "the spec says how to act but names no environment");
   }
   if (!act || !tree_get(act, "explore"))
-    return diag_error(elab->diag, act ? act->span : elab->spec->span,
+    return elab_error(elab, act ? act->span : elab->spec->span,
                       "as in  act: {explore: sample(policy(obs))}",
                       "the spec does not say how to act: 'act.explore' is missing");
-  const char *deterministic = tree_get(act, "evaluate") ? "evaluate" : "explore";
+  bool separate = tree_get(act, "evaluate") != NULL;
   bool good = acting_program(elab, "explore", "act", "explore", elab->env_count, &shell->explore);
-  good = acting_program(elab, "evaluate", "eval", deterministic, EVALUATION_ENVIRONMENTS,
-                        &shell->evaluate) &&
-         good;
-  return acting_program(elab, "sample", "eval", "explore", EVALUATION_ENVIRONMENTS,
-                        &shell->sample) &&
-         good;
+  if (separate || good)
+    good = acting_program(elab, "evaluate", "eval", separate ? "evaluate" : "explore",
+                          EVALUATION_ENVIRONMENTS, &shell->evaluate) &&
+           good;
+  if (!good) return false; /* the last program is the first one in other environments */
+  return acting_program(elab, "sample", "eval", "explore", EVALUATION_ENVIRONMENTS, &shell->sample);
 }
 
 /* ---- the replay ---- */
 
+#define REPLAY_BYTES 1099511627776.0 /* 1 TiB: more is a mistake */
+
+static double row_bytes(const Elab *elab) {
+  return 4.0 * (2 * elab->env.obs_dim + elab->env.act_dim + 3);
+}
+
+/* Fills what it can, so that a batch has rows whatever else is wrong. */
 static bool fill_source(Elab *elab, const Tree *replay, RlcSource *source) {
-  uint64_t capacity, batch;
-  const Tree *rows = tree_get(replay, "capacity"), *size = tree_get(replay, "batch");
-  if (!rows || !size)
-    return diag_error(elab->diag, replay->span, NULL, "the replay needs 'capacity' and 'batch'");
-  if (!eval_count(elab, elab->globals, rows, "the replay's capacity", 1, 1e12, &capacity))
-    return false;
-  if (!eval_count(elab, elab->globals, size, "the batch", 1, 1 << 24, &batch)) return false;
-  if (capacity < elab->env_count)
-    return diag_error(elab->diag, rows->span, NULL,
-                      "the replay's capacity must hold one row of each of the %u environments",
-                      elab->env_count);
+  uint64_t capacity = 1, batch = 1;
+  bool good = true;
+  const struct {
+    const char *key, *what, *example;
+    double high;
+    uint64_t *count;
+  } numbers[] = {{"capacity", "the replay's capacity", "as in  capacity: 1000000", 1e12, &capacity},
+                 {"batch", "the batch", "as in  batch: 256", 1 << 24, &batch}};
+  for (size_t i = 0; i < COUNTOF(numbers); i++) {
+    const Tree *tree = tree_get(replay, numbers[i].key);
+    if (!tree)
+      good = elab_error(elab, replay->span, numbers[i].example, "the replay has no '%s'",
+                        numbers[i].key);
+    else
+      good = eval_count(elab, elab->globals, tree, numbers[i].what, 1, numbers[i].high,
+                        numbers[i].count) &&
+             good;
+  }
   *source = (RlcSource){.name = "replay", .capacity = capacity, .batch = (uint32_t)batch};
-  return true;
+  const Tree *rows = tree_get(replay, "capacity");
+  if (!good) return false;
+  if (capacity < elab->env_count)
+    return number_error(elab, elab->globals, tree_expr(elab, rows), NULL,
+                        "the replay's capacity must hold one row of each of the %u environments",
+                        elab->env_count);
+  return bytes_check(elab, elab->globals, rows, "the replay", (double)capacity * row_bytes(elab),
+                     REPLAY_BYTES);
 }
 
 /* The columns of the source, after all programs are known: those that a program reads have a batch
@@ -170,13 +204,13 @@ bool sources_open(Elab *elab) {
   const Tree *replay = tree_get(elab->spec, "replay");
   if (!replay) return true;
   if (!elab->env_count)
-    return diag_error(elab->diag, replay->span, "as in  env: HalfCheetah-v5",
+    return elab_error(elab, replay->span, "as in  env: HalfCheetah-v5",
                       "a replay needs an environment to fill it");
   RlcSource *source = NEW(elab->arena, RlcSource);
-  if (!fill_source(elab, replay, source)) return false;
+  bool good = fill_source(elab, replay, source);
   elab->module->shell.sources = source;
   elab->module->shell.source_count = 1;
-  return true;
+  return good;
 }
 
 void sources_close(Elab *elab) {

@@ -27,13 +27,18 @@ static const char *hint_axes(Elab *elab, const char *label, Axes axes) {
 }
 
 int axis_of(Elab *elab, Frame *frame, const ExprAxis *axis, Axes of) {
+  if (axis->size) {
+    elab_error(elab, axis->span, "write the axis alone",
+               "no extent here: the axis '%s' is there already", axis->name);
+    return -1;
+  }
   const AxisEntry *bound = frame_find_axis(frame, axis->name);
   if (bound && bound->axis >= 0 && axes_has(of, (AxisId)bound->axis)) return bound->axis;
   const char *label = label_of(frame, axis->name);
   int found = find_label(elab->graph, of, label);
   if (found < 0)
-    diag_error(elab->diag, axis->span, hint_axes(elab, label, of), "there is no axis '%s' in %s",
-               label, axes_text(elab->graph, elab->arena, of));
+    elab_error(elab, axis->span, hint_axes(elab, label, of), "there is no axis '%s' in %s", label,
+               axes_text(elab->graph, elab->arena, of));
   return found;
 }
 
@@ -54,46 +59,68 @@ int axis_named(Elab *elab, Frame *frame, const ExprAxis *axis) {
     return elab->block.row;
   int found = only_instance(elab->graph, label);
   if (found == -2)
-    diag_error(elab->diag, axis->span,
+    elab_error(elab, axis->span,
                arena_printf(elab->arena, "write it with its extent: [%s=...]", axis->name),
                "there are several axes '%s'", label);
   if (found == -1) {
     Axes all = axes_none();
     for (uint32_t i = 0; i < elab->graph->axis_count; i++)
       all = axes_union(all, axes_one((AxisId)i));
-    diag_error(elab->diag, axis->span, hint_axes(elab, label, all), "unknown axis '%s'", label);
+    const char *near = hint_axes(elab, label, all);
+    elab_error(elab, axis->span, near ? near : "a new axis is written with its extent: [hid=64]",
+               "unknown axis '%s'", label);
   }
   return found < 0 ? -1 : found;
 }
 
-AxisId axis_instance(Elab *elab, const char *label, uint32_t extent, AxisClass order, Span span) {
+int axis_fresh(Elab *elab, const char *label, const char *scope, uint32_t extent, AxisClass order,
+               Span span) {
+  uint32_t count = elab->graph->axis_count;
+  for (uint32_t i = 0; count == MAX_AXES && i < count; i++) {
+    const Axis *axis = &elab->graph->axes[i];
+    if (axis->extent == extent && axis->order == order && strcmp(axis->label, label) == 0 &&
+        strcmp(axis->scope, scope) == 0)
+      return (int)i;
+  }
+  if (count < MAX_AXES) return graph_axis(elab->graph, label, scope, extent, order, span);
+  elab_error(elab, span, "give layers of equal width one axis: dense[hid=64]",
+             "more than %d axes in one specification", MAX_AXES);
+  return -1;
+}
+
+/* The instance of (label, extent), minted at need. -1 after reporting. */
+static int instance(Elab *elab, const char *label, uint32_t extent, AxisClass order, Span span) {
   for (uint32_t i = 0; i < elab->graph->axis_count; i++) {
     const Axis *axis = &elab->graph->axes[i];
     if (axis->extent == extent && strcmp(axis->label, label) == 0 &&
         strcmp(axis->scope, "rank") != 0)
-      return (AxisId)i;
+      return (int)i;
   }
-  if (elab->graph->axis_count == MAX_AXES) {
-    diag_error(elab->diag, span, NULL, "more than %d axes in one specification", MAX_AXES);
-    return 0;
-  }
-  return graph_axis(elab->graph, label, "", extent, order, span);
+  return axis_fresh(elab, label, "", extent, order, span);
 }
+
+AxisId axis_instance(Elab *elab, const char *label, uint32_t extent, AxisClass order, Span span) {
+  int axis = instance(elab, label, extent, order, span);
+  return axis < 0 ? 0 : (AxisId)axis;
+}
+
+#define EXTENT_LIMIT 16777216
 
 int axis_minted(Elab *elab, Frame *frame, const ExprAxis *axis, AxisClass order) {
   if (!axis->size) return axis_named(elab, frame, axis);
   Node *size = eval_node(elab, frame, axis->size);
   if (!size) return -1;
   const char *label = label_of(frame, axis->name);
-  double n = size->op == OP_const ? size->attr.value : -1;
-  if (n < 1 || n > 16777216 || n != floor(n)) {
-    if (size->op != OP_const)
-      diag_error(elab->diag, axis->size->span, NULL, "the extent of axis '%s' must be a constant",
-                 label);
-    else
-      diag_error(elab->diag, axis->size->span, NULL,
-                 "the extent of axis '%s' must be a whole number of at least 1, not %g", label, n);
+  double n = size->op == OP_const ? size->attr.value : 0;
+  if (size->op != OP_const) {
+    elab_error(elab, axis->size->span, "a number, or an expression of constants",
+               "the extent of axis '%s' must be a constant", label);
     return -1;
   }
-  return axis_instance(elab, label, (uint32_t)n, order, axis->span);
+  if (n >= 1 && n <= EXTENT_LIMIT && n == floor(n))
+    return instance(elab, label, (uint32_t)n, order, axis->span);
+  number_error(elab, frame, axis->size, NULL,
+               "the extent of axis '%s' must be a whole number from 1 to %d, not %.10g", label,
+               EXTENT_LIMIT, n);
+  return -1;
 }

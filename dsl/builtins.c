@@ -12,10 +12,11 @@ static Value node_or_error(Node *node) { return node ? value_node(node) : value_
 /* The only argument as a tensor, or NULL after reporting. */
 static Node *single(Elab *elab, Frame *frame, const Expr *expr, uint32_t axes) {
   if (expr->arg_count != 1 || expr->args[0].name)
-    return diag_error(elab->diag, expr->span, NULL, "'%s' takes one argument", expr->text), NULL;
+    return elab_error(elab, expr->span, arena_printf(elab->arena, "as in %s[batch](x)", expr->text),
+                      "'%s' takes one argument", expr->text),
+           NULL;
   if (axes && expr->axis_count != axes)
-    return diag_error(elab->diag, expr->span,
-                      arena_printf(elab->arena, "as in %s[batch](x)", expr->text),
+    return elab_error(elab, expr->span, arena_printf(elab->arena, "as in %s[batch](x)", expr->text),
                       "'%s' takes one axis in brackets", expr->text),
            NULL;
   return eval_node(elab, frame, expr->args[0].value);
@@ -26,12 +27,11 @@ static bool bracket_axes(Elab *elab, Frame *frame, const Expr *expr, const Node 
                          Axes *axes) {
   *axes = axes_none();
   if (expr->axis_count == 0)
-    return diag_error(elab->diag, expr->span,
-                      arena_printf(elab->arena, "as in %s[batch](x)", expr->text),
+    return elab_error(elab, expr->span, arena_printf(elab->arena, "as in %s[batch](x)", expr->text),
                       "'%s' needs axes in brackets", expr->text);
   for (uint32_t i = 0; i < expr->axis_count; i++) {
     if (expr->axes[i].size)
-      return diag_error(elab->diag, expr->axes[i].span, NULL,
+      return elab_error(elab, expr->axes[i].span, "write the axis alone",
                         "no extent here: '%s' removes an axis", expr->text);
     if (lenient) {
       const AxisEntry *bound = frame_find_axis(frame, expr->axes[i].name);
@@ -86,8 +86,8 @@ static Value builtin_argmax(Elab *elab, Frame *frame, const Expr *expr) {
 /* min[x](q) is q at its argmin: the gradient goes to that entry. */
 static Value extremum(Elab *elab, Frame *frame, const Expr *expr, bool largest) {
   if (!expr->bracketed) {
-    if (expr->arg_count != 2)
-      return diag_error(elab->diag, expr->span, NULL,
+    if (expr->arg_count != 2 || expr->args[0].name || expr->args[1].name)
+      return elab_error(elab, expr->span, NULL,
                         "'%s' takes two arguments, or one and an axis: %s[x](q)", expr->text,
                         expr->text),
              value_error();
@@ -113,34 +113,46 @@ static Value builtin_max(Elab *elab, Frame *frame, const Expr *expr) {
 
 /* The axis of ranks along `axis`: same label, so that sum[try] reads naturally, but another axis,
  * so that sorted and unsorted values cannot be mixed. */
-static AxisId rank_axis(Elab *elab, AxisId axis) {
+static int rank_axis(Elab *elab, AxisId axis) {
   const Axis *a = &elab->graph->axes[axis];
   if (strcmp(a->scope, "rank") == 0) return axis;
-  return graph_axis(elab->graph, a->label, "rank", a->extent, AXIS_DRAW, a->span);
+  return axis_fresh(elab, a->label, "rank", a->extent, AXIS_DRAW, a->span);
 }
 
 static Value builtin_sort(Elab *elab, Frame *frame, const Expr *expr) {
   Node *x;
   int axis = single_axis(elab, frame, expr, &x);
   if (axis < 0) return value_error();
-  Node *order = node_order(elab->graph, x, (AxisId)axis, rank_axis(elab, (AxisId)axis));
+  int ranks = rank_axis(elab, (AxisId)axis);
+  if (ranks < 0) return value_error();
+  Node *order = node_order(elab->graph, x, (AxisId)axis, (AxisId)ranks);
   return value_node(node_gather(elab->graph, x, order, (AxisId)axis));
+}
+
+static bool is_position(const Node *at, uint32_t extent) {
+  double i = at->attr.value;
+  return at->op == OP_const && i == floor(i) && i >= 0 && i < extent;
 }
 
 static Value builtin_gather(Elab *elab, Frame *frame, const Expr *expr) {
   if (expr->axis_count != 1 || expr->arg_count != 2)
-    return diag_error(elab->diag, expr->span, NULL, "write gather[x](values, positions)"),
-           value_error();
+    return elab_error(elab, expr->span, NULL, "write gather[x](values, positions)"), value_error();
   Node *x = eval_node(elab, frame, expr->args[0].value),
        *i = eval_node(elab, frame, expr->args[1].value);
   int axis = x && i ? axis_of(elab, frame, &expr->axes[0], x->axes) : -1;
   if (axis < 0) return value_error();
+  uint32_t extent = elab->graph->axes[axis].extent;
+  if (i->op == OP_const && !is_position(i, extent))
+    return number_error(elab, frame, expr->args[1].value, NULL,
+                        "a position along '%s' is a whole number from 0 to %u, not %.10g",
+                        expr->axes[0].name, extent - 1, i->attr.value),
+           value_error();
   if (!i->integer && i->op != OP_const)
-    return diag_error(elab->diag, expr->args[1].value->span, NULL,
-                      "positions must be whole numbers, as argmax gives them"),
+    return elab_error(elab, expr->args[1].value->span, "as argmax and argmin give them",
+                      "positions must be whole numbers"),
            value_error();
   if (axes_has(i->axes, (AxisId)axis))
-    return diag_error(elab->diag, expr->span, NULL, "the positions already have the axis '%s'",
+    return elab_error(elab, expr->span, NULL, "the positions already have the axis '%s'",
                       expr->axes[0].name),
            value_error();
   Axes sets[] = {axes_minus(x->axes, axes_one((AxisId)axis)), i->axes};
@@ -151,14 +163,15 @@ static Value builtin_gather(Elab *elab, Frame *frame, const Expr *expr) {
 /* 0, 1, ... along an axis; along its ranks for `ranks`. */
 static Value counting(Elab *elab, Frame *frame, const Expr *expr, bool ranks) {
   if (expr->axis_count != 1 || expr->arg_count)
-    return diag_error(elab->diag, expr->span, NULL, "write %s[x]", expr->text), value_error();
+    return elab_error(elab, expr->span, NULL, "write %s[x]", expr->text), value_error();
   int axis = axis_minted(elab, frame, &expr->axes[0], AXIS_DRAW);
   if (axis < 0) return value_error();
-  AxisId to = ranks ? rank_axis(elab, (AxisId)axis) : (AxisId)axis;
+  int to = ranks ? rank_axis(elab, (AxisId)axis) : axis;
+  if (to < 0) return value_error();
   uint32_t n = elab->graph->axes[to].extent;
   double *values = NEW_ARRAY(elab->arena, double, n);
   for (uint32_t i = 0; i < n; i++) values[i] = i;
-  return value_node(node_table(elab->graph, to, values));
+  return value_node(node_table(elab->graph, (AxisId)to, values));
 }
 
 static Value builtin_iota(Elab *elab, Frame *frame, const Expr *expr) {
@@ -171,7 +184,7 @@ static Value builtin_ranks(Elab *elab, Frame *frame, const Expr *expr) {
 
 static Value builtin_extent(Elab *elab, Frame *frame, const Expr *expr) {
   if (expr->axis_count != 1 || expr->arg_count)
-    return diag_error(elab->diag, expr->span, NULL, "write extent[x]"), value_error();
+    return elab_error(elab, expr->span, NULL, "write extent[x]"), value_error();
   int axis = axis_named(elab, frame, &expr->axes[0]);
   return axis < 0 ? value_error()
                   : value_node(node_const(elab->graph, elab->graph->axes[axis].extent));
@@ -180,18 +193,17 @@ static Value builtin_extent(Elab *elab, Frame *frame, const Expr *expr) {
 /* index[a=i](x): x at the constant position i along a. */
 static Value builtin_index(Elab *elab, Frame *frame, const Expr *expr) {
   if (expr->axis_count != 1 || expr->arg_count != 1 || !expr->axes[0].size)
-    return diag_error(elab->diag, expr->span, NULL, "write index[a=i](x)"), value_error();
+    return elab_error(elab, expr->span, NULL, "write index[a=i](x)"), value_error();
   Node *x = eval_node(elab, frame, expr->args[0].value),
        *at = eval_node(elab, frame, expr->axes[0].size);
   ExprAxis name = {expr->axes[0].name, NULL, expr->axes[0].span};
   int axis = x && at ? axis_of(elab, frame, &name, x->axes) : -1;
   if (axis < 0) return value_error();
   uint32_t extent = elab->graph->axes[axis].extent;
-  if (at->op != OP_const || at->attr.value != floor(at->attr.value) || at->attr.value < 0 ||
-      at->attr.value >= extent)
-    return diag_error(elab->diag, expr->axes[0].span, NULL,
-                      "a position along '%s' is a whole number from 0 to %u", name.name,
-                      extent - 1),
+  if (!is_position(at, extent))
+    return number_error(elab, frame, expr->axes[0].size, NULL,
+                        "a position along '%s' is a whole number from 0 to %u", name.name,
+                        extent - 1),
            value_error();
   return value_node(node_gather(elab->graph, x, at, (AxisId)axis));
 }
@@ -201,14 +213,14 @@ static Value builtin_unroll(Elab *elab, Frame *frame, const Expr *expr) {
   bool form = expr->axis_count == 1 && expr->axes[0].size && expr->arg_count == 2 &&
               expr->args[0].name && !expr->args[1].name;
   if (!form)
-    return diag_error(elab->diag, expr->span, NULL, "write unroll[j=n](carry = first, next)"),
+    return elab_error(elab, expr->span, NULL, "write unroll[j=n](carry = first, next)"),
            value_error();
   Node *times = eval_node(elab, frame, expr->axes[0].size);
   if (!times) return value_error();
   if (times->op != OP_const || times->attr.value != floor(times->attr.value) ||
       times->attr.value < 0 || times->attr.value > 4096)
-    return diag_error(elab->diag, expr->axes[0].span, NULL,
-                      "the count of an unroll is a whole number from 0 to 4096"),
+    return number_error(elab, frame, expr->axes[0].size, NULL,
+                        "the count of an unroll is a whole number from 0 to 4096"),
            value_error();
   Value carry = eval(elab, frame, expr->args[0].value);
   for (int j = 0; j < (int)times->attr.value && carry.kind != VALUE_ERROR; j++) {
@@ -223,8 +235,8 @@ static Value builtin_unroll(Elab *elab, Frame *frame, const Expr *expr) {
 
 /* shared(draw): the draws inside have no row axes. */
 static Value builtin_shared(Elab *elab, Frame *frame, const Expr *expr) {
-  if (expr->arg_count != 1)
-    return diag_error(elab->diag, expr->span, NULL, "write shared(sample(...))"), value_error();
+  if (expr->arg_count != 1 || expr->bracketed || expr->args[0].name)
+    return elab_error(elab, expr->span, NULL, "write shared(sample(...))"), value_error();
   bool rows = elab->block.has_row;
   elab->block.has_row = false;
   Value value = eval(elab, frame, expr->args[0].value);
@@ -234,7 +246,10 @@ static Value builtin_shared(Elab *elab, Frame *frame, const Expr *expr) {
 
 /* The uniform distribution over the action box. */
 static Value builtin_box(Elab *elab, Frame *frame, const Expr *expr) {
-  (void)frame;
+  if (!elab->env_count) return report_unknown(elab, frame, expr, "name"), value_error();
+  if (expr->called || expr->bracketed)
+    return elab_error(elab, expr->span, "as in sample(box)", "'box' takes no arguments"),
+           value_error();
   Source *source = source_from_text(elab->arena, "<language>", "uniform[act](low, high)");
   ExprText text = {source->text, source->size, source, {source, 1, 1, 0}, NULL};
   Expr *call = expr_read(elab->arena, elab->diag, text);
@@ -271,6 +286,6 @@ size_t builtin_names(const char **names, size_t capacity) {
   for (size_t i = 0; i < COUNTOF(draw_names) && count < capacity; i++)
     names[count++] = draw_names[i];
   for (int op = 0; op < OP_COUNT && count < capacity; op++)
-    if (!op_table[op].shaped) names[count++] = op_table[op].name;
+    if (!op_table[op].shaped && op != OP_mark && op != OP_guard) names[count++] = op_table[op].name;
   return count;
 }

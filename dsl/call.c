@@ -34,6 +34,22 @@ static int known_instance(Elab *elab, Frame *caller, const ExprAxis *axis, const
   return bound ? bound->axis : -1;
 }
 
+static const char *signature_hint(Elab *elab, const Function *function) {
+  return arena_printf(elab->arena, "as in %s", expr_text(elab->arena, function->signature));
+}
+
+/* Whether the label of an axis that no argument has is one that stands somewhere. */
+static bool label_exists(Elab *elab, const ExprAxis *axis, const char *label) {
+  const char *names[MAX_AXES];
+  size_t count = 0;
+  for (uint32_t i = 0; i < elab->graph->axis_count; i++) {
+    if (strcmp(elab->graph->axes[i].label, label) == 0) return true;
+    names[count++] = elab->graph->axes[i].label;
+  }
+  return elab_error(elab, axis->span, hint_nearest(elab->arena, label, names, count),
+                    "unknown axis '%s'", label);
+}
+
 static bool bind_axes(Elab *elab, const Function *function, const Expr *site, Frame *caller,
                       Frame *frame, Axes of, AxisId feature, bool has_feature) {
   const Expr *signature = function->signature;
@@ -42,16 +58,17 @@ static bool bind_axes(Elab *elab, const Function *function, const Expr *site, Fr
     return true;
   }
   if (site->axis_count != signature->axis_count)
-    return diag_error(elab->diag, site->span, NULL, "'%s' takes %u ax%s in brackets, not %u",
-                      function->name, signature->axis_count,
-                      signature->axis_count == 1 ? "is" : "es", site->axis_count);
+    return elab_error(elab, site->span, signature_hint(elab, function),
+                      "'%s' takes %u ax%s in brackets, not %u", function->name,
+                      signature->axis_count, signature->axis_count == 1 ? "is" : "es",
+                      site->axis_count);
   for (uint32_t i = 0; i < site->axis_count; i++) {
     const ExprAxis *axis = &site->axes[i];
     const AxisEntry *outer = frame_find_axis(caller, axis->name);
     const char *label = outer ? outer->label : axis->name;
     int instance = axis->size ? axis_minted(elab, caller, axis, AXIS_DRAW)
                               : known_instance(elab, caller, axis, label, of);
-    if (axis->size && instance < 0) return false;
+    if (instance < 0 && (axis->size || !label_exists(elab, axis, label))) return false;
     frame_axis(elab, frame, signature->axes[i].name, label, instance);
   }
   return true;
@@ -82,10 +99,16 @@ static bool report_unused(Elab *elab, const Function *function, const Expr *site
     if (used[i]) continue;
     const ExprArg *arg = arguments->site ? &arguments->site[i] : NULL;
     if (arg && arg->name)
-      return diag_error(elab->diag, arg->name_span,
-                        hint_nearest(elab->arena, arg->name, names, signature->arg_count),
+      for (uint32_t k = 0; k < signature->arg_count && k < 64; k++)
+        if (strcmp(arg->name, names[k]) == 0)
+          return elab_error(elab, arg->name_span, "leave one of the two out",
+                            "the parameter '%s' of '%s' is given twice", arg->name, function->name);
+    const char *near =
+        arg && arg->name ? hint_nearest(elab->arena, arg->name, names, signature->arg_count) : NULL;
+    if (arg && arg->name)
+      return elab_error(elab, arg->name_span, near ? near : signature_hint(elab, function),
                         "'%s' has no parameter '%s'", function->name, arg->name);
-    return diag_error(elab->diag, arg ? arg->value->span : site->span, NULL,
+    return elab_error(elab, arg ? arg->value->span : site->span, signature_hint(elab, function),
                       "too many arguments: '%s' takes %u", function->name, signature->arg_count);
   }
   return true;
@@ -94,19 +117,33 @@ static bool report_unused(Elab *elab, const Function *function, const Expr *site
 static bool bind_parameters(Elab *elab, const Function *function, const Expr *site, Frame *frame,
                             const Arguments *arguments) {
   bool used[64] = {false};
-  if (arguments->count > 64) return diag_error(elab->diag, site->span, NULL, "too many arguments");
+  if (arguments->count > 64) return elab_error(elab, site->span, NULL, "too many arguments");
   for (uint32_t i = 0; i < function->signature->arg_count; i++) {
     const ExprArg *parameter = &function->signature->args[i];
     const char *name = parameter->name ? parameter->name : parameter->value->text;
     const Value *given = argument_for(arguments, name, i, used);
     if (!given && !parameter->name)
-      return diag_error(elab->diag, site->span, NULL, "'%s' needs a value for its parameter '%s'",
-                        function->name, name);
+      return elab_error(elab, site->span, signature_hint(elab, function),
+                        "'%s' needs a value for its parameter '%s'", function->name, name);
     Value value = given ? *given : eval(elab, function->scope, parameter->value);
     if (value.kind == VALUE_ERROR) return false;
     frame_add(elab, frame, name, "parameter", site->span, value);
   }
   return report_unused(elab, function, site, arguments, used);
+}
+
+/* "K is 5, extent[x] is 4" for what a comparison compares. */
+static const char *compared_text(Elab *elab, Frame *frame, const Expr *condition) {
+  const char *text = "";
+  for (uint32_t i = 0; condition->kind == EXPR_BINARY && i < 2; i++) {
+    const Expr *side = condition->args[i].value;
+    if (side->kind == EXPR_NUMBER) continue;
+    Node *node = eval_node(elab, frame, side);
+    if (node && node->op == OP_const)
+      text = arena_printf(elab->arena, "%s%s%s is %.10g", text, *text ? ", " : "",
+                          expr_text(elab->arena, side), node->attr.value);
+  }
+  return text;
 }
 
 /* `require: condition, "message"`, one or a list; reported at the caller's place. */
@@ -120,15 +157,17 @@ static bool check_requirement(Elab *elab, Frame *frame, const Tree *tree, const 
   }
   if (!expr_read_list(elab->arena, elab->diag, tree->text, &items, &count)) return false;
   if (count != 2 || items[1]->kind != EXPR_STRING)
-    return diag_error(elab->diag, tree->span, NULL, "write: require: condition, \"message\"");
+    return elab_error(elab, tree->span, "as in  require: n <= 3, \"n is at most 3\"",
+                      "a requirement is a condition and a text");
   Node *holds = eval_node(elab, frame, items[0]);
   if (!holds) return false;
   if (holds->op != OP_const)
-    return diag_error(elab->diag, items[0]->span, NULL,
+    return elab_error(elab, items[0]->span, "compare constants and extents",
                       "what is required must be known at compile time");
   if (holds->attr.value != 0) return true;
-  return diag_error(elab->diag, site->span, NULL, "%s (%s)", items[1]->text,
-                    expr_text(elab->arena, items[0]));
+  elab_error(elab, site->span, compared_text(elab, frame, items[0]), "%s", items[1]->text);
+  note_constants(elab);
+  return false;
 }
 
 /* The body of a define in a frame that has its parameters. */
@@ -146,15 +185,17 @@ static Value call_body(Elab *elab, Function *function, Frame *frame, const Expr 
   }
   const Tree *value = tree_get(body, "value");
   if (value) return eval_tree(elab, frame, value);
-  diag_error(elab->diag, site->span, NULL,
-             "'%s' has no value: it cannot be called in an expression", function->name);
+  elab_error(elab, site->span, NULL, "'%s' has no value: it cannot be called in an expression",
+             function->name);
   return value_error();
 }
 
 Frame *call_frame(Elab *elab, Function *function, const Expr *site, Frame *caller) {
   Value *values = NEW_ARRAY(elab->arena, Value, site->arg_count + 1);
+  bool good = true;
   for (uint32_t i = 0; i < site->arg_count; i++)
-    if ((values[i] = eval(elab, caller, site->args[i].value)).kind == VALUE_ERROR) return NULL;
+    if ((values[i] = eval(elab, caller, site->args[i].value)).kind == VALUE_ERROR) good = false;
+  if (!good) return NULL;
   Arguments arguments = {values, site->args, site->arg_count};
   Frame *frame = frame_make(elab, function->scope, NULL);
   return bind_parameters(elab, function, site, frame, &arguments) ? frame : NULL;
@@ -181,20 +222,27 @@ bool define_add(Elab *elab, Frame *frame, const TreeEntry *entry) {
 
 static Value call_define(Elab *elab, Function *function, const Expr *site, Frame *caller,
                          const Arguments *arguments, AxisId feature, bool has_feature) {
-  if (elab->depth > 64) {
-    diag_error(elab->diag, site->span, NULL, "calls nest too deeply: does '%s' call itself?",
+  if (function->active || elab->depth > 64) {
+    elab_error(elab, site->span, "a define cannot call itself: use unroll[j=n](...)",
+               function->active ? "'%s' is defined in terms of itself"
+                                : "calls nest too deeply, at '%s'",
                function->name);
     return value_error();
   }
+  struct Site former = site_enter(elab, caller, site);
   Frame *frame = frame_make(
       elab, function->scope,
       arena_printf(elab->arena, "%s/%s%u", elab->path, function->name, elab->occurrence++));
-  if (!bind_axes(elab, function, site, caller, frame, all_axes(arguments), feature, has_feature))
-    return value_error();
-  if (!bind_parameters(elab, function, site, frame, arguments)) return value_error();
-  elab->depth++;
-  Value value = call_body(elab, function, frame, site);
-  elab->depth--;
+  Value value = value_error();
+  if (bind_axes(elab, function, site, caller, frame, all_axes(arguments), feature, has_feature) &&
+      bind_parameters(elab, function, site, frame, arguments)) {
+    elab->depth++;
+    function->active = true;
+    value = call_body(elab, function, frame, site);
+    function->active = false;
+    elab->depth--;
+  }
+  elab->site = former;
   return value;
 }
 
@@ -203,15 +251,17 @@ Value call_function(Elab *elab, Function *function, const Expr *site, Frame *fra
   size_t count = given_count + site->arg_count;
   Value *values = NEW_ARRAY(elab->arena, Value, count + 1);
   ExprArg *args = NEW_ARRAY(elab->arena, ExprArg, count + 1);
+  bool good = true;
   for (size_t i = 0; i < count; i++) {
     values[i] = i < given_count ? given[i] : eval(elab, frame, site->args[i - given_count].value);
-    if (values[i].kind == VALUE_ERROR) return value_error();
+    good = good && values[i].kind != VALUE_ERROR;
     args[i] =
         i < given_count ? (ExprArg){NULL, (Expr *)site, site->span} : site->args[i - given_count];
   }
+  if (!good) return value_error();
   if (function->kind == FUNCTION_NETWORK) return network_call(elab, function, site, values, count);
   if (function->kind == FUNCTION_DISTRIBUTION) {
-    diag_error(elab->diag, site->span, NULL,
+    elab_error(elab, site->span, NULL,
                "a distribution is not called: draw from it with sample(...)");
     return value_error();
   }
@@ -225,19 +275,24 @@ static bool op_call(Elab *elab, Frame *frame, const Expr *expr, Value *result) {
   if (op == OP_COUNT || op_table[op].shaped || op == OP_mark || op == OP_guard) return false;
   *result = value_error();
   if (expr->bracketed)
-    return diag_error(elab->diag, expr->span, NULL, "'%s' takes no axes in brackets", expr->text),
+    return elab_error(elab, expr->span, "it works element by element",
+                      "'%s' takes no axes in brackets", expr->text),
            true;
   if (expr->arg_count != op_table[op].arity)
-    return diag_error(elab->diag, expr->span, NULL, "'%s' takes %u argument%s, not %u", expr->text,
-                      op_table[op].arity, op_table[op].arity == 1 ? "" : "s", expr->arg_count),
+    return elab_error(elab, expr->span,
+                      op_table[op].arity == 1   ? "as in f(x)"
+                      : op_table[op].arity == 2 ? "as in f(x, y)"
+                                                : "as in f(x, y, z)",
+                      "'%s' takes %u argument%s, not %u", expr->text, op_table[op].arity,
+                      op_table[op].arity == 1 ? "" : "s", expr->arg_count),
            true;
   Node *src[3] = {NULL, NULL, NULL};
   for (uint32_t i = 0; i < expr->arg_count; i++) {
     if (expr->args[i].name)
-      return diag_error(elab->diag, expr->args[i].name_span, NULL,
-                        "the arguments of '%s' have no names", expr->text),
+      return elab_error(elab, expr->args[i].name_span, NULL, "the arguments of '%s' have no names",
+                        expr->text),
              true;
-    if (!(src[i] = eval_node(elab, frame, expr->args[i].value))) return true;
+    src[i] = eval_node(elab, frame, expr->args[i].value);
   }
   Node *node = eval_op(elab, expr->span, op, src[0], src[1], src[2]);
   if (node) *result = value_node(node);
@@ -250,15 +305,18 @@ Value eval_call(Elab *elab, Frame *frame, const Expr *expr) {
   Value value;
   if (!entry) {
     if (builtin_call(elab, frame, expr, &value) || op_call(elab, frame, expr, &value)) return value;
-    diag_error(elab->diag, expr->name_span, hint_visible(elab, frame, expr->text),
-               "unknown function '%s'", expr->text);
+    report_unknown(elab, frame, expr, "function");
     return value_error();
   }
   value = eval_entry(elab, holder, entry, expr->span);
   if (value.kind == VALUE_ERROR) return value;
-  if (value.kind != VALUE_FUNCTION || !expr->called) {
-    diag_error(elab->diag, expr->span, NULL, "the %s '%s' cannot be called", entry->what,
-               expr->text);
+  if (value.kind == VALUE_FUNCTION && !expr->called) {
+    elab_error(elab, expr->span, "write the arguments in round brackets behind the axes",
+               "'%s' is not called: its arguments are missing", expr->text);
+    return value_error();
+  }
+  if (value.kind != VALUE_FUNCTION) {
+    elab_error(elab, expr->span, NULL, "the %s '%s' cannot be called", entry->what, expr->text);
     return value_error();
   }
   return call_function(elab, value.function, expr, frame, NULL, 0, 0, false);
@@ -280,13 +338,32 @@ static bool loss_field(Elab *elab, const Expr *expr, Value *value) {
     if (entry) return *value = eval_entry(elab, elab->losses[i].frame, entry, expr->span), true;
     for (count = 0; count < elab->losses[i].frame->count && count < 64; count++)
       names[count] = elab->losses[i].frame->entries[count].name;
-    diag_error(elab->diag, expr->name_span, hint_nearest(elab->arena, expr->text, names, count),
+    const char *near = hint_nearest(elab->arena, expr->text, names, count);
+    elab_error(elab, expr->name_span, near ? near : "write it under the 'let' of that loss",
                "the loss '%s' has no let '%s'", loss->text, expr->text);
     return true;
   }
-  diag_error(elab->diag, loss->name_span, hint_nearest(elab->arena, loss->text, names, count),
-             "no loss '%s' has been computed before this one", loss->text);
+  const Tree *losses = tree_get(elab->spec, "losses");
+  if (tree_get(losses, loss->text)) {
+    elab_error(elab, loss->name_span, "step on it earlier in the same update",
+               "the loss '%s' has not been computed before this one", loss->text);
+    return true;
+  }
+  for (count = 0; losses && count < losses->entry_count && count < 64; count++)
+    names[count] = losses->entries[count].key;
+  elab_error(elab, loss->name_span, hint_nearest(elab->arena, loss->text, names, count),
+             "there is no loss '%s'", loss->text);
+  note_removed(elab, loss->text);
   return true;
+}
+
+/* The nearest field, or all there are. */
+static const char *field_hint(Elab *elab, const Record *record, const char *name) {
+  const char *hint = hint_nearest(elab->arena, name, record->names, record->count);
+  for (size_t i = 0; i < record->count && i < 8 && (i || !hint); i++)
+    hint = arena_printf(elab->arena, "%s%s",
+                        i ? arena_printf(elab->arena, "%s, ", hint) : "it has ", record->names[i]);
+  return hint;
 }
 
 Value eval_field(Elab *elab, Frame *frame, const Expr *expr) {
@@ -295,20 +372,19 @@ Value eval_field(Elab *elab, Frame *frame, const Expr *expr) {
   Value base = eval(elab, frame, expr->base);
   if (base.kind == VALUE_ERROR) return base;
   if (base.kind != VALUE_RECORD) {
-    diag_error(elab->diag, expr->name_span, NULL, "'%s' has no fields",
-               expr_text(elab->arena, expr->base));
+    elab_error(elab, expr->name_span, "fields belong to draws, networks with heads and targets",
+               "'%s' has no fields", expr_text(elab->arena, expr->base));
     return value_error();
   }
   const Value *field = record_get(base.record, expr->text);
   if (!field) {
-    diag_error(elab->diag, expr->name_span,
-               hint_nearest(elab->arena, expr->text, base.record->names, base.record->count),
+    elab_error(elab, expr->name_span, field_hint(elab, base.record, expr->text),
                "%s has no field '%s'", base.record->what, expr->text);
     return value_error();
   }
   if (!expr->called) return *field;
   if (field->kind == VALUE_FUNCTION)
     return call_function(elab, field->function, expr, frame, NULL, 0, 0, false);
-  diag_error(elab->diag, expr->name_span, NULL, "the field '%s' cannot be called", expr->text);
+  elab_error(elab, expr->name_span, NULL, "the field '%s' cannot be called", expr->text);
   return value_error();
 }

@@ -56,7 +56,7 @@ Node *init_value(Elab *elab, Frame *frame, const Tree *tree, const char *fallbac
   elab->occurrence = occurrence;
   elab->fan_in = fans[0], elab->fan_out = fans[1];
   if (node && !axes_within(node->axes, axes))
-    return diag_error(elab->diag, tree ? tree->span : (Span){0}, NULL,
+    return elab_error(elab, tree ? tree->span : (Span){0}, NULL,
                       "the initial value of '%s' has axes %s, the tensor %s", name,
                       axes_text(elab->graph, elab->arena, node->axes),
                       axes_text(elab->graph, elab->arena, axes)),
@@ -74,7 +74,7 @@ static int declared_axis(Elab *elab, const Tree *tree) {
                                (ExprText){text, strlen(text), tree->span.source, start, NULL});
   if (!expr) return -1;
   if (expr->axis_count == 1) return axis_minted(elab, elab->globals, &expr->axes[0], AXIS_FEATURE);
-  diag_error(elab->diag, tree->span, "write several axes as a list: [a, b]", "expected one axis");
+  elab_error(elab, tree->span, "write several axes as a list: [a, b]", "expected one axis");
   return -1;
 }
 
@@ -84,7 +84,7 @@ bool declared_axes(Elab *elab, const Tree *tree, Axes *axes) {
   if (tree->kind == TREE_SCALAR && strcmp(tree->text.text, "none") == 0) return true;
   bool list = tree->kind == TREE_LIST;
   if (!list && tree->kind != TREE_SCALAR)
-    return diag_error(elab->diag, tree->span, NULL, "expected an axis or a list of axes");
+    return elab_error(elab, tree->span, NULL, "expected an axis or a list of axes");
   for (size_t i = 0; i < (list ? tree->item_count : 1); i++) {
     int axis = declared_axis(elab, list ? tree->items[i] : tree);
     if (axis < 0) return false;
@@ -101,7 +101,9 @@ static bool declare_tensor(Elab *elab, const TreeEntry *entry, const char *what,
     init = tree_get(tree, "init");
     if (!declared_axes(elab, tree_get(tree, "axes"), &axes)) return false;
   }
-  if (!name_is_free(elab, elab->globals, entry->key, what, entry->key_span)) return false;
+  if (!name_declare(elab, entry->key, what, entry->key_span)) return false;
+  if (!size_check(elab, entry->key_span, arena_printf(elab->arena, "'%s'", entry->key), axes))
+    return false;
   Node *value = init_value(elab, elab->globals, init, "0", entry->key, axes, 0, 0);
   if (!value) return false;
   uint32_t slot = slot_declare(elab, entry->key, kind, axes, value, entry->key_span);
@@ -117,10 +119,14 @@ bool parameters_declare(Elab *elab) {
   bool good = true;
   for (size_t i = 0; map && i < map->entry_count; i++) {
     Parameter parameter;
-    if (!declare_tensor(elab, &map->entries[i], "parameter", RLC_PARAMETER, &parameter))
-      good = false;
-    else
+    const TreeEntry *entry = &map->entries[i];
+    if (declare_tensor(elab, entry, "parameter", RLC_PARAMETER, &parameter)) {
       PUSH(elab->arena, elab->learned, elab->learned_count, elab->learned_capacity, parameter);
+      continue;
+    }
+    good = false;
+    if (!frame_find(elab->globals, entry->key))
+      poison(elab, entry->key, "parameter", entry->key_span);
   }
   return good;
 }
@@ -129,7 +135,10 @@ bool states_declare(Elab *elab, const Tree *map) {
   bool good = true;
   for (size_t i = 0; map && i < map->entry_count; i++) {
     Parameter parameter;
-    if (!declare_tensor(elab, &map->entries[i], "state", RLC_STATE, &parameter)) good = false;
+    const TreeEntry *entry = &map->entries[i];
+    if (declare_tensor(elab, entry, "state", RLC_STATE, &parameter)) continue;
+    good = false;
+    if (!frame_find(elab->globals, entry->key)) poison(elab, entry->key, "state", entry->key_span);
   }
   return good;
 }
@@ -158,10 +167,17 @@ bool parameter_group(Elab *elab, const char *name, Span span, Parameter **items,
       *count = 1;
       return true;
     }
+  if (is_poisoned(elab, name)) return false;
   const char *names[256];
   size_t known = group_names(elab, names, COUNTOF(names));
-  return diag_error(elab->diag, span, hint_nearest(elab->arena, name, names, known),
-                    "there is no network or parameter '%s'", name);
+  const Entry *other = frame_find(elab->globals, name);
+  if (other)
+    return elab_error(elab, span, "name a network or a parameter",
+                      "'%s' is a %s and cannot be trained or copied", name, other->what);
+  elab_error(elab, span, hint_nearest(elab->arena, name, names, known),
+             "there is no network or parameter '%s'", name);
+  note_removed(elab, name);
+  return false;
 }
 
 static bool copy_member(Elab *elab, Target *target, const char *member, Span span, Record *record) {
@@ -184,17 +200,32 @@ static bool copy_member(Elab *elab, Target *target, const char *member, Span spa
     record_add(elab, record, member, value_function(function));
     return true;
   }
-  return diag_error(elab->diag, span, NULL, "a target copies networks; '%s' is none", member);
+  return elab_error(elab, span, "name a network", "a target copies networks; '%s' is none", member);
+}
+
+/* The copies of a target and what its name means. NULL after reporting. */
+static Record *target_record(Elab *elab, Target *target, const TreeEntry *entry) {
+  Span *spans;
+  if (!tree_names(elab, entry->value, &target->members, &spans, &target->count)) return NULL;
+  if (target->count == 0) {
+    elab_error(elab, entry->value->span, "as in  slow: critic", "the target '%s' copies nothing",
+               entry->key);
+    return NULL;
+  }
+  Record *record = record_make(elab, arena_printf(elab->arena, "the target '%s'", entry->key));
+  for (size_t i = 0; i < target->count; i++)
+    if (!copy_member(elab, target, target->members[i], spans[i], record)) return NULL;
+  return record;
 }
 
 static bool declare_target(Elab *elab, const TreeEntry *entry) {
-  Span *spans;
   Target target = {.name = entry->key};
-  if (!tree_names(elab, entry->value, &target.members, &spans, &target.count)) return false;
-  if (!name_is_free(elab, elab->globals, entry->key, "target", entry->key_span)) return false;
-  Record *record = record_make(elab, arena_printf(elab->arena, "the target '%s'", entry->key));
-  for (size_t i = 0; i < target.count; i++)
-    if (!copy_member(elab, &target, target.members[i], spans[i], record)) return false;
+  if (!name_declare(elab, entry->key, "target", entry->key_span)) return false;
+  Record *record = target_record(elab, &target, entry);
+  if (!record) {
+    poison(elab, entry->key, "target", entry->key_span);
+    return false;
+  }
   target.single = entry->value->kind == TREE_SCALAR && target.count == 1;
   Value value = target.single ? record->values[0] : value_record(record);
   PUSH(elab->arena, elab->targets, elab->target_count, elab->target_capacity, target);

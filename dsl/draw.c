@@ -24,9 +24,12 @@ static void record_draw(Elab *elab, const char *what, Axes axes, Span span) {
  * bits. NULL after reporting. */
 static Node *make_noise(Elab *elab, const char *name, Axes axes, Span span) {
   if (!elab->block.draws)
-    return diag_error(elab->diag, span, NULL, "draws are not possible here"), NULL;
+    return elab_error(elab, span, "draws stand in losses, actions and initial values",
+                      "draws are not possible here"),
+           NULL;
   const Tree *formula = tree_get(tree_get(elab->prelude, "noise"), name);
-  if (!formula) return diag_error(elab->diag, span, NULL, "unknown noise '%s'", name), NULL;
+  if (!formula) bug("unknown noise '%s'", name);
+  if (!size_check(elab, span, "a draw", axes)) return NULL;
   record_draw(elab, name, axes, span);
   uint64_t stream = stream_of(elab);
   Node *words[4];
@@ -35,6 +38,24 @@ static Node *make_noise(Elab *elab, const char *name, Axes axes, Span span) {
   Node *noise = eval_tree_node(elab, elab->library, formula);
   memcpy(elab->words, words, sizeof words);
   return noise;
+}
+
+/* The name of the noise that a draw from the distribution consumes. NULL after reporting. */
+static const char *noise_name(Elab *elab, const Function *d, Span span) {
+  const Tree *kind = tree_get(d->body, "noise"), *known = tree_get(elab->prelude, "noise");
+  if (!kind) {
+    elab_error(elab, span, "give its define a 'noise', as in  noise: normal_noise",
+               "the distribution '%s' cannot be drawn from", d->name);
+    return NULL;
+  }
+  if (kind->kind == TREE_SCALAR && tree_get(known, kind->text.text)) return kind->text.text;
+  const char *names[16], *given = kind->kind == TREE_SCALAR ? kind->text.text : "";
+  size_t count = 0;
+  for (; known && count < known->entry_count && count < COUNTOF(names); count++)
+    names[count] = known->entries[count].key;
+  elab_error(elab, kind->span, hint_nearest(elab->arena, given, names, count), "unknown noise '%s'",
+             given);
+  return NULL;
 }
 
 /* normal_noise[x, act]: the axes in brackets and the rows. */
@@ -60,8 +81,8 @@ static Function *distribution_of(Elab *elab, Frame *frame, const Expr *expr) {
   if (value.kind == VALUE_FUNCTION && value.function->kind == FUNCTION_DISTRIBUTION)
     return value.function;
   if (value.kind != VALUE_ERROR)
-    diag_error(elab->diag, expr->span, NULL,
-               "expected a distribution here, such as tanh_normal[act](mean, std)");
+    elab_error(elab, expr->span, "such as tanh_normal[act](mean, std)",
+               "expected a distribution here");
   return NULL;
 }
 
@@ -72,7 +93,8 @@ static Node *distribution_text(Elab *elab, Function *d, const char *key, const c
   const Tree *text = tree_get(d->body, key);
   if (!text) {
     if (!optional)
-      diag_error(elab->diag, span, NULL, "the distribution '%s' has no '%s'", d->name, key);
+      elab_error(elab, span, arena_printf(elab->arena, "give its define the key '%s'", key),
+                 "the distribution '%s' has no '%s'", d->name, key);
     return NULL;
   }
   /* Lets are evaluated anew in each frame: some of them speak of the noise, some of the action. */
@@ -93,6 +115,13 @@ static Node *distribution_text(Elab *elab, Function *d, const char *key, const c
   return node;
 }
 
+static bool has_label(const Elab *elab, Axes axes, const char *label) {
+  unsigned cursor = 0;
+  for (AxisId x; axes_next(axes, &cursor, &x);)
+    if (strcmp(elab->graph->axes[x].label, label) == 0) return true;
+  return false;
+}
+
 /* The axes of one draw: of the event, of the arguments, of the rows, and those in brackets. */
 static bool draw_axes(Elab *elab, Frame *frame, Function *d, const Expr *site, Axes *axes) {
   *axes = row_axes(elab);
@@ -111,9 +140,10 @@ static bool draw_axes(Elab *elab, Frame *frame, Function *d, const Expr *site, A
   for (uint32_t i = 0; i < site->axis_count; i++) {
     int id = axis_minted(elab, frame, &site->axes[i], AXIS_DRAW);
     if (id < 0) return false;
-    if (axes_has(*axes, (AxisId)id))
-      return diag_error(elab->diag, site->axes[i].span, "name a new axis",
-                        "the draw already has an axis '%s'", site->axes[i].name);
+    if (has_label(elab, *axes, elab->graph->axes[id].label))
+      return elab_error(elab, site->axes[i].span, "name a new axis",
+                        "the draw already has an axis '%s': its axes are %s", site->axes[i].name,
+                        axes_text(elab->graph, elab->arena, *axes));
     *axes = axes_union(*axes, axes_one((AxisId)id));
   }
   return axes_may_meet(elab, site->span, axes, 1);
@@ -127,7 +157,7 @@ static Node *given_noise(Elab *elab, Frame *frame, const Expr *site, bool *good)
       *good = noise != NULL;
       return noise;
     }
-    *good = diag_error(elab->diag, site->args[i].value->span, NULL,
+    *good = elab_error(elab, site->args[i].value->span, NULL,
                        "sample takes a distribution and, by name, noise=");
   }
   return NULL;
@@ -137,25 +167,22 @@ static Value sample(Elab *elab, Frame *frame, const Expr *site) {
   bool good;
   Axes axes;
   if (site->arg_count < 1)
-    return diag_error(elab->diag, site->span, NULL, "sample needs a distribution"), value_error();
+    return elab_error(elab, site->span, "as in sample(policy(obs))", "sample needs a distribution"),
+           value_error();
   Function *d = distribution_of(elab, frame, site->args[0].value);
   if (!d || !draw_axes(elab, frame, d, site, &axes)) return value_error();
   Node *noise = given_noise(elab, frame, site, &good);
   if (!good) return value_error();
-  const Tree *kind = tree_get(d->body, "noise");
-  if (!noise && !kind)
-    return diag_error(elab->diag, site->span, NULL, "the distribution '%s' cannot be drawn from",
-                      d->name),
-           value_error();
-  if (!noise) noise = make_noise(elab, tree_expr(elab, kind)->text, axes, site->span);
+  const char *kind = noise ? NULL : noise_name(elab, d, site->span);
+  if (kind) noise = make_noise(elab, kind, axes, site->span);
   Node *value =
       noise ? distribution_text(elab, d, "draw", "noise", noise, site->span, false) : NULL;
   if (!value) return value_error();
-  size_t errors = diag_errors(elab->diag);
   Node *log_prob = distribution_text(elab, d, "draw_log_prob", "noise", noise, site->span, true);
   if (!log_prob)
     log_prob = distribution_text(elab, d, "log_prob", "action", value, site->span, true);
-  if (errors != diag_errors(elab->diag)) return value_error();
+  bool has_density = tree_get(d->body, "draw_log_prob") || tree_get(d->body, "log_prob");
+  if (!log_prob && has_density) return value_error();
   Record *record = record_make(elab, arena_printf(elab->arena, "a draw from '%s'", d->name));
   record->node = value;
   if (log_prob) record_add(elab, record, "log_prob", value_node(log_prob));
@@ -166,7 +193,9 @@ static Value sample(Elab *elab, Frame *frame, const Expr *site) {
 bool draw_call(Elab *elab, Frame *frame, const Expr *expr, Value *result) {
   if (noise_call(elab, frame, expr, result)) return true;
   if (strcmp(expr->text, "sample") != 0) return false;
+  struct Site former = site_enter(elab, frame, expr);
   *result = sample(elab, frame, expr);
+  elab->site = former;
   return true;
 }
 
@@ -179,15 +208,20 @@ bool distribution_call(Elab *elab, Frame *frame, const Expr *expr, Value *result
   for (size_t i = 0; i < COUNTOF(calls); i++) {
     if (strcmp(expr->text, calls[i].name) != 0) continue;
     *result = value_error();
+    if (expr->bracketed)
+      return elab_error(elab, expr->span, "the distribution knows its axis",
+                        "'%s' takes no axes in brackets", expr->text),
+             true;
     if (expr->arg_count != calls[i].arity)
-      return diag_error(elab->diag, expr->span, NULL, "'%s' takes %u argument%s, not %u",
-                        expr->text, calls[i].arity, calls[i].arity == 1 ? "" : "s",
-                        expr->arg_count),
+      return elab_error(elab, expr->span, NULL, "'%s' takes %u argument%s, not %u", expr->text,
+                        calls[i].arity, calls[i].arity == 1 ? "" : "s", expr->arg_count),
              true;
     Function *d = distribution_of(elab, frame, expr->args[0].value);
     Node *action = d && expr->arg_count > 1 ? eval_node(elab, frame, expr->args[1].value) : NULL;
     if (!d || (expr->arg_count > 1 && !action)) return true;
+    struct Site former = site_enter(elab, frame, expr);
     Node *node = distribution_text(elab, d, expr->text, "action", action, expr->span, false);
+    elab->site = former;
     if (node) *result = value_node(node);
     return true;
   }

@@ -2,79 +2,100 @@
  */
 #include "dsl/scope.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- what the spec may not use yet ---- */
 
-static const struct {
-  const char *key, *inside;
-} missing[] = {{"rollout", NULL},      {"store", NULL},     {"compute", NULL},
-               {"overlap", NULL},      {"precision", NULL}, {"window", "replay"},
-               {"priority", "replay"}, {"extra", "replay"}, {"from", "replay"},
-               {"clip", "env"}};
+/* Paths of dsl/keys.def that are planned and not there; `*` is any name. */
+static const char *const missing[] = {
+    "rollout",         "store",         "compute",     "overlap",  "precision",
+    "evaluate",        "log",           "init",        "env.clip", "replay.window",
+    "replay.priority", "replay.extra",  "replay.from", "act.set",  "networks.*.embed",
+    "losses.*.write",  "state.*.reset", "define.*.kl"};
 
-static bool refuse_missing(Elab *elab) {
+/* Refuses what lies at `pattern` below the map. */
+static bool refuse(Elab *elab, const Tree *map, const char *pattern) {
+  size_t length = strcspn(pattern, ".");
   bool good = true;
-  for (size_t i = 0; i < COUNTOF(missing); i++) {
-    const Tree *map = missing[i].inside ? tree_get(elab->spec, missing[i].inside) : elab->spec;
-    const TreeEntry *entry = map && map->kind == TREE_MAP ? tree_entry(map, missing[i].key) : NULL;
-    if (entry)
-      good = diag_error(elab->diag, entry->key_span, NULL, "'%s' is not supported yet",
-                        missing[i].key);
-  }
-  const Tree *networks = tree_get(elab->spec, "networks");
-  for (size_t i = 0; networks && i < networks->entry_count; i++) {
-    const TreeEntry *entry = tree_entry(networks->entries[i].value, "embed");
-    if (entry) good = diag_error(elab->diag, entry->key_span, NULL, "'embed' is not supported yet");
+  for (size_t i = 0; map && map->kind == TREE_MAP && i < map->entry_count; i++) {
+    const TreeEntry *entry = &map->entries[i];
+    bool same = strlen(entry->key) == length && strncmp(entry->key, pattern, length) == 0;
+    if (!same && *pattern != '*') continue;
+    if (pattern[length])
+      good = refuse(elab, entry->value, pattern + length + 1) && good;
+    else
+      good = elab_error(elab, entry->key_span, NULL, "'%s' is not supported yet", entry->key);
   }
   return good;
+}
+
+static void refuse_missing(Elab *elab) {
+  for (size_t i = 0; i < COUNTOF(missing); i++) refuse(elab, elab->spec, missing[i]);
+  const Tree *replay = tree_get(elab->spec, "replay");
+  for (size_t i = 0; replay && i < replay->entry_count; i++)
+    if (replay->entries[i].value->kind == TREE_MAP &&
+        strcmp(replay->entries[i].key, "priority") != 0 &&
+        strcmp(replay->entries[i].key, "extra") != 0)
+      elab_error(elab, replay->entries[i].key_span,
+                 "as in  replay: {capacity: 1000000, batch: 256}",
+                 "several sources are not supported yet");
 }
 
 /* ---- the environment ---- */
 
 static bool lookup_env(Elab *elab, const Tree *id) {
   if (id->kind != TREE_SCALAR)
-    return diag_error(elab->diag, id->span, "as in  env: HalfCheetah-v5",
+    return elab_error(elab, id->span, "as in  env: HalfCheetah-v5",
                       "expected the name of an environment");
   if (elab->options->env_lookup(id->text.text, &elab->env)) return true;
   const char *const *names;
   size_t count = elab->options->env_names(&names);
   const char *hint = hint_nearest(elab->arena, id->text.text, names, count);
-  return diag_error(elab->diag, id->span, hint ? hint : "`rlc envs` lists what there is",
+  return elab_error(elab, id->span, hint ? hint : "`rlc envs` lists what there is",
                     "unknown environment '%s'", id->text.text);
 }
 
-static bool read_env_options(Elab *elab, const Tree *env) {
-  const Tree *tree;
-  uint64_t count = 1;
-  if ((tree = tree_get(env, "count")) &&
-      !eval_count(elab, elab->globals, tree, "the number of environments", 1, 65536, &count))
-    return false;
-  elab->env_count = (uint32_t)count;
-  if ((tree = tree_get(env, "reward_scale")) &&
-      !eval_number(elab, elab->globals, tree, "the reward scale", &elab->reward_scale))
-    return false;
-  if ((tree = tree_get(env, "normalize"))) {
-    const char **names;
-    Span *spans;
-    size_t n;
-    if (!tree_names(elab, tree, &names, &spans, &n)) return false;
-    for (size_t i = 0; i < n; i++) {
-      if (strcmp(names[i], "obs") != 0)
-        return diag_error(elab->diag, spans[i], NULL, "normalising '%s' is not supported yet",
-                          names[i]);
+static void read_normalize(Elab *elab, const Tree *tree) {
+  const char **names;
+  Span *spans;
+  size_t count;
+  if (!tree_names(elab, tree, &names, &spans, &count)) return;
+  for (size_t i = 0; i < count; i++) {
+    if (strcmp(names[i], "obs") == 0)
       elab->normalize_obs = true;
-    }
+    else
+      elab_error(elab, spans[i], "as in  normalize: obs", "normalising '%s' is not supported yet",
+                 names[i]);
   }
-  if ((tree = tree_get(env, "action"))) {
-    if (tree->kind != TREE_SCALAR || strcmp(tree->text.text, "rescale") != 0)
-      return diag_error(elab->diag, tree->span, "did you mean 'rescale'?",
-                        "unknown handling of actions");
-    elab->env.low = -1, elab->env.high = 1;
-    elab->module->shell.rescale = 1;
-  }
-  return true;
+}
+
+static void read_env_options(Elab *elab, const Tree *env) {
+  const Tree *count = tree_get(env, "count"), *scale = tree_get(env, "reward_scale"),
+             *normalize = tree_get(env, "normalize"), *action = tree_get(env, "action");
+  uint64_t environments = 1;
+  if (count)
+    eval_count(elab, elab->globals, count, "the number of environments", 1, 65536, &environments);
+  elab->env_count = (uint32_t)environments;
+  if (scale) eval_number(elab, elab->globals, scale, "the reward scale", &elab->reward_scale);
+  if (normalize) read_normalize(elab, normalize);
+  if (!action) return;
+  if (action->kind != TREE_SCALAR || strcmp(action->text.text, "rescale") != 0)
+    elab_error(elab, action->span,
+               "'rescale' maps [-1, 1] to the box; without the key nothing is done",
+               "unknown handling of actions");
+  elab->env.low = -1, elab->env.high = 1;
+  elab->module->shell.rescale = 1;
+}
+
+/* Stands in for an environment that cannot be had, so that the rest of the spec is still checked.
+ */
+static bool env_stand_in(Elab *elab) {
+  elab->env =
+      (EnvFacts){.id = "unknown", .obs_dim = 1, .act_dim = 1, .limit = 1, .low = -1, .high = 1};
+  elab->env_count = 1;
+  return false;
 }
 
 static bool read_env(Elab *elab) {
@@ -83,11 +104,13 @@ static bool read_env(Elab *elab) {
   if (!env) return true; /* a spec without data: the loop is its own clock */
   const Tree *id = env->kind == TREE_MAP ? tree_get(env, "id") : env;
   if (!id)
-    return diag_error(elab->diag, env->span, "as in  id: HalfCheetah-v5", "'env' has no 'id'");
-  if (!lookup_env(elab, id)) return false;
+    return elab_error(elab, env->span, "as in  id: HalfCheetah-v5", "'env' has no 'id'"),
+           env_stand_in(elab);
+  if (!lookup_env(elab, id)) return env_stand_in(elab);
   if (elab->env.choices)
-    return diag_error(elab->diag, id->span, NULL,
-                      "'%s' has discrete actions, which are not supported yet", elab->env.id);
+    return elab_error(elab, id->span, "`rlc envs` lists all environments",
+                      "'%s' has discrete actions, which are not supported yet", elab->env.id),
+           env_stand_in(elab);
   elab->env_count = 1;
   return true;
 }
@@ -116,8 +139,9 @@ static bool add_prelude(Elab *elab) {
                              ? source_read(elab->arena, elab->options->prelude, &error)
                              : source_from_text(elab->arena, "<prelude>", dsl_prelude);
   if (!source)
-    return diag_error(elab->diag, (Span){0}, NULL, "cannot read the prelude '%s': %s",
+    return elab_error(elab, (Span){0}, NULL, "cannot read the prelude '%s': %s",
                       elab->options->prelude, error);
+  elab->prelude_source = source;
   elab->prelude = tree_parse(elab->arena, elab->diag, source);
   if (!elab->prelude) return false;
   const Tree *define = tree_get(elab->prelude, "define");
@@ -131,8 +155,7 @@ static bool add_prelude(Elab *elab) {
 static bool add_normalizer(Elab *elab) {
   if (!elab->normalize_obs) return true;
   const Tree *obs = tree_get(tree_get(elab->prelude, "normalize"), "obs");
-  if (!obs)
-    return diag_error(elab->diag, elab->spec->span, NULL, "the prelude has no 'normalize.obs'");
+  if (!obs) return elab_error(elab, elab->spec->span, NULL, "the prelude has no 'normalize.obs'");
   if (!states_declare(elab, tree_get(obs, "state"))) return false;
   const TreeEntry *apply = tree_entry(obs, "apply(x)");
   Function *function = NEW(elab->arena, Function);
@@ -152,28 +175,29 @@ static bool add_defines(Elab *elab) {
   for (size_t i = 0; define && i < define->entry_count; i++) {
     const TreeEntry *entry = &define->entries[i];
     const Expr *signature = key_signature(elab, entry);
-    good = signature &&
-           name_is_free(elab, elab->globals, signature->text, "define", entry->key_span) &&
+    good = signature && name_declare(elab, signature->text, "define", entry->key_span) &&
            define_add(elab, elab->globals, entry) && good;
   }
   return good;
 }
 
 /* Constants are checked at once, used or not. */
-static bool add_constants(Elab *elab) {
+static void add_constants(Elab *elab) {
   const Tree *constants = tree_get(elab->spec, "constants");
-  bool good = frame_add_map(elab, elab->globals, constants, "constant");
-  for (size_t i = 0; good && constants && i < constants->entry_count; i++) {
+  frame_add_map(elab, elab->globals, constants, "constant");
+  for (size_t i = 0; constants && i < constants->entry_count; i++) {
+    const Tree *tree = constants->entries[i].value;
     Entry *entry = frame_find(elab->globals, constants->entries[i].key);
+    if (!entry) continue;
     elab->path = "constants";
     Value value = eval_entry(elab, elab->globals, entry, entry->span);
-    if (value.kind == VALUE_ERROR)
-      good = false;
-    else if (value.kind != VALUE_NODE || value.node->op != OP_const)
-      good = diag_error(elab->diag, constants->entries[i].value->span, NULL,
-                        "the constant '%s' is not a number", constants->entries[i].key);
+    bool number = value.kind == VALUE_NODE && value.node->op == OP_const;
+    if (number && !isnan(value.node->attr.value)) continue;
+    if (value.kind != VALUE_ERROR)
+      elab_error(elab, tree->span, "as in  gamma: 0.99", "the constant '%s' is not a number",
+                 entry->name);
+    poison(elab, constants->entries[i].key, "constant", entry->span);
   }
-  return good;
 }
 
 /* ---- the whole ---- */
@@ -196,19 +220,25 @@ static void finish_shell(Elab *elab) {
   sources_close(elab);
 }
 
+/* Everything before acting and the loop. What failed has no value, and its uses are silent, so that
+ * one run tells of all independent mistakes. False without a prelude: then nothing more can be
+ * said. */
 static bool declare_all(Elab *elab) {
-  if (!add_prelude(elab) || !refuse_missing(elab) || !read_env(elab)) return false;
+  if (!add_prelude(elab)) return false;
+  refuse_missing(elab);
+  read_env(elab);
   add_env_names(elab);
-  bool good = add_constants(elab);
+  add_constants(elab);
   const Tree *env = tree_get(elab->spec, "env");
-  if (!good || (env && env->kind == TREE_MAP && !read_env_options(elab, env))) return false;
-  good = add_defines(elab);
-  good = networks_declare(elab) && good;
-  good = parameters_declare(elab) && good;
-  good = good && targets_declare(elab);
-  good = states_declare(elab, tree_get(elab->spec, "state")) && good;
-  good = good && add_normalizer(elab);
-  return sources_open(elab) && good;
+  if (elab->env_count && env->kind == TREE_MAP) read_env_options(elab, env);
+  add_defines(elab);
+  networks_declare(elab);
+  parameters_declare(elab);
+  targets_declare(elab);
+  states_declare(elab, tree_get(elab->spec, "state"));
+  add_normalizer(elab);
+  sources_open(elab);
+  return true;
 }
 
 /* The resolved spec as text, for the trainer to carry, and its hash. */
@@ -243,7 +273,9 @@ Elaborated *dsl_elaborate(Arena *arena, Diag *diag, Tree *spec, const DslOptions
   if (!declare_all(elab)) return NULL;
   bool good = acting_elaborate(elab);
   good = loop_elaborate(elab) && good;
-  if (!good || diag_errors(diag)) return NULL;
+  lint(elab);
+  if (!good && !diag_errors(diag)) bug("a mistake that was not reported");
+  if (diag_errors(diag)) return NULL;
   finish_shell(elab);
   keep_text(elab);
   return elab->result;

@@ -4,9 +4,12 @@
 #include <math.h>
 #include <string.h>
 
+#define ELEMENT_LIMIT    1e15 /* of one operation */
+#define EVALUATION_LIMIT 5000000
+
 const Expr *tree_expr(Elab *elab, const Tree *tree) {
   if (tree->kind == TREE_SCALAR) return expr_read(elab->arena, elab->diag, tree->text);
-  diag_error(elab->diag, tree->span, NULL, "expected an expression here");
+  elab_error(elab, tree->span, "as in  x: 2 * y", "expected an expression here");
   return NULL;
 }
 
@@ -22,7 +25,7 @@ bool tree_names(Elab *elab, const Tree *tree, const char ***names, Span **spans,
     for (*count = 0; *count < tree->item_count; (*count)++)
       if (!(items[*count] = (Expr *)tree_expr(elab, tree->items[*count]))) return false;
   } else if (tree->kind != TREE_SCALAR) {
-    return diag_error(elab->diag, tree->span, NULL, "expected a name or a list of names");
+    return elab_error(elab, tree->span, NULL, "expected a name or a list of names");
   } else if (!expr_read_list(elab->arena, elab->diag, tree->text, &items, count)) {
     return false;
   }
@@ -30,7 +33,8 @@ bool tree_names(Elab *elab, const Tree *tree, const char ***names, Span **spans,
   *spans = NEW_ARRAY(elab->arena, Span, *count);
   for (size_t i = 0; i < *count; i++) {
     if (items[i]->kind != EXPR_NAME || items[i]->called || items[i]->bracketed)
-      return diag_error(elab->diag, items[i]->span, NULL, "expected a name here");
+      return elab_error(elab, items[i]->span, "a name stands alone, without operators or brackets",
+                        "expected a name here");
     (*names)[i] = items[i]->text;
     (*spans)[i] = items[i]->span;
   }
@@ -44,12 +48,11 @@ Node *value_tensor(Elab *elab, Value value, Span span) {
   if (value.kind == VALUE_RECORD && value.record->node) return value.record->node;
   if (value.kind == VALUE_RECORD) {
     const char *first = value.record->count ? value.record->names[0] : "?";
-    diag_error(elab->diag, span,
-               arena_printf(elab->arena, "use one of its fields, as in '.%s'", first),
+    elab_error(elab, span, arena_printf(elab->arena, "use one of its fields, as in '.%s'", first),
                "%s is not a tensor", value.record->what);
   }
   if (value.kind == VALUE_FUNCTION)
-    diag_error(elab->diag, span, NULL, "'%s' is not a tensor: %s", value.function->name,
+    elab_error(elab, span, NULL, "'%s' is not a tensor: %s", value.function->name,
                value.function->kind == FUNCTION_DISTRIBUTION ? "draw from it with sample(...)"
                                                              : "call it with arguments");
   return NULL;
@@ -62,13 +65,15 @@ static bool report_meeting(Elab *elab, Span span, AxisId a, AxisId b, const Axes
   for (size_t i = 0; i < count; i++)
     shapes = arena_printf(elab->arena, "%s%s%s", shapes, i ? " and " : "",
                           axes_text(elab->graph, elab->arena, sets[i]));
-  if (x->extent == y->extent)
-    diag_error(elab->diag, span, NULL, "axes cannot meet: '%s' of %s and '%s' of %s in %s",
-               x->label, x->scope, y->label, y->scope, shapes);
-  else
-    diag_error(elab->diag, span, NULL,
-               "axes cannot meet: '%s' has extent %u here and %u there, in %s", x->label, x->extent,
-               y->extent, shapes);
+  if (x->extent == y->extent) {
+    elab_error(elab, span, "sort both, or sum the sorted one first",
+               "axes cannot meet: along '%s' one value is sorted and another is not, in %s",
+               x->label, shapes);
+    return false;
+  }
+  elab_error(elab, span, "rename one of them, or give both the same extent",
+             "axes cannot meet: '%s' has extent %u here and %u there, in %s", x->label, x->extent,
+             y->extent, shapes);
   if (x->span.source)
     diag_note(elab->diag, x->span, "'%s=%u' comes from here", x->label, x->extent);
   if (y->span.source)
@@ -94,6 +99,13 @@ Node *eval_op(Elab *elab, Span span, OpCode op, Node *x, Node *y, Node *z) {
   if (!x || (arity > 1 && !y) || (arity > 2 && !z)) return NULL;
   Axes sets[3] = {x->axes, y ? y->axes : axes_none(), z ? z->axes : axes_none()};
   if (!axes_may_meet(elab, span, sets, (size_t)arity)) return NULL;
+  Axes all = axes_union(axes_union(sets[0], sets[1]), sets[2]);
+  if (axes_size(elab, all) > ELEMENT_LIMIT) {
+    elab_error(elab, span, "make one of its axes smaller",
+               "%g elements, with axes %s, are too many to compute", axes_size(elab, all),
+               axes_text(elab->graph, elab->arena, all));
+    return NULL;
+  }
   Span former = graph_span(elab->graph, span);
   Node *node = node_make(elab->graph, op, (Attr){0}, x, y, z);
   graph_span(elab->graph, former);
@@ -127,9 +139,9 @@ static bool language_name(Elab *elab, const char *name, Value *value) {
     number = M_PI;
   else if (strcmp(name, "inf") == 0)
     number = INFINITY;
-  else if (strcmp(name, "low") == 0)
+  else if (elab->env_count && strcmp(name, "low") == 0)
     number = elab->env.low;
-  else if (strcmp(name, "high") == 0)
+  else if (elab->env_count && strcmp(name, "high") == 0)
     number = elab->env.high;
   else
     return false;
@@ -145,10 +157,9 @@ static Value eval_name(Elab *elab, Frame *frame, const Expr *expr) {
   size_t errors = diag_errors(elab->diag);
   Node *column = column_value(elab, expr->text);
   if (column) return value_node(column);
-  if (strcmp(expr->text, "box") == 0 && builtin_call(elab, frame, expr, &value)) return value;
-  if (errors == diag_errors(elab->diag))
-    diag_error(elab->diag, expr->name_span, hint_visible(elab, frame, expr->text),
-               "unknown name '%s'", expr->text);
+  bool box = elab->env_count && strcmp(expr->text, "box") == 0;
+  if (box && builtin_call(elab, frame, expr, &value)) return value;
+  if (errors == diag_errors(elab->diag)) report_unknown(elab, frame, expr, "name");
   return value_error();
 }
 
@@ -160,7 +171,7 @@ static const char *frame_path(const Frame *frame) {
 }
 
 static Value report_cycle(Elab *elab, const Entry *entry, Span user) {
-  diag_error(elab->diag, user, NULL, "'%s' is defined in terms of itself", entry->name);
+  elab_error(elab, user, "break the cycle", "'%s' is defined in terms of itself", entry->name);
   if (entry->span.source) diag_note(elab->diag, entry->span, "the cycle goes through here");
   return value_error();
 }
@@ -175,6 +186,7 @@ static Value expand_macro(Elab *elab, Frame *holder, Entry *entry, Span user) {
 }
 
 Value eval_entry(Elab *elab, Frame *holder, Entry *entry, Span user) {
+  entry->used = true;
   if (entry->state == ENTRY_DONE) return entry->value;
   if (entry->state == ENTRY_SLOT) return value_node(slot_value(elab, entry->slot));
   if (entry->state == ENTRY_MACRO) return expand_macro(elab, holder, entry, user);
@@ -190,6 +202,10 @@ Value eval_entry(Elab *elab, Frame *holder, Entry *entry, Span user) {
   elab->occurrence = occurrence;
   entry = &holder->entries[index]; /* entries move when a frame grows */
   entry->state = ENTRY_DONE;
+  bool tensor = value.kind == VALUE_NODE && entry->span.source;
+  if (tensor && !size_check(elab, entry->span, arena_printf(elab->arena, "'%s'", entry->name),
+                            value.node->axes))
+    value = value_error();
   return entry->value = value;
 }
 
@@ -218,12 +234,22 @@ static Value eval_binary(Elab *elab, Frame *frame, const Expr *expr) {
   bug("unknown operator '%s'", expr->text);
 }
 
+/* Defines that expand in one another can be exponential in their text. */
+static bool is_affordable(Elab *elab, const Expr *expr) {
+  if (++elab->evaluations <= EVALUATION_LIMIT) return true;
+  if (elab->evaluations == EVALUATION_LIMIT + 1)
+    elab_error(elab, expr->span, "share parts with 'let'",
+               "the spec expands to more than %d expressions", EVALUATION_LIMIT);
+  return false;
+}
+
 Value eval(Elab *elab, Frame *frame, const Expr *expr) {
+  if (!is_affordable(elab, expr)) return value_error();
   switch (expr->kind) {
   case EXPR_NUMBER:
     return value_node(node_const(elab->graph, expr->value));
   case EXPR_STRING:
-    diag_error(elab->diag, expr->span, NULL, "a text cannot stand here");
+    elab_error(elab, expr->span, "a text stands only in 'require'", "a text cannot stand here");
     return value_error();
   case EXPR_UNARY:
     return node_or_error(
@@ -248,7 +274,7 @@ static Value eval_block(Elab *elab, Frame *frame, const Tree *tree) {
   const Tree *value = tree_get(tree, "value");
   if (!value) value = tree_get(tree, "action");
   if (!value) {
-    diag_error(elab->diag, tree->span, NULL, "this block has no 'value'");
+    elab_error(elab, tree->span, NULL, "this block has no 'value'");
     return value_error();
   }
   Frame *inner = frame_make(elab, frame, elab->path);
@@ -270,19 +296,24 @@ bool eval_number(Elab *elab, Frame *frame, const Tree *tree, const char *what, d
   Node *node = eval_tree_node(elab, frame, tree);
   if (!node) return false;
   if (node->op != OP_const)
-    return diag_error(elab->diag, tree->span, NULL, "%s must be a constant", what);
+    return elab_error(elab, tree->span, "a number, or an expression of constants",
+                      "%s must be a constant", what);
   *number = node->attr.value;
-  return true;
+  if (!isnan(*number)) return true;
+  return elab_error(elab, tree->span, NULL, "%s is not a number: it is 0/0 or the like", what);
 }
 
 bool eval_count(Elab *elab, Frame *frame, const Tree *tree, const char *what, double low,
                 double high, uint64_t *count) {
   double number;
   if (!eval_number(elab, frame, tree, what, &number)) return false;
-  if (number != floor(number) || number < low || number > high)
-    return diag_error(elab->diag, tree->span, NULL,
-                      "%s must be a whole number from %.0f to %.0f, not %g", what, low, high,
+  if (number == floor(number) && number >= low && number <= high) {
+    *count = (uint64_t)number;
+    return true;
+  }
+  const Expr *expr = tree_expr(elab, tree);
+  if (!expr) return false;
+  return number_error(elab, frame, expr, NULL,
+                      "%s must be a whole number from %.0f to %.0f, not %.10g", what, low, high,
                       number);
-  *count = (uint64_t)number;
-  return true;
 }

@@ -3,14 +3,20 @@
 
 #include <string.h>
 
+#define UNIT_LIMIT 1000000
+
 Node *layers_parameter(Layers *layers, const char *name, Axes axes, double fan_in, double fan_out,
                        const Tree *init) {
   Elab *elab = layers->elab;
   Network *network = layers->network;
   if (layers->declaring) {
     const char *full = arena_printf(elab->arena, "%s.%s", layers->prefix, name);
+    if (!size_check(elab, layers->item->span, arena_printf(elab->arena, "'%s'", full), axes))
+      return NULL;
+    struct Site former = site_enter(elab, elab->globals, layers->item);
     Node *value = init_value(elab, elab->globals, init, fan_in ? "lecun_normal()" : "0", full, axes,
                              fan_in, fan_out);
+    elab->site = former;
     if (!value) return NULL;
     uint32_t slot = slot_declare(elab, full, RLC_PARAMETER, axes, value, layers->site->span);
     Parameter parameter = {full, axes, slot, value};
@@ -42,13 +48,22 @@ static bool dense_units(Layers *layers, const Expr *item, Axes *units) {
   if (item->arg_count == 0) return true;
   Node *size = eval_node(elab, elab->globals, item->args[0].value);
   if (!size) return false;
-  if (item->arg_count != 1 || size->op != OP_const || size->attr.value < 1 ||
-      size->attr.value > 1e6 || size->attr.value != (double)(uint32_t)size->attr.value)
-    return diag_error(elab->diag, item->args[0].value->span, NULL,
-                      "a dense layer takes a whole number of units of at least 1");
+  const Expr *given = item->args[0].value;
+  if (item->arg_count != 1 || item->args[0].name)
+    return elab_error(elab, item->span, "as in dense(256), or dense[act]",
+                      "a dense layer takes its number of units");
+  if (size->op != OP_const)
+    return elab_error(elab, given->span, "a number, or an expression of constants",
+                      "the number of units must be a constant");
+  double n = size->attr.value;
+  if (!(n >= 1 && n <= UNIT_LIMIT && n == (double)(uint32_t)n))
+    return number_error(elab, elab->globals, given, NULL,
+                        "the number of units must be a whole number from 1 to %d, not %.10g",
+                        UNIT_LIMIT, n);
   const char *label = arena_printf(elab->arena, "%s.dense%u", layers->prefix, layers->dense);
-  *units = axes_one(graph_axis(elab->graph, label, layers->network->name,
-                               (uint32_t)size->attr.value, AXIS_FEATURE, item->span));
+  int axis = axis_fresh(elab, label, layers->network->name, (uint32_t)n, AXIS_FEATURE, item->span);
+  if (axis < 0) return false;
+  *units = axes_one((AxisId)axis);
   return true;
 }
 
@@ -61,10 +76,11 @@ static bool dense(Layers *layers, Flow *flow, const Expr *item) {
   double fan_in = 0;
   for (size_t i = 0; i < flow->count; i++) {
     if (flow->features[i] < 0)
-      return diag_error(elab->diag, item->span, NULL,
-                        "a dense layer needs an input with a feature axis");
+      return elab_error(
+          elab, item->span, NULL,
+          "a dense layer needs an input with an axis of features, and this is a scalar");
     if (axes_has(units, (AxisId)flow->features[i]))
-      return diag_error(elab->diag, item->span, "give the layer an axis of its own",
+      return elab_error(elab, item->span, "give the layer an axis of its own",
                         "the layer's input already has the axis '%s'",
                         elab->graph->axes[flow->features[i]].label);
     fan_in += elab->graph->axes[flow->features[i]].extent;
@@ -99,7 +115,7 @@ static bool dense(Layers *layers, Flow *flow, const Expr *item) {
 static bool function_layer(Layers *layers, Flow *flow, const Expr *item) {
   Elab *elab = layers->elab;
   if (flow->count != 1)
-    return diag_error(elab->diag, item->span, NULL,
+    return elab_error(elab, item->span, "a dense layer joins them",
                       "the first layer of a network with several inputs must be dense");
   Frame *holder;
   Entry *entry = frame_lookup(elab->globals, item->text, &holder);
@@ -110,11 +126,18 @@ static bool function_layer(Layers *layers, Flow *flow, const Expr *item) {
     value = call_function(elab, value.function, item, elab->globals, &given, 1,
                           (AxisId)flow->features[0], flow->features[0] >= 0);
     node = value_tensor(elab, value, item->span);
+  } else if (entry) {
+    return value.kind != VALUE_ERROR &&
+           elab_error(elab, item->span, "as in dense(64), relu", "the %s '%s' is not a layer",
+                      entry->what, item->text);
   } else {
     OpCode op = op_find(item->text);
+    bool single = op != OP_COUNT && !op_table[op].shaped && op_table[op].arity == 1;
+    if (single && (item->arg_count || item->bracketed))
+      return elab_error(elab, item->span, "write the name alone",
+                        "the layer '%s' takes no arguments", item->text);
     if (op == OP_COUNT || op_table[op].shaped || op_table[op].arity != 1 || item->arg_count)
-      return diag_error(elab->diag, item->name_span, hint_visible(elab, elab->globals, item->text),
-                        "unknown layer '%s'", item->text);
+      return report_unknown(elab, elab->globals, item, "layer"), false;
     node = eval_op(elab, item->span, op, flow->values[0], NULL, NULL);
   }
   flow->values[0] = node;
@@ -125,7 +148,7 @@ static bool layer_list(Elab *elab, const Tree *tree, Expr ***items, size_t *coun
   if (tree->kind == TREE_SCALAR)
     return expr_read_list(elab->arena, elab->diag, tree->text, items, count);
   if (tree->kind != TREE_LIST)
-    return diag_error(elab->diag, tree->span, NULL, "expected a list of layers");
+    return elab_error(elab, tree->span, NULL, "expected a list of layers");
   *items = NEW_ARRAY(elab->arena, Expr *, tree->item_count);
   for (*count = 0; *count < tree->item_count; (*count)++)
     if (!((*items)[*count] = (Expr *)tree_expr(elab, tree->items[*count]))) return false;
@@ -138,8 +161,9 @@ bool layers_apply(Layers *layers, Flow *flow, const Tree *tree) {
   if (!layer_list(layers->elab, tree, &items, &count)) return false;
   for (size_t i = 0; i < count; i++) {
     if (items[i]->kind != EXPR_NAME)
-      return diag_error(layers->elab->diag, items[i]->span, NULL,
-                        "a layer is a name or a call, as in dense(256)");
+      return elab_error(layers->elab, items[i]->span, "as in dense(256), relu",
+                        "a layer is a name or a call");
+    layers->item = items[i];
     bool good = strcmp(items[i]->text, "dense") == 0 ? dense(layers, flow, items[i])
                                                      : function_layer(layers, flow, items[i]);
     if (!good) return false;

@@ -72,7 +72,7 @@ static bool all_losses(Elab *elab, const char ***names, Span **spans, size_t *co
   *names = NEW_ARRAY(elab->arena, const char *, *count);
   *spans = NEW_ARRAY(elab->arena, Span, *count);
   for (size_t i = 0; i < *count; i++) (*names)[i] = losses->entries[i].key, (*spans)[i] = span;
-  return *count || diag_error(elab->diag, span, NULL, "there are no losses");
+  return *count || elab_error(elab, span, NULL, "there are no losses");
 }
 
 static bool descend(Loop *loop, const Tree *tree, bool together, bool *update) {
@@ -80,10 +80,13 @@ static bool descend(Loop *loop, const Tree *tree, bool together, bool *update) {
   const char **names;
   Span *spans;
   size_t count;
-  if (!elab->block.columns && elab->env_count)
-    return diag_error(elab->diag, tree->span, "put 'sample: replay' before it",
+  const char *columns = elab->block.columns;
+  if (elab->env_count && (!columns || strcmp(columns, "replay") != 0))
+    return elab_error(elab, tree->span, "put 'sample: replay' before it",
                       "nothing has been sampled for this step to learn from");
   if (!tree_names(elab, tree, &names, &spans, &count)) return false;
+  if (count == 0)
+    return elab_error(elab, tree->span, "as in  descend: all", "this step names no loss");
   if (count == 1 && strcmp(names[0], "all") == 0 &&
       !all_losses(elab, &names, &spans, &count, tree->span))
     return false;
@@ -113,7 +116,7 @@ static bool set_target(Elab *elab, const Target *target, const TreeEntry *entry)
     Node *node = eval_tree_node(elab, frame, entry->value);
     if (!node) return false;
     if (!axes_within(node->axes, target->copies[i].axes))
-      return diag_error(elab->diag, entry->value->span, NULL,
+      return elab_error(elab, entry->value->span, NULL,
                         "the new value of '%s' has other axes than the target", entry->key);
     slot_assign(elab, target->copies[i].slot, node);
   }
@@ -131,17 +134,19 @@ static bool set_tensor(Elab *elab, const TreeEntry *entry) {
     for (size_t i = 0; i < elab->globals->count && count < 256; i++)
       if (elab->globals->entries[i].state == ENTRY_SLOT)
         names[count++] = elab->globals->entries[i].name;
-    return diag_error(elab->diag, entry->key_span,
-                      hint_nearest(elab->arena, entry->key, names, count),
-                      "there is no target, state or parameter '%s' to set", entry->key);
+    const char *hint = hint_nearest(elab->arena, entry->key, names, count);
+    if (!hint) hint = "only targets, states and parameters are set";
+    elab_error(elab, entry->key_span, hint, "there is no target, state or parameter '%s' to set",
+               entry->key);
+    note_removed(elab, entry->key);
+    return false;
   }
   uint32_t slot = named->slot;
   Node *node = eval_tree_node(elab, elab->globals, entry->value);
   if (!node) return false;
   if (!axes_within(node->axes, elab->graph->slots[slot].axes))
-    return diag_error(elab->diag, entry->value->span, NULL,
-                      "the new value of '%s' has axes %s, not %s", entry->key,
-                      axes_text(elab->graph, elab->arena, node->axes),
+    return elab_error(elab, entry->value->span, NULL, "the new value of '%s' has axes %s, not %s",
+                      entry->key, axes_text(elab->graph, elab->arena, node->axes),
                       axes_text(elab->graph, elab->arena, elab->graph->slots[slot].axes));
   slot_assign(elab, slot, node);
   return true;
@@ -149,6 +154,7 @@ static bool set_tensor(Elab *elab, const TreeEntry *entry) {
 
 static bool set(Loop *loop, const Tree *tree, bool *update) {
   Elab *elab = loop->elab;
+  bool good = true;
   ensure_program(loop, update);
   for (size_t i = 0; i < tree->entry_count; i++) {
     const TreeEntry *entry = &tree->entries[i];
@@ -157,9 +163,10 @@ static bool set(Loop *loop, const Tree *tree, bool *update) {
     const Target *target = NULL;
     for (size_t t = 0; t < elab->target_count; t++)
       if (strcmp(elab->targets[t].name, entry->key) == 0) target = &elab->targets[t];
-    if (!(target ? set_target(elab, target, entry) : set_tensor(elab, entry))) return false;
+    if (is_poisoned(elab, entry->key)) continue;
+    good = (target ? set_target(elab, target, entry) : set_tensor(elab, entry)) && good;
   }
-  return true;
+  return good;
 }
 
 /* ---- steps ---- */
@@ -189,18 +196,18 @@ static bool update_normalizer(Loop *loop) {
 
 static bool collect(Loop *loop, const Tree *tree) {
   Elab *elab = loop->elab;
-  uint64_t count;
+  uint64_t count = 1;
   if (!elab->env_count)
-    return diag_error(elab->diag, tree->span, "as in  env: HalfCheetah-v5",
+    return elab_error(elab, tree->span, "as in  env: HalfCheetah-v5",
                       "there is no environment to collect from");
-  if (!eval_count(elab, elab->globals, tree, "collect", 1, 1e9, &count)) return false;
+  bool good = eval_count(elab, elab->globals, tree, "collect", 1, 1e9, &count);
   elab->block =
       (Block){"act", axis_instance(elab, "env", elab->env_count, AXIS_ROW, tree->span), true, true};
   bool each = elab->normalize_obs && count > 1;
   if (each)
     add_step(loop, (RlcStep){.op = RLC_DO_REPEAT, .count = count, .slot = RLC_NONE, .body = 2});
   add_step(loop, (RlcStep){.op = RLC_DO_COLLECT, .count = each ? 1 : count, .slot = RLC_NONE});
-  return !elab->normalize_obs || update_normalizer(loop);
+  return (!elab->normalize_obs || update_normalizer(loop)) && good;
 }
 
 static bool sample(Loop *loop, const Tree *tree) {
@@ -210,19 +217,27 @@ static bool sample(Loop *loop, const Tree *tree) {
   size_t count;
   if (!tree_names(elab, tree, &names, &spans, &count)) return false;
   const RlcModule *shell = &elab->module->shell;
-  if (!shell->source_count)
-    return diag_error(elab->diag, tree->span, "declare  replay: {capacity: ..., batch: ...}",
-                      "there is no replay to sample from");
-  if (count != 1 || strcmp(names[0], "replay") != 0)
-    return diag_error(elab->diag, tree->span, "did you mean 'replay'?", "there is no source '%s'",
-                      count ? names[0] : "");
+  if (!shell->source_count) {
+    if (!tree_get(elab->spec, "replay"))
+      elab_error(elab, tree->span, "declare  replay: {capacity: ..., batch: ...}",
+                 "there is no replay to sample from");
+    const TreeEntry *gone = tree_removed(elab->spec, "replay");
+    if (gone) diag_note(elab->diag, gone->key_span, "'replay' is removed here");
+    elab->block =
+        (Block){"replay", axis_instance(elab, "batch", 1, AXIS_ROW, tree->span), true, true};
+    return false;
+  }
+  bool known = count == 1 && strcmp(names[0], "replay") == 0;
+  if (!known)
+    elab_error(elab, tree->span, "write  sample: replay", "there is no source '%s'",
+               count ? names[0] : "");
   AxisId batch = axis_instance(elab, "batch", shell->sources[0].batch, AXIS_ROW, tree->span);
   elab->block = (Block){"replay", batch, true, true};
   add_step(
       loop,
       (RlcStep){
           .op = RLC_DO_SAMPLE, .flags = RLC_IS_SAMPLED, .index = 0, .count = 1, .slot = RLC_NONE});
-  return true;
+  return known;
 }
 
 static bool steps(Loop *loop, const Tree *list);
@@ -231,7 +246,7 @@ static bool steps(Loop *loop, const Tree *list);
 static bool body(Loop *loop, const Tree *step, size_t at) {
   const Tree *list = tree_get(step, "do");
   if (!list)
-    return diag_error(loop->elab->diag, step->span, "give it a list of steps under 'do'",
+    return elab_error(loop->elab, step->span, "give it a list of steps under 'do'",
                       "this step has no body");
   Block block = loop->elab->block;
   bool good = steps(loop, list);
@@ -240,65 +255,73 @@ static bool body(Loop *loop, const Tree *step, size_t at) {
   return good;
 }
 
-static bool when(Loop *loop, const Tree *step, const Tree *condition) {
-  Elab *elab = loop->elab;
-  Block block = elab->block;
-  elab->block = (Block){0};
-  const char *name = arena_printf(elab->arena, "when%zu", loop->count);
+/* The program that computes a condition, and its slot. False after reporting. */
+static bool condition_program(Elab *elab, const char *name, const Tree *condition,
+                              uint32_t *program, uint32_t *slot) {
   elab->path = arena_printf(elab->arena, "loop.%s", name);
   program_open(elab, name);
   Node *node = eval_tree_node(elab, elab->globals, condition);
-  if (!node) return false;
-  if (!axes_empty(node->axes))
-    return diag_error(elab->diag, condition->span, NULL,
-                      "a condition is a scalar, but this has axes %s",
-                      axes_text(elab->graph, elab->arena, node->axes));
-  uint32_t slot = graph_slot(elab->graph, arena_printf(elab->arena, "condition.%s", name),
-                             RLC_RESULT, RLC_F64, axes_none(), condition->span);
-  program_output(elab, slot, node);
-  uint32_t program = program_close(elab);
+  if (node && !axes_empty(node->axes)) {
+    elab_error(elab, condition->span, "reduce it, as in mean[...](...)",
+               "a condition is a scalar, but this has axes %s",
+               axes_text(elab->graph, elab->arena, node->axes));
+    node = NULL;
+  }
+  *slot = graph_slot(elab->graph, arena_printf(elab->arena, "condition.%s", name), RLC_RESULT,
+                     RLC_F64, axes_none(), condition->span);
+  if (node) program_output(elab, *slot, node);
+  *program = program_close(elab);
+  return node != NULL;
+}
+
+static bool when(Loop *loop, const Tree *step, const Tree *condition) {
+  Elab *elab = loop->elab;
+  Block block = elab->block;
+  uint32_t program, slot;
+  elab->block = (Block){0};
+  const char *name = arena_printf(elab->arena, "when%zu", loop->count);
+  bool good = condition_program(elab, name, condition, &program, &slot);
   elab->block = block;
   size_t at = loop->count;
   add_step(loop, (RlcStep){.op = RLC_DO_WHEN, .index = program, .slot = slot});
-  return body(loop, step, at);
+  return body(loop, step, at) && good;
 }
 
 static bool every(Loop *loop, const Tree *step, const Tree *unit) {
   static const char *const names[] = {"step", "iteration", "updates", "stored"};
   Elab *elab = loop->elab;
   if (unit->kind != TREE_MAP || unit->entry_count != 1)
-    return diag_error(elab->diag, unit->span, NULL,
-                      "write  every: {updates: 200}  with one counter");
+    return elab_error(elab, unit->span, "as in  every: {updates: 200}",
+                      "'every' wants one counter");
   for (size_t i = 0; i < COUNTOF(names); i++) {
     if (strcmp(names[i], unit->entries[0].key) != 0) continue;
-    uint64_t count;
-    if (!eval_count(elab, elab->globals, unit->entries[0].value, "every", 1, 1e15, &count))
-      return false;
+    uint64_t count = 1;
+    bool good = eval_count(elab, elab->globals, unit->entries[0].value, "every", 1, 1e15, &count);
     size_t at = loop->count;
     add_step(
         loop,
         (RlcStep){.op = RLC_DO_EVERY, .counter = (uint8_t)i, .count = count, .slot = RLC_NONE});
-    return body(loop, step, at);
+    return body(loop, step, at) && good;
   }
-  return diag_error(elab->diag, unit->entries[0].key_span,
-                    hint_nearest(elab->arena, unit->entries[0].key, names, COUNTOF(names)),
+  const char *hint = hint_nearest(elab->arena, unit->entries[0].key, names, COUNTOF(names));
+  return elab_error(elab, unit->entries[0].key_span,
+                    hint ? hint : "counters: step, iteration, updates, stored",
                     "there is no counter '%s'", unit->entries[0].key);
 }
 
 static bool repeat(Loop *loop, const Tree *step, const Tree *times) {
-  uint64_t count;
-  if (!eval_count(loop->elab, loop->elab->globals, times, "repeat", 1, 1e9, &count)) return false;
+  uint64_t count = 1;
+  bool good = eval_count(loop->elab, loop->elab->globals, times, "repeat", 1, 1e9, &count);
   size_t at = loop->count;
   add_step(loop, (RlcStep){.op = RLC_DO_REPEAT, .count = count, .slot = RLC_NONE});
-  return body(loop, step, at);
+  return body(loop, step, at) && good;
 }
 
 static bool one_step(Loop *loop, const Tree *step, bool *update) {
   Elab *elab = loop->elab;
   const Tree *tree;
   if (step->kind != TREE_MAP || step->entry_count == 0)
-    return diag_error(elab->diag, step->span, NULL,
-                      "a step of the loop is a map, as in  - collect: 1");
+    return elab_error(elab, step->span, "as in  - collect: 1", "a step of the loop is a map");
   if ((tree = tree_get(step, "descend"))) return descend(loop, tree, false, update);
   if ((tree = tree_get(step, "together"))) return descend(loop, tree, true, update);
   if ((tree = tree_get(step, "set"))) return set(loop, tree, update);
@@ -308,14 +331,14 @@ static bool one_step(Loop *loop, const Tree *step, bool *update) {
   if ((tree = tree_get(step, "when"))) return when(loop, step, tree);
   if ((tree = tree_get(step, "every"))) return every(loop, step, tree);
   if ((tree = tree_get(step, "repeat"))) return repeat(loop, step, tree);
-  return diag_error(elab->diag, step->entries[0].key_span, NULL,
+  return elab_error(elab, step->entries[0].key_span, NULL,
                     "the loop step '%s' is not supported yet", step->entries[0].key);
 }
 
 static bool steps(Loop *loop, const Tree *list) {
   bool update = false, good = true;
-  for (size_t i = 0; good && i < list->item_count; i++)
-    good = one_step(loop, list->items[i], &update);
+  for (size_t i = 0; i < list->item_count; i++)
+    good = one_step(loop, list->items[i], &update) && good;
   flush(loop, update);
   return good;
 }
@@ -324,10 +347,17 @@ bool loop_elaborate(Elab *elab) {
   Loop loop = {.elab = elab};
   const Tree *list = tree_get(elab->spec, "loop");
   if (!list || list->kind != TREE_LIST)
-    return diag_error(elab->diag, list ? list->span : elab->spec->span,
-                      "as in  loop: [{collect: 1}]", "the spec has no loop");
+    return elab_error(elab, list ? list->span : elab->spec->span, "as in  loop: [{collect: 1}]",
+                      "the spec has no loop");
   elab->block = (Block){.draws = !elab->env_count};
-  if (!steps(&loop, list)) return false;
+  bool good = steps(&loop, list), collects = false;
+  for (size_t i = 0; i < loop.count; i++) collects = collects || loop.steps[i].op == RLC_DO_COLLECT;
+  if (list->item_count == 0)
+    good = elab_error(elab, list->span, "as in  loop: [{collect: 1}]", "the loop has no steps");
+  else if (good && elab->env_count && !collects)
+    good = elab_error(elab, list->span, "as in  - collect: 1",
+                      "the loop never acts: no step collects");
+  if (!good) return false;
   elab->module->shell.steps = loop.steps;
   elab->module->shell.step_count = (uint32_t)loop.count;
   return true;

@@ -32,13 +32,26 @@ static bool read_over(Elab *elab, const Tree *tree, Evaluated *loss) {
   const char **names;
   Span *spans;
   size_t count, capacity = 0;
+  bool good = true;
   if (!over)
-    return diag_error(elab->diag, tree->span, "as in  over: critic",
+    return elab_error(elab, tree->span, "as in  over: critic",
                       "the loss '%s' does not say what it is 'over'", loss->name);
   if (!tree_names(elab, over, &names, &spans, &count)) return false;
-  for (size_t i = 0; i < count; i++)
-    if (!add_over(elab, loss, names[i], spans[i], &capacity)) return false;
-  return true;
+  if (count == 0)
+    return elab_error(elab, over->span, "as in  over: critic", "the loss '%s' is over nothing",
+                      loss->name);
+  for (size_t i = 0; i < count; i++) {
+    for (size_t k = 0; k < i; k++)
+      if (strcmp(names[i], names[k]) == 0)
+        good = elab_error(elab, spans[i], "write it once", "'%s' stands in 'over' twice", names[i]);
+    good = add_over(elab, loss, names[i], spans[i], &capacity) && good;
+  }
+  return good;
+}
+
+static const Tree *loss_value(const Tree *tree) {
+  const Tree *minimize = tree_get(tree, "minimize");
+  return minimize ? minimize : tree_get(tree, "maximize");
 }
 
 static Node *scalar(Elab *elab, Frame *frame, const Tree *tree, const char *what) {
@@ -47,7 +60,7 @@ static Node *scalar(Elab *elab, Frame *frame, const Tree *tree, const char *what
   if (axes_empty(node->axes)) return node;
   AxisId order[MAX_AXES];
   axes_order(elab->graph, node->axes, order);
-  diag_error(elab->diag, tree->span,
+  elab_error(elab, tree->span,
              arena_printf(elab->arena, "reduce it, as in mean[%s](...)",
                           elab->graph->axes[order[0]].label),
              "%s is not a scalar: it has axes %s", what,
@@ -65,77 +78,115 @@ void metric_output(Elab *elab, const char *name, Node *node) {
   slot_assign(elab, slot, node);
 }
 
+/* Where a group stands in `over`. */
+static Span over_span(Elab *elab, const Tree *over, const char *group) {
+  const char **names;
+  Span *spans;
+  size_t count;
+  if (tree_names(elab, over, &names, &spans, &count))
+    for (size_t i = 0; i < count; i++)
+      if (strcmp(names[i], group) == 0) return spans[i];
+  return over->span;
+}
+
 /* Every group in `over` must matter to the loss; a single tensor that does not is reported as not
  * trained. */
 static bool check_reached(Elab *elab, const Tree *tree, const Evaluated *loss) {
   const LossInfo *info = &loss->info;
+  const Tree *over = tree_get(tree, "over");
+  bool good = true;
   for (size_t i = 0; i < info->count;) {
-    size_t end = i;
+    size_t begin = i;
     bool any = false;
-    for (; end < info->count && loss->groups[end] == loss->groups[i]; end++)
-      any = any || node_reaches(elab->graph, elab->arena, info->value, info->marks[end]);
-    const Tree *over = tree_get(tree, "over");
-    if (!any)
-      return diag_error(elab->diag, over->span, NULL,
+    Span span = over_span(elab, over, loss->groups[begin]);
+    for (; i < info->count && loss->groups[i] == loss->groups[begin]; i++)
+      any = node_reaches(elab->graph, elab->arena, info->value, info->marks[i]) || any;
+    if (!any) {
+      good = elab_error(elab, span, "remove it, or use it outside of stop(...)",
                         "the loss '%s' is over '%s' but its value does not depend on it",
-                        loss->name, loss->groups[i]);
-    for (; i < end; i++)
-      if (!node_reaches(elab->graph, elab->arena, info->value, info->marks[i]))
-        diag_warning(elab->diag, over->span, NULL,
+                        loss->name, loss->groups[begin]);
+      diag_note(elab->diag, loss_value(tree)->span, "the value");
+      continue;
+    }
+    for (size_t k = begin; k < i; k++)
+      if (!node_reaches(elab->graph, elab->arena, info->value, info->marks[k]))
+        diag_warning(elab->diag, span, NULL,
                      "'%s' is not trained by the loss '%s': its gradient vanishes",
-                     loss->tensors[i]->name, loss->name);
+                     loss->tensors[k]->name, loss->name);
   }
-  return true;
+  return good;
 }
 
 static bool add_logs(Elab *elab, Frame *frame, const Tree *log, const char *prefix) {
+  bool good = true;
   for (size_t i = 0; log && i < log->entry_count; i++) {
     const char *name = arena_printf(elab->arena, "%s/%s", prefix, log->entries[i].key);
     Node *node = scalar(elab, frame, log->entries[i].value,
                         arena_printf(elab->arena, "the logged value '%s'", log->entries[i].key));
-    if (!node) return false;
-    metric_output(elab, name, node);
+    if (node)
+      metric_output(elab, name, node);
+    else
+      good = false;
   }
-  return true;
+  return good;
 }
 
-/* The value and the gradient requests. The tensors in `over` are marked while the loss and its lets
- * are evaluated. */
-static bool evaluate(Elab *elab, const Tree *tree, Evaluated *loss) {
+/* Marks the tensors in `over`, so that the loss is differentiated with respect to them; `plain`
+ * keeps what they are without. */
+static void mark_tensors(Elab *elab, Evaluated *loss, Node **plain) {
   LossInfo *info = &loss->info;
-  if (!read_over(elab, tree, loss)) return false;
-  info->name = loss->name;
   info->marks = NEW_ARRAY(elab->arena, Node *, info->count);
   info->gradients = NEW_ARRAY(elab->arena, Node *, info->count);
   info->slots = NEW_ARRAY(elab->arena, uint32_t, info->count);
-  Node **plain = NEW_ARRAY(elab->arena, Node *, info->count);
   for (size_t i = 0; i < info->count; i++) {
     info->slots[i] = loss->tensors[i]->slot;
     plain[i] = slot_value(elab, info->slots[i]);
     info->marks[i] = node_mark(elab->graph, plain[i]);
     slot_assign(elab, info->slots[i], info->marks[i]);
   }
+}
+
+/* The loss's scalar and what it logs, in a frame of its lets, all of which are evaluated: a later
+ * loss may ask for them, and a mistake in one that nothing uses is a mistake. NULL after reporting.
+ */
+static Node *evaluate_value(Elab *elab, Frame *frame, const Tree *tree, const Evaluated *loss) {
+  const Tree *minimize = tree_get(tree, "minimize"), *maximize = tree_get(tree, "maximize");
+  if (!minimize == !maximize) {
+    elab_error(elab, tree->span, NULL, "the loss '%s' needs either 'minimize' or 'maximize'",
+               loss->name);
+    return NULL;
+  }
+  bool good = frame_add_map(elab, frame, tree_get(tree, "let"), "let");
+  Node *value = scalar(elab, frame, minimize ? minimize : maximize,
+                       arena_printf(elab->arena, "the loss '%s'", loss->name));
+  if (value) metric_output(elab, arena_printf(elab->arena, "losses/%s", loss->name), value);
+  good = add_logs(elab, frame, tree_get(tree, "log"), loss->name) && good;
+  for (size_t i = 0; i < frame->count; i++)
+    good =
+        eval_entry(elab, frame, &frame->entries[i], frame->entries[i].span).kind != VALUE_ERROR &&
+        good;
+  if (!good || !value) return NULL;
+  return minimize ? value : node1(elab->graph, OP_neg, value);
+}
+
+/* The value and the gradient requests. */
+static bool evaluate(Elab *elab, const Tree *tree, Evaluated *loss) {
+  LossInfo *info = &loss->info;
+  bool good = read_over(elab, tree, loss);
+  Node **plain = NEW_ARRAY(elab->arena, Node *, info->count + 1);
+  info->name = loss->name;
+  mark_tensors(elab, loss, plain);
   Frame *frame =
       frame_make(elab, elab->globals, arena_printf(elab->arena, "losses.%s", loss->name));
   elab->path = arena_printf(elab->arena, "losses.%s.minimize", loss->name);
   elab->occurrence = 0;
-  const Tree *minimize = tree_get(tree, "minimize"), *maximize = tree_get(tree, "maximize");
-  if (!minimize == !maximize)
-    return diag_error(elab->diag, tree->span, NULL,
-                      "the loss '%s' needs either 'minimize' or 'maximize'", loss->name);
-  if (!frame_add_map(elab, frame, tree_get(tree, "let"), "let")) return false;
-  Node *value = scalar(elab, frame, minimize ? minimize : maximize,
-                       arena_printf(elab->arena, "the loss '%s'", loss->name));
-  if (!value) return false;
-  info->value = minimize ? value : node1(elab->graph, OP_neg, value);
-  metric_output(elab, arena_printf(elab->arena, "losses/%s", loss->name), value);
-  if (!add_logs(elab, frame, tree_get(tree, "log"), loss->name)) return false;
-  for (size_t i = 0; i < info->count; i++) {
-    slot_assign(elab, info->slots[i], plain[i]);
-    info->gradients[i] = node_grad(elab->graph, info->value, info->marks[i]);
-  }
+  info->value = evaluate_value(elab, frame, tree, loss);
+  for (size_t i = 0; i < info->count; i++) slot_assign(elab, info->slots[i], plain[i]);
   struct EvaluatedLoss done = {loss->name, frame};
   PUSH(elab->arena, elab->losses, elab->losses_count, elab->losses_capacity, done);
+  if (!info->value || !good) return false;
+  for (size_t i = 0; i < info->count; i++)
+    info->gradients[i] = node_grad(elab->graph, info->value, info->marks[i]);
   return check_reached(elab, tree, loss);
 }
 
@@ -158,24 +209,34 @@ static void remember(Elab *elab, const Evaluated *loss) {
   PUSH(elab->arena, result->losses, result->loss_count, result->loss_capacity, loss->info);
 }
 
+static bool loss_unknown(Elab *elab, const Tree *losses, const char *name, Span span) {
+  const char *known[64];
+  size_t count = 0;
+  for (; losses && count < losses->entry_count && count < 64; count++)
+    known[count] = losses->entries[count].key;
+  elab_error(elab, span, hint_nearest(elab->arena, name, known, count), "there is no loss '%s'",
+             name);
+  note_removed(elab, name);
+  return false;
+}
+
 bool losses_step(Elab *elab, const char **names, const Span *spans, size_t count, bool together) {
   const Tree *losses = tree_get(elab->spec, "losses");
   Evaluated *done = NEW_ARRAY(elab->arena, Evaluated, count);
+  bool good = true;
   for (size_t i = 0; i < count; i++) {
     const Tree *tree = losses ? tree_get(losses, names[i]) : NULL;
-    if (!tree) {
-      const char *known[64];
-      size_t n = 0;
-      for (; losses && n < losses->entry_count && n < 64; n++) known[n] = losses->entries[n].key;
-      return diag_error(elab->diag, spans[i], hint_nearest(elab->arena, names[i], known, n),
-                        "there is no loss '%s'", names[i]);
-    }
     done[i] = (Evaluated){.name = names[i]};
-    if (!evaluate(elab, tree, &done[i])) return false;
+    if (!tree) {
+      good = loss_unknown(elab, losses, names[i], spans[i]);
+      continue;
+    }
+    bool evaluated = evaluate(elab, tree, &done[i]);
+    if (!evaluated) done[i].info.count = 0; /* nothing to step on */
+    good = evaluated && good;
     remember(elab, &done[i]);
-    if (!together && !take_step(elab, &done[i])) return false;
+    if (!together) good = take_step(elab, &done[i]) && good;
   }
-  for (size_t i = 0; together && i < count; i++)
-    if (!take_step(elab, &done[i])) return false;
-  return true;
+  for (size_t i = 0; together && i < count; i++) good = take_step(elab, &done[i]) && good;
+  return good;
 }

@@ -7,15 +7,24 @@
 /* Which axis an input brings: the column's own for obs and action, else the one written behind its
  * name. */
 static int input_axis(Elab *elab, const char *name, const Tree *axis, Span span) {
+  static const char *const columns[] = {"obs", "next_obs", "action"};
   if (axis) {
     const Expr *expr = tree_expr(elab, axis);
     ExprAxis named = {expr ? expr->text : "", NULL, axis->span};
     return expr ? axis_named(elab, elab->globals, &named) : -1;
   }
-  if (strcmp(name, "obs") == 0 || strcmp(name, "next_obs") == 0) return elab->obs_axis;
-  if (strcmp(name, "action") == 0) return elab->act_axis;
-  diag_error(elab->diag, span, "write {NAME: axis, ...}", "the axis of input '%s' is not known",
-             name);
+  bool obs = strcmp(name, "obs") == 0 || strcmp(name, "next_obs") == 0;
+  if (elab->env_count && obs) return elab->obs_axis;
+  if (elab->env_count && strcmp(name, "action") == 0) return elab->act_axis;
+  const char *hint = hint_nearest(elab->arena, name, columns, COUNTOF(columns));
+  if (!hint) hint = "name its axis, as in  input: {features: hid}";
+  for (size_t i = 0; !elab->env_count && i < COUNTOF(columns); i++)
+    if (strcmp(name, columns[i]) == 0) {
+      elab_error(elab, span, "as in  env: HalfCheetah-v5",
+                 "the input '%s' is a column of an environment, and the spec names none", name);
+      return -1;
+    }
+  elab_error(elab, span, hint, "the axis of input '%s' is not known", name);
   return -1;
 }
 
@@ -24,7 +33,7 @@ static bool add_input(Elab *elab, Network *network, const char *name, const Tree
   int axis = input_axis(elab, name, axis_tree, span);
   if (axis < 0) return false;
   if (network->input_count == 8)
-    return diag_error(elab->diag, span, NULL, "a network has at most 8 inputs");
+    return elab_error(elab, span, NULL, "a network has at most 8 inputs");
   network->inputs[network->input_count] = name;
   network->input_axes[network->input_count++] = (AxisId)axis;
   return true;
@@ -53,6 +62,7 @@ static bool read_copies(Elab *elab, Network *network, const Tree *tree) {
   network->copies = axes_none();
   for (size_t i = 0; tree && i < tree->entry_count; i++) {
     uint64_t count;
+    if (!name_check(elab, tree->entries[i].key, tree->entries[i].key_span)) return false;
     if (!eval_count(elab, elab->globals, tree->entries[i].value, "the number of copies", 1, 65536,
                     &count))
       return false;
@@ -65,21 +75,34 @@ static bool read_copies(Elab *elab, Network *network, const Tree *tree) {
 
 /* ---- calls ---- */
 
+/* "as in critic(obs, action)". */
+static const char *inputs_hint(Elab *elab, const Network *network) {
+  const char *text = arena_printf(elab->arena, "as in %s(", network->name);
+  for (size_t i = 0; i < network->input_count; i++)
+    text = arena_printf(elab->arena, "%s%s%s", text, i ? ", " : "", network->inputs[i]);
+  return arena_printf(elab->arena, "%s)", text);
+}
+
 static bool check_inputs(Elab *elab, const Network *network, const Expr *site, Value *args,
                          size_t count, Flow *flow) {
   if (count != network->input_count)
-    return diag_error(elab->diag, site->span, NULL, "the network '%s' takes %zu input%s, not %zu",
-                      network->name, network->input_count, network->input_count == 1 ? "" : "s",
-                      count);
+    return elab_error(elab, site->span, inputs_hint(elab, network),
+                      "the network '%s' takes %zu input%s, not %zu", network->name,
+                      network->input_count, network->input_count == 1 ? "" : "s", count);
+  for (uint32_t i = 0; i < site->arg_count; i++)
+    if (site->args[i].name)
+      return elab_error(elab, site->args[i].name_span, "give them in order, without names",
+                        "the inputs of the network '%s' have no names", network->name);
   for (size_t i = 0; i < count; i++) {
     Node *node = value_tensor(
         elab, args[i], site->args && i < site->arg_count ? site->args[i].value->span : site->span);
     if (!node) return false;
     if (!axes_has(node->axes, network->input_axes[i]))
-      return diag_error(
-          elab->diag, site->args && i < site->arg_count ? site->args[i].value->span : site->span,
-          NULL, "the input '%s' of network '%s' needs the axis '%s', but this has %s",
-          network->inputs[i], network->name, elab->graph->axes[network->input_axes[i]].label,
+      return elab_error(
+          elab, site->args && i < site->arg_count ? site->args[i].value->span : site->span,
+          inputs_hint(elab, network),
+          "the input '%s' of network '%s' needs the axis '%s', but this has %s", network->inputs[i],
+          network->name, elab->graph->axes[network->input_axes[i]].label,
           axes_text(elab->graph, elab->arena, node->axes));
     flow->values[i] = node;
     flow->features[i] = network->input_axes[i];
@@ -96,22 +119,40 @@ static Value walk(Layers *layers, Flow *flow) {
   if (body && !layers_apply(layers, flow, body)) return value_error();
   if (!heads) {
     if (flow->count == 1) return value_node(flow->values[0]);
-    diag_error(elab->diag, network->tree->span, NULL, "the network '%s' has no layers",
-               network->name);
+    elab_error(elab, network->tree->span, "as in  layers: dense(64), relu, dense[act]",
+               "the network '%s' has no layers", network->name);
     return value_error();
   }
   Record *record = record_make(elab, arena_printf(elab->arena, "the network '%s'", network->name));
+  bool good = true;
   for (size_t i = 0; i < heads->entry_count; i++) {
     Flow branch = *flow;
     layers->prefix = arena_printf(elab->arena, "%s.%s", network->name, heads->entries[i].key);
     layers->dense = 0;
-    if (!layers_apply(layers, &branch, heads->entries[i].value)) return value_error();
+    if (layers->declaring && !name_check(elab, heads->entries[i].key, heads->entries[i].key_span))
+      good = false;
+    if (!layers_apply(layers, &branch, heads->entries[i].value)) {
+      if (!layers->declaring) return value_error();
+      good = false;
+      continue;
+    }
+    if (branch.count != 1)
+      return elab_error(elab, heads->entries[i].key_span, "give it a dense layer",
+                        "the head '%s' does not join its inputs", heads->entries[i].key),
+             value_error();
     record_add(elab, record, heads->entries[i].key, value_node(branch.values[0]));
   }
-  return value_record(record);
+  if (heads->entry_count == 0)
+    good = elab_error(elab, heads->span, "as in  heads: {mean: dense[act]}",
+                      "the network '%s' has no heads", network->name);
+  return good ? value_record(record) : value_error();
 }
 
 Value network_call(Elab *elab, Function *function, const Expr *site, Value *args, size_t count) {
+  if (function->network->declaring)
+    elab_error(elab, site->span, NULL, "the network '%s' is called by its own layers",
+               function->name);
+  if (function->network->declaring || function->network->broken) return value_error();
   Layers layers = {.elab = elab,
                    .network = function->network,
                    .copy = function->copy,
@@ -124,24 +165,22 @@ Value network_call(Elab *elab, Function *function, const Expr *site, Value *args
 
 /* ---- declaration ---- */
 
-static bool declare(Elab *elab, const TreeEntry *entry) {
-  if (!name_is_free(elab, elab->globals, entry->key, "network", entry->key_span)) return false;
-  Network *network = NEW(elab->arena, Network);
-  *network = (Network){.name = entry->key, .tree = entry->value};
+/* The first walk through the layers, which mints the parameters. */
+static bool declare_layers(Elab *elab, Network *network, const TreeEntry *entry) {
   const Tree *input = tree_get(entry->value, "input");
   if (!input)
-    return diag_error(elab->diag, entry->key_span, "as in  input: obs",
-                      "the network '%s' has no 'input'", entry->key);
+    return elab_error(elab, entry->key_span, "as in  input: obs", "the network '%s' has no 'input'",
+                      entry->key);
   if (!read_inputs(elab, network, input) ||
       !read_copies(elab, network, tree_get(entry->value, "copies")))
     return false;
-  PUSH(elab->arena, elab->networks, elab->network_count, elab->network_capacity, network);
-  Function *function = NEW(elab->arena, Function);
-  *function = (Function){.kind = FUNCTION_NETWORK, .name = entry->key, .network = network};
-  frame_add(elab, elab->globals, entry->key, "network", entry->key_span, value_function(function));
-  Expr site = {.kind = EXPR_NAME, .text = entry->key, .span = entry->key_span};
+  if (network->input_count == 0)
+    return elab_error(elab, input->span, "as in  input: obs", "the network '%s' has no inputs",
+                      entry->key);
+  Expr *site = NEW(elab->arena, Expr);
+  *site = (Expr){.kind = EXPR_NAME, .text = entry->key, .span = entry->key_span};
   Layers layers = {
-      .elab = elab, .network = network, .site = &site, .declaring = true, .prefix = network->name};
+      .elab = elab, .network = network, .site = site, .declaring = true, .prefix = network->name};
   Flow flow = {.count = network->input_count};
   for (size_t i = 0; i < network->input_count; i++) {
     flow.values[i] = node_uniform(elab->graph, i, axes_one(network->input_axes[i]), 0);
@@ -149,6 +188,20 @@ static bool declare(Elab *elab, const TreeEntry *entry) {
     flow.names[i] = network->inputs[i];
   }
   return walk(&layers, &flow).kind != VALUE_ERROR;
+}
+
+static bool declare(Elab *elab, const TreeEntry *entry) {
+  if (!name_declare(elab, entry->key, "network", entry->key_span)) return false;
+  Network *network = NEW(elab->arena, Network);
+  *network = (Network){.name = entry->key, .tree = entry->value};
+  Function *function = NEW(elab->arena, Function);
+  *function = (Function){.kind = FUNCTION_NETWORK, .name = entry->key, .network = network};
+  frame_add(elab, elab->globals, entry->key, "network", entry->key_span, value_function(function));
+  network->declaring = true;
+  network->broken = !declare_layers(elab, network, entry);
+  network->declaring = false;
+  PUSH(elab->arena, elab->networks, elab->network_count, elab->network_capacity, network);
+  return !network->broken;
 }
 
 bool networks_declare(Elab *elab) {

@@ -20,8 +20,7 @@ static Function *optimizer_function(Elab *elab, const Expr *call) {
   Frame *holder;
   Entry *entry = frame_lookup(elab->globals, call->text, &holder);
   if (!entry) {
-    diag_error(elab->diag, call->name_span, hint_visible(elab, elab->globals, call->text),
-               "unknown optimizer '%s'", call->text);
+    report_unknown(elab, elab->globals, call, "optimizer");
     return NULL;
   }
   Value value = eval_entry(elab, holder, entry, call->span);
@@ -29,8 +28,8 @@ static Function *optimizer_function(Elab *elab, const Expr *call) {
       tree_get(value.function->body, "step"))
     return value.function;
   if (value.kind != VALUE_ERROR)
-    diag_error(elab->diag, call->span, NULL, "'%s' is not an optimizer: its define has no 'step'",
-               call->text);
+    elab_error(elab, call->span, "as in adam(3e-4)",
+               "'%s' is not an optimizer: its define has no 'step'", call->text);
   return NULL;
 }
 
@@ -72,12 +71,12 @@ static bool set_states(Elab *elab, Frame *frame, const Tree *map) {
   for (size_t i = 0; i < count; i++) {
     const Entry *entry = frame_find(frame, map->entries[i].key);
     if (!entry || entry->state != ENTRY_SLOT)
-      return diag_error(elab->diag, map->entries[i].key_span, NULL,
+      return elab_error(elab, map->entries[i].key_span, NULL,
                         "'%s' is not a state of this optimizer", map->entries[i].key);
     slots[i] = entry->slot;
     if (!(values[i] = eval_tree_node(elab, frame, map->entries[i].value))) return false;
     if (!axes_within(values[i]->axes, elab->graph->slots[slots[i]].axes))
-      return diag_error(elab->diag, map->entries[i].value->span, NULL,
+      return elab_error(elab, map->entries[i].value->span, NULL,
                         "the new value of '%s' has axes %s", map->entries[i].key,
                         axes_text(elab->graph, elab->arena, values[i]->axes));
   }
@@ -85,36 +84,58 @@ static bool set_states(Elab *elab, Frame *frame, const Tree *map) {
   return true;
 }
 
+/* The frame of the optimiser's arguments. NULL after reporting. */
+static Frame *optimizer_frame(Elab *elab, const Tree *tree, Function **function) {
+  const Expr *call = tree_expr(elab, tree);
+  if (!call) return NULL;
+  if (call->kind != EXPR_NAME || !call->called)
+    return elab_error(elab, call->span, "as in adam(3e-4)", "an optimizer is a call"), NULL;
+  *function = optimizer_function(elab, call);
+  return *function ? call_frame(elab, *function, call, elab->globals) : NULL;
+}
+
+void optimizer_check(Elab *elab, const Tree *tree) {
+  Function *function;
+  elab->path = "optimizers";
+  optimizer_frame(elab, tree, &function);
+}
+
+/* The new parameter and the new state, from the optimiser's text. NULL after reporting. */
+static Node *apply(Elab *elab, Frame *frame, const Function *function, const char *loss,
+                   const Parameter *parameter, Node *value, Node *gradient) {
+  const Tree *body = function->body, *let = tree_get(body, "let");
+  Span span = parameter->init ? parameter->init->span : (Span){0};
+  if (!declare_states(elab, frame, tree_get(body, "state"), loss, parameter)) return NULL;
+  frame_add(elab, frame, "parameter", "parameter", span, value_node(value));
+  frame_add(elab, frame, "gradient", "parameter", span, value_node(gradient));
+  for (size_t i = 0; let && i < let->entry_count; i++)
+    frame_add_lazy(elab, frame, let->entries[i].key, "let", let->entries[i].key_span,
+                   let->entries[i].value);
+  Node *stepped = eval_tree_node(elab, frame, tree_get(body, "step"));
+  if (!stepped || !set_states(elab, frame, tree_get(body, "set"))) return NULL;
+  return stepped;
+}
+
 Node *optimizer_step(Elab *elab, const char *loss, const char *group, const Parameter *parameter,
                      Node *value, Node *gradient) {
   const Tree *tree = optimizer_tree(elab, loss, group);
   if (!tree) {
-    const Tree *map = tree_get(elab->spec, "optimizers");
-    Span span = map ? map->span : elab->spec->span;
-    return diag_error(elab->diag, span, "as in  default: adam(3e-4)",
-                      "no optimizer for the loss '%s'", loss),
-           NULL;
-  }
-  const Expr *call = tree_expr(elab, tree);
-  if (!call) return NULL;
-  if (call->kind != EXPR_NAME || !call->called)
-    return diag_error(elab->diag, call->span, NULL, "an optimizer is a call, as in adam(3e-4)"),
-           NULL;
-  Function *function = optimizer_function(elab, call);
-  Frame *frame = function ? call_frame(elab, function, call, elab->globals) : NULL;
-  if (!frame || !declare_states(elab, frame, tree_get(function->body, "state"), loss, parameter))
+    const TreeEntry *entry = tree_entry(tree_get(elab->spec, "losses"), loss);
+    elab_error(elab, entry ? entry->key_span : elab->spec->span,
+               "as in  optimizers: {default: adam(3e-4)}", "no optimizer for the loss '%s'", loss);
     return NULL;
-  frame_add(elab, frame, "parameter", "parameter", call->span, value_node(value));
-  frame_add(elab, frame, "gradient", "parameter", call->span, value_node(gradient));
-  const Tree *let = tree_get(function->body, "let");
-  for (size_t i = 0; let && i < let->entry_count; i++)
-    frame_add_lazy(elab, frame, let->entries[i].key, "let", let->entries[i].key_span,
-                   let->entries[i].value);
-  Node *stepped = eval_tree_node(elab, frame, tree_get(function->body, "step"));
-  if (!stepped || !set_states(elab, frame, tree_get(function->body, "set"))) return NULL;
-  if (!axes_within(stepped->axes, parameter->axes))
-    return diag_error(elab->diag, call->span, NULL, "the optimizer's step for '%s' has axes %s",
-                      parameter->name, axes_text(elab->graph, elab->arena, stepped->axes)),
-           NULL;
+  }
+  Function *function;
+  Frame *frame = optimizer_frame(elab, tree, &function);
+  if (!frame) return NULL;
+  struct Site former = site_enter(elab, elab->globals, tree_expr(elab, tree));
+  Node *stepped = apply(elab, frame, function, loss, parameter, value, gradient);
+  if (stepped && !axes_within(stepped->axes, parameter->axes)) {
+    elab_error(elab, tree->span, "it may have those of the parameter alone",
+               "the optimizer's step for '%s' has axes %s", parameter->name,
+               axes_text(elab->graph, elab->arena, stepped->axes));
+    stepped = NULL;
+  }
+  elab->site = former;
   return stepped;
 }

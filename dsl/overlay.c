@@ -85,6 +85,10 @@ static void entry_remove(Overlay *o, Tree *result, const TreeEntry *entry, const
                  arena_printf(o->arena, "there is no '%s' to remove", path));
     return;
   }
+  size_t size = sizeof *result->removed, count = result->removed_count;
+  result->removed = arena_grow(o->arena, result->removed, count * size, (count + 1) * size);
+  result->removed[result->removed_count++] =
+      (TreeEntry){at->key, entry->key_span, at->key_text, at->value};
   size_t behind = result->entry_count - (size_t)(at - result->entries) - 1;
   memmove(at, at + 1, behind * sizeof *at);
   result->entry_count--;
@@ -114,6 +118,7 @@ static Tree *overlay_map(Overlay *o, const Tree *base, const Tree *over, const c
   Tree *result = tree_map(o->arena, base ? base->span : over->span);
   for (size_t i = 0; base && i < base->entry_count; i++)
     tree_put(o->arena, result, base->entries[i]);
+  if (base) result->removed = base->removed, result->removed_count = base->removed_count;
   for (size_t i = 0; i < over->entry_count; i++) entry_lay(o, result, &over->entries[i], path);
   return result;
 }

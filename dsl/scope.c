@@ -54,13 +54,41 @@ static bool reserved(const char *name) {
   return false;
 }
 
+/* Letters, digits and '_', no digit first. */
+static bool is_name(const char *name) {
+  static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
+  return *name && !strchr("0123456789", *name) && strspn(name, letters) == strlen(name);
+}
+
+bool name_check(Elab *elab, const char *name, Span span) {
+  if (is_name(name)) return true;
+  return elab_error(elab, span, "letters, digits and '_', a letter first", "'%s' is not a name",
+                    name);
+}
+
+static bool is_column(const Elab *elab, const char *name) {
+  const char *names[16];
+  size_t count = elab->env_count ? column_names(elab, names, false) : 0;
+  for (size_t i = 0; i < count; i++)
+    if (strcmp(names[i], name) == 0) return true;
+  return false;
+}
+
 bool name_is_free(Elab *elab, Frame *frame, const char *name, const char *what, Span span) {
-  if (reserved(name)) return diag_error(elab->diag, span, NULL, "the name '%s' is reserved", name);
+  if (!name_check(elab, name, span)) return false;
+  if (is_column(elab, name))
+    return elab_error(elab, span, "choose another name",
+                      "the %s '%s' would hide a column of that name", what, name);
+  if (reserved(name))
+    return elab_error(elab, span, "the language itself uses it; choose another",
+                      "the name '%s' is reserved", name);
   Frame *holder = NULL;
   const Entry *other = frame_lookup(frame, name, &holder);
   if (!other || holder == elab->library) return true;
-  diag_error(elab->diag, span, "choose another name", "the %s '%s' would hide a %s of that name",
-             what, name, other->what);
+  bool prelude = span.source && span.source == elab->prelude_source;
+  if (prelude && holder != frame) return true; /* its names are no business of the user's */
+  elab_error(elab, span, "choose another name", "the %s '%s' would hide a %s of that name", what,
+             name, other->what);
   if (other->span.source) diag_note(elab->diag, other->span, "declared here");
   return false;
 }
@@ -87,16 +115,6 @@ const AxisEntry *frame_find_axis(const Frame *frame, const char *name) {
     for (size_t i = 0; i < frame->axis_count; i++)
       if (strcmp(frame->axes[i].name, name) == 0) return &frame->axes[i];
   return NULL;
-}
-
-const char *hint_visible(Elab *elab, const Frame *frame, const char *name) {
-  const char *names[1024];
-  size_t count = 0;
-  for (; frame; frame = frame->parent)
-    for (size_t i = 0; i < frame->count && count < COUNTOF(names); i++)
-      names[count++] = frame->entries[i].name;
-  count += builtin_names(names + count, COUNTOF(names) - count);
-  return hint_nearest(elab->arena, name, names, count);
 }
 
 Record *record_make(Elab *elab, const char *what) {

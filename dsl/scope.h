@@ -41,6 +41,7 @@ struct Function {
   Frame *scope;     /* where free names are looked up */
   Network *network; /* FUNCTION_NETWORK: its shape, */
   const char *copy; /* and whose parameters: NULL the trained ones, else the target's name */
+  bool active;      /* FUNCTION_DEFINE: its body is being evaluated further out */
   Frame *arguments; /* FUNCTION_DISTRIBUTION: the frame of a distribution's parameters and lets */
 };
 
@@ -62,6 +63,7 @@ typedef struct Entry {
   Value value;
   uint32_t slot;
   bool expanding; /* ENTRY_MACRO: in use further out */
+  bool used;      /* something evaluated it */
 } Entry;
 
 /* An axis name in scope: the parameter `x` of a define stands for the label `try`, and for an
@@ -97,6 +99,8 @@ typedef struct Network {
   Axes copies;
   Parameter *parameters; /* in the order of layers; minted by the declaring call */
   size_t count, capacity;
+  bool declaring;
+  bool broken; /* its declaration failed, which was reported */
 } Network;
 
 /* A copy of parameters set by the loop. */
@@ -117,6 +121,14 @@ typedef struct Block {
   bool draws; /* draws are allowed */
 } Block;
 
+/* The innermost call that stands in the user's text; `call` is NULL where it is known by place
+ * alone. */
+struct Site {
+  Span span;
+  const Expr *call;
+  Frame *frame;
+};
+
 struct Elab {
   Arena *arena;
   Diag *diag;
@@ -125,6 +137,9 @@ struct Elab {
   Elaborated *result;
   const DslOptions *options;
   const Tree *spec, *prelude;
+  const Source *prelude_source;
+  struct Site site;     /* where mistakes inside the prelude are reported */
+  uint64_t evaluations; /* of expressions so far */
   EnvFacts env;
   Frame *library, *globals; /* prelude names; the spec's names */
   Block block;
@@ -173,6 +188,8 @@ Entry *frame_add_lazy(Elab *elab, Frame *frame, const char *name, const char *wh
 /* Adds every entry of a `let:` (or similar) map as lazy; duplicates of visible names of the spec
  * are errors. */
 bool frame_add_map(Elab *elab, Frame *frame, const Tree *map, const char *what);
+/* Whether it is letters, digits and '_', no digit first; reports. */
+bool name_check(Elab *elab, const char *name, Span span);
 /* Whether a new name is free here: not reserved, and nothing of the spec that is visible has it
  * (names of the prelude may be redefined). Reports with both places. */
 bool name_is_free(Elab *elab, Frame *frame, const char *name, const char *what, Span span);
@@ -182,12 +199,50 @@ Entry *frame_find(const Frame *frame, const char *name);
 Entry *frame_lookup(Frame *frame, const char *name, Frame **holder);
 void frame_axis(Elab *elab, Frame *frame, const char *name, const char *label, int axis);
 const AxisEntry *frame_find_axis(const Frame *frame, const char *name);
-/* All names visible here, for hints. */
-const char *hint_visible(Elab *elab, const Frame *frame, const char *name);
 
 Record *record_make(Elab *elab, const char *what);
 void record_add(Elab *elab, Record *record, const char *name, Value value);
 const Value *record_get(const Record *record, const char *name);
+
+/* ---- report.c ---- */
+
+/* diag_error, but a mistake that shows inside the prelude is reported at the user's call of it. */
+bool elab_error(Elab *elab, Span span, const char *hint, const char *format, ...) PRINTF(4, 5);
+/* Remembers a call if it stands in the user's text; returns the former one, to be put back into
+ * elab->site. */
+struct Site site_enter(Elab *elab, Frame *frame, const Expr *call);
+/* Where the number that an expression means is written: the constant's value where it is the name
+ * of one. */
+Span number_span(Elab *elab, Frame *frame, const Expr *expr);
+/* An error about a number, at number_span, with a note where it is used. */
+bool number_error(Elab *elab, Frame *frame, const Expr *expr, const char *hint, const char *format,
+                  ...) PRINTF(5, 6);
+/* Notes where the constants among the arguments of the user's call are set. */
+void note_constants(Elab *elab);
+/* The nearest of all names that could stand here, as a hint. */
+const char *hint_visible(Elab *elab, const Frame *frame, const char *name);
+/* A name that nothing has; `kind` is "name", "function", "layer" or "optimizer". */
+void report_unknown(Elab *elab, Frame *frame, const Expr *expr, const char *kind);
+/* Notes the overlay that removed a name of the spec, if one did. */
+void note_removed(Elab *elab, const char *name);
+/* The number of elements, also where it overflows integers. */
+double axes_size(const Elab *elab, Axes axes);
+/* Refuses a tensor that no machine holds, with its size. */
+bool size_check(Elab *elab, Span span, const char *what, Axes axes);
+/* The same for `bytes` that the number in `tree` asks for. */
+bool bytes_check(Elab *elab, Frame *frame, const Tree *tree, const char *what, double bytes,
+                 double limit);
+/* name_is_free among the spec's names; a name that is taken is poisoned. */
+bool name_declare(Elab *elab, const char *name, const char *what, Span span);
+/* A name whose declaration failed: its uses are silent. */
+void poison(Elab *elab, const char *name, const char *what, Span span);
+bool is_poisoned(const Elab *elab, const char *name);
+
+/* ---- lint.c ---- */
+
+/* Checks what nothing evaluated: unused defines and losses, optimizers for nothing, targets never
+ * read. */
+void lint(Elab *elab);
 
 /* ---- eval.c ---- */
 
@@ -248,6 +303,9 @@ int axis_of(Elab *elab, Frame *frame, const ExprAxis *axis, Axes of);
 int axis_named(Elab *elab, Frame *frame, const ExprAxis *axis);
 /* A new or equal axis `name=size`. -1 after reporting. */
 int axis_minted(Elab *elab, Frame *frame, const ExprAxis *axis, AxisClass order);
+/* A fresh axis of a layer or of ranks. -1 after reporting. */
+int axis_fresh(Elab *elab, const char *label, const char *scope, uint32_t extent, AxisClass order,
+               Span span);
 /* The instance of (label, extent), minted at need. */
 AxisId axis_instance(Elab *elab, const char *label, uint32_t extent, AxisClass order, Span span);
 
@@ -272,6 +330,7 @@ typedef struct Layers {
   size_t next;
   uint32_t dense;     /* dense layers met so far */
   const char *prefix; /* "critic" or "actor.mean" */
+  const Expr *item;   /* the layer being applied */
 } Layers;
 /* What flows from layer to layer: one tensor per input until the first dense layer joins them. */
 typedef struct Flow {
@@ -313,6 +372,8 @@ bool losses_step(Elab *elab, const char **names, const Span *spans, size_t count
  * reporting. */
 Node *optimizer_step(Elab *elab, const char *loss, const char *group, const Parameter *parameter,
                      Node *value, Node *gradient);
+/* Checks the call that names an optimiser, whether or not anything is stepped with it. */
+void optimizer_check(Elab *elab, const Tree *tree);
 /* Adds an output metric. */
 void metric_output(Elab *elab, const char *name, Node *node);
 
@@ -328,6 +389,8 @@ bool acting_elaborate(Elab *elab);
 void program_open(Elab *elab, const char *name);
 uint32_t program_close(Elab *elab);
 void program_output(Elab *elab, uint32_t slot, Node *node);
+/* The names of all columns, or of those that can be read in this block. At most 16. */
+size_t column_names(const Elab *elab, const char **names, bool readable);
 /* The input node of a column in the current block, minted at first use; NULL if there is none of
  * that name. */
 Node *column_value(Elab *elab, const char *name);

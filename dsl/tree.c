@@ -9,6 +9,15 @@ const TreeEntry *tree_entry(const Tree *map, const char *key) {
   return NULL;
 }
 
+const TreeEntry *tree_removed(const Tree *map, const char *key) {
+  size_t length = strlen(key);
+  for (size_t i = 0; map && map->kind == TREE_MAP && i < map->removed_count; i++) {
+    const char *other = map->removed[i].key; /* of a define, the name before its parameters */
+    if (strcspn(other, "[( ") == length && !strncmp(other, key, length)) return &map->removed[i];
+  }
+  return NULL;
+}
+
 Tree *tree_get(const Tree *map, const char *key) {
   const TreeEntry *entry = tree_entry(map, key);
   return entry ? entry->value : NULL;

@@ -24,6 +24,8 @@ struct Tree {
   ExprText text;  /* TREE_SCALAR: its value and where each character stands */
   TreeEntry *entries; /* TREE_MAP, in the order of the file */
   size_t entry_count;
+  TreeEntry *removed; /* what an overlay removed: the base's entry with the place of the null */
+  size_t removed_count;
   Tree **items; /* TREE_LIST */
   size_t item_count;
 };
@@ -51,6 +53,9 @@ Tree *tree_override(Arena *arena, Diag *diag, const Tree *base, const char *cons
 /* The value behind a key, or NULL. */
 Tree *tree_get(const Tree *map, const char *key);
 const TreeEntry *tree_entry(const Tree *map, const char *key);
+
+/* What an overlay removed from this map under that key, or NULL. */
+const TreeEntry *tree_removed(const Tree *map, const char *key);
 
 /* The resolved document as YAML text that parses back to an equal tree. */
 void tree_print(const Tree *tree, FILE *out);
