@@ -7,9 +7,9 @@
 #include "runtime/slot.h"
 
 static const double GROUP_SECONDS = 4e-3; /* shorter ones are dominated by looking at the clock */
-static const double PEAK_SECONDS = 5e-4;  /* of the loop between two groups */
+static const double PEAK_SECONDS = 2e-4;  /* of each of the PEAK_SLICES between two groups */
 static const double WARM_SECONDS = 0.2;
-enum { GROUP_UPDATES = 4, IDLE_PASSES = 100000 };
+enum { GROUP_UPDATES = 4, PEAK_SLICES = 3, IDLE_PASSES = 100000 };
 
 /* ---- samples ---- */
 
@@ -158,16 +158,23 @@ static void series_add(Series *series, const Group *group, double peak) {
   series->flops += group->work.executed;
 }
 
+/* The fastest slice: the clock is wanted, not who else had the core. */
+static double peak_now(Trainer *trainer) {
+  double peak = 0;
+  for (int i = 0; i < PEAK_SLICES; i++) peak = fmax(peak, peak_team(trainer->team, PEAK_SECONDS));
+  return peak;
+}
+
 static bool series_measure(Trainer *trainer, double seconds, Series *series) {
   Group group;
   double start = run_clock();
   while (run_clock() - start < WARM_SECONDS)
     if (!run_group(trainer, &group)) return false;
-  double before = peak_team(trainer->team, PEAK_SECONDS);
+  double before = peak_now(trainer);
   start = run_clock();
   do {
     if (!run_group(trainer, &group)) return false;
-    double after = peak_team(trainer->team, PEAK_SECONDS);
+    double after = peak_now(trainer);
     series_add(series, &group, (before + after) / 2);
     before = after;
   } while (run_clock() - start < seconds);

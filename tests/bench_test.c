@@ -1,0 +1,287 @@
+/* rlc bench and rlc explain: their figures are there, finite and agree with each other, and the
+ * machine's peak is what its clock allows. Nothing here says how fast anything has to be. */
+/* The compiler and the runtime each have a type of this name; here the compiler's keeps it. */
+#define Output FileOutput
+#include "runtime/json.h"
+#include "tests/files_support.h"
+#undef Output
+
+#include <check.h>
+#include <math.h>
+
+#include "compiler/bench.h"
+#include "compiler/session.h"
+
+/* Small enough to be compiled and run in seconds; the loop and its losses are the spec's own. */
+static const char *const small[] = {"env=Pendulum-v1", "constants.batch_size=32",
+                                    "constants.hidden=32", "constants.warmup=64",
+                                    "replay.capacity=10000"};
+
+enum { TEXT = 1 << 18 };
+
+typedef int CommandFn(Session *session);
+
+/* What the command prints on the spec, with an exit status of 0. `text` holds TEXT bytes. */
+static void command_text(CommandFn *command, const char *spec, bool json, uint32_t threads,
+                         char *text) {
+  Arena *arena = arena_make();
+  Session session = {.arena = arena,
+                     .diag = diag_make(arena),
+                     .spec = spec,
+                     .overrides = (const char **)small,
+                     .override_count = COUNTOF(small),
+                     .threads = threads,
+                     .seconds = 0.2,
+                     .json = json};
+  session.pipeline.out = stdout;
+  Capture capture = capture_begin(STDOUT_FILENO);
+  int status = command(&session);
+  capture_end(&capture, text, TEXT);
+  ck_assert_int_eq(status, 0);
+  arena_free(arena);
+}
+
+/* The number under a key of the outermost object; fails when it is not there. NAN for null. */
+static double number_of(const char *text, const char *key) {
+  JsonReader json = json_reader(text, strlen(text));
+  char name[64];
+  double found = 0;
+  bool seen = false;
+  json_enter(&json, '{');
+  while (json_next(&json, name, sizeof name)) {
+    if (strcmp(name, key) == 0)
+      seen = true, found = json_read_double(&json);
+    else
+      json_skip(&json);
+  }
+  ck_assert_msg(json_finish(&json), "%s in %s", json.problem ? json.problem : "rest", text);
+  ck_assert_msg(seen, "no '%s' in %s", key, text);
+  return found;
+}
+
+static void ck_near(double a, double b, double relative, const char *what) {
+  ck_assert_msg(fabs(a - b) <= relative * fabs(b), "%s: %g and %g", what, a, b);
+}
+
+/* ---- peak ---- */
+
+/* Whoever shares the core can only slow a slice, so the fastest of many is taken; a machine that is
+ * never free for a fifth of a millisecond gets a few tries. */
+START_TEST(peak_is_what_the_clock_allows) {
+  Peak peak = {0};
+  for (int i = 0; i < 5; i++) {
+    peak = peak_measure(0.1);
+    if (peak.clock == 0 || fabs(peak.flops / peak.limit - 1) < 0.05) break;
+  }
+  ck_assert(peak.flops > 0 && peak.lanes >= 4);
+  if (peak.clock == 0) {
+    printf("SKIP: no chain of adds is written for this CPU, so its clock is not known\n");
+    return;
+  }
+  ck_assert_msg(peak.clock > 5e8 && peak.clock < 1e10, "a clock of %g Hz", peak.clock);
+  ck_assert(peak.ports >= 1 && peak.ports <= 4);
+  ck_assert_double_eq(peak.limit, 2 * peak.clock * peak.lanes * peak.ports);
+  ck_assert_msg(fabs(peak.flops / peak.limit - 1) < 0.05, "%g of %g FLOP/s", peak.flops,
+                peak.limit);
+}
+END_TEST
+
+START_TEST(team_peak_counts_all_threads) {
+  RunError error;
+  Team *team = team_make(2, &error);
+  ck_assert(team != NULL);
+  double rate = peak_team(team, 1e-3);
+  ck_assert(isfinite(rate) && rate > 0);
+  team_free(team);
+}
+END_TEST
+
+/* ---- samples ---- */
+
+START_TEST(median_is_the_middle) {
+  RunError error;
+  Samples samples;
+  ck_assert(samples_make(&samples, &error));
+  ck_assert(isnan(samples_median(&samples)));
+  static const double values[] = {5, 1, 4, 2};
+  for (size_t i = 0; i < 3; i++) samples_add(&samples, values[i]);
+  ck_assert_double_eq(samples_median(&samples), 4);
+  samples_add(&samples, values[3]);
+  ck_assert_double_eq(samples_median(&samples), 3);
+  for (size_t i = 0; i < SAMPLES_MOST; i++) samples_add(&samples, 7);
+  ck_assert_uint_eq(samples.count, SAMPLES_MOST);
+  samples_free(&samples);
+}
+END_TEST
+
+/* ---- rlc bench ---- */
+
+static char text[TEXT];
+
+static void figures_agree(const char *json) {
+  double rate = number_of(json, "updates_per_second"), mflop = number_of(json, "minimal_mflop");
+  double gflops = number_of(json, "gflops"), peak = number_of(json, "peak_gflops");
+  ck_near(gflops, rate * mflop / 1e3, 1e-6, "gflops");
+  ck_assert(number_of(json, "executed_mflop") <= mflop * (1 + 1e-9));
+  ck_assert(number_of(json, "updates_per_second_best") >= rate);
+  double share = number_of(json, "share_of_peak");
+  ck_assert(number_of(json, "executed_share_of_peak") <= share * (1 + 1e-9));
+  ck_near(number_of(json, "end_to_end_share_of_peak"),
+          number_of(json, "end_to_end_updates_per_second") * mflop / 1e3 / peak, 1e-6,
+          "end to end");
+  ck_near(number_of(json, "compile_seconds"),
+          number_of(json, "compile_rlc_seconds") + number_of(json, "compile_cc_seconds"), 1e-6,
+          "compile seconds");
+}
+
+static void check_bench(const char *spec, uint32_t threads) {
+  static const char *const positive[] = {"updates_per_second",
+                                         "gflops",
+                                         "peak_gflops",
+                                         "share_of_peak",
+                                         "minimal_mflop",
+                                         "executed_mflop",
+                                         "env_steps_per_second",
+                                         "groups",
+                                         "bare_env_steps_per_second",
+                                         "compile_seconds",
+                                         "core_gflops",
+                                         "end_to_end_steps_per_second",
+                                         "lanes",
+                                         "compile_rlc_seconds"};
+  command_text(command_bench, spec, true, threads, text);
+  for (size_t i = 0; i < COUNTOF(positive); i++) {
+    double value = number_of(text, positive[i]);
+    ck_assert_msg(isfinite(value) && value > 0, "%s is %g", positive[i], value);
+  }
+#define FIGURE(name, ...) number_of(text, #name);
+#include "compiler/bench.def"
+  ck_assert_double_eq(number_of(text, "threads"), threads);
+  if (threads > 1) ck_assert_double_eq(number_of(text, "core"), -1);
+  figures_agree(text);
+}
+
+START_TEST(bench_sac) { check_bench(RLC_ROOT "/specs/sac.yaml", 1); }
+END_TEST
+
+START_TEST(bench_remac_two_threads) { check_bench(RLC_ROOT "/specs/remac.yaml", 2); }
+END_TEST
+
+/* One environment step makes one update in this loop, so the two rates are one. */
+START_TEST(bench_text_and_counts) {
+  command_text(command_bench, RLC_ROOT "/specs/sac.yaml", false, 1, text);
+  ck_assert_ptr_nonnull(strstr(text, "sac on Pendulum-v1, 1 thread"));
+  double steps = 0, updates = 0;
+  const char *at = strstr(text, "end_to_end_steps_per_second");
+  ck_assert(at && sscanf(at, "end_to_end_steps_per_second %lf", &steps) == 1);
+  at = strstr(text, "end_to_end_updates_per_second");
+  ck_assert(at && sscanf(at, "end_to_end_updates_per_second %lf", &updates) == 1);
+  ck_assert_double_eq(steps, updates);
+}
+END_TEST
+
+/* ---- rlc explain ---- */
+
+/* Adds up a field over the objects of an array. */
+static double sum_field(JsonReader *json, const char *field) {
+  char name[64];
+  double sum = 0;
+  json_enter(json, '[');
+  while (json_next(json, NULL, 0)) {
+    json_enter(json, '{');
+    while (json_next(json, name, sizeof name)) {
+      if (strcmp(name, field) == 0)
+        sum += json_read_double(json);
+      else
+        json_skip(json);
+    }
+  }
+  return sum;
+}
+
+typedef struct ProgramTotals {
+  char name[64];
+  double executed, minimal, kernels;
+} ProgramTotals;
+
+static ProgramTotals read_program(JsonReader *json) {
+  ProgramTotals program = {{0}, 0, 0, 0};
+  char name[64];
+  json_enter(json, '{');
+  while (json_next(json, name, sizeof name)) {
+    if (strcmp(name, "name") == 0)
+      json_read_string(json, program.name, sizeof program.name);
+    else if (strcmp(name, "executed_flops") == 0)
+      program.executed = json_read_double(json);
+    else if (strcmp(name, "minimal_flops") == 0)
+      program.minimal = json_read_double(json);
+    else if (strcmp(name, "kernels") == 0)
+      program.kernels = sum_field(json, "flops");
+    else
+      json_skip(json);
+  }
+  return program;
+}
+
+static size_t check_programs(JsonReader *json) {
+  size_t count = 0;
+  json_enter(json, '[');
+  for (; json_next(json, NULL, 0); count++) {
+    ProgramTotals program = read_program(json);
+    ck_assert_msg(program.executed == program.kernels, "%s: %g, but its kernels %g", program.name,
+                  program.executed, program.kernels);
+    ck_assert(program.executed <= program.minimal * (1 + 1e-9));
+  }
+  return count;
+}
+
+START_TEST(explain_adds_up) {
+  size_t programs = 0, contractions = 0;
+  char name[64];
+  command_text(command_explain, RLC_ROOT "/specs/remac.yaml", true, 1, text);
+  ck_assert(number_of(text, "peak_gflops") > 0);
+  JsonReader json = json_reader(text, strlen(text));
+  json_enter(&json, '{');
+  while (json_next(&json, name, sizeof name)) {
+    if (strcmp(name, "programs") == 0)
+      programs = check_programs(&json);
+    else if (strcmp(name, "passes") == 0)
+      contractions = (size_t)sum_field(&json, "contractions");
+    else
+      json_skip(&json);
+  }
+  ck_assert_msg(json_finish(&json), "%s", json.problem ? json.problem : "rest");
+  ck_assert(programs > 1 && contractions > 10);
+}
+END_TEST
+
+START_TEST(explain_text) {
+  command_text(command_explain, RLC_ROOT "/specs/sac.yaml", false, 1, text);
+  const char *const *passes;
+  size_t count = pipeline_names(&passes);
+  for (size_t i = 0; i < count; i++) ck_assert_ptr_nonnull(strstr(text, passes[i]));
+  ck_assert_ptr_nonnull(strstr(text, "FLOP/B"));
+  ck_assert_ptr_nonnull(strstr(text, "minimal"));
+}
+END_TEST
+
+int main(void) {
+  setenv("RLC_HOME", RLC_BUILD, 1);
+  Suite *suite = suite_create("bench");
+  TCase *cases = tcase_create("bench");
+  tcase_set_timeout(cases, 120);
+  tcase_add_test(cases, peak_is_what_the_clock_allows);
+  tcase_add_test(cases, team_peak_counts_all_threads);
+  tcase_add_test(cases, median_is_the_middle);
+  tcase_add_test(cases, bench_sac);
+  tcase_add_test(cases, bench_remac_two_threads);
+  tcase_add_test(cases, bench_text_and_counts);
+  tcase_add_test(cases, explain_adds_up);
+  tcase_add_test(cases, explain_text);
+  suite_add_tcase(suite, cases);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_NORMAL);
+  int failures = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failures > 0;
+}
