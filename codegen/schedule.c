@@ -93,20 +93,37 @@ bool output_is_direct(const Schedule *s, const Output *output) {
 
 /* ---- what an expression reads ---- */
 
-static void walk_arguments(const Schedule *s, Node *node, bool same, ReadFn *fn, void *user) {
-  for (int i = 0; i < 3 && node->src[i]; i++) {
-    bool moved = node->op == OP_rename || (node->op == OP_gather && i == 0);
-    walk_reads(s, node->src[i], same && !moved, fn, user);
-  }
-}
+static void visit_arguments(const Schedule *s, Node *node, bool same, ReadFn *fn, void *user);
 
-void walk_reads(const Schedule *s, Node *node, bool same, ReadFn *fn, void *user) {
+/* Shared parts of an expression are visited once in a walk: by paths there may be exponentially
+ * many. */
+static void visit(const Schedule *s, Node *node, bool same, ReadFn *fn, void *user) {
+  uint32_t *visited = &s->visited[2 * node->id + same];
+  if (*visited == *s->walk) return;
+  *visited = *s->walk;
   if (s->kept[node->id])
     fn(user, node, true, same);
   else if (node->op == OP_input || node->op == OP_table)
     fn(user, node, false, same);
   else
-    walk_arguments(s, node, same, fn, user);
+    visit_arguments(s, node, same, fn, user);
+}
+
+static void visit_arguments(const Schedule *s, Node *node, bool same, ReadFn *fn, void *user) {
+  for (int i = 0; i < 3 && node->src[i]; i++) {
+    bool moved = node->op == OP_rename || (node->op == OP_gather && i == 0);
+    visit(s, node->src[i], same && !moved, fn, user);
+  }
+}
+
+void walk_reads(const Schedule *s, Node *node, bool same, ReadFn *fn, void *user) {
+  ++*s->walk;
+  visit(s, node, same, fn, user);
+}
+
+static void walk_arguments(const Schedule *s, Node *node, bool same, ReadFn *fn, void *user) {
+  ++*s->walk;
+  visit_arguments(s, node, same, fn, user);
 }
 
 static void root_reads(const Schedule *s, const Kernel *kernel, const Root *root, ReadFn *fn,
@@ -416,6 +433,8 @@ void schedule_program(Schedule *s) {
   size_t n = s->code->module->graph->node_count;
   s->node_count = module_reach(s->code->module, s->out->program, s->arena, &s->nodes);
   s->kept = NEW_ARRAY(s->arena, bool, n);
+  s->visited = NEW_ARRAY(s->arena, uint32_t, 2 * n);
+  s->walk = NEW(s->arena, uint32_t);
   s->kernel = NEW_ARRAY(s->arena, Kernel *, n);
   s->buffer = NEW_ARRAY(s->arena, Buffer *, n);
   keep_required(s);

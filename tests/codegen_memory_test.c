@@ -303,6 +303,26 @@ START_TEST(nothing_expensive_is_computed_twice) {
 }
 END_TEST
 
+/* Expressions whose parts are shared have exponentially many paths; none may be walked path by
+ * path. */
+START_TEST(sharing_within_an_expression_costs_nothing) {
+  Arena *arena = arena_make();
+  Module *module = fixture_module(arena);
+  Graph *graph = module->graph;
+  AxisId f = axis_of(graph, "f", 20, AXIS_FEATURE);
+  Node *x = node_input(graph, fixture_slot(graph, "x", RLC_F32, AXES(f))), *y = x;
+  for (int i = 0; i < 60; i++)
+    y = node2(graph, OP_sub, y, scaled(graph, 0.5, node1(graph, OP_abs, y)));
+  size_t program = fixture_program(module, "deep");
+  fixture_result(module, program, y);
+  fixture_result(module, program, node_sum(graph, y, AXES(f)));
+  Built built = build_module(arena, module, RLC_F32, 16);
+  check_program(&built, 0, 1, 1, 1e-6, "deep");
+  built_free(&built);
+  arena_free(arena);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("codegen_memory");
   TCase *tcase = tcase_create("memory");
@@ -315,6 +335,7 @@ int main(void) {
   tcase_add_test(tcase, the_checker_finds_missing_barriers);
   tcase_add_test(tcase, products_take_their_epilogues_but_no_parameters);
   tcase_add_test(tcase, nothing_expensive_is_computed_twice);
+  tcase_add_test(tcase, sharing_within_an_expression_costs_nothing);
   suite_add_tcase(suite, tcase);
   return fixture_run(suite);
 }
