@@ -22,7 +22,7 @@ void arena_free(Arena *arena);
 void *arena_alloc(Arena *arena, size_t size); /* zeroed, aligned for any type; exits when memory is exhausted */
 char *arena_copy(Arena *arena, const char *text, size_t length); /* NUL-terminated copy */
 char *arena_printf(Arena *arena, const char *format, ...) PRINTF(2, 3);
-char *arena_vprintf(Arena *arena, const char *format, va_list args);
+char *arena_vprintf(Arena *arena, const char *format, va_list args) PRINTF(2, 0) __attribute__((nonnull));
 void *arena_grow(Arena *arena, void *old, size_t old_size, size_t new_size); /* a larger copy; the old one stays valid */
 
 #define NEW(arena, Type) ((Type *)arena_alloc((arena), sizeof(Type)))
