@@ -104,9 +104,13 @@ static double figure(const Figures *figures, size_t row) {
   return *(const double *)((const char *)figures + rows[row].offset);
 }
 
+static const char *env_name(const RlcModule *module, const char *none) {
+  return module->env_id && *module->env_id ? module->env_id : none;
+}
+
 static void print_text(const RlcModule *module, const Session *session, int core,
                        const Figures *figures) {
-  printf("%s on %s, %u thread%s", module->name, module->env_id ? module->env_id : "no environment",
+  printf("%s on %s, %u thread%s", module->name, env_name(module, "no environment"),
          session->threads, session->threads == 1 ? "" : "s");
   if (core >= 0) printf(" pinned to core %d", core);
   printf(", %g s each\n", session->seconds);
@@ -122,8 +126,8 @@ static void print_json(const RlcModule *module, const Session *session, int core
                        const Figures *figures) {
   printf("{\"name\":\"%s\",\"env\":\"%s\",\"spec_hash\":\"%016lx\",\"threads\":%u,\"core\":%d,"
          "\"seconds\":%g",
-         module->name, module->env_id ? module->env_id : "none", module->spec_hash,
-         session->threads, core, session->seconds);
+         module->name, env_name(module, "none"), module->spec_hash, session->threads, core,
+         session->seconds);
   for (size_t i = 0; i < COUNTOF(rows); i++) {
     double value = figure(figures, i);
     if (isfinite(value))
