@@ -40,7 +40,8 @@ static const OptionRow option_rows[] = {
     {"stage", OPTION_TEXT, AT(stage)},             {"prelude", OPTION_TEXT, AT(prelude)},
     {"dump", OPTION_TEXT, AT(pipeline.dump)},      {"stop", OPTION_TEXT, AT(pipeline.stop)},
     {"time", OPTION_FLAG, AT(pipeline.time)},      {"json", OPTION_FLAG, AT(json)},
-    {"threads", OPTION_WHOLE, AT(threads)},        {"components", OPTION_WHOLE, AT(components)}};
+    {"seconds", OPTION_NUMBER, AT(seconds)},       {"threads", OPTION_WHOLE, AT(threads)},
+    {"components", OPTION_WHOLE, AT(components)}};
 
 static bool has_word(const char *words, const char *word) {
   size_t length = strlen(word);
