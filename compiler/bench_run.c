@@ -38,7 +38,8 @@ static void *keep(char **at, const void *data, size_t bytes) {
 
 static size_t record_bytes(const Pool *pool) {
   size_t n = pool->count;
-  return n * (3 * pool->spec->obs_dim + pool->spec->act_dim + 1) * sizeof(float) + 2 * n + 7 * 16;
+  size_t floats = n * (3 * pool->spec->obs_dim + pool->spec->act_dim + 1);
+  return (floats * sizeof(float) + 2 * n + 7 * 16) / 16 * 16; /* 7 arrays, each rounded up to 16 */
 }
 
 static Record record_make(const Actor *actor, char *at) {
