@@ -265,11 +265,24 @@ START_TEST(explain_text) {
 }
 END_TEST
 
+/* A home with the runtime's header and library, wherever this build lies. */
+static char *home;
+
+static void home_make(void) {
+  home = directory_make();
+  ck_assert_int_eq(symlink(RLC_ROOT, path_in(home, "include").text), 0);
+  Path library = path_in(home, "librlc_runtime.a");
+  ck_assert_int_eq(symlink(RLC_BUILD "/librlc_runtime.a", library.text), 0);
+  setenv("RLC_HOME", home, 1);
+}
+
+static void home_remove(void) { directory_remove(home); }
+
 int main(void) {
-  setenv("RLC_HOME", RLC_BUILD, 1);
   Suite *suite = suite_create("bench");
   TCase *cases = tcase_create("bench");
   tcase_set_timeout(cases, 120);
+  tcase_add_unchecked_fixture(cases, home_make, home_remove);
   tcase_add_test(cases, peak_is_what_the_clock_allows);
   tcase_add_test(cases, team_peak_counts_all_threads);
   tcase_add_test(cases, median_is_the_middle);
