@@ -12,6 +12,7 @@ WARN = -Wall -Wextra -Werror
 CFLAGS += -std=gnu11 $(OPT) $(WARN) -I. -I$(BUILD) -fno-math-errno -ffp-contract=off -fPIC $(SANITIZE)
 LDLIBS = -lyaml -lm -ldl -lpthread
 VERSION := 0.1.0
+COMMIT := $(shell git describe --always --dirty 2>/dev/null || echo no git)
 
 -include build/deps.mk
 ENVCFLAGS = -I$(MUJOCO_INC) -DRLC_MUJOCO_DIR='"$(MUJOCO_LIB_DIR)"' -DRLC_MUJOCO_VERSION='"$(MUJOCO_VERSION)"'
@@ -44,9 +45,18 @@ $(LIBRARY): $(call object,$(RUNTIME))
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(if $(filter envs/%,$<),$(ENVCFLAGS)) -DRLC_VERSION='"$(VERSION)"' -MMD -MP -c -o $@ $<
+	$(CC) $(CFLAGS) $(if $(filter envs/%,$<),$(ENVCFLAGS)) -MMD -MP -c -o $@ $<
 
 $(BUILD)/envs/mujoco_tasks.o: $(MODELS)
+
+# The version with the commit it was built from, for --help and provenance; rewritten only when it changes.
+$(BUILD)/gen/version.h: FORCE
+	@mkdir -p $(@D)
+	@echo '#define RLC_VERSION "$(VERSION) ($(COMMIT))"' > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+.PHONY: FORCE
+FORCE:
+$(BUILD)/compiler/main.o $(BUILD)/compiler/build.o $(BUILD)/compiler/session.o: $(BUILD)/gen/version.h
 
 $(BUILD)/envs/models/%.xml.h: envs/models/%.xml envs/embed.sh
 	@mkdir -p $(@D)

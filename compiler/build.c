@@ -1,4 +1,5 @@
 /* Runs the C compiler over emitted C and links the runtime. Nothing half-made is left in place of a good file. */
+#include "gen/version.h"
 #include "compiler/build.h"
 
 #include <errno.h>
@@ -7,7 +8,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+static const char *compiler_name(void) { return getenv("CC") ? getenv("CC") : "gcc"; }
+
 const CodegenOptions codegen_defaults = {.real = RLC_F32, .lanes = 16, .target = "c", .compiler = "rlc " RLC_VERSION};
+
+CodegenOptions build_options(Arena *arena) {
+  CodegenOptions options = codegen_defaults;
+  const char *flags = "";
+  for (size_t i = 0; emit_c_flags[i]; i++) flags = arena_printf(arena, "%s %s", flags, emit_c_flags[i]);
+  options.compiler = arena_printf(arena, "rlc " RLC_VERSION "; %s%s", compiler_name(), flags);
+  return options;
+}
 
 bool build_find(Arena *arena, const char **include, const char **library) {
   const char *home = getenv("RLC_HOME");
@@ -42,7 +53,7 @@ static bool run(const char *const *argv) {
 static bool compile(Arena *arena, const char *source, const char *output, const char *include, const char *library) {
   const char *argv[64];
   size_t n = 0;
-  argv[n++] = getenv("CC") ? getenv("CC") : "gcc";
+  argv[n++] = compiler_name();
   for (size_t i = 0; emit_c_flags[i]; i++) argv[n++] = emit_c_flags[i];
   argv[n++] = arena_printf(arena, "-I%s", include);
   argv[n++] = "-o";

@@ -29,7 +29,8 @@ int command_compile(Session *session) {
   if (!target_good(session, 1) || !pipeline_options_good(&session->pipeline) || !session_elaborate(session)) return EXIT_USER;
   pipeline_run(session->elaborated->module, &session->pipeline);
   if (session->pipeline.stop) return 0;
-  Code *code = code_make(session->arena, session->elaborated->module, &codegen_defaults);
+  CodegenOptions options = build_options(session->arena);
+  Code *code = code_make(session->arena, session->elaborated->module, &options);
   const RlcModule *shell = &session->elaborated->module->shell;
   const char *output = session->output ? session->output : shell->name;
   double lowered = now();
@@ -55,7 +56,8 @@ int command_train(Session *session) {
     return run_module(session, oracle_module(session->arena, module));
   }
   pipeline_run(module, &session->pipeline);
-  Code *code = code_make(session->arena, module, &codegen_defaults);
+  CodegenOptions options = build_options(session->arena);
+  Code *code = code_make(session->arena, module, &options);
   const char *include, *library;
   char error[4096];
   if (!build_find(session->arena, &include, &library)) return EXIT_USER;

@@ -1,4 +1,5 @@
 /* rlc: the command line. Which command, then its row in commands.def. */
+#include "gen/version.h"
 #include "compiler/session.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 /* Arguments and the way from a file to a module. */
+#include "gen/version.h"
 #include "compiler/session.h"
 
 #include <stdlib.h>
