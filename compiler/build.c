@@ -10,10 +10,17 @@
 
 static const char *compiler_name(void) { return getenv("CC") ? getenv("CC") : "gcc"; }
 
-const CodegenOptions codegen_defaults = {.real = RLC_F32, .lanes = 16, .target = "c", .compiler = "rlc " RLC_VERSION};
+/* float32 values in the widest register of this machine, which generated C is compiled for (-march=native). */
+static uint32_t host_lanes(void) {
+#if defined __x86_64__
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw")) return 16;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 8;
+#endif
+  return 4;
+}
 
 CodegenOptions build_options(Arena *arena) {
-  CodegenOptions options = codegen_defaults;
+  CodegenOptions options = {.real = RLC_F32, .lanes = host_lanes(), .target = "c"};
   const char *flags = "";
   for (size_t i = 0; emit_c_flags[i]; i++) flags = arena_printf(arena, "%s %s", flags, emit_c_flags[i]);
   options.compiler = arena_printf(arena, "rlc " RLC_VERSION "; %s%s", compiler_name(), flags);

@@ -4,10 +4,7 @@
 
 #include "codegen/codegen.h"
 
-/* float32 for this machine's vectors, target C. */
-extern const CodegenOptions codegen_defaults;
-
-/* The same with the C compiler and its flags named for provenance. */
+/* float32 for this machine's vectors, target C, with the C compiler and its flags named for provenance. */
 CodegenOptions build_options(Arena *arena);
 
 /* The folder with runtime/rlc.h, and the runtime's library: beside this executable (build/rlc) or under $RLC_HOME. False after a message. */

@@ -25,7 +25,8 @@ static int write_stage(Session *session, FILE *out) {
       return 0;
     }
   pipeline_run(module, &session->pipeline);
-  Code *code = code_make(session->arena, module, &codegen_defaults);
+  CodegenOptions options = build_options(session->arena);
+  Code *code = code_make(session->arena, module, &options);
   if (strcmp(stage, "kernels") == 0) code_print_kernels(code, out);
   else if (strcmp(stage, "loops") == 0) code_print_loops(code, out);
   else emit_c(code, true, out);

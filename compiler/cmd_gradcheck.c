@@ -21,9 +21,9 @@ static const RlcModule *generate(void *user, Module *module) {
   Generated *generated = user;
   const char *include, *library;
   char error[4096];
-  CodegenOptions options = codegen_defaults;
+  CodegenOptions options = build_options(generated->session->arena);
   options.real = RLC_F64;
-  options.lanes = codegen_defaults.lanes / 2;
+  options.lanes /= 2;
   if (generated->count == 64 || !build_find(generated->session->arena, &include, &library)) return NULL;
   Loaded *loaded = load_c(code_make(generated->session->arena, module, &options), include, error, sizeof error);
   if (!loaded) return fprintf(stderr, "error: %s\n", error), NULL;

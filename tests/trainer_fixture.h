@@ -42,7 +42,8 @@ static inline void trainer_build(const char *folder, const char *name, const cha
                                  const char *overrides) {
   Spec spec = spec_open(spec_path, overrides);
   spec_passes(&spec, NULL);
-  Code *code = code_make(spec.arena, spec.module, &codegen_defaults);
+  CodegenOptions options = build_options(spec.arena);
+  Code *code = code_make(spec.arena, spec.module, &options);
   ck_assert_msg(build_trainer(spec.arena, code, path_in(folder, name).text), "%s: no trainer",
                 name);
   spec_close(&spec);
