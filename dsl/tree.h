@@ -1,6 +1,7 @@
-/* A YAML document as a tree with places, and everything that happens to it before meaning: the accepted subset, overlays,
- * `extends`, command-line overrides, printing. Scalars stay text; who reads one decides what it is.
- * After tree_load: no aliases, anchors, tags, merge keys or duplicate keys; nesting at most 64; every node has a span. */
+/* A YAML document as a tree with places, and everything that happens to it before meaning: the
+ * accepted subset, overlays, `extends`, command-line overrides, printing. Scalars stay text; who
+ * reads one decides what it is. After tree_load: no aliases, anchors, tags, merge keys or duplicate
+ * keys; nesting at most 64; every node has a span. */
 #ifndef RLC_DSL_TREE_H
 #define RLC_DSL_TREE_H
 
@@ -19,9 +20,10 @@ typedef struct TreeEntry {
 struct Tree {
   TreeKind kind;
   Span span;
-  bool quoted;    /* scalar in quotes */
-  bool empty;     /* `key:` with nothing behind it (kind TREE_NULL); written-out null/~ has empty == false */
-  ExprText text;  /* TREE_SCALAR: its value and where each character stands */
+  bool quoted;   /* scalar in quotes */
+  bool empty;    /* `key:` with nothing behind it (kind TREE_NULL); written-out null/~ has empty ==
+                    false */
+  ExprText text; /* TREE_SCALAR: its value and where each character stands */
   TreeEntry *entries; /* TREE_MAP, in the order of the file */
   size_t entry_count;
   TreeEntry *removed; /* what an overlay removed: the base's entry with the place of the null */
@@ -30,25 +32,29 @@ struct Tree {
   size_t item_count;
 };
 
-/* Parses one YAML document. NULL after reporting: not YAML, empty, several documents, an alias, anchor, tag or `<<`, a duplicate
- * key, nesting over 64 deep, a non-scalar key, not UTF-8. A plain scalar with unbalanced brackets, and one that is followed by
- * ` #` inside open brackets, get their own messages (language.md section 1). */
+/* Parses one YAML document. NULL after reporting: not YAML, empty, several documents, an alias,
+ * anchor, tag or `<<`, a duplicate key, nesting over 64 deep, a non-scalar key, not UTF-8. A plain
+ * scalar with unbalanced brackets, and one that is followed by ` #` inside open brackets, get their
+ * own messages (language.md section 1). */
 Tree *tree_parse(Arena *arena, Diag *diag, const Source *source);
 
-/* Reads `path`, follows `extends:` (relative to the extending file; a cycle is an error that names the chain) and merges.
- * `expected` names what the file should be for messages ("a loss specification"). NULL after reporting. */
+/* Reads `path`, follows `extends:` (relative to the extending file; a cycle is an error that names
+ * the chain) and merges. `expected` names what the file should be for messages ("a loss
+ * specification"). NULL after reporting. */
 Tree *tree_load(Arena *arena, Diag *diag, const char *path, const char *expected);
 
-/* base with `over` laid on it: maps merge and keep the base's order (new keys at the end), lists and scalars replace, a
- * written-out null deletes, an empty value is an error, deleting what is not there is an error with the nearest name.
- * A scalar that is a call, overlaid by a map, has its named arguments replaced: adam(lr) with {eps: 0.1} -> adam(lr, eps=0.1).
- * Neither input is changed. NULL after reporting. */
+/* base with `over` laid on it: maps merge and keep the base's order (new keys at the end), lists
+ * and scalars replace, a written-out null deletes, an empty value is an error, deleting what is not
+ * there is an error with the nearest name. A scalar that is a call, overlaid by a map, has its
+ * named arguments replaced: adam(lr) with {eps: 0.1} -> adam(lr, eps=0.1). Neither input is
+ * changed. NULL after reporting. */
 Tree *tree_overlay(Arena *arena, Diag *diag, const Tree *base, const Tree *over);
 
-/* Command-line overrides "a.b.c=value": an overlay; a bare name means constants.NAME. The value is parsed as YAML flow text.
- * A path whose parent does not exist is an error with the nearest name (a new leaf under an existing map is allowed).
- * Spans point into a source named "<command line>". */
-Tree *tree_override(Arena *arena, Diag *diag, const Tree *base, const char *const *assignments, size_t count);
+/* Command-line overrides "a.b.c=value": an overlay; a bare name means constants.NAME. The value is
+ * parsed as YAML flow text. A path whose parent does not exist is an error with the nearest name (a
+ * new leaf under an existing map is allowed). Spans point into a source named "<command line>". */
+Tree *tree_override(Arena *arena, Diag *diag, const Tree *base, const char *const *assignments,
+                    size_t count);
 
 /* The value behind a key, or NULL. */
 Tree *tree_get(const Tree *map, const char *key);
@@ -60,11 +66,13 @@ const TreeEntry *tree_removed(const Tree *map, const char *key);
 /* The resolved document as YAML text that parses back to an equal tree. */
 void tree_print(const Tree *tree, FILE *out);
 
-/* Checks the keys of a loss specification (or an environment, or a study: `table` is the name of its root row group in keys.def)
- * against dsl/keys.def: unknown keys with the nearest name, wrong kinds of value, missing required keys. False after reporting. */
+/* Checks the keys of a loss specification (or an environment, or a study: `table` is the name of
+ * its root row group in keys.def) against dsl/keys.def: unknown keys with the nearest name, wrong
+ * kinds of value, missing required keys. False after reporting. */
 bool tree_check_keys(Arena *arena, Diag *diag, const Tree *tree, const char *table);
 
-/* Prints the tables of dsl/keys.def: for `rlc check --keys`, or as Markdown tables for the language reference. */
+/* Prints the tables of dsl/keys.def: for `rlc check --keys`, or as Markdown tables for the language
+ * reference. */
 void keys_print(FILE *out, bool markdown);
 
 #endif
