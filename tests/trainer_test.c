@@ -127,6 +127,7 @@ END_TEST
 
 /* ---- nothing is allocated once it runs ---- */
 
+#ifndef SANITIZED
 /* Allocations of a whole run of so many steps, with two updates or thousands of them. */
 static unsigned long allocations_of(const char *run, int steps) {
   char command[200];
@@ -144,6 +145,7 @@ static unsigned long allocations_of(const char *run, int steps) {
   free(count.data);
   return value;
 }
+#endif
 
 START_TEST(nothing_is_allocated_from_the_second_update_on) {
 #ifdef SANITIZED
