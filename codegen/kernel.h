@@ -132,12 +132,12 @@ typedef struct Schedule {
   Arena *arena;
   Node **nodes; /* reachable, by id */
   size_t node_count;
-  bool *kept;      /* by id: has a kernel of its own computing it */
-  Kernel **kernel; /* by id: which */
-  Buffer **buffer; /* by id: where the result lies; NULL while unknown or when it stays inside its
-                      kernel */
-  uint32_t *visited;  /* by 2 * id + same: the last walk over reads that came by */
-  uint32_t *walk;     /* number of walks */
+  bool *kept;        /* by id: has a kernel of its own computing it */
+  Kernel **kernel;   /* by id: which */
+  Buffer **buffer;   /* by id: where the result lies; NULL while unknown or when it stays inside its
+                        kernel */
+  uint32_t *visited; /* by 2 * id + same: the last walk over reads that came by */
+  uint32_t *walk;    /* number of walks */
   struct Value *memo; /* by id: lowered values (lower.h), valid for one stamp */
   uint32_t *stamp;
 } Schedule;

@@ -47,9 +47,7 @@ typedef enum TermKind {
   TERM_CAST,    /* src[0] as `type` */
   TERM_SPLAT,   /* src[0] in every lane */
   TERM_FMA,     /* src[0] * src[1] + src[2] on vectors */
-  TERM_SWAP,    /* vectors: lane l is lane l of src[0], or where l has bit `value` lane l - value of
-                   src[1]; with `high` it is lane    l of src[1], or where l lacks the bit lane l + value
-                   of src[0] */
+  TERM_SWAP,    /* one step of a transpose of src[0] and src[1]: see term_swap */
   TERM_UNIFORM, /* uniform draw: key = stream, value = word, src[0] = element */
 } TermKind;
 
@@ -125,13 +123,12 @@ Term *term_mod(Arena *arena, Term *x, int64_t by);
 Term *term_min(Arena *arena, Term *x, Term *y);
 Term *term_load(Arena *arena, Buffer *buffer, ValueType type, Term *index, uint32_t width);
 Term *term_read(Arena *arena, const Registers *registers, Term *row, Term *column);
-/* `width` elements of a local array from `index` on. */
 Term *term_apply(Arena *arena, OpCode op, ValueType type, Term *x, Term *y, Term *z);
 Term *term_cast(Arena *arena, Term *x, ValueType type);
 Term *term_splat(Arena *arena, Term *x, uint32_t width);
 Term *term_fma(Arena *arena, Term *x, Term *y, Term *z);
-/* One step of a transpose: the lanes of x and y without bit `stage` in their numbers, or with
- * `high` those with it. */
+/* One step of a transpose. Low: lane l is lane l of x, or where l has bit `stage` lane l - stage of
+ * y. High: lane l is lane l of y, or where l lacks the bit lane l + stage of x. */
 Term *term_swap(Arena *arena, Term *x, Term *y, uint32_t stage, bool high);
 Term *term_uniform(Arena *arena, uint64_t stream, int word, Term *element, ValueType type);
 
