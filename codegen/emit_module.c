@@ -138,7 +138,7 @@ void emit_module(const Code *code, FILE *out) {
   emit_text_field("compiler", m->compiler, out);
   emit_text_field("target", m->target, out);
   fputs("  .cpu = cpu,\n", out);
-  emit_text_field("env_id", m->env_id, out);
+  if (m->env_id) emit_text_field("env_id", m->env_id, out);
   emit_numbers(m, out);
   emit_acting("explore", &m->explore, out);
   emit_acting("evaluate", &m->evaluate, out);
