@@ -249,6 +249,7 @@ int main(void) {
   Suite *suite = suite_create("losses");
   TCase *tests = tcase_create("losses");
   suite_add_tcase(suite, tests);
+  tcase_set_timeout(tests, 60);
   tcase_add_loop_test(tests, sac_is_its_equations_in_order, 0, (int)COUNTOF(tiny_sac));
   tcase_add_test(tests, remac_is_its_equations_in_order);
   tcase_add_test(tests, the_order_of_descend_is_the_order_of_steps);
