@@ -1,0 +1,183 @@
+/* docs/language.md says what is so: its tables are those of the program, every function has its
+ * place, and every whole spec in it elaborates. `docs_test --write` brings the tables up to date.
+ */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "compiler/session.h"
+#include "dsl/scope.h"
+
+static const char page[] = "docs/language.md";
+
+/* ---- what stands between markers ---- */
+
+static void keys_write(FILE *out) { keys_print(out, true); }
+
+/* A cell of a table: `|` would end it. */
+static void cell_write(FILE *out, const char *text) {
+  for (; *text; text++) fputs(*text == '|' ? "\\|" : (char[]){*text, 0}, out);
+}
+
+static void ops_write(FILE *out) {
+  fprintf(out, "| function | meaning | value | derivative |\n|---|---|---|---|\n");
+  for (int op = 0; op < OP_COUNT; op++) {
+    const OpInfo *info = &op_table[op];
+    if (info->shaped || op == OP_mark || op == OP_guard) continue;
+    static const char *const arguments[] = {"", "x", "x, y", "x, y, z"};
+    fprintf(out, "| `%s(%s)` | ", info->name, arguments[info->arity]);
+    cell_write(out, info->doc);
+    fprintf(out, " | `%s` | ", info->expr);
+    for (int i = 0; i < info->arity; i++) fprintf(out, "%s`%s`", i ? ", " : "", info->grad[i]);
+    fprintf(out, " |\n");
+  }
+}
+
+static void prelude_write(FILE *out) { fprintf(out, "```yaml\n%s```\n", dsl_prelude); }
+
+static const struct Part {
+  const char *name;
+  void (*write)(FILE *out);
+} parts[] = {{"keys", keys_write}, {"ops", ops_write}, {"prelude", prelude_write}};
+
+static const char *part_text(Arena *arena, const struct Part *part) {
+  char *text = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&text, &size);
+  part->write(out);
+  fclose(out);
+  const char *copy = arena_copy(arena, text, size);
+  free(text);
+  return copy;
+}
+
+/* NULL where it cannot be read. */
+static const char *page_read(Arena *arena) {
+  const char *error = NULL;
+  Source *source = source_read(arena, page, &error);
+  return source ? source->text : NULL;
+}
+
+/* The text between the markers of a part, or NULL. */
+static const char *between(Arena *arena, const char *text, const char *name, size_t *length) {
+  const char *open = arena_printf(arena, "<!-- %s -->\n", name), *begin = strstr(text, open);
+  if (!begin) return NULL;
+  begin += strlen(open);
+  const char *end = strstr(begin, arena_printf(arena, "<!-- end of %s -->", name));
+  *length = end ? (size_t)(end - begin) : 0;
+  return end ? begin : NULL;
+}
+
+START_TEST(tables) {
+  Arena *arena = arena_make();
+  const char *text = page_read(arena);
+  ck_assert(text != NULL);
+  for (size_t i = 0; i < COUNTOF(parts); i++) {
+    size_t length = 0;
+    const char *found = between(arena, text, parts[i].name, &length);
+    const char *wanted = part_text(arena, &parts[i]);
+    ck_assert_msg(found != NULL, "%s has no markers of '%s'", page, parts[i].name);
+    ck_assert_msg(strlen(wanted) == length && strncmp(found, wanted, length) == 0,
+                  "the table '%s' of %s is out of date: run docs_test --write", parts[i].name,
+                  page);
+  }
+  arena_free(arena);
+}
+END_TEST
+
+static int write_all(void) {
+  Arena *arena = arena_make();
+  for (size_t i = 0; i < COUNTOF(parts); i++) {
+    const char *text = page_read(arena);
+    size_t length;
+    const char *at = text ? between(arena, text, parts[i].name, &length) : NULL;
+    FILE *out = at ? fopen(page, "wb") : NULL;
+    if (!out) return 1;
+    fwrite(text, 1, (size_t)(at - text), out);
+    fputs(part_text(arena, &parts[i]), out);
+    fputs(at + length, out);
+    fclose(out);
+  }
+  arena_free(arena);
+  return 0;
+}
+
+/* ---- functions ---- */
+
+START_TEST(functions) {
+  Arena *arena = arena_make();
+  const char *text = page_read(arena), *names[512];
+  ck_assert(text != NULL);
+  size_t count = builtin_names(names, COUNTOF(names));
+  ck_assert_uint_gt(count, 30);
+  for (size_t i = 0; i < count; i++) {
+    bool there = false;
+    static const char *const ends[] = {"[", "(", "`"};
+    for (size_t k = 0; k < COUNTOF(ends); k++)
+      there = there || strstr(text, arena_printf(arena, "`%s%s", names[i], ends[k]));
+    ck_assert_msg(there, "%s does not explain '%s'", page, names[i]);
+  }
+  arena_free(arena);
+}
+END_TEST
+
+/* ---- examples ---- */
+
+/* Whole specs stand in blocks that begin with `name:` or `extends:`; files they extend are in
+ * specs/. */
+static bool example_check(Arena *arena, const char *text) {
+  if (strncmp(text, "name:", 5) != 0 && strncmp(text, "extends:", 8) != 0) return false;
+  char path[] = "/tmp/rlc_docs_XXXXXX";
+  int file = mkstemp(path);
+  ck_assert(file >= 0);
+  FILE *out = fdopen(file, "wb");
+  const char *extends = "extends: ";
+  bool overlay = strncmp(text, extends, strlen(extends)) == 0;
+  if (overlay)
+    fprintf(out, "extends: %s/specs/%s", RLC_ROOT, text + strlen(extends));
+  else
+    fputs(text, out);
+  fclose(out);
+  Session session = {.arena = arena, .diag = diag_make(arena), .spec = path};
+  bool good = session_elaborate(&session);
+  unlink(path);
+  ck_assert_msg(good, "an example of %s does not elaborate:\n%s", page, text);
+  return true;
+}
+
+START_TEST(examples) {
+  Arena *arena = arena_make();
+  const char *text = page_read(arena);
+  ck_assert(text != NULL);
+  static const char fence[] = "```yaml\n";
+  size_t count = 0;
+  for (const char *at = text; (at = strstr(at, fence));) {
+    at += strlen(fence);
+    const char *end = strstr(at, "```");
+    ck_assert(end != NULL);
+    count += example_check(arena, arena_copy(arena, at, (size_t)(end - at)));
+    at = end + 3;
+  }
+  printf("%zu specs in %s\n", count, page);
+  ck_assert_uint_ge(count, 3);
+  arena_free(arena);
+}
+END_TEST
+
+int main(int argc, char **argv) {
+  if (chdir(RLC_ROOT) != 0) return 1;
+  if (argc > 1 && strcmp(argv[1], "--write") == 0) return write_all();
+  Suite *suite = suite_create("docs");
+  TCase *tcase = tcase_create("all");
+  tcase_add_test(tcase, tables);
+  tcase_add_test(tcase, functions);
+  tcase_add_test(tcase, examples);
+  tcase_set_timeout(tcase, 60);
+  suite_add_tcase(suite, tcase);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_NORMAL);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed > 0;
+}
