@@ -127,15 +127,15 @@ static void check_acting(const Runner *code, const Runner *oracle, int c) {
   }
 }
 
-/* A metric may pass through zero, where a relative error says nothing: its values over all updates
- * are one tensor. */
+/* A tensor of one element, a metric or the gradient's mean of a single bias, may pass through zero,
+ * where a relative error says nothing: its values over all updates are one tensor. */
 typedef struct Series {
   double gap, norm;
 } Series;
 
 static void series_add(Series *series, const Runner *code, const Runner *oracle) {
   for (uint32_t s = 0; s < oracle->rlc->slot_count; s++) {
-    if (oracle->rlc->slots[s].kind != RLC_METRIC) continue;
+    if (rlc_slot_elements(&oracle->rlc->slots[s]) != 1) continue;
     double a = rlc_slot_get(&code->rlc->slots[s], code->memory, 0);
     double b = rlc_slot_get(&oracle->rlc->slots[s], oracle->memory, 0);
     series[s].gap += (a - b) * (a - b);

@@ -97,15 +97,15 @@ static inline double runner_distance(const Runner *a, const Runner *b, uint32_t 
   return gap == 0 ? 0 : sqrt(gap / norm);
 }
 
-/* The largest distance over the slots that the program writes, with or without metrics; `where`
- * gets the name of the slot. */
+/* The largest distance over the slots that the program writes, with or without those of one
+ * element; `where` gets the name of the slot. */
 static inline double runner_disagreement(const Runner *a, const Runner *b, const char *program,
-                                         bool metrics, const char **where) {
+                                         bool single, const char **where) {
   const Program *p = &b->spec.module->programs[spec_program(&b->spec, program)];
   double worst = 0;
   *where = "";
   for (size_t i = 0; i < p->output_count; i++) {
-    if (!metrics && b->rlc->slots[p->outputs[i].slot].kind == RLC_METRIC) continue;
+    if (!single && rlc_slot_elements(&b->rlc->slots[p->outputs[i].slot]) == 1) continue;
     double distance = runner_distance(a, b, p->outputs[i].slot);
     if (distance <= worst) continue;
     worst = distance;
