@@ -84,7 +84,8 @@ bool declared_axes(Elab *elab, const Tree *tree, Axes *axes) {
   if (tree->kind == TREE_SCALAR && strcmp(tree->text.text, "none") == 0) return true;
   bool list = tree->kind == TREE_LIST;
   if (!list && tree->kind != TREE_SCALAR)
-    return elab_error(elab, tree->span, NULL, "expected an axis or a list of axes");
+    return elab_error(elab, tree->span, "as in  axes: [env, hid=64]",
+                      "expected an axis or a list of axes");
   for (size_t i = 0; i < (list ? tree->item_count : 1); i++) {
     int axis = declared_axis(elab, list ? tree->items[i] : tree);
     if (axis < 0) return false;

@@ -122,6 +122,22 @@ static bool has_label(const Elab *elab, Axes axes, const char *label) {
   return false;
 }
 
+/* Adds the axes of one event. */
+static bool event_axes(Elab *elab, const Function *d, const Tree *event, const Expr *site,
+                       Axes *axes) {
+  const char **names;
+  Span *spans;
+  size_t count;
+  if (!tree_names(elab, event, &names, &spans, &count)) return false;
+  for (size_t i = 0; i < count; i++) {
+    ExprAxis axis = {names[i], NULL, site->span};
+    int id = axis_named(elab, d->arguments, &axis);
+    if (id < 0) return false;
+    *axes = axes_union(*axes, axes_one((AxisId)id));
+  }
+  return true;
+}
+
 /* The axes of one draw: of the event, of the arguments, of the rows, and those in brackets. */
 static bool draw_axes(Elab *elab, Frame *frame, Function *d, const Expr *site, Axes *axes) {
   *axes = row_axes(elab);
@@ -131,12 +147,7 @@ static bool draw_axes(Elab *elab, Frame *frame, Function *d, const Expr *site, A
       *axes = axes_union(*axes, entry->value.node->axes);
   }
   const Tree *event = tree_get(d->body, "event");
-  if (event) {
-    ExprAxis axis = {tree_expr(elab, event)->text, NULL, site->span};
-    int id = axis_named(elab, d->arguments, &axis);
-    if (id < 0) return false;
-    *axes = axes_union(*axes, axes_one((AxisId)id));
-  }
+  if (event && !event_axes(elab, d, event, site, axes)) return false;
   for (uint32_t i = 0; i < site->axis_count; i++) {
     int id = axis_minted(elab, frame, &site->axes[i], AXIS_DRAW);
     if (id < 0) return false;

@@ -1,6 +1,7 @@
 /* From a resolved spec to a module: facts of the environment, names, declarations, then the loop.
  */
 #include "dsl/scope.h"
+#include "dsl/yaml.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -133,6 +134,19 @@ static void add_env_names(Elab *elab) {
 
 /* ---- names ---- */
 
+/* The defines of a prelude have the keys of a spec's. */
+static bool check_prelude(Elab *elab) {
+  const TreeEntry *define = tree_entry(elab->prelude, "define");
+  if (!define) return true;
+  Tree *spec = tree_map(elab->arena, define->key_span);
+  ExprText name = {"prelude", strlen("prelude"), elab->prelude_source, define->key_span, NULL};
+  tree_put(elab->arena, spec, (TreeEntry){.key = "name", .value = tree_scalar(elab->arena, name)});
+  tree_put(elab->arena, spec,
+           (TreeEntry){.key = "losses", .value = tree_map(elab->arena, define->key_span)});
+  tree_put(elab->arena, spec, *define);
+  return tree_check_keys(elab->arena, elab->diag, spec, "spec");
+}
+
 static bool add_prelude(Elab *elab) {
   const char *error = NULL;
   const Source *source = elab->options->prelude
@@ -143,7 +157,7 @@ static bool add_prelude(Elab *elab) {
                       elab->options->prelude, error);
   elab->prelude_source = source;
   elab->prelude = tree_parse(elab->arena, elab->diag, source);
-  if (!elab->prelude) return false;
+  if (!elab->prelude || !check_prelude(elab)) return false;
   const Tree *define = tree_get(elab->prelude, "define");
   bool good = true;
   for (size_t i = 0; define && i < define->entry_count; i++)
@@ -155,13 +169,18 @@ static bool add_prelude(Elab *elab) {
 static bool add_normalizer(Elab *elab) {
   if (!elab->normalize_obs) return true;
   const Tree *obs = tree_get(tree_get(elab->prelude, "normalize"), "obs");
-  if (!obs) return elab_error(elab, elab->spec->span, NULL, "the prelude has no 'normalize.obs'");
-  if (!states_declare(elab, tree_get(obs, "state"))) return false;
-  const TreeEntry *apply = tree_entry(obs, "apply(x)");
+  const TreeEntry *apply = obs ? tree_entry(obs, "apply(x)") : NULL;
+  const Expr *signature = apply ? key_signature(elab, apply) : NULL;
+  elab->normalize_obs = signature && tree_get(obs, "set"); /* else there is nothing to do it with */
+  if (!elab->normalize_obs)
+    return elab_error(elab, elab->spec->span, NULL,
+                      "the prelude has no 'normalize.obs' with 'state', 'apply(x)' and 'set'");
+  elab->normalize_obs = states_declare(elab, tree_get(obs, "state"));
+  if (!elab->normalize_obs) return false;
   Function *function = NEW(elab->arena, Function);
   *function = (Function){.kind = FUNCTION_DEFINE,
                          .name = "normalized_obs",
-                         .signature = key_signature(elab, apply),
+                         .signature = signature,
                          .body = apply->value,
                          .scope = elab->globals};
   frame_add(elab, elab->globals, "normalized_obs", "define", apply->key_span,

@@ -156,7 +156,7 @@ static const char *level_describe(Check *c, const Level *level) {
 static const char *unknown_hint(Check *c, const Level *level, const char *name) {
   const char *hint = hint_nearest(c->arena, name, level->names, level->count);
   if (hint || level->count == 0) return hint;
-  if (level->count > HINT_NAMES) return "'rlc check --keys' lists all keys";
+  if (level->count > HINT_NAMES) return "`rlc keys` lists all keys";
   for (size_t i = 0; i < level->count; i++)
     hint = arena_printf(c->arena, "%s%s",
                         hint ? arena_printf(c->arena, "%s, ", hint) : "known: ", level->names[i]);
@@ -261,9 +261,26 @@ static void steps_check(Check *c, const Tree *list, const char *path) {
   }
 }
 
+/* A declared environment or a study where a loss specification is wanted: one message in place of
+ * many. */
+static bool other_reported(Check *c, const Tree *tree) {
+  static const char *const others[][2] = {{"environment", "a declared environment"},
+                                          {"study", "a study"}};
+  for (size_t i = 0; i < COUNTOF(others) && !tree_get(tree, "losses"); i++) {
+    const TreeEntry *entry = tree_entry(tree, others[i][0]);
+    if (!entry) continue;
+    fail(c, entry->key_span, "give a file with 'losses'",
+         arena_printf(c->arena, "this is %s, and only loss specifications can be compiled yet",
+                      others[i][1]));
+    return true;
+  }
+  return false;
+}
+
 bool tree_check_keys(Arena *arena, Diag *diag, const Tree *tree, const char *table) {
   Check c = {.arena = arena, .diag = diag};
   Level level = level_open(table_find(table), "", "");
+  if (level.table == TABLE_spec && other_reported(&c, tree)) return false;
   if (tree->kind != TREE_MAP)
     fail(&c, tree->span, NULL,
          arena_printf(arena, "expected a map of keys but found %s", tree_describe(tree)));

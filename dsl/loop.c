@@ -171,27 +171,38 @@ static bool set(Loop *loop, const Tree *tree, bool *update) {
 
 /* ---- steps ---- */
 
+/* One new value of the normaliser's state. */
+static bool normalizer_set(Elab *elab, Frame *frame, const TreeEntry *entry) {
+  const Entry *state = frame_find(elab->globals, entry->key);
+  if (!state || state->state != ENTRY_SLOT)
+    return elab_error(elab, entry->key_span, NULL, "the normaliser has no state '%s'", entry->key);
+  Node *node = eval_tree_node(elab, frame, entry->value);
+  if (!node) return false;
+  Axes axes = elab->graph->slots[state->slot].axes;
+  if (!axes_within(node->axes, axes))
+    return elab_error(elab, entry->value->span, NULL, "the new value of '%s' has axes %s, not %s",
+                      entry->key, axes_text(elab->graph, elab->arena, node->axes),
+                      axes_text(elab->graph, elab->arena, axes));
+  program_output(elab, state->slot, node);
+  return true;
+}
+
 /* The running normaliser of `env: {normalize: obs}` sees the observations after each step of all
  * environments. */
 static bool update_normalizer(Loop *loop) {
   Elab *elab = loop->elab;
   const Tree *obs = tree_get(tree_get(elab->prelude, "normalize"), "obs"),
-             *updates = tree_get(obs, "set");
+             *updates = tree_get(obs, "set"), *let = tree_get(obs, "let");
   Frame *frame = frame_make(elab, elab->globals, "normalize");
-  const Tree *let = tree_get(obs, "let");
   for (size_t i = 0; let && i < let->entry_count; i++)
     frame_add_lazy(elab, frame, let->entries[i].key, "let", let->entries[i].key_span,
                    let->entries[i].value);
   program_open(elab, "normalize");
-  for (size_t i = 0; i < updates->entry_count; i++) {
-    Frame *holder;
-    const Entry *state = frame_lookup(elab->globals, updates->entries[i].key, &holder);
-    Node *node = eval_tree_node(elab, frame, updates->entries[i].value);
-    if (!node) return false;
-    program_output(elab, state->slot, node);
-  }
+  bool good = true;
+  for (size_t i = 0; i < updates->entry_count; i++)
+    good = normalizer_set(elab, frame, &updates->entries[i]) && good;
   flush(loop, false);
-  return true;
+  return good;
 }
 
 static bool collect(Loop *loop, const Tree *tree) {

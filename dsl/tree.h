@@ -71,7 +71,7 @@ void tree_print(const Tree *tree, FILE *out);
  * kinds of value, missing required keys. False after reporting. */
 bool tree_check_keys(Arena *arena, Diag *diag, const Tree *tree, const char *table);
 
-/* Prints the tables of dsl/keys.def: for `rlc check --keys`, or as Markdown tables for the language
+/* Prints the tables of dsl/keys.def: for `rlc keys`, or as Markdown tables for the language
  * reference. */
 void keys_print(FILE *out, bool markdown);
 

@@ -92,13 +92,17 @@ static bool is_placed(const char *messages, const char *name, uint32_t line) {
   return false;
 }
 
-static void run_one(const char *path, const char *text, uint32_t line, Counts *counts) {
+/* `prelude`: it is the prelude that is changed, and the spec is the first one. */
+static void run_one(const char *path, const char *text, uint32_t line, bool prelude,
+                    Counts *counts) {
   Arena *arena = arena_make();
   FILE *out = fopen(path, "wb");
   ck_assert(out != NULL);
   fputs(text, out);
   fclose(out);
-  Session session = {.arena = arena, .diag = diag_make(arena), .spec = path};
+  Session session = {.arena = arena, .diag = diag_make(arena), .spec = prelude ? specs[0] : path};
+  const char *normalize = "env.normalize=obs";
+  if (prelude) session.prelude = path, session.overrides = &normalize, session.override_count = 1;
   char *messages = NULL;
   size_t size = 0;
   FILE *memory = open_memstream(&messages, &size), *former = stderr;
@@ -130,24 +134,25 @@ typedef struct Progress {
   Mutation mutation;
 } Progress;
 
-static void child_run(const Source *source, const char *path, Mutation mutation, int out) {
+static void child_run(const Source *source, const char *path, Mutation mutation, bool prelude,
+                      int out) {
   static Token tokens[MAX_TOKENS];
   Progress progress = {.mutation = mutation};
   size_t count = tokens_find(source->text, source->size, tokens);
-  for (size_t i = 0; i < count; i++) {
+  for (size_t i = 0; i < count; i += prelude ? 2 : 1) {
     Arena *arena = arena_make();
     char *text = mutated(arena, source, &tokens[i], mutation);
     progress.token = tokens[i];
     if (write(out, &progress, sizeof progress) != sizeof progress) _exit(3);
     alarm(SECONDS);
-    if (text) run_one(path, text, tokens[i].line, &progress.counts);
+    if (text) run_one(path, text, tokens[i].line, prelude, &progress.counts);
     arena_free(arena);
   }
   alarm(0);
   if (write(out, &progress, sizeof progress) != sizeof progress) _exit(3);
 }
 
-static Counts batch(const Source *source, const char *path, Mutation mutation) {
+static Counts batch(const Source *source, const char *path, Mutation mutation, bool prelude) {
   int pipes[2];
   ck_assert_int_eq(pipe(pipes), 0);
   fflush(stdout);
@@ -155,7 +160,7 @@ static Counts batch(const Source *source, const char *path, Mutation mutation) {
   ck_assert(pid >= 0);
   if (pid == 0) {
     close(pipes[0]);
-    child_run(source, path, mutation, pipes[1]);
+    child_run(source, path, mutation, prelude, pipes[1]);
     fflush(stdout);
     _exit(0);
   }
@@ -188,7 +193,7 @@ START_TEST(every_token) {
   fclose(out);
   Counts sum = {0};
   for (Mutation mutation = 0; mutation < MUTATIONS; mutation++) {
-    Counts counts = batch(source, path, mutation);
+    Counts counts = batch(source, path, mutation, false);
     printf("%-28s %-9s %4zu refused (%zu%% on the line), %4zu valid\n", name,
            mutation_names[mutation], counts.refused,
            counts.refused ? 100 * counts.placed / counts.refused : 100, counts.valid);
@@ -202,11 +207,32 @@ START_TEST(every_token) {
 }
 END_TEST
 
+/* Another prelude is the user's text too. Every other token, for time; where the mistakes show is
+ * not asked. */
+START_TEST(tokens_of_the_prelude) {
+  Arena *arena = arena_make();
+  Source *source = source_from_text(arena, "the prelude", dsl_prelude);
+  char path[] = "/tmp/rlc_mutation_XXXXXX";
+  int file = mkstemp(path);
+  ck_assert(file >= 0);
+  close(file);
+  for (Mutation mutation = 0; mutation < DOUBLED; mutation++) {
+    Counts counts = batch(source, path, mutation, true);
+    printf("%-28s %-9s %4zu refused, %4zu valid\n", source->name, mutation_names[mutation],
+           counts.refused, counts.valid);
+    ck_assert_uint_gt(counts.refused, 100);
+  }
+  unlink(path);
+  arena_free(arena);
+}
+END_TEST
+
 int main(void) {
   if (chdir(RLC_ROOT) != 0) return 1;
   Suite *suite = suite_create("mutation");
   TCase *tcase = tcase_create("all");
   tcase_add_loop_test(tcase, every_token, 0, COUNTOF(specs));
+  tcase_add_test(tcase, tokens_of_the_prelude);
   tcase_set_timeout(tcase, 300);
   suite_add_tcase(suite, tcase);
   SRunner *runner = srunner_create(suite);
