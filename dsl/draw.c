@@ -123,14 +123,13 @@ static bool has_label(const Elab *elab, Axes axes, const char *label) {
 }
 
 /* Adds the axes of one event. */
-static bool event_axes(Elab *elab, const Function *d, const Tree *event, const Expr *site,
-                       Axes *axes) {
+static bool event_axes(Elab *elab, const Function *d, const Tree *event, Axes *axes) {
   const char **names;
   Span *spans;
   size_t count;
   if (!tree_names(elab, event, &names, &spans, &count)) return false;
   for (size_t i = 0; i < count; i++) {
-    ExprAxis axis = {names[i], NULL, site->span};
+    ExprAxis axis = {names[i], NULL, spans[i]};
     int id = axis_named(elab, d->arguments, &axis);
     if (id < 0) return false;
     *axes = axes_union(*axes, axes_one((AxisId)id));
@@ -147,7 +146,7 @@ static bool draw_axes(Elab *elab, Frame *frame, Function *d, const Expr *site, A
       *axes = axes_union(*axes, entry->value.node->axes);
   }
   const Tree *event = tree_get(d->body, "event");
-  if (event && !event_axes(elab, d, event, site, axes)) return false;
+  if (event && !event_axes(elab, d, event, axes)) return false;
   for (uint32_t i = 0; i < site->axis_count; i++) {
     int id = axis_minted(elab, frame, &site->axes[i], AXIS_DRAW);
     if (id < 0) return false;

@@ -98,6 +98,9 @@ static bool descend(Loop *loop, const Tree *tree, bool together, bool *update) {
 /* `slow: blend(slow, critic, tau)`: a function of parameters, applied tensor by tensor. */
 static bool set_target(Elab *elab, const Target *target, const TreeEntry *entry) {
   Frame *frame = frame_make(elab, elab->globals, NULL);
+  if (entry->value->kind != TREE_SCALAR)
+    return elab_error(elab, entry->value->span, "as in  slow: blend(slow, critic, tau)",
+                      "setting '%s' from a list of networks is not supported yet", entry->key);
   for (size_t i = 0; i < target->copy_count; i++) {
     frame->count = 0;
     const char *original = target->copies[i].name + strlen(target->name) + 1;
