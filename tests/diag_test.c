@@ -103,7 +103,7 @@ END_TEST
 static char folder[64];
 
 static void folder_open(void) {
-  strcpy(folder, "/tmp/rlc_diag_XXXXXX");
+  strcpy(folder, P_tmpdir "/rlc_diag_XXXXXX");
   ck_assert(mkdtemp(folder) != NULL);
   ck_assert_int_eq(chdir(folder), 0);
 }

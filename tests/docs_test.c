@@ -128,7 +128,7 @@ END_TEST
  * specs/. */
 static bool example_check(Arena *arena, const char *text) {
   if (strncmp(text, "name:", 5) != 0 && strncmp(text, "extends:", 8) != 0) return false;
-  char path[] = "/tmp/rlc_docs_XXXXXX";
+  char path[] = P_tmpdir "/rlc_docs_XXXXXX";
   int file = mkstemp(path);
   ck_assert(file >= 0);
   FILE *out = fdopen(file, "wb");

@@ -183,7 +183,7 @@ START_TEST(every_token) {
   const char *error = NULL, *name = specs[_i];
   Source *source = source_read(arena, name, &error);
   ck_assert_msg(source != NULL, "%s: %s", name, error);
-  char folder[] = "/tmp/rlc_mutation_XXXXXX";
+  char folder[] = P_tmpdir "/rlc_mutation_XXXXXX";
   ck_assert(mkdtemp(folder) != NULL);
   const char *base = arena_printf(arena, "%s/sac.yaml", folder),
              *path = arena_printf(arena, "%s/case.yaml", folder);
@@ -212,7 +212,7 @@ END_TEST
 START_TEST(tokens_of_the_prelude) {
   Arena *arena = arena_make();
   Source *source = source_from_text(arena, "the prelude", dsl_prelude);
-  char path[] = "/tmp/rlc_mutation_XXXXXX";
+  char path[] = P_tmpdir "/rlc_mutation_XXXXXX";
   int file = mkstemp(path);
   ck_assert(file >= 0);
   close(file);

@@ -18,7 +18,7 @@ static char folder[64];
 
 static void setup(void) {
   arena = arena_make();
-  strcpy(folder, "/tmp/rlc_rename_XXXXXX");
+  strcpy(folder, P_tmpdir "/rlc_rename_XXXXXX");
   ck_assert(mkdtemp(folder) != NULL);
 }
 
