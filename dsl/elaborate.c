@@ -10,11 +10,25 @@
 /* ---- what the spec may not use yet ---- */
 
 /* Paths of dsl/keys.def that are planned and not there; `*` is any name. */
-static const char *const missing[] = {
-    "rollout",         "store",         "compute",     "overlap",  "precision",
-    "evaluate",        "log",           "init",        "env.clip", "replay.window",
-    "replay.priority", "replay.extra",  "replay.from", "act.set",  "networks.*.embed",
-    "losses.*.write",  "state.*.reset", "define.*.kl"};
+static const char *const missing[] = {"rollout",
+                                      "store",
+                                      "compute",
+                                      "overlap",
+                                      "precision",
+                                      "evaluate",
+                                      "log",
+                                      "init",
+                                      "env.clip",
+                                      "replay.window",
+                                      "replay.priority",
+                                      "replay.extra",
+                                      "replay.from",
+                                      "act.set",
+                                      "networks.*.embed",
+                                      "losses.*.write",
+                                      "state.*.reset",
+                                      "define.*.kl",
+                                      "define.*.state.*.reset"};
 
 /* Refuses what lies at `pattern` below the map. */
 static bool refuse(Elab *elab, const Tree *map, const char *pattern) {

@@ -341,7 +341,11 @@ static bool one_step(Loop *loop, const Tree *step, bool *update) {
   if ((tree = tree_get(step, "set"))) return set(loop, tree, update);
   flush(loop, *update);
   if ((tree = tree_get(step, "collect"))) return collect(loop, tree);
-  if ((tree = tree_get(step, "sample"))) return sample(loop, tree);
+  if ((tree = tree_get(step, "sample"))) {
+    const TreeEntry *from = tree_entry(step, "from");
+    if (from) elab_error(elab, from->key_span, NULL, "'from' is not supported yet");
+    return sample(loop, tree) && !from;
+  }
   if ((tree = tree_get(step, "when"))) return when(loop, step, tree);
   if ((tree = tree_get(step, "every"))) return every(loop, step, tree);
   if ((tree = tree_get(step, "repeat"))) return repeat(loop, step, tree);
