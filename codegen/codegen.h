@@ -5,36 +5,39 @@
 #include "ir/ir.h"
 
 typedef struct CodegenOptions {
-  RlcType real;      /* RLC_F32, or RLC_F64 for gradcheck and agreement in double */
-  uint32_t lanes;    /* elements of `real` in one vector register of the target (16 for AVX-512 float32) */
-  const char *target; /* "c" */
+  RlcType real; /* RLC_F32, or RLC_F64 for gradcheck and agreement in double */
+  uint32_t
+      lanes; /* elements of `real` in one vector register of the target (16 for AVX-512 float32) */
+  const char *target;   /* "c" */
   const char *compiler; /* provenance text */
 } CodegenOptions;
 
 /* A module made ready for emitting: kernels in order per program, loop IR, offsets. */
 typedef struct Code Code;
 
-/* Schedules, lowers and plans every program; fills module->shell: slots with layout and offsets, memory_bytes, programs' work_bytes
- * and flops (run pointers stay NULL). */
+/* Schedules, lowers and plans every program; fills module->shell: slots with layout and offsets,
+ * memory_bytes, programs' work_bytes and flops (run pointers stay NULL). */
 Code *code_make(Arena *arena, Module *module, const CodegenOptions *options);
 
 /* What is in it, for `rlc emit --stage kernels|loops` and `rlc explain`. */
 void code_print_kernels(const Code *code, FILE *out);
 void code_print_loops(const Code *code, FILE *out);
 
-typedef struct KernelInfo { /* one kernel, for `rlc explain` */
+typedef struct KernelInfo {          /* one kernel, for `rlc explain` */
   const char *program, *name, *what; /* "contract", "map", "reduce", "order", ... */
   double flops;                      /* of one run */
   double bytes;                      /* read and written, each tensor once */
 } KernelInfo;
 size_t code_kernels(const Code *code, Arena *arena, KernelInfo **kernels);
 
-/* One self-contained C11 file (GNU vector extensions): kernels, programs, tables and `const RlcModule rlc_module`. With `with_main`
- * it ends with int main calling rlc_main. It includes only "runtime/rlc.h" and standard headers. */
+/* One self-contained C11 file (GNU vector extensions): kernels, programs, tables and `const
+ * RlcModule rlc_module`. With `with_main` it ends with int main calling rlc_main. It includes only
+ * "runtime/rlc.h" and standard headers. */
 void emit_c(const Code *code, bool with_main, FILE *out);
 
-/* Compiles the text with the C compiler (CC or gcc, else clang) as a shared object in a private temporary folder and loads it; the module lives until
- * load_close. NULL with a reason in error. `include` is the folder that holds runtime/rlc.h. */
+/* Compiles the text with the C compiler (CC or gcc, else clang) as a shared object in a private
+ * temporary folder and loads it; the module lives until load_close. NULL with a reason in error.
+ * `include` is the folder that holds runtime/rlc.h. */
 typedef struct Loaded Loaded;
 Loaded *load_c(const Code *code, const char *include, char *error, size_t size);
 const RlcModule *load_module(const Loaded *loaded);

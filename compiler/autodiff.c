@@ -1,7 +1,9 @@
-/* Reverse mode as a graph-to-graph pass: accumulation and undoing of broadcasts, no knowledge of any op.
+/* Reverse mode as a graph-to-graph pass: accumulation and undoing of broadcasts, no knowledge of
+ * any op.
  *
- * Derivatives of elementwise ops are the texts of their rows, those of shaped ops the functions named there. A contribution is
- * summed over the axes that the argument lacks at each use, before accumulation. Afterwards no grad request is left. */
+ * Derivatives of elementwise ops are the texts of their rows, those of shaped ops the functions
+ * named there. A contribution is summed over the axes that the argument lacks at each use, before
+ * accumulation. Afterwards no grad request is left. */
 #include "compiler/compiler.h"
 #include "compiler/formula.h"
 
@@ -33,7 +35,8 @@ static Node *contribution(Grad *grad, Node *r, Node *g, int arg, bool guarded, A
   if (info->shaped) return info->adjoint(grad->graph, r, g, arg, nominal);
   Binding bindings[] = {{"x", r->src[0]}, {"y", r->src[1]}, {"z", r->src[2]}, {"r", r}, {"g", g}};
   *nominal = r->axes;
-  return formula_build(grad->graph, grad->columns[r->op][arg], bindings, COUNTOF(bindings), guarded);
+  return formula_build(grad->graph, grad->columns[r->op][arg], bindings, COUNTOF(bindings),
+                       guarded);
 }
 
 /* Marks the nodes below e through which x is reached. */
@@ -42,11 +45,13 @@ static void find_paths(const Grad *grad, const Node *e, const Node *x, bool *dep
     const Node *node = grad->graph->nodes[id];
     depends[id] = node == x;
     for (int i = 0; i < 3; i++)
-      if (flows(grad, node, i) && node->src[i]->id >= x->id && depends[node->src[i]->id]) depends[id] = true;
+      if (flows(grad, node, i) && node->src[i]->id >= x->id && depends[node->src[i]->id])
+        depends[id] = true;
   }
 }
 
-/* Adds node r's contributions to its arguments. `below` says whether a selecting op lies between e and a node. */
+/* Adds node r's contributions to its arguments. `below` says whether a selecting op lies between e
+ * and a node. */
 static void push_down(Grad *grad, Node *r, Node **adjoint, bool *below, const bool *depends) {
   bool selects = below[r->id] || grad->table[r->op].selects;
   for (int i = 0; i < 3; i++) {

@@ -1,4 +1,5 @@
-/* Runs the C compiler over emitted C and links the runtime. Nothing half-made is left in place of a good file. */
+/* Runs the C compiler over emitted C and links the runtime. Nothing half-made is left in place of a
+ * good file. */
 #include "gen/version.h"
 #include "compiler/build.h"
 
@@ -10,10 +11,13 @@
 
 static const char *compiler_name(void) { return getenv("CC") ? getenv("CC") : "gcc"; }
 
-/* float32 values in the widest register of this machine, which generated C is compiled for (-march=native). */
+/* float32 values in the widest register of this machine, which generated C is compiled for
+ * (-march=native). */
 static uint32_t host_lanes(void) {
 #if defined __x86_64__
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw")) return 16;
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
+    return 16;
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 8;
 #endif
   return 4;
@@ -22,7 +26,8 @@ static uint32_t host_lanes(void) {
 CodegenOptions build_options(Arena *arena) {
   CodegenOptions options = {.real = RLC_F32, .lanes = host_lanes(), .target = "c"};
   const char *flags = "";
-  for (size_t i = 0; emit_c_flags[i]; i++) flags = arena_printf(arena, "%s %s", flags, emit_c_flags[i]);
+  for (size_t i = 0; emit_c_flags[i]; i++)
+    flags = arena_printf(arena, "%s %s", flags, emit_c_flags[i]);
   options.compiler = arena_printf(arena, "rlc " RLC_VERSION "; %s%s", compiler_name(), flags);
   return options;
 }
@@ -32,15 +37,21 @@ bool build_find(Arena *arena, const char **include, const char **library) {
   if (!home) {
     char path[4096];
     ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (length < 0) return fprintf(stderr, "error: cannot find out where rlc lies: set RLC_HOME to its folder\n"), false;
+    if (length < 0)
+      return fprintf(stderr, "error: cannot find out where rlc lies: set RLC_HOME to its folder\n"),
+             false;
     path[length] = 0;
     *strrchr(path, '/') = 0;
     home = arena_copy(arena, path, strlen(path));
   }
   *library = arena_printf(arena, "%s/librlc_runtime.a", home);
-  if (access(*library, R_OK) != 0) return fprintf(stderr, "error: the runtime is not there: '%s' (%s)\n", *library, strerror(errno)), false;
+  if (access(*library, R_OK) != 0)
+    return fprintf(stderr, "error: the runtime is not there: '%s' (%s)\n", *library,
+                   strerror(errno)),
+           false;
   *include = arena_printf(arena, "%s/include", home);
-  if (access(arena_printf(arena, "%s/runtime/rlc.h", *include), R_OK) != 0) *include = arena_printf(arena, "%s/..", home);
+  if (access(arena_printf(arena, "%s/runtime/rlc.h", *include), R_OK) != 0)
+    *include = arena_printf(arena, "%s/..", home);
   return true;
 }
 
@@ -53,11 +64,13 @@ static bool run(const char *const *argv) {
   }
   int status = -1;
   if (child < 0 || waitpid(child, &status, 0) < 0 || !WIFEXITED(status)) return false;
-  if (WEXITSTATUS(status) == 127) fprintf(stderr, "error: there is no C compiler '%s'; install gcc or set CC\n", argv[0]);
+  if (WEXITSTATUS(status) == 127)
+    fprintf(stderr, "error: there is no C compiler '%s'; install gcc or set CC\n", argv[0]);
   return WEXITSTATUS(status) == 0;
 }
 
-static bool compile(Arena *arena, const char *source, const char *output, const char *include, const char *library) {
+static bool compile(Arena *arena, const char *source, const char *output, const char *include,
+                    const char *library) {
   const char *argv[64];
   size_t n = 0;
   argv[n++] = compiler_name();
@@ -76,14 +89,17 @@ static bool compile(Arena *arena, const char *source, const char *output, const 
 bool build_trainer(Arena *arena, const Code *code, const char *output) {
   const char *include, *library;
   if (!build_find(arena, &include, &library)) return false;
-  const char *source = arena_printf(arena, "%s.new.c", output), *made = arena_printf(arena, "%s.new", output);
+  const char *source = arena_printf(arena, "%s.new.c", output),
+             *made = arena_printf(arena, "%s.new", output);
   FILE *out = fopen(source, "w");
-  if (!out) return fprintf(stderr, "error: cannot write '%s': %s\n", source, strerror(errno)), false;
+  if (!out)
+    return fprintf(stderr, "error: cannot write '%s': %s\n", source, strerror(errno)), false;
   emit_c(code, true, out);
   bool good = fclose(out) == 0;
   if (!good) fprintf(stderr, "error: cannot write '%s': %s\n", source, strerror(errno));
   good = good && compile(arena, source, made, include, library);
-  if (good && rename(made, output) != 0) good = (fprintf(stderr, "error: cannot write '%s': %s\n", output, strerror(errno)), false);
+  if (good && rename(made, output) != 0)
+    good = (fprintf(stderr, "error: cannot write '%s': %s\n", output, strerror(errno)), false);
   unlink(source);
   if (!good) unlink(made);
   return good;

@@ -1,16 +1,20 @@
-/* From a module to something that runs: options of the code generator, the C compiler, where the runtime lies. */
+/* From a module to something that runs: options of the code generator, the C compiler, where the
+ * runtime lies. */
 #ifndef RLC_COMPILER_BUILD_H
 #define RLC_COMPILER_BUILD_H
 
 #include "codegen/codegen.h"
 
-/* float32 for this machine's vectors, target C, with the C compiler and its flags named for provenance. */
+/* float32 for this machine's vectors, target C, with the C compiler and its flags named for
+ * provenance. */
 CodegenOptions build_options(Arena *arena);
 
-/* The folder with runtime/rlc.h, and the runtime's library: beside this executable (build/rlc) or under $RLC_HOME. False after a message. */
+/* The folder with runtime/rlc.h, and the runtime's library: beside this executable (build/rlc) or
+ * under $RLC_HOME. False after a message. */
 bool build_find(Arena *arena, const char **include, const char **library);
 
-/* Compiles the code to an executable trainer at `output`, through a temporary name. False after a message. */
+/* Compiles the code to an executable trainer at `output`, through a temporary name. False after a
+ * message. */
 bool build_trainer(Arena *arena, const Code *code, const char *output);
 
 #endif

@@ -4,8 +4,10 @@
 #include <string.h>
 
 static const char *kind_name(RlcSlotKind kind) {
-  static const char *const names[] = {[RLC_PARAMETER] = "parameter", [RLC_TARGET] = "target", [RLC_OPTIMIZER] = "optimizer", [RLC_STATE] = "state",
-                                      [RLC_COLUMN] = "column", [RLC_COUNTER] = "counter", [RLC_METRIC] = "metric", [RLC_RESULT] = "result"};
+  static const char *const names[] = {
+      [RLC_PARAMETER] = "parameter", [RLC_TARGET] = "target", [RLC_OPTIMIZER] = "optimizer",
+      [RLC_STATE] = "state",         [RLC_COLUMN] = "column", [RLC_COUNTER] = "counter",
+      [RLC_METRIC] = "metric",       [RLC_RESULT] = "result"};
   return names[kind];
 }
 
@@ -21,32 +23,41 @@ static void print_text(Session *session) {
   const Graph *graph = e->module->graph;
   const RlcModule *shell = &e->module->shell;
   if (shell->env_id)
-    printf("%s on %s: %u observations, %u actions in [%g, %g], %u environment%s\n", shell->name, shell->env_id, shell->obs_dim, shell->act_dim, shell->act_low,
-           shell->act_high, shell->explore.count, shell->explore.count == 1 ? "" : "s");
+    printf("%s on %s: %u observations, %u actions in [%g, %g], %u environment%s\n", shell->name,
+           shell->env_id, shell->obs_dim, shell->act_dim, shell->act_low, shell->act_high,
+           shell->explore.count, shell->explore.count == 1 ? "" : "s");
   else
     printf("%s, without an environment\n", shell->name);
-  printf("parameters: %lu; with targets and optimiser state: %lu\n", count_kind(graph, RLC_PARAMETER),
-         count_kind(graph, RLC_PARAMETER) + count_kind(graph, RLC_TARGET) + count_kind(graph, RLC_OPTIMIZER));
+  printf("parameters: %lu; with targets and optimiser state: %lu\n",
+         count_kind(graph, RLC_PARAMETER),
+         count_kind(graph, RLC_PARAMETER) + count_kind(graph, RLC_TARGET) +
+             count_kind(graph, RLC_OPTIMIZER));
   for (size_t i = 0; i < graph->slot_count; i++)
     if (graph->slots[i].kind == RLC_PARAMETER || graph->slots[i].kind == RLC_STATE)
-      printf("  %-10s %-28s %s\n", kind_name(graph->slots[i].kind), graph->slots[i].name, axes_text(graph, session->arena, graph->slots[i].axes));
+      printf("  %-10s %-28s %s\n", kind_name(graph->slots[i].kind), graph->slots[i].name,
+             axes_text(graph, session->arena, graph->slots[i].axes));
   printf("draws:\n");
   for (size_t i = 0; i < e->draw_count; i++)
-    printf("  %-28s %-14s %s\n", e->draws[i].path, e->draws[i].what, axes_text(graph, session->arena, e->draws[i].axes));
+    printf("  %-28s %-14s %s\n", e->draws[i].path, e->draws[i].what,
+           axes_text(graph, session->arena, e->draws[i].axes));
   printf("losses:\n");
-  for (size_t i = 0; i < e->loss_count; i++) printf("  %-28s over %zu tensors\n", e->losses[i].name, e->losses[i].count);
+  for (size_t i = 0; i < e->loss_count; i++)
+    printf("  %-28s over %zu tensors\n", e->losses[i].name, e->losses[i].count);
 }
 
 static void print_json(Session *session) {
   const Elaborated *e = session->elaborated;
   const Graph *graph = e->module->graph;
   const RlcModule *shell = &e->module->shell;
-  printf("{\"name\":\"%s\",\"env\":\"%s\",\"obs_dim\":%u,\"act_dim\":%u,\"environments\":%u,\"spec_hash\":\"%016lx\",\"parameters\":%lu,\"tensors\":[", shell->name, shell->env_id ? shell->env_id : "none",
-         shell->obs_dim, shell->act_dim, shell->explore.count, shell->spec_hash, count_kind(graph, RLC_PARAMETER));
+  printf("{\"name\":\"%s\",\"env\":\"%s\",\"obs_dim\":%u,\"act_dim\":%u,\"environments\":%u,\"spec_"
+         "hash\":\"%016lx\",\"parameters\":%lu,\"tensors\":[",
+         shell->name, shell->env_id ? shell->env_id : "none", shell->obs_dim, shell->act_dim,
+         shell->explore.count, shell->spec_hash, count_kind(graph, RLC_PARAMETER));
   bool first = true;
   for (size_t i = 0; i < graph->slot_count; i++) {
     if (graph->slots[i].kind != RLC_PARAMETER) continue;
-    printf("%s{\"name\":\"%s\",\"elements\":%lu}", first ? "" : ",", graph->slots[i].name, axes_extent(graph, graph->slots[i].axes));
+    printf("%s{\"name\":\"%s\",\"elements\":%lu}", first ? "" : ",", graph->slots[i].name,
+           axes_extent(graph, graph->slots[i].axes));
     first = false;
   }
   printf("],\"losses\":[");
@@ -56,7 +67,9 @@ static void print_json(Session *session) {
 
 int command_check(Session *session) {
   if (!session_elaborate(session)) return EXIT_USER;
-  if (session->json) print_json(session);
-  else print_text(session);
+  if (session->json)
+    print_json(session);
+  else
+    print_text(session);
   return 0;
 }

@@ -14,7 +14,8 @@ static bool target_good(const Session *session, size_t allowed) {
   for (size_t i = 0; i < allowed; i++)
     if (!session->target || strcmp(session->target, targets[i]) == 0) return true;
   const char *near = nearest_name(session->target, targets, allowed);
-  fprintf(stderr, "error: there is no target '%s'%s%s%s; there is 'c'\n", session->target, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  fprintf(stderr, "error: there is no target '%s'%s%s%s; there is 'c'\n", session->target,
+          near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   return false;
 }
 
@@ -26,7 +27,9 @@ static double now(void) {
 
 int command_compile(Session *session) {
   double start = now();
-  if (!target_good(session, 1) || !pipeline_options_good(&session->pipeline) || !session_elaborate(session)) return EXIT_USER;
+  if (!target_good(session, 1) || !pipeline_options_good(&session->pipeline) ||
+      !session_elaborate(session))
+    return EXIT_USER;
   pipeline_run(session->elaborated->module, &session->pipeline);
   if (session->pipeline.stop) return 0;
   CodegenOptions options = build_options(session->arena);
@@ -35,7 +38,8 @@ int command_compile(Session *session) {
   const char *output = session->output ? session->output : shell->name;
   double lowered = now();
   if (!build_trainer(session->arena, code, output)) return EXIT_USER;
-  printf("%s: %s on %s, %.2f s (%.3f s of it rlc, the rest the C compiler)\n", output, shell->name, shell->env_id ? shell->env_id : "no environment", now() - start, lowered - start);
+  printf("%s: %s on %s, %.2f s (%.3f s of it rlc, the rest the C compiler)\n", output, shell->name,
+         shell->env_id ? shell->env_id : "no environment", now() - start, lowered - start);
   return 0;
 }
 
@@ -48,7 +52,9 @@ static int run_module(Session *session, const RlcModule *module) {
 }
 
 int command_train(Session *session) {
-  if (!target_good(session, 2) || !pipeline_options_good(&session->pipeline) || !session_elaborate(session)) return EXIT_USER;
+  if (!target_good(session, 2) || !pipeline_options_good(&session->pipeline) ||
+      !session_elaborate(session))
+    return EXIT_USER;
   Module *module = session->elaborated->module;
   if (session->target && strcmp(session->target, "oracle") == 0) {
     session->pipeline.stop = "grad";

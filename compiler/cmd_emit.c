@@ -8,7 +8,9 @@
 #include "compiler/build.h"
 
 /* Stages, and the pass after which they are printed. */
-static const struct { const char *name, *pass; } ir_stages[] = {{"ir", "elaborate"}, {"grad", "grad"}, {"opt", NULL}};
+static const struct {
+  const char *name, *pass;
+} ir_stages[] = {{"ir", "elaborate"}, {"grad", "grad"}, {"opt", NULL}};
 
 static int write_stage(Session *session, FILE *out) {
   Module *module = session->elaborated->module;
@@ -27,9 +29,12 @@ static int write_stage(Session *session, FILE *out) {
   pipeline_run(module, &session->pipeline);
   CodegenOptions options = build_options(session->arena);
   Code *code = code_make(session->arena, module, &options);
-  if (strcmp(stage, "kernels") == 0) code_print_kernels(code, out);
-  else if (strcmp(stage, "loops") == 0) code_print_loops(code, out);
-  else emit_c(code, true, out);
+  if (strcmp(stage, "kernels") == 0)
+    code_print_kernels(code, out);
+  else if (strcmp(stage, "loops") == 0)
+    code_print_loops(code, out);
+  else
+    emit_c(code, true, out);
   return 0;
 }
 
@@ -39,16 +44,22 @@ static bool knows_stage(const char *stage) {
     if (strcmp(names[i], stage) == 0) return true;
   if (!stage) return true;
   const char *near = nearest_name(stage, names, COUNTOF(names));
-  fprintf(stderr, "error: there is no stage '%s'%s%s%s; there are spec ir grad opt kernels loops c\n", stage, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  fprintf(stderr,
+          "error: there is no stage '%s'%s%s%s; there are spec ir grad opt kernels loops c\n",
+          stage, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   return false;
 }
 
 int command_emit(Session *session) {
-  if (!knows_stage(session->stage) || !pipeline_options_good(&session->pipeline) || !session_elaborate(session)) return EXIT_USER;
+  if (!knows_stage(session->stage) || !pipeline_options_good(&session->pipeline) ||
+      !session_elaborate(session))
+    return EXIT_USER;
   if (!session->output) return write_stage(session, stdout);
   const char *temporary = arena_printf(session->arena, "%s.new", session->output);
   FILE *out = fopen(temporary, "w");
-  if (!out) return fprintf(stderr, "error: cannot write '%s': %s\n", session->output, strerror(errno)), EXIT_USER;
+  if (!out)
+    return fprintf(stderr, "error: cannot write '%s': %s\n", session->output, strerror(errno)),
+           EXIT_USER;
   int status = write_stage(session, out);
   if (fclose(out) != 0 || rename(temporary, session->output) != 0) {
     fprintf(stderr, "error: cannot write '%s': %s\n", session->output, strerror(errno));
@@ -69,7 +80,8 @@ int command_pass(Session *session) {
     return EXIT_USER;
   }
   const Source *source = source_read(session->arena, session->spec, &error);
-  if (!source) return fprintf(stderr, "error: cannot read '%s': %s\n", session->spec, error), EXIT_USER;
+  if (!source)
+    return fprintf(stderr, "error: cannot read '%s': %s\n", session->spec, error), EXIT_USER;
   Module *module = ir_read(session->arena, session->diag, source);
   if (!session_report(session) || !module) return EXIT_USER;
   pipeline_pass(module, session->stage, &session->pipeline);

@@ -1,4 +1,5 @@
-/* rlc gradcheck: every loss against finite differences in double, on the oracle and on generated C. */
+/* rlc gradcheck: every loss against finite differences in double, on the oracle and on generated C.
+ */
 #include "compiler/session.h"
 
 #include <math.h>
@@ -24,8 +25,10 @@ static const RlcModule *generate(void *user, Module *module) {
   CodegenOptions options = build_options(generated->session->arena);
   options.real = RLC_F64;
   options.lanes /= 2;
-  if (generated->count == 64 || !build_find(generated->session->arena, &include, &library)) return NULL;
-  Loaded *loaded = load_c(code_make(generated->session->arena, module, &options), include, error, sizeof error);
+  if (generated->count == 64 || !build_find(generated->session->arena, &include, &library))
+    return NULL;
+  Loaded *loaded =
+      load_c(code_make(generated->session->arena, module, &options), include, error, sizeof error);
   if (!loaded) return fprintf(stderr, "error: %s\n", error), NULL;
   generated->loaded[generated->count++] = loaded;
   return load_module(loaded);
@@ -33,22 +36,29 @@ static const RlcModule *generate(void *user, Module *module) {
 
 static void print_row(const char *target, const GradcheckResult *r, bool json, bool first) {
   if (json)
-    printf("%s{\"target\":\"%s\",\"loss\":\"%s\",\"parameter\":\"%s\",\"components\":%lu,\"skipped\":%lu,\"worst\":%.3g,\"passed\":%s}", first ? "" : ",", target, r->loss,
-           r->parameter, r->components, r->skipped, isnan(r->worst) ? -1 : r->worst, r->passed ? "true" : "false");
+    printf("%s{\"target\":\"%s\",\"loss\":\"%s\",\"parameter\":\"%s\",\"components\":%lu,"
+           "\"skipped\":%lu,\"worst\":%.3g,\"passed\":%s}",
+           first ? "" : ",", target, r->loss, r->parameter, r->components, r->skipped,
+           isnan(r->worst) ? -1 : r->worst, r->passed ? "true" : "false");
   else
-    printf("%-6s %-12s %-28s %4lu of %-7lu %3lu skipped  %8.1e %s%s\n", target, r->loss, r->parameter, r->components, r->size, r->skipped, r->worst,
+    printf("%-6s %-12s %-28s %4lu of %-7lu %3lu skipped  %8.1e %s%s\n", target, r->loss,
+           r->parameter, r->components, r->size, r->skipped, r->worst,
            r->passed ? "" : "FAILED at ", r->passed ? "" : r->where);
 }
 
 /* One target over all losses. False when a loss failed or could not be built. */
-static bool check(Session *session, const char *name, const GradcheckTarget *target, double *worst, bool *first) {
+static bool check(Session *session, const char *name, const GradcheckTarget *target, double *worst,
+                  bool *first) {
   const Elaborated *e = session->elaborated;
   GradcheckLoss *losses = NEW_ARRAY(session->arena, GradcheckLoss, e->loss_count);
   for (size_t i = 0; i < e->loss_count; i++)
-    losses[i] = (GradcheckLoss){e->losses[i].name, e->losses[i].value, e->losses[i].marks, e->losses[i].slots, e->losses[i].count};
-  GradcheckOptions options = {.components = session->components, .tolerance = tolerance, .target = target};
+    losses[i] = (GradcheckLoss){e->losses[i].name, e->losses[i].value, e->losses[i].marks,
+                                e->losses[i].slots, e->losses[i].count};
+  GradcheckOptions options = {
+      .components = session->components, .tolerance = tolerance, .target = target};
   GradcheckResult *results;
-  size_t count = gradcheck_run(session->arena, e->module, losses, e->loss_count, &options, &results);
+  size_t count =
+      gradcheck_run(session->arena, e->module, losses, e->loss_count, &options, &results);
   bool good = count > 0;
   for (size_t i = 0; i < count; i++) {
     print_row(name, &results[i], session->json, *first);
@@ -61,7 +71,8 @@ static bool check(Session *session, const char *name, const GradcheckTarget *tar
 
 int command_gradcheck(Session *session) {
   if (!session_elaborate(session)) return EXIT_USER;
-  if (session->elaborated->loss_count == 0) return fprintf(stderr, "error: the spec has no losses to check\n"), EXIT_USER;
+  if (session->elaborated->loss_count == 0)
+    return fprintf(stderr, "error: the spec has no losses to check\n"), EXIT_USER;
   Generated generated = {.session = session};
   GradcheckTarget target = {&generated, generate, rlc_slot_import, rlc_slot_export};
   double worst = 0;
@@ -70,7 +81,9 @@ int command_gradcheck(Session *session) {
   bool good = check(session, "oracle", NULL, &worst, &first);
   good = check(session, "c", &target, &worst, &first) && good;
   for (size_t i = 0; i < generated.count; i++) load_close(generated.loaded[i]);
-  if (session->json) printf("],\"worst\":%.3g,\"passed\":%s}\n", isinf(worst) ? -1 : worst, good ? "true" : "false");
-  else printf("worst %.1e, tolerance %g: %s\n", worst, tolerance, good ? "passed" : "FAILED");
+  if (session->json)
+    printf("],\"worst\":%.3g,\"passed\":%s}\n", isinf(worst) ? -1 : worst, good ? "true" : "false");
+  else
+    printf("worst %.1e, tolerance %g: %s\n", worst, tolerance, good ? "passed" : "FAILED");
   return good ? 0 : EXIT_USER;
 }

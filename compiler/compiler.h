@@ -4,9 +4,11 @@
 
 #include "ir/ir.h"
 
-/* ---- passes: each leaves the module in a state that ir_verify can check; none prints anything ---- */
+/* ---- passes: each leaves the module in a state that ir_verify can check; none prints anything
+ * ---- */
 
-/* Expands every grad request, innermost first, with the derivative columns of `table` (op_table, or a mutated copy in self-tests). */
+/* Expands every grad request, innermost first, with the derivative columns of `table` (op_table, or
+ * a mutated copy in self-tests). */
 void grad_expand(Module *module, Arena *scratch, const OpInfo *table);
 /* Turns mark and stop into their argument: their work is done after the last gradient. */
 void pass_erase(Module *module, Arena *scratch);

@@ -1,8 +1,10 @@
-/* Recognises contractions: sums over named axes of products in which some axis belongs to one factor only.
+/* Recognises contractions: sums over named axes of products in which some axis belongs to one
+ * factor only.
  *
- * Afterwards such a sum is contract[A](a, b) with A within the axes of both operands; axes of the result in both are batch axes, and at
- * least one axis is owned by one operand. Axes reduced in one operand only are summed there first. With more than two factors the
- * one that owns an axis is an operand and the product of the rest is the other. Never re-associates beyond that. */
+ * Afterwards such a sum is contract[A](a, b) with A within the axes of both operands; axes of the
+ * result in both are batch axes, and at least one axis is owned by one operand. Axes reduced in one
+ * operand only are summed there first. With more than two factors the one that owns an axis is an
+ * operand and the product of the rest is the other. Never re-associates beyond that. */
 #include "compiler/compiler.h"
 
 #define MAX_FACTORS 16
@@ -27,7 +29,8 @@ static Node *product(Graph *graph, Node **factors, size_t count, size_t skip) {
   return p;
 }
 
-/* The factor that owns an axis which no other factor has; `count` when there is none. Of several the one with most elements. */
+/* The factor that owns an axis which no other factor has; `count` when there is none. Of several
+ * the one with most elements. */
 static size_t owner(const Graph *graph, Node **factors, size_t count) {
   size_t best = count;
   uint64_t most = 0;
@@ -46,8 +49,8 @@ static Node *sum_some(Graph *graph, Node *x, Axes axes) {
   return axes_empty(axes) ? x : node_sum(graph, x, axes);
 }
 
-/* sum[axes](p * q) with axes of one operand summed there first: a contraction, or a plain sum when nothing is then left that one
- * operand alone has. */
+/* sum[axes](p * q) with axes of one operand summed there first: a contraction, or a plain sum when
+ * nothing is then left that one operand alone has. */
 static Node *contract(Graph *graph, Node *p, Node *q, Axes axes) {
   p = sum_some(graph, p, axes_minus(axes_common(axes, p->axes), q->axes));
   q = sum_some(graph, q, axes_minus(axes_common(axes, q->axes), p->axes));
@@ -57,11 +60,13 @@ static Node *contract(Graph *graph, Node *p, Node *q, Axes axes) {
   return node_make(graph, OP_contract, (Attr){.axes = inner}, p, q, NULL);
 }
 
-/* A sum of a contraction that nobody else reads is a longer contraction. Readers are known for nodes older than the round only. */
+/* A sum of a contraction that nobody else reads is a longer contraction. Readers are known for
+ * nodes older than the round only. */
 static Node *merge(Graph *graph, Node *node, const Contractor *c) {
   Node *x = node->src[0];
   bool alone = x->id < c->size && c->uses[x->id] <= 1;
-  if (!alone || !axes_within(node->attr.axes, axes_common(x->src[0]->axes, x->src[1]->axes))) return node;
+  if (!alone || !axes_within(node->attr.axes, axes_common(x->src[0]->axes, x->src[1]->axes)))
+    return node;
   Axes axes = axes_union(node->attr.axes, x->attr.axes);
   if (axes_equal(x->src[0]->axes, x->src[1]->axes)) return node;
   return node_make(graph, OP_contract, (Attr){.axes = axes}, x->src[0], x->src[1], NULL);
@@ -79,7 +84,8 @@ static Node *contract_node(Graph *graph, Node *node, void *user) {
 }
 
 double contract_flops(const Graph *graph, const Node *contract) {
-  return 2.0 * (double)axes_extent(graph, axes_union(contract->src[0]->axes, contract->src[1]->axes));
+  return 2.0 *
+         (double)axes_extent(graph, axes_union(contract->src[0]->axes, contract->src[1]->axes));
 }
 
 static void count_uses(const Module *module, Arena *scratch, Contractor *c) {

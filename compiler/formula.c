@@ -14,10 +14,14 @@ const Expr *formula_read(Arena *arena, const char *text) {
 }
 
 OpCode formula_op(const Expr *expr, bool *swapped) {
-  static const struct { const char *sign; OpCode op; bool swapped; } signs[] = {
-      {"+", OP_add, false}, {"-", OP_sub, false}, {"*", OP_mul, false}, {"/", OP_div, false},
-      {"^", OP_pow, false}, {"<", OP_lt, false},  {"<=", OP_le, false}, {">", OP_lt, true},
-      {">=", OP_le, true},  {"==", OP_eq, false}};
+  static const struct {
+    const char *sign;
+    OpCode op;
+    bool swapped;
+  } signs[] = {{"+", OP_add, false}, {"-", OP_sub, false}, {"*", OP_mul, false},
+               {"/", OP_div, false}, {"^", OP_pow, false}, {"<", OP_lt, false},
+               {"<=", OP_le, false}, {">", OP_lt, true},   {">=", OP_le, true},
+               {"==", OP_eq, false}};
   *swapped = false;
   if (expr->kind == EXPR_UNARY) return OP_neg;
   if (expr->kind == EXPR_NAME) return expr->called ? op_find(expr->text) : OP_COUNT;
@@ -55,7 +59,8 @@ Node *formula_build(Graph *graph, const Expr *expr, const Binding *bindings, siz
   if (expr->kind == EXPR_NAME && !expr->called) return lookup(graph, expr->text, bindings, count);
   bool swapped;
   OpCode op = formula_op(expr, &swapped);
-  if (op == OP_COUNT || expr->arg_count != op_table[op].arity) bug("cannot build '%s' in a formula", expr->text);
+  if (op == OP_COUNT || expr->arg_count != op_table[op].arity)
+    bug("cannot build '%s' in a formula", expr->text);
   Node *src[3] = {NULL, NULL, NULL};
   for (uint32_t i = 0; i < expr->arg_count; i++)
     src[swapped ? 1 - i : i] = formula_build(graph, expr->args[i].value, bindings, count, guarded);

@@ -15,16 +15,20 @@ static const struct {
 static void help(FILE *out) {
   fprintf(out, "rlc %s: a compiler for reinforcement-learning losses\n\n", RLC_VERSION);
   for (size_t i = 0; i < COUNTOF(commands); i++)
-    fprintf(out, "  rlc %-10s %s\n%17s%s\n", commands[i].name, commands[i].arguments, "", commands[i].doc);
-  fprintf(out, "\nkey=value overrides the spec, with dotted paths; a bare name is a constant: K=8 optimizers.actor.eps=0.1\n");
+    fprintf(out, "  rlc %-10s %s\n%17s%s\n", commands[i].name, commands[i].arguments, "",
+            commands[i].doc);
+  fprintf(out, "\nkey=value overrides the spec, with dotted paths; a bare name is a constant: K=8 "
+               "optimizers.actor.eps=0.1\n");
 }
 
 static int run(int command, int argc, char **argv) {
   Arena *arena = arena_make();
-  Session session = {.arena = arena, .diag = diag_make(arena), .threads = 1, .components = 24, .seconds = 5};
+  Session session = {
+      .arena = arena, .diag = diag_make(arena), .threads = 1, .components = 24, .seconds = 5};
   session.pipeline.out = stdout;
   int status = EXIT_USER;
-  if (session_arguments(&session, argc, argv, commands[command].name, commands[command].options)) status = commands[command].run(&session);
+  if (session_arguments(&session, argc, argv, commands[command].name, commands[command].options))
+    status = commands[command].run(&session);
   arena_free(arena);
   return status;
 }
@@ -40,6 +44,7 @@ int main(int argc, char **argv) {
     names[i] = commands[i].name;
   }
   const char *near = nearest_name(argv[1], names, COUNTOF(commands));
-  fprintf(stderr, "error: there is no command '%s'%s%s%s; `rlc help` lists them\n", argv[1], near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  fprintf(stderr, "error: there is no command '%s'%s%s%s; `rlc help` lists them\n", argv[1],
+          near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   return EXIT_USER;
 }

@@ -17,7 +17,8 @@ static const struct Pass {
 #include "compiler/passes.def"
 };
 
-static const char *const names[] = {"elaborate",
+static const char *const names[] = {
+    "elaborate",
 #define PASS(name, run, holds) #name,
 #include "compiler/passes.def"
 };
@@ -38,7 +39,8 @@ static bool check_name(const char *name, size_t length) {
   snprintf(text, sizeof text, "%.*s", (int)length, name);
   if (pipeline_knows(text) || strcmp(text, "all") == 0) return true;
   const char *near = nearest_name(text, names, COUNTOF(names));
-  fprintf(stderr, "error: there is no pass '%s'%s%s%s; there are", text, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  fprintf(stderr, "error: there is no pass '%s'%s%s%s; there are", text,
+          near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   for (size_t i = 0; i < COUNTOF(names); i++) fprintf(stderr, " %s", names[i]);
   fprintf(stderr, "\n");
   return false;
@@ -85,7 +87,8 @@ static void run(Module *module, const struct Pass *pass, const PipelineOptions *
   double start = seconds();
   pass->run(module, scratch);
   double taken = seconds() - start;
-  if (options->time) fprintf(stderr, "%-10s %8.2f ms  (%s)\n", pass->name, 1e3 * taken, pass->holds);
+  if (options->time)
+    fprintf(stderr, "%-10s %8.2f ms  (%s)\n", pass->name, 1e3 * taken, pass->holds);
   arena_free(scratch);
   verify(module, pass->name);
   dump(module, pass->name, options);

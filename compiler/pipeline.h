@@ -1,4 +1,5 @@
-/* Runs passes.def over a module: the driver, and only the driver, verifies, dumps, times and stops. */
+/* Runs passes.def over a module: the driver, and only the driver, verifies, dumps, times and stops.
+ */
 #ifndef RLC_COMPILER_PIPELINE_H
 #define RLC_COMPILER_PIPELINE_H
 

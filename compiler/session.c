@@ -12,7 +12,8 @@
 static bool lookup_env(const char *id, EnvFacts *facts) {
   const EnvSpec *spec = env_find(id);
   if (!spec) return false;
-  *facts = (EnvFacts){spec->id, spec->obs_dim, spec->act_dim, spec->choices, spec->limit, spec->act_low, spec->act_high};
+  *facts = (EnvFacts){spec->id,    spec->obs_dim, spec->act_dim, spec->choices,
+                      spec->limit, spec->act_low, spec->act_high};
   return true;
 }
 
@@ -37,11 +38,11 @@ typedef struct OptionRow {
 
 #define AT(field) offsetof(Session, field)
 static const OptionRow option_rows[] = {
-    {"output", OPTION_TEXT, AT(output)},           {"target", OPTION_TEXT, AT(target)},
-    {"stage", OPTION_TEXT, AT(stage)},             {"prelude", OPTION_TEXT, AT(prelude)},
-    {"dump", OPTION_TEXT, AT(pipeline.dump)},      {"stop", OPTION_TEXT, AT(pipeline.stop)},
-    {"time", OPTION_FLAG, AT(pipeline.time)},      {"json", OPTION_FLAG, AT(json)},
-    {"seconds", OPTION_NUMBER, AT(seconds)},       {"threads", OPTION_WHOLE, AT(threads)},
+    {"output", OPTION_TEXT, AT(output)},         {"target", OPTION_TEXT, AT(target)},
+    {"stage", OPTION_TEXT, AT(stage)},           {"prelude", OPTION_TEXT, AT(prelude)},
+    {"dump", OPTION_TEXT, AT(pipeline.dump)},    {"stop", OPTION_TEXT, AT(pipeline.stop)},
+    {"time", OPTION_FLAG, AT(pipeline.time)},    {"json", OPTION_FLAG, AT(json)},
+    {"seconds", OPTION_NUMBER, AT(seconds)},     {"threads", OPTION_WHOLE, AT(threads)},
     {"components", OPTION_WHOLE, AT(components)}};
 
 static bool has_word(const char *words, const char *word) {
@@ -51,7 +52,8 @@ static bool has_word(const char *words, const char *word) {
   return false;
 }
 
-static bool unknown_option(Session *session, const char *name, const char *command, const char *accepted) {
+static bool unknown_option(Session *session, const char *name, const char *command,
+                           const char *accepted) {
   const char *names[COUNTOF(option_rows)];
   size_t count = 0;
   for (size_t i = 0; i < COUNTOF(option_rows); i++)
@@ -69,18 +71,23 @@ static bool store_option(Session *session, const OptionRow *row, const char *val
   double number = 0;
   if (row->kind == OPTION_TEXT) return *(const char **)field = value, true;
   bool whole = row->kind == OPTION_WHOLE;
-  bool good = number_read(value, strlen(value), &number) && number > 0 && (!whole || (number <= 1e6 && number == (double)(uint32_t)number));
+  bool good = number_read(value, strlen(value), &number) && number > 0 &&
+              (!whole || (number <= 1e6 && number == (double)(uint32_t)number));
   if (!good) {
-    fprintf(stderr, "error: --%s wants a %s above 0, not '%s'\n", row->name, whole ? "whole number" : "number", value);
+    fprintf(stderr, "error: --%s wants a %s above 0, not '%s'\n", row->name,
+            whole ? "whole number" : "number", value);
     return false;
   }
-  if (whole) *(uint32_t *)field = (uint32_t)number;
-  else *(double *)field = number;
+  if (whole)
+    *(uint32_t *)field = (uint32_t)number;
+  else
+    *(double *)field = number;
   return true;
 }
 
 /* Reads one option at argv[*i], "--name=value" or "--name value"; -o is --output. */
-static bool read_option(Session *session, int argc, char **argv, int *i, const char *command, const char *accepted) {
+static bool read_option(Session *session, int argc, char **argv, int *i, const char *command,
+                        const char *accepted) {
   const char *text = strcmp(argv[*i], "-o") == 0 ? "--output" : argv[*i];
   size_t length = strcspn(text + 2, "=");
   const char *name = arena_copy(session->arena, text + 2, length);
@@ -97,7 +104,8 @@ static bool read_option(Session *session, int argc, char **argv, int *i, const c
   return unknown_option(session, name, command, accepted);
 }
 
-bool session_arguments(Session *session, int argc, char **argv, const char *command, const char *accepted) {
+bool session_arguments(Session *session, int argc, char **argv, const char *command,
+                       const char *accepted) {
   for (int i = 0; i < argc; i++) {
     if (strcmp(argv[i], "--") == 0) {
       session->rest = (const char **)argv + i + 1;
@@ -105,14 +113,17 @@ bool session_arguments(Session *session, int argc, char **argv, const char *comm
       return true;
     }
     if (argv[i][0] == '-' && argv[i][1]) {
-      if (argv[i][1] != '-' && strcmp(argv[i], "-o") != 0) return unknown_option(session, argv[i] + 1, command, accepted);
+      if (argv[i][1] != '-' && strcmp(argv[i], "-o") != 0)
+        return unknown_option(session, argv[i] + 1, command, accepted);
       if (!read_option(session, argc, argv, &i, command, accepted)) return false;
     } else if (strchr(argv[i], '=')) {
-      PUSH(session->arena, session->overrides, session->override_count, session->override_capacity, (const char *)argv[i]);
+      PUSH(session->arena, session->overrides, session->override_count, session->override_capacity,
+           (const char *)argv[i]);
     } else if (!session->spec) {
       session->spec = argv[i];
     } else {
-      fprintf(stderr, "error: unexpected argument '%s'; an override is written key=value\n", argv[i]);
+      fprintf(stderr, "error: unexpected argument '%s'; an override is written key=value\n",
+              argv[i]);
       return false;
     }
   }
@@ -128,7 +139,9 @@ bool session_report(Session *session) {
 
 static bool elaborate(Session *session) {
   Tree *spec = tree_load(session->arena, session->diag, session->spec, "a loss specification");
-  if (spec) spec = tree_override(session->arena, session->diag, spec, session->overrides, session->override_count);
+  if (spec)
+    spec = tree_override(session->arena, session->diag, spec, session->overrides,
+                         session->override_count);
   if (!spec || !tree_check_keys(session->arena, session->diag, spec, "spec")) return false;
   DslOptions options = {lookup_env, list_envs, session->prelude};
   session->elaborated = dsl_elaborate(session->arena, session->diag, spec, &options);
@@ -139,7 +152,8 @@ static bool elaborate(Session *session) {
 
 bool session_elaborate(Session *session) {
   if (!session->spec) {
-    fprintf(stderr, "error: which spec? Give the path of a loss specification, as in specs/remac.yaml\n");
+    fprintf(stderr,
+            "error: which spec? Give the path of a loss specification, as in specs/remac.yaml\n");
     return false;
   }
   bool good = elaborate(session);

@@ -9,24 +9,26 @@
 typedef struct Session {
   Arena *arena;
   Diag *diag;
-  const char *spec;              /* first positional argument */
-  const char **overrides;        /* key=value */
+  const char *spec;       /* first positional argument */
+  const char **overrides; /* key=value */
   size_t override_count, override_capacity;
-  const char **rest;             /* after `--`: for the trainer */
+  const char **rest; /* after `--`: for the trainer */
   size_t rest_count;
   const char *output, *target, *stage, *prelude; /* -o, --target, --stage, --prelude */
-  double seconds;                /* --seconds */
-  uint32_t threads, components;  /* --threads, --components */
+  double seconds;                                /* --seconds */
+  uint32_t threads, components;                  /* --threads, --components */
   bool json;
   PipelineOptions pipeline;
-  Elaborated *elaborated;        /* after session_elaborate */
+  Elaborated *elaborated; /* after session_elaborate */
 } Session;
 
 /* Exit statuses: the user's mistakes and ours. */
 enum { EXIT_USER = 1, EXIT_BUG = 70 };
 
-/* Reads the arguments behind the command. False after a message. `accepted` lists the options this command takes. */
-bool session_arguments(Session *session, int argc, char **argv, const char *command, const char *accepted);
+/* Reads the arguments behind the command. False after a message. `accepted` lists the options this
+ * command takes. */
+bool session_arguments(Session *session, int argc, char **argv, const char *command,
+                       const char *accepted);
 /* Loads, overlays, checks and elaborates the spec; prints what is wrong. */
 bool session_elaborate(Session *session);
 /* Prints collected messages to standard error; returns whether there were no errors. */

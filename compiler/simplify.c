@@ -1,4 +1,5 @@
-/* Applies rules.def, and the few rules of sums that text cannot say, bottom-up until nothing changes. */
+/* Applies rules.def, and the few rules of sums that text cannot say, bottom-up until nothing
+ * changes. */
 #include "compiler/compiler.h"
 #include "compiler/formula.h"
 
@@ -70,7 +71,8 @@ static bool match_node(const Expr *pattern, Node *node, Match *match) {
   bool swapped;
   OpCode op = formula_op(pattern, &swapped);
   if (op == OP_COUNT)
-    return (!names_a_number(pattern->text) || node->op == OP_const) && bind(match, pattern->text, node);
+    return (!names_a_number(pattern->text) || node->op == OP_const) &&
+           bind(match, pattern->text, node);
   if (node->op != op) return false;
   Match saved = *match;
   if (match_arguments(pattern, node->src, match)) return true;
@@ -89,7 +91,8 @@ static bool condition_holds(const Expr *condition, const Match *match, Ranges *r
     const Node *node = match->bindings[i].node;
     if (strcmp(match->bindings[i].name, name) != 0) continue;
     if (strcmp(condition->text, "finite") == 0) return range_of(ranges, node).finite;
-    if (strcmp(condition->text, "nonzero") == 0) return node->op == OP_const && node->attr.value != 0;
+    if (strcmp(condition->text, "nonzero") == 0)
+      return node->op == OP_const && node->attr.value != 0;
     if (strcmp(condition->text, "tensor") == 0) return node->op != OP_const;
   }
   bug("unknown condition '%s' in rules.def", condition->text);
@@ -119,7 +122,8 @@ static Node *simplify_sum(Graph *graph, Node *node) {
   return node;
 }
 
-/* The sum over x of values put at positions along x is the sum of the values (rules S6 and R0 of rewrites.md). */
+/* The sum over x of values put at positions along x is the sum of the values (rules S6 and R0 of
+ * rewrites.md). */
 static Node *sum_of_scatter(Graph *graph, Node *node) {
   Node *x = node->src[0];
   if (x->op != OP_scatter || !axes_has(node->attr.axes, x->attr.axis)) return node;

@@ -48,7 +48,8 @@ Env *env_make(const EnvSpec *spec, char *error, size_t size);
 void env_free(Env *env);
 const EnvSpec *env_spec(const Env *env);
 
-/* The simulator behind the environment with its version, for provenance ("MuJoCo 3.3.7"); NULL when it is our own code. */
+/* The simulator behind the environment with its version, for provenance ("MuJoCo 3.3.7"); NULL when
+ * it is our own code. */
 const char *env_simulator(const EnvSpec *spec);
 
 /* Starts an episode whose noise depends on (seed, episode) only; writes obs[obs_dim]. */

@@ -1,8 +1,8 @@
 /* Derivatives of the shaped operations as expressions over the same operations.
  *
- * Each returns the contribution of the incoming gradient g at node r to argument `arg`, and in *nominal the axes it has as if nothing
- * had been folded: g may lack axes of r (a missing axis reads as broadcast), so the contribution's own axes are not enough to
- * undo broadcasting. */
+ * Each returns the contribution of the incoming gradient g at node r to argument `arg`, and in
+ * *nominal the axes it has as if nothing had been folded: g may lack axes of r (a missing axis
+ * reads as broadcast), so the contribution's own axes are not enough to undo broadcasting. */
 #include "ir/adjoint.h"
 
 Node *adjoint_sum(Graph *graph, Node *r, Node *g, int arg, Axes *nominal) {

@@ -25,9 +25,7 @@ bool axes_within(Axes part, Axes whole) { return axes_equal(axes_common(part, wh
 
 bool axes_empty(Axes a) { return !(a.bits[0] | a.bits[1]); }
 
-int axes_count(Axes a) {
-  return __builtin_popcountll(a.bits[0]) + __builtin_popcountll(a.bits[1]);
-}
+int axes_count(Axes a) { return __builtin_popcountll(a.bits[0]) + __builtin_popcountll(a.bits[1]); }
 
 bool axes_next(Axes a, unsigned *cursor, AxisId *axis) {
   for (; *cursor < MAX_AXES; (*cursor)++)

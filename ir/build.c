@@ -1,7 +1,8 @@
 /* The hash-consing constructor: axes, constant folding, identity.
  *
- * Every node of a graph comes from node_make, which returns the existing node for an equal request. Folding touches constants
- * only (numbers and constant vectors); algebra is the business of rules.def. */
+ * Every node of a graph comes from node_make, which returns the existing node for an equal request.
+ * Folding touches constants only (numbers and constant vectors); algebra is the business of
+ * rules.def. */
 #include "ir/ir.h"
 
 #include <math.h>
@@ -101,20 +102,29 @@ static Axes result_axes(const Graph *graph, const Node *n) {
   const Attr *a = &n->attr;
   Axes all = union_of_arguments(n);
   switch ((OpCode)n->op) {
-  case OP_table: return axes_one(a->axis);
-  case OP_input: return graph->slots[a->key].axes;
-  case OP_uniform: return a->axes;
+  case OP_table:
+    return axes_one(a->axis);
+  case OP_input:
+    return graph->slots[a->key].axes;
+  case OP_uniform:
+    return a->axes;
   case OP_sum:
-  case OP_contract: return axes_minus(all, a->axes);
+  case OP_contract:
+    return axes_minus(all, a->axes);
   case OP_argmin:
-  case OP_argmax: return axes_minus(all, axes_one(a->axis));
+  case OP_argmax:
+    return axes_minus(all, axes_one(a->axis));
   case OP_order:
-  case OP_rename: return axes_union(axes_minus(all, axes_one(a->axis)), axes_one(a->to));
+  case OP_rename:
+    return axes_union(axes_minus(all, axes_one(a->axis)), axes_one(a->to));
   case OP_gather:
     return axes_union(axes_minus(n->src[0]->axes, axes_one(a->axis)), n->src[1]->axes);
-  case OP_scatter: return axes_union(axes_minus(all, a->axes), axes_one(a->axis));
-  case OP_grad: return n->src[1]->axes;
-  default: return all;
+  case OP_scatter:
+    return axes_union(axes_minus(all, a->axes), axes_one(a->axis));
+  case OP_grad:
+    return n->src[1]->axes;
+  default:
+    return all;
   }
 }
 
@@ -142,8 +152,9 @@ static Node *fold(Graph *graph, OpCode op, Node *src[3]) {
     axes = axes_union(axes, src[i]->axes);
   }
   if (axes_empty(axes))
-    return node_const(graph, info->eval(constant_at(graph, src[0], 0), constant_at(graph, src[1], 0),
-                                        constant_at(graph, src[2], 0)));
+    return node_const(graph,
+                      info->eval(constant_at(graph, src[0], 0), constant_at(graph, src[1], 0),
+                                 constant_at(graph, src[2], 0)));
   if (axes_count(axes) > 1) return NULL;
   unsigned cursor = 0;
   AxisId axis = 0;
@@ -161,7 +172,8 @@ static Node *fold(Graph *graph, OpCode op, Node *src[3]) {
 static void check_rules(const Node *n) {
   const OpInfo *info = &op_table[n->op];
   for (int i = 0; i < 3; i++)
-    if ((n->src[i] != NULL) != (i < info->arity)) bug("op %s: wrong number of arguments", info->name);
+    if ((n->src[i] != NULL) != (i < info->arity))
+      bug("op %s: wrong number of arguments", info->name);
   Axes x = n->src[0] ? n->src[0]->axes : axes_none();
   Axes y = n->src[1] ? n->src[1]->axes : axes_none();
   const Attr *a = &n->attr;
@@ -170,8 +182,7 @@ static void check_rules(const Node *n) {
   if (n->op == OP_argmin || n->op == OP_argmax) good = axes_has(x, a->axis);
   if (n->op == OP_order || n->op == OP_rename) good = axes_has(x, a->axis) && !axes_has(x, a->to);
   if (n->op == OP_gather) good = axes_has(x, a->axis) && !axes_has(y, a->axis);
-  if (n->op == OP_scatter)
-    good = !axes_has(axes_union(x, y), a->axis) && axes_within(a->axes, y);
+  if (n->op == OP_scatter) good = !axes_has(axes_union(x, y), a->axis) && axes_within(a->axes, y);
   if (n->op == OP_contract) good = axes_within(a->axes, axes_common(x, y));
   if (!good) bug("op %s: axes do not fit", info->name);
 }
@@ -203,8 +214,9 @@ Node *node_table(Graph *graph, AxisId axis, const double *values) {
   for (uint32_t i = 1; i < n; i++) equal = equal && values[i] == values[0];
   if (equal) return node_const(graph, values[0]);
   size_t key = 0;
-  while (key < graph->table_count && !(graph->tables[key].count == n &&
-                                       memcmp(graph->tables[key].values, values, n * sizeof *values) == 0))
+  while (key < graph->table_count &&
+         !(graph->tables[key].count == n &&
+           memcmp(graph->tables[key].values, values, n * sizeof *values) == 0))
     key++;
   if (key == graph->table_count) {
     double *copy = NEW_ARRAY(graph->arena, double, n);
@@ -298,13 +310,16 @@ static Node *order_of_equals(Graph *graph, AxisId to) {
   return node_table(graph, to, positions);
 }
 
-/* Arguments may have lost axes (0 * x folds to 0): reductions then go through the forgiving builders. */
+/* Arguments may have lost axes (0 * x folds to 0): reductions then go through the forgiving
+ * builders. */
 Node *node_with(Graph *graph, const Node *node, Node *x, Node *y, Node *z) {
   if (x == node->src[0] && y == node->src[1] && z == node->src[2]) return (Node *)node;
   const Attr *a = &node->attr;
   switch ((OpCode)node->op) {
-  case OP_sum: return node_sum(graph, x, a->axes);
-  case OP_gather: return node_gather(graph, x, y, a->axis);
+  case OP_sum:
+    return node_sum(graph, x, a->axes);
+  case OP_gather:
+    return node_gather(graph, x, y, a->axis);
   case OP_argmin:
   case OP_argmax:
     if (!axes_has(x->axes, a->axis)) return node_const(graph, 0);
@@ -315,6 +330,7 @@ Node *node_with(Graph *graph, const Node *node, Node *x, Node *y, Node *z) {
   case OP_rename:
     if (!axes_has(x->axes, a->axis)) return x;
     return node_rename(graph, x, a->axis, a->to);
-  default: return node_make(graph, (OpCode)node->op, *a, x, y, z);
+  default:
+    return node_make(graph, (OpCode)node->op, *a, x, y, z);
   }
 }

@@ -1,8 +1,9 @@
 /* The intermediate representation: immutable, hash-consed nodes over sets of named axes.
  *
- * Equal requests return the same node, so common subexpressions are shared by construction and "nothing changed" is a pointer
- * comparison. Ids count creation, hence every node's arguments have smaller ids. A shape is a set of axes: elementwise
- * operations take the union of their arguments' axes, reductions name the axes they remove. A missing axis reads as broadcast. */
+ * Equal requests return the same node, so common subexpressions are shared by construction and
+ * "nothing changed" is a pointer comparison. Ids count creation, hence every node's arguments have
+ * smaller ids. A shape is a set of axes: elementwise operations take the union of their arguments'
+ * axes, reductions name the axes they remove. A missing axis reads as broadcast. */
 #ifndef RLC_IR_IR_H
 #define RLC_IR_IR_H
 
@@ -25,7 +26,8 @@ typedef enum AxisClass {
   AXIS_FEATURE, /* minted by a layer, obs, act: innermost */
 } AxisClass;
 
-/* An axis instance. `label` is what the user writes; `scope` says who minted it ("actor.dense1", "losses.actor"). */
+/* An axis instance. `label` is what the user writes; `scope` says who minted it ("actor.dense1",
+ * "losses.actor"). */
 typedef struct Axis {
   const char *label, *scope;
   uint32_t extent;
@@ -49,28 +51,29 @@ bool axes_next(Axes a, unsigned *cursor, AxisId *axis);
 /* ---- nodes ---- */
 
 typedef enum OpCode {
-#define OP1(name, ...) OP_##name,
-#define OP2(name, ...) OP_##name,
-#define OP3(name, ...) OP_##name,
+#define OP1(name, ...)    OP_##name,
+#define OP2(name, ...)    OP_##name,
+#define OP3(name, ...)    OP_##name,
 #define SHAPED(name, ...) OP_##name,
 #include "ir/ops.def"
   OP_COUNT
 } OpCode;
 
-/* What a row cannot say in arguments. Unused fields are zero; all of them are part of a node's identity. */
+/* What a row cannot say in arguments. Unused fields are zero; all of them are part of a node's
+ * identity. */
 typedef struct Attr {
-  double value;  /* const */
-  uint64_t key;  /* input: slot; table: table number; uniform: stream; mark, grad: serial number */
-  Axes axes;     /* sum: removed axes; uniform: declared axes; scatter: T; contract: removed axes */
-  AxisId axis;   /* table, argmin, argmax, order, gather, scatter, rename: the axis x */
-  AxisId to;     /* order, rename: the new axis */
-  uint8_t word;  /* uniform: which of Philox's four words */
+  double value; /* const */
+  uint64_t key; /* input: slot; table: table number; uniform: stream; mark, grad: serial number */
+  Axes axes;    /* sum: removed axes; uniform: declared axes; scatter: T; contract: removed axes */
+  AxisId axis;  /* table, argmin, argmax, order, gather, scatter, rename: the axis x */
+  AxisId to;    /* order, rename: the new axis */
+  uint8_t word; /* uniform: which of Philox's four words */
 } Attr;
 
 typedef struct Node Node;
 struct Node {
   uint16_t op;
-  bool integer;  /* values are whole numbers of type int32: positions */
+  bool integer; /* values are whole numbers of type int32: positions */
   uint32_t id;
   Axes axes;
   Attr attr;
@@ -80,19 +83,21 @@ struct Node {
 
 typedef struct Graph Graph;
 
-/* One row of ops.def. For elementwise ops `expr` is C in x, y, z (and the oracle compiles it in double), and `grad[i]` is text in the
- * language with x y z (arguments), r (result), g (incoming gradient). "0" says that there is none. */
+/* One row of ops.def. For elementwise ops `expr` is C in x, y, z (and the oracle compiles it in
+ * double), and `grad[i]` is text in the language with x y z (arguments), r (result), g (incoming
+ * gradient). "0" says that there is none. */
 typedef struct OpInfo {
   const char *name, *doc;
   uint8_t arity;
   bool shaped;
-  bool integer;                 /* result is int32 */
-  bool selects;                 /* where, min, max: below it, differentiation multiplies guarded */
+  bool integer; /* result is int32 */
+  bool selects; /* where, min, max: below it, differentiation multiplies guarded */
   const char *expr;
   const char *grad[3];
-  double at[4];                 /* known point: x y z result */
+  double at[4]; /* known point: x y z result */
   double (*eval)(double x, double y, double z);
-  /* SHAPED: the contribution of gradient g at node r to argument `arg`, and its nominal axes (rewrites.md section 2); NULL result: none. */
+  /* SHAPED: the contribution of gradient g at node r to argument `arg`, and its nominal axes
+   * (rewrites.md section 2); NULL result: none. */
   Node *(*adjoint)(Graph *graph, Node *r, Node *g, int arg, Axes *nominal);
 } OpInfo;
 
@@ -134,38 +139,44 @@ struct Graph {
 };
 
 Graph *graph_make(Arena *arena);
-AxisId graph_axis(Graph *graph, const char *label, const char *scope, uint32_t extent, AxisClass order, Span span);
-uint32_t graph_slot(Graph *graph, const char *name, RlcSlotKind kind, RlcType type, Axes axes, Span span);
+AxisId graph_axis(Graph *graph, const char *label, const char *scope, uint32_t extent,
+                  AxisClass order, Span span);
+uint32_t graph_slot(Graph *graph, const char *name, RlcSlotKind kind, RlcType type, Axes axes,
+                    Span span);
 /* Product of the extents. */
 uint64_t axes_extent(const Graph *graph, Axes axes);
 /* The axes in layout order (class, then creation), at most MAX_AXES; returns how many. */
 int axes_order(const Graph *graph, Axes axes, AxisId *order);
-/* The order in which the elements of a draw are numbered: draws before rows, so that another number of tries leaves the first tries
- * alone. */
+/* The order in which the elements of a draw are numbered: draws before rows, so that another number
+ * of tries leaves the first tries alone. */
 int axes_draw_order(const Graph *graph, Axes axes, AxisId *order);
 /* "{batch, try=8}" for messages and dumps: label=extent, with the scope where labels collide. */
 const char *axes_text(const Graph *graph, Arena *arena, Axes axes);
 
 /* ---- builders: hash-consing, constant folding, nothing else ---- */
 
-/* Any node. Computes axes and checks arity and axis rules; a violation is a bug (callers check the user's input before). */
+/* Any node. Computes axes and checks arity and axis rules; a violation is a bug (callers check the
+ * user's input before). */
 Node *node_make(Graph *graph, OpCode op, Attr attr, Node *x, Node *y, Node *z);
 /* The span given to new nodes from now on; returns the former one. */
 Span graph_span(Graph *graph, Span span);
 
 Node *node_const(Graph *graph, double value);
 Node *node_input(Graph *graph, uint32_t slot);
-/* Constant vector along `axis`, values[extent]; all equal folds to a constant (rule R0 of rewrites.md). */
+/* Constant vector along `axis`, values[extent]; all equal folds to a constant (rule R0 of
+ * rewrites.md). */
 Node *node_table(Graph *graph, AxisId axis, const double *values);
 Node *node_uniform(Graph *graph, uint64_t stream, Axes axes, int word);
 Node *node1(Graph *graph, OpCode op, Node *x);
 Node *node2(Graph *graph, OpCode op, Node *x, Node *y);
 Node *node3(Graph *graph, OpCode op, Node *x, Node *y, Node *z);
-/* sum over `axes`; axes the argument lacks multiply by their extent (gradients are expanded lazily). */
+/* sum over `axes`; axes the argument lacks multiply by their extent (gradients are expanded
+ * lazily). */
 Node *node_sum(Graph *graph, Node *x, Axes axes);
 Node *node_argmin(Graph *graph, Node *x, AxisId axis);
 Node *node_argmax(Graph *graph, Node *x, AxisId axis);
-/* Positions along `axis` of the extent(to) largest values, ascending; ties by index descending, so that the top rank is argmax. */
+/* Positions along `axis` of the extent(to) largest values, ascending; ties by index descending, so
+ * that the top rank is argmax. */
 Node *node_order(Graph *graph, Node *x, AxisId axis, AxisId to);
 Node *node_gather(Graph *graph, Node *value, Node *index, AxisId axis);
 /* sum over T of value * hot[axis](index); T within the index's axes. */
@@ -176,12 +187,14 @@ Node *node_mark(Graph *graph, Node *x);
 /* d e / d x: a request that the grad pass expands. e has no axes. */
 Node *node_grad(Graph *graph, Node *e, Node *x);
 
-/* True when a derivative of e with respect to x need not vanish: a path from e to x without stop or selection of positions. */
+/* True when a derivative of e with respect to x need not vanish: a path from e to x without stop or
+ * selection of positions. */
 bool node_reaches(const Graph *graph, Arena *scratch, const Node *e, const Node *x);
 
 bool node_is_const(const Node *node, double value);
 
-/* The same op and attributes over other arguments (the step of every rewriting pass). Returns `node` when nothing changed. */
+/* The same op and attributes over other arguments (the step of every rewriting pass). Returns
+ * `node` when nothing changed. */
 Node *node_with(Graph *graph, const Node *node, Node *x, Node *y, Node *z);
 
 /* ---- programs and modules ---- */
@@ -198,8 +211,9 @@ typedef struct Program {
   double minimal_flops; /* after `contract`, before rewrites that skip work */
 } Program;
 
-/* Everything that a spec means: the graph with its programs, and the runtime's tables (filled by elaboration; slots' layout and
- * offsets, programs' code by codegen). `shell` has its slots and programs arrays empty until then. */
+/* Everything that a spec means: the graph with its programs, and the runtime's tables (filled by
+ * elaboration; slots' layout and offsets, programs' code by codegen). `shell` has its slots and
+ * programs arrays empty until then. */
 typedef struct Module {
   Graph *graph;
   Program *programs;
@@ -209,16 +223,20 @@ typedef struct Module {
 
 /* Every node reachable from the roots of `program` (all programs when NULL), in order of id. */
 size_t module_reach(const Module *module, const Program *program, Arena *arena, Node ***nodes);
-/* A memo by node id for bottom-up rewriting: rewrites all outputs of all programs with fn(graph, node with rewritten arguments, user). */
+/* A memo by node id for bottom-up rewriting: rewrites all outputs of all programs with fn(graph,
+ * node with rewritten arguments, user). */
 typedef Node *(*RewriteFn)(Graph *graph, Node *node, void *user);
-bool module_rewrite(Module *module, Arena *scratch, RewriteFn fn, void *user); /* true when an output changed */
+bool module_rewrite(Module *module, Arena *scratch, RewriteFn fn,
+                    void *user); /* true when an output changed */
 
 /* ---- text, verification ---- */
 
-/* The module as text that ir_read reads back to an equal module (graph and programs; not the runtime tables). */
+/* The module as text that ir_read reads back to an equal module (graph and programs; not the
+ * runtime tables). */
 void ir_print(const Module *module, FILE *out);
 Module *ir_read(Arena *arena, Diag *diag, const Source *source);
-/* Invariants of every stage; `stage` names what must hold in addition ("grad": no grad or mark left, "contract": ...). NULL, or what is wrong. */
+/* Invariants of every stage; `stage` names what must hold in addition ("grad": no grad or mark
+ * left, "contract": ...). NULL, or what is wrong. */
 const char *ir_verify(const Module *module, Arena *arena, const char *stage);
 
 #endif

@@ -63,7 +63,8 @@ bool node_reaches(const Graph *graph, Arena *scratch, const Node *e, const Node 
     const Node *node = graph->nodes[id];
     reaches[id] = node == x;
     for (int i = 0; i < 3; i++)
-      if (flows(node, i) && node->src[i]->id >= x->id && reaches[node->src[i]->id]) reaches[id] = true;
+      if (flows(node, i) && node->src[i]->id >= x->id && reaches[node->src[i]->id])
+        reaches[id] = true;
   }
   return reaches[e->id];
 }

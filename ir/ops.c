@@ -1,4 +1,5 @@
-/* Expands ops.def into the table of operations. The oracle's scalar functions are the very expressions that emitters print. */
+/* Expands ops.def into the table of operations. The oracle's scalar functions are the very
+ * expressions that emitters print. */
 #include "ir/ir.h"
 #include "ir/adjoint.h"
 
@@ -20,11 +21,29 @@
 #include "ir/ops.def"
 
 #define OP1(n, e, gx, p, ...)                                                                      \
-  [OP_##n] = {.name = #n, .arity = 1, .expr = #e, .grad = {gx}, .at = p, .eval = eval_##n, .doc = __VA_ARGS__},
+  [OP_##n] = {.name = #n,                                                                          \
+              .arity = 1,                                                                          \
+              .expr = #e,                                                                          \
+              .grad = {gx},                                                                        \
+              .at = p,                                                                             \
+              .eval = eval_##n,                                                                    \
+              .doc = __VA_ARGS__},
 #define OP2(n, e, gx, gy, p, ...)                                                                  \
-  [OP_##n] = {.name = #n, .arity = 2, .expr = #e, .grad = {gx, gy}, .at = p, .eval = eval_##n, .doc = __VA_ARGS__},
+  [OP_##n] = {.name = #n,                                                                          \
+              .arity = 2,                                                                          \
+              .expr = #e,                                                                          \
+              .grad = {gx, gy},                                                                    \
+              .at = p,                                                                             \
+              .eval = eval_##n,                                                                    \
+              .doc = __VA_ARGS__},
 #define OP3(n, e, gx, gy, gz, p, ...)                                                              \
-  [OP_##n] = {.name = #n, .arity = 3, .expr = #e, .grad = {gx, gy, gz}, .at = p, .eval = eval_##n, .doc = __VA_ARGS__},
+  [OP_##n] = {.name = #n,                                                                          \
+              .arity = 3,                                                                          \
+              .expr = #e,                                                                          \
+              .grad = {gx, gy, gz},                                                                \
+              .at = p,                                                                             \
+              .eval = eval_##n,                                                                    \
+              .doc = __VA_ARGS__},
 #define SHAPED(n, a, adj, ...)                                                                     \
   [OP_##n] = {.name = #n, .arity = a, .shaped = true, .adjoint = adj, .doc = __VA_ARGS__},
 

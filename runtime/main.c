@@ -69,7 +69,8 @@ static bool run_make(Trainer *trainer, const RlcModule *module, Options *options
   const Fact fact = {"simulator", simulator ? simulator : "none"};
   options->facts = &fact, options->fact_count = 1;
   if (!trainer_make(trainer, module, options)) return false;
-  bool made = rundir_make(options, &named, trainer->directory, sizeof trainer->directory, &trainer->error);
+  bool made =
+      rundir_make(options, &named, trainer->directory, sizeof trainer->directory, &trainer->error);
   options->facts = NULL, options->fact_count = 0;
   if (!made) return false;
   if (!options->resume) return true;

@@ -1,11 +1,14 @@
-/* Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), the only source of randomness.
- * A draw is a pure function of (seed, stream, step, element): the same on every back end and for any number of threads. */
+/* Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), the only
+ * source of randomness. A draw is a pure function of (seed, stream, step, element): the same on
+ * every back end and for any number of threads. */
 #ifndef RLC_RUNTIME_RNG_H
 #define RLC_RUNTIME_RNG_H
 
 #include <stdint.h>
 
-typedef struct Philox { uint32_t word[4]; } Philox;
+typedef struct Philox {
+  uint32_t word[4];
+} Philox;
 
 /* counter = element, stream, step low, step high; key = seed low, seed high. */
 static inline Philox philox(uint64_t seed, uint32_t stream, uint64_t step, uint32_t element) {

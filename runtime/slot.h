@@ -1,14 +1,18 @@
-/* Elements of slots: where a coordinate lies, and copying between a slot's layout and plain row-major order. */
+/* Elements of slots: where a coordinate lies, and copying between a slot's layout and plain
+ * row-major order. */
 #ifndef RLC_RUNTIME_SLOT_H
 #define RLC_RUNTIME_SLOT_H
 
 #include "runtime/rlc.h"
 
-uint64_t rlc_slot_elements(const RlcSlot *slot);                       /* real elements: the product of the extents */
-uint64_t rlc_slot_index(const RlcSlot *slot, const uint32_t *coordinates); /* element offset inside the slot */
-double rlc_slot_get(const RlcSlot *slot, const char *memory, uint64_t plain); /* `plain`: row-major number of the element */
+uint64_t rlc_slot_elements(const RlcSlot *slot); /* real elements: the product of the extents */
+uint64_t rlc_slot_index(const RlcSlot *slot,
+                        const uint32_t *coordinates); /* element offset inside the slot */
+double rlc_slot_get(const RlcSlot *slot, const char *memory,
+                    uint64_t plain); /* `plain`: row-major number of the element */
 void rlc_slot_set(const RlcSlot *slot, char *memory, uint64_t plain, double value);
-/* Whole slots to and from plain row-major arrays; the fast paths of acting and sampling use precomputed strides instead. */
+/* Whole slots to and from plain row-major arrays; the fast paths of acting and sampling use
+ * precomputed strides instead. */
 void rlc_slot_export(const RlcSlot *slot, const char *memory, double *plain);
 void rlc_slot_import(const RlcSlot *slot, char *memory, const double *plain);
 /* First slot of that name or RLC_NONE. */

@@ -1,5 +1,6 @@
-/* What the parts of the runtime share: the trainer's state, and the services of logging, checkpoints and run directories.
- * trainer.c, collect.c, evaluate.c, replay.c and team.c work on it; log.c, tfevents.c, checkpoint.c, rundir.c and options.c serve it. */
+/* What the parts of the runtime share: the trainer's state, and the services of logging,
+ * checkpoints and run directories. trainer.c, collect.c, evaluate.c, replay.c and team.c work on
+ * it; log.c, tfevents.c, checkpoint.c, rundir.c and options.c serve it. */
 #ifndef RLC_RUNTIME_TRAINER_H
 #define RLC_RUNTIME_TRAINER_H
 
@@ -15,33 +16,38 @@ typedef struct Fact {
 } Fact;
 
 typedef struct Options {
-  uint64_t steps;            /* --steps: environment steps over all environments (default 1,000,000) */
-  uint64_t seed;             /* --seed (default 1) */
-  uint32_t threads;          /* --threads (default: 1) */
-  const char *out;           /* --out: run directory; default runs/{env}__{name}__{seed}__{time} */
-  const char *resume;        /* --resume DIR: go on from the directory's newest good checkpoint; implies --out DIR */
-  uint64_t eval_every;       /* --eval-every (default 10,000; 0: only at the end) */
+  uint64_t steps;      /* --steps: environment steps over all environments (default 1,000,000) */
+  uint64_t seed;       /* --seed (default 1) */
+  uint32_t threads;    /* --threads (default: 1) */
+  const char *out;     /* --out: run directory; default runs/{env}__{name}__{seed}__{time} */
+  const char *resume;  /* --resume DIR: go on from the directory's newest good checkpoint; implies
+                          --out DIR */
+  uint64_t eval_every; /* --eval-every (default 10,000; 0: only at the end) */
   uint32_t eval_episodes;    /* --eval-episodes (default 10) */
   uint64_t checkpoint_every; /* --checkpoint-every (default 100,000; 0: only at the end) */
   uint64_t log_every;        /* --log-every (default 1,000): steps between lines of progress.csv */
   bool quiet;                /* --quiet: no progress line */
-  bool no_replay;            /* --no-replay: checkpoints without the replay (smaller; resume then refills) */
-  double stop_after;         /* --minutes: wall-clock limit, 0 none: a clean stop with checkpoint */
-  bool seed_given;           /* --seed was on the command line: on resume it must equal the checkpoint's, else that one holds */
-  int argc;                  /* the command line, for provenance.json */
+  bool no_replay; /* --no-replay: checkpoints without the replay (smaller; resume then refills) */
+  double stop_after; /* --minutes: wall-clock limit, 0 none: a clean stop with checkpoint */
+  bool seed_given; /* --seed was on the command line: on resume it must equal the checkpoint's, else
+                      that one holds */
+  int argc;        /* the command line, for provenance.json */
   char **argv;
   const Fact *facts; /* set by the caller before rundir_make, or left empty */
   size_t fact_count;
 } Options;
 
-/* Reads the options; unknown ones are refused with the nearest name, values with what was expected. Prints --help itself.
- * Returns -1 to go on, else the exit status. */
+/* Reads the options; unknown ones are refused with the nearest name, values with what was expected.
+ * Prints --help itself. Returns -1 to go on, else the exit status. */
 int options_read(Options *options, const RlcModule *module, int argc, char **argv);
 
 /* ---- errors ---- */
 
-/* One error of a run: every fallible call fills it and returns false; main prints "error: ..." and exits with 1. */
-typedef struct RunError { char text[1024]; } RunError;
+/* One error of a run: every fallible call fills it and returns false; main prints "error: ..." and
+ * exits with 1. */
+typedef struct RunError {
+  char text[1024];
+} RunError;
 bool run_fail(RunError *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- log.c, tfevents.c: everything below writes into the run directory ---- */
@@ -55,34 +61,44 @@ typedef struct LogValue {
 } LogValue;
 
 /* Lengths of the four files: progress.csv, metrics.jsonl, evaluations.csv, events. */
-typedef struct LogMark { uint64_t bytes[4]; } LogMark;
+typedef struct LogMark {
+  uint64_t bytes[4];
+} LogMark;
 
-/* Opens (or, with resumed_step > 0, truncates to the checkpoint's recorded lengths and reopens) progress.csv, metrics.jsonl, evaluations.csv
- * and the TensorBoard event file. Column names are fixed here: `names` of training lines, `eval_names` of evaluation lines.
- * All memory is taken here. NULL after filling error. */
-Log *log_open(const char *directory, const char *const *names, size_t count, const char *const *eval_names,
-              size_t eval_count, const LogMark *resume, RunError *error);
-/* One line of training values at an environment step (values[i] belongs to names[i]; NAN prints as empty). False on a full disk etc. */
+/* Opens (or, with resumed_step > 0, truncates to the checkpoint's recorded lengths and reopens)
+ * progress.csv, metrics.jsonl, evaluations.csv and the TensorBoard event file. Column names are
+ * fixed here: `names` of training lines, `eval_names` of evaluation lines. All memory is taken
+ * here. NULL after filling error. */
+Log *log_open(const char *directory, const char *const *names, size_t count,
+              const char *const *eval_names, size_t eval_count, const LogMark *resume,
+              RunError *error);
+/* One line of training values at an environment step (values[i] belongs to names[i]; NAN prints as
+ * empty). False on a full disk etc. */
 bool log_line(Log *log, uint64_t step, const double *values, RunError *error);
 bool log_evaluation(Log *log, uint64_t step, const double *values, RunError *error);
 /* Lengths of all files now, for the checkpoint, after flushing them. */
 bool log_mark(Log *log, LogMark *mark, RunError *error);
 bool log_close(Log *log, RunError *error);
 
-/* The one-line progress display on standard error (a terminal: redrawn in place; else a line every ~10 s): return, steps/s, updates/s, time left. */
+/* The one-line progress display on standard error (a terminal: redrawn in place; else a line every
+ * ~10 s): return, steps/s, updates/s, time left. */
 typedef struct Progress {
   uint64_t step, steps, updates;
   double episode_return, eval_return; /* NAN until known */
   double seconds;                     /* wall clock of this process's training */
   uint64_t start_step, start_updates; /* where this process began (resume) */
-  double shown;                       /* progress_show's own: `seconds` at its last print; keep one Progress for a whole run */
+  double shown; /* progress_show's own: `seconds` at its last print; keep one Progress for a whole
+                   run */
 } Progress;
-/* Call it as often as wished: it prints at most 5 times a second on a terminal, every 10 s elsewhere, and always when `last`. */
+/* Call it as often as wished: it prints at most 5 times a second on a terminal, every 10 s
+ * elsewhere, and always when `last`. */
 void progress_show(Progress *progress, bool last);
 
-/* ---- checkpoint.c: safetensors for tensors, JSON for the rest; written to a temporary name, fsynced, renamed ---- */
+/* ---- checkpoint.c: safetensors for tensors, JSON for the rest; written to a temporary name,
+ * fsynced, renamed ---- */
 
-/* Named blobs of bytes that make up the non-tensor state (replay, pool, evaluation, accumulators). */
+/* Named blobs of bytes that make up the non-tensor state (replay, pool, evaluation, accumulators).
+ */
 typedef struct Blob {
   const char *name;
   void *data;
@@ -92,30 +108,37 @@ typedef struct Blob {
 
 /* Counters and identity saved as JSON. */
 typedef struct CheckpointInfo {
-  uint64_t step, iteration, updates, seed, spec_hash; /* spec_hash: checkpoint_save takes it from the module */
+  uint64_t step, iteration, updates, seed,
+      spec_hash;         /* spec_hash: checkpoint_save takes it from the module */
   uint64_t counters[16]; /* the trainer's own: draw counters, marks of `every` */
   LogMark log;
   double seconds; /* training wall clock so far */
 } CheckpointInfo;
 
-/* Writes DIR/checkpoints/NAME.safetensors (all parameter, target, optimiser and state slots in plain row-major order, F32, F64 or
- * I32, dims' axis names in the metadata), NAME.blobs (unless no blobs) and NAME.json, then DIR/checkpoints/latest.json pointing at
- * it; keeps the two newest. A crash at any moment leaves the previous checkpoint usable. Allocates nothing. */
-bool checkpoint_save(const char *directory, const RlcModule *module, const char *memory, const CheckpointInfo *info,
-                     const Blob *blobs, size_t blob_count, RunError *error);
-/* Loads the newest good checkpoint: verifies sizes, names, shapes, types, checksums and spec hash before anything is copied, so
- * nothing is half loaded. A damaged newest one is named in a warning on standard error and the one before it is taken; when none
- * is good, the error lists what is wrong with each. A `partial` blob that the file lacks is left as it is (--no-replay). The seed
+/* Writes DIR/checkpoints/NAME.safetensors (all parameter, target, optimiser and state slots in
+ * plain row-major order, F32, F64 or I32, dims' axis names in the metadata), NAME.blobs (unless no
+ * blobs) and NAME.json, then DIR/checkpoints/latest.json pointing at it; keeps the two newest. A
+ * crash at any moment leaves the previous checkpoint usable. Allocates nothing. */
+bool checkpoint_save(const char *directory, const RlcModule *module, const char *memory,
+                     const CheckpointInfo *info, const Blob *blobs, size_t blob_count,
+                     RunError *error);
+/* Loads the newest good checkpoint: verifies sizes, names, shapes, types, checksums and spec hash
+ * before anything is copied, so nothing is half loaded. A damaged newest one is named in a warning
+ * on standard error and the one before it is taken; when none is good, the error lists what is
+ * wrong with each. A `partial` blob that the file lacks is left as it is (--no-replay). The seed
  * comes back in info->seed: the caller compares it with --seed (Options.seed_given). */
-bool checkpoint_load(const char *directory, const RlcModule *module, char *memory, CheckpointInfo *info,
-                     const Blob *blobs, size_t blob_count, RunError *error);
+bool checkpoint_load(const char *directory, const RlcModule *module, char *memory,
+                     CheckpointInfo *info, const Blob *blobs, size_t blob_count, RunError *error);
 
 /* ---- rundir.c ---- */
 
-/* Creates the run directory (an existing non-empty one is refused unless resuming), writes config.yaml (resolved spec), provenance.json
- * (spec hash, compiler, flags, target, CPU model, MuJoCo version, options, start time, host name left out). */
-bool rundir_make(const Options *options, const RlcModule *module, char *directory, size_t size, RunError *error);
-/* DIR/result.json: final step, updates, mean evaluation returns, seconds, each thread's share of work items. */
+/* Creates the run directory (an existing non-empty one is refused unless resuming), writes
+ * config.yaml (resolved spec), provenance.json (spec hash, compiler, flags, target, CPU model,
+ * MuJoCo version, options, start time, host name left out). */
+bool rundir_make(const Options *options, const RlcModule *module, char *directory, size_t size,
+                 RunError *error);
+/* DIR/result.json: final step, updates, mean evaluation returns, seconds, each thread's share of
+ * work items. */
 bool rundir_result(const char *directory, const LogValue *values, size_t count, RunError *error);
 
 #endif

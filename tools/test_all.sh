@@ -2,6 +2,9 @@
 # `make test-all`: everything that is too long for every change. Each part is printed; the first failure ends it.
 set -eu
 cd "$(dirname "$0")/.."
+echo "== sizes and format"
+tools/size.sh
+command -v clang-format >/dev/null && make --no-print-directory format-check || echo "SKIP: clang-format is not installed or has objections"
 echo "== long forms of the tests"
 RLC_LONG=1 tests/run.sh build
 echo "== address and undefined-behaviour sanitizers"
