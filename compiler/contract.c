@@ -14,12 +14,14 @@ typedef struct Contractor {
   size_t size;
 } Contractor;
 
-static size_t flatten(Node *node, Node **factors, size_t count) {
-  if (node->op != OP_mul || count + 2 > MAX_FACTORS) {
+/* The factors of a product; what would not fit with those still to come stays one factor. */
+static size_t flatten(Node *node, Node **factors, size_t count, size_t pending) {
+  if (node->op != OP_mul || count + pending + 2 > MAX_FACTORS) {
     factors[count] = node;
     return count + 1;
   }
-  return flatten(node->src[1], factors, flatten(node->src[0], factors, count));
+  count = flatten(node->src[0], factors, count, pending + 1);
+  return flatten(node->src[1], factors, count, pending);
 }
 
 static Node *product(Graph *graph, Node **factors, size_t count, size_t skip) {
@@ -76,7 +78,7 @@ static Node *contract_node(Graph *graph, Node *node, void *user) {
   if (node->op != OP_sum) return node;
   if (node->src[0]->op == OP_contract) return merge(graph, node, user);
   Node *factors[MAX_FACTORS];
-  size_t count = flatten(node->src[0], factors, 0);
+  size_t count = flatten(node->src[0], factors, 0, 0);
   if (count < 2) return node;
   size_t own = owner(graph, factors, count);
   if (own == count) return node;

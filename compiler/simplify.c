@@ -3,6 +3,7 @@
 #include "compiler/compiler.h"
 #include "compiler/formula.h"
 
+#include <math.h>
 #include <string.h>
 
 const Rule rule_table[] = {
@@ -84,6 +85,13 @@ static bool match_node(const Expr *pattern, Node *node, Match *match) {
   return false;
 }
 
+/* A number whose reciprocal is exact. */
+static bool is_power_of_two(const Node *node) {
+  int exponent;
+  return node->op == OP_const && fabs(frexp(node->attr.value, &exponent)) == 0.5 &&
+         isfinite(1 / node->attr.value);
+}
+
 static bool condition_holds(const Expr *condition, const Match *match, Ranges *ranges) {
   if (!condition) return true;
   const char *name = condition->args[0].value->text;
@@ -91,6 +99,7 @@ static bool condition_holds(const Expr *condition, const Match *match, Ranges *r
     const Node *node = match->bindings[i].node;
     if (strcmp(match->bindings[i].name, name) != 0) continue;
     if (strcmp(condition->text, "finite") == 0) return range_of(ranges, node).finite;
+    if (strcmp(condition->text, "exact") == 0) return is_power_of_two(node);
     if (strcmp(condition->text, "nonzero") == 0)
       return node->op == OP_const && node->attr.value != 0;
     if (strcmp(condition->text, "tensor") == 0) return node->op != OP_const;

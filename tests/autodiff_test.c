@@ -3,6 +3,7 @@
 #include "tests/derivative_fixture.h"
 #include "tests/graph_random.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static Arena *arena;
@@ -232,6 +233,50 @@ START_TEST(passes_keep_values_of_random_graphs) {
 }
 END_TEST
 
+/* An entry that is not selected may have an infinite derivative: d sqrt(p) / dp at 0. */
+START_TEST(selection_guards_infinities) {
+  AxisId t = fixture_axis(graph, "t", 2, AXIS_DRAW);
+  Node *input = fixture_input(graph, "p", axes_one(t)), *p = node_mark(graph, input);
+  Node *root = node1(graph, OP_sqrt, p);
+  Node *most = node_gather(graph, root, node_argmax(graph, root, t), t);
+  fixture_result(d->module, 0, node_grad(graph, most, p));
+  grad_expand(d->module, arena, op_table);
+  pass_erase(d->module, arena);
+  pass_simplify(d->module, arena);
+  Interp *interp = interp_make(arena, d->module, 0, false);
+  interp_set(interp, (uint32_t)input->attr.key, (double[]){0, 4});
+  interp_run(interp);
+  const double *gradient = interp_value(interp, d->module->programs[0].outputs[0].node);
+  ck_assert_double_eq(gradient[0], 0);
+  ck_assert_double_eq(gradient[1], 0.25);
+}
+END_TEST
+
+/* More factors than contract looks at: what does not fit stays together, and the value stays. */
+START_TEST(long_products_contract) {
+  AxisId i = fixture_axis(graph, "i", 2, AXIS_DRAW), j = fixture_axis(graph, "j", 3, AXIS_DRAW);
+  Node *product = fixture_input(graph, "w", axes_union(axes_one(i), axes_one(j)));
+  double expected = 6;
+  for (int k = 0; k < 40; k++) {
+    Node *factor = fixture_input(graph, arena_printf(arena, "f%d", k), axes_one(i));
+    product = k % 2 ? times(product, factor) : times(factor, product);
+    expected *= k % 2 ? 0.5 : 2;
+  }
+  fixture_result(d->module, 0, node_sum(graph, product, axes_union(axes_one(i), axes_one(j))));
+  pass_contract(d->module, arena);
+  Interp *interp = interp_make(arena, d->module, 0, false);
+  double *ones = NEW_ARRAY(arena, double, 6);
+  for (uint32_t slot = 0; slot < graph->slot_count; slot++) {
+    const char *name = graph->slots[slot].name;
+    double value = name[0] == 'f' ? (atoi(name + 1) % 2 ? 0.5 : 2) : 1;
+    for (int k = 0; k < 6; k++) ones[k] = value;
+    if (axes_count(graph->slots[slot].axes)) interp_set(interp, slot, ones);
+  }
+  interp_run(interp);
+  ck_assert_double_eq(*interp_value(interp, d->module->programs[0].outputs[0].node), expected);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("autodiff");
   TCase *tests = tcase_create("autodiff");
@@ -247,6 +292,8 @@ int main(void) {
   tcase_add_test(tests, gradient_penalty);
   tcase_add_test(tests, best_of_through_the_smaller_twin);
   tcase_add_test(tests, clipped_surrogate);
+  tcase_add_test(tests, selection_guards_infinities);
+  tcase_add_test(tests, long_products_contract);
   tcase_add_test(tests, passes_keep_values_of_random_graphs);
   return fixture_run(suite);
 }

@@ -42,13 +42,16 @@ static Node *random_input(const char *name) {
   return fixture_input(graph, name, some);
 }
 
-/* Gives every name of the pattern a value: numbers away from 0 and 1, inputs over random axes. */
-static void collect_names(const Expr *expr, Instance *instance) {
-  for (uint32_t i = 0; i < expr->arg_count; i++) collect_names(expr->args[i].value, instance);
+/* Gives every name of the pattern a value: numbers away from 0 and 1 (powers of two where the rule
+ * wants exact ones), inputs over random axes. */
+static void collect_names(const Expr *expr, Instance *instance, bool exact) {
+  for (uint32_t i = 0; i < expr->arg_count; i++)
+    collect_names(expr->args[i].value, instance, exact);
   if (expr->kind != EXPR_NAME || expr->called) return;
   for (size_t i = 0; i < instance->count; i++)
     if (strcmp(instance->bindings[i].name, expr->text) == 0) return;
   double number = random_between(&state, 1.2, 3) * (random_below(&state, 2) ? 1 : -1);
+  if (exact) number = number > 0 ? 4 : -0.5;
   Node *node = is_number_name(expr->text) ? node_const(graph, number) : random_input(expr->text);
   instance->bindings[instance->count++] = (Binding){expr->text, node};
 }
@@ -56,7 +59,7 @@ static void collect_names(const Expr *expr, Instance *instance) {
 static Node *pattern_node(const Rule *rule, Instance *instance) {
   const Expr *pattern = formula_read(arena, rule->pattern);
   instance->count = 0;
-  collect_names(pattern, instance);
+  collect_names(pattern, instance, strncmp(rule->condition, "exact", 5) == 0);
   return formula_build(graph, pattern, instance->bindings, instance->count, false);
 }
 
@@ -107,7 +110,7 @@ START_TEST(rules_fire_and_keep_values) {
 END_TEST
 
 /* A rule with finite(x) must not fire where x may be infinite; one with nonzero(c) not at 0; one
- * with tensor(y) not at numbers. */
+ * with tensor(y) not at numbers; one with exact(c) not where the reciprocal is rounded. */
 START_TEST(rules_mind_their_conditions) {
   const Rule *rule = &rule_table[_i];
   if (!rule->condition[0]) return;
@@ -119,6 +122,7 @@ START_TEST(rules_mind_their_conditions) {
               ? node_const(graph, INFINITY)
               : node1(graph, OP_log, fixture_input(graph, "bad", axes_one(axes[0])));
   if (strcmp(condition->text, "nonzero") == 0) bad = node_const(graph, 0);
+  if (strcmp(condition->text, "exact") == 0) bad = node_const(graph, 49); /* 49 * (1 / 49) < 1 */
   if (strcmp(condition->text, "tensor") == 0) bad = node_const(graph, 5);
   ck_assert_msg(bad != NULL, "%s: no counterexample for the condition %s", rule->pattern,
                 condition->text);
