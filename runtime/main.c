@@ -62,18 +62,8 @@ static RlcModule module_named(const RlcModule *module) {
 /* Makes the trainer and, on resume, reads its checkpoint. The run's seed is in the checkpoint, but
  * the environments must be made with it: when --seed does not give it, a first reading finds it and
  * the trainer is made again. */
-static bool run_make(Trainer *trainer, const RlcModule *module, Options *options, LogMark *mark) {
-  RlcModule named = module_named(module);
-  const EnvSpec *env = module->env_id ? env_find(module->env_id) : NULL;
-  const char *simulator = env ? env_simulator(env) : NULL;
-  const Fact fact = {"simulator", simulator ? simulator : "none"};
-  options->facts = &fact, options->fact_count = 1;
-  if (!trainer_make(trainer, module, options)) return false;
-  bool made =
-      rundir_make(options, &named, trainer->directory, sizeof trainer->directory, &trainer->error);
-  options->facts = NULL, options->fact_count = 0;
-  if (!made) return false;
-  if (!options->resume) return true;
+static bool checkpoint_resume(Trainer *trainer, const RlcModule *module, Options *options,
+                              LogMark *mark) {
   uint64_t seed = 0;
   if (!save_read(trainer, mark, &seed)) return false;
   if (seed == options->seed) return true;
@@ -87,6 +77,25 @@ static bool run_make(Trainer *trainer, const RlcModule *module, Options *options
   if (!trainer_make(trainer, module, options)) return false;
   memcpy(trainer->directory, directory, sizeof directory);
   return save_read(trainer, mark, &seed);
+}
+
+/* Makes the trainer and its run directory; on resume the directory is there, and a provenance file
+ * is added only when its checkpoint could be read. */
+static bool run_make(Trainer *trainer, const RlcModule *module, Options *options, LogMark *mark) {
+  RlcModule named = module_named(module);
+  const EnvSpec *env = module->env_id ? env_find(module->env_id) : NULL;
+  const char *simulator = env ? env_simulator(env) : NULL;
+  const Fact fact = {"simulator", simulator ? simulator : "none"};
+  if (options->resume) rundir_adopt(options);
+  if (!trainer_make(trainer, module, options)) return false;
+  Options told = *options;
+  told.facts = &fact, told.fact_count = 1;
+  if (!rundir_make(&told, &named, trainer->directory, sizeof trainer->directory, &trainer->error))
+    return false;
+  if (!options->resume) return true;
+  if (!checkpoint_resume(trainer, module, options, mark)) return false;
+  told.seed = options->seed;
+  return rundir_resumed(&told, &named, &trainer->error);
 }
 
 static bool run_train(Trainer *trainer, const LogMark *mark) {

@@ -244,7 +244,51 @@ static int read_option(Options *options, const RlcModule *module, int argc, char
   if (row->kind != FLAG && !value) return report_value(row, NULL);
   if (!set_value(options, row, value)) return report_value(row, value);
   options->seed_given |= row->field == offsetof(Options, seed);
+  options->given |= 1u << (row - rows);
   return -1;
+}
+
+/* ---- going on ---- */
+
+/* What decides a run's results and logs, so that a resumed run is the one that was broken off. Its
+ * seed is in the checkpoint; threads, time limit and display belong to the session. */
+static bool belongs_to_run(const OptionRow *row) {
+  static const char *const names[] = {"steps", "eval-every", "eval-episodes", "checkpoint-every",
+                                      "log-every"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    if (strcmp(row->name, names[i]) == 0) return true;
+  return false;
+}
+
+static void adopt_options(Options *options, JsonReader *json) {
+  char name[64], text[32];
+  json_enter(json, '{');
+  while (json_next(json, name, sizeof name)) {
+    const OptionRow *row = find_row(name, strlen(name));
+    if (!row || !belongs_to_run(row)) {
+      json_skip(json);
+      continue;
+    }
+    snprintf(text, sizeof text, "%llu", (unsigned long long)json_read_u64(json));
+    if (!json->problem && !(options->given >> (row - rows) & 1)) set_value(options, row, text);
+  }
+}
+
+bool options_adopt(Options *options, const char *path) {
+  static const char key[] = "options";
+  char text[16384], name[64];
+  FILE *file = fopen(path, "re");
+  size_t size = file ? fread(text, 1, sizeof text, file) : 0;
+  if (file) fclose(file);
+  if (size == 0 || size == sizeof text) return false;
+  JsonReader json = json_reader(text, size);
+  json_enter(&json, '{');
+  while (json_next(&json, name, sizeof name))
+    if (strcmp(name, key) == 0)
+      adopt_options(options, &json);
+    else
+      json_skip(&json);
+  return json.problem == NULL;
 }
 
 static bool same_directory(const char *a, const char *b) {

@@ -48,7 +48,10 @@ static size_t write_progress(const Progress *progress, char line[256]) {
     return append_time(line, used, progress->seconds);
   }
   used = append(line, used, "  left ");
-  return append_time(line, used, step_rate > 0 ? (double)left / step_rate : INFINITY);
+  double remaining = step_rate > 0 ? (double)left / step_rate : INFINITY;
+  if (progress->limit_seconds > 0)
+    remaining = fmin(remaining, fmax(progress->limit_seconds - progress->seconds, 0));
+  return append_time(line, used, remaining);
 }
 
 void progress_show(Progress *progress, bool last) {

@@ -179,24 +179,46 @@ static bool make_fresh(const Options *options, const RlcModule *module, char pat
          write_provenance(options, module, file, error);
 }
 
-static bool make_resumed(const Options *options, const RlcModule *module, char path[OUTPUT_PATH],
-                         RunError *error) {
-  char file[OUTPUT_PATH];
+static bool make_resumed(const Options *options, char path[OUTPUT_PATH], RunError *error) {
   int reason = 0;
   if (!path_make(path, error, "%s", options->resume)) return false;
   (void)directory_empty(path, &reason);
-  if (reason != 0) return run_fail(error, "cannot resume from '%s': %s", path, strerror(reason));
-  for (int number = 2; number < 100000; number++) {
-    if (!path_make(file, error, "%s/provenance-%d.json", path, number)) return false;
-    if (access(file, F_OK) != 0) break;
-  }
-  return write_provenance(options, module, file, error);
+  return reason == 0 || run_fail(error, "cannot resume from '%s': %s", path, strerror(reason));
+}
+
+/* The name of the number-th provenance file: provenance.json, provenance-2.json ... */
+static bool provenance_name(char file[OUTPUT_PATH], const char *path, int number, RunError *error) {
+  return number == 1 ? path_make(file, error, "%s/provenance.json", path)
+                     : path_make(file, error, "%s/provenance-%d.json", path, number);
+}
+
+/* How many there are. */
+static int provenance_count(const char *path, RunError *error) {
+  char file[OUTPUT_PATH];
+  int count = 0;
+  while (provenance_name(file, path, count + 1, error) && access(file, F_OK) == 0) count++;
+  return count;
+}
+
+void rundir_adopt(Options *options) {
+  char file[OUTPUT_PATH];
+  RunError ignored;
+  int last = provenance_count(options->resume, &ignored);
+  if (last > 0 && provenance_name(file, options->resume, last, &ignored))
+    options_adopt(options, file);
+}
+
+bool rundir_resumed(const Options *options, const RlcModule *module, RunError *error) {
+  char file[OUTPUT_PATH];
+  int next = provenance_count(options->resume, error) + 1;
+  return provenance_name(file, options->resume, next, error) &&
+         write_provenance(options, module, file, error);
 }
 
 bool rundir_make(const Options *options, const RlcModule *module, char *directory, size_t size,
                  RunError *error) {
   char path[OUTPUT_PATH];
-  if (options->resume ? !make_resumed(options, module, path, error)
+  if (options->resume ? !make_resumed(options, path, error)
                       : !make_fresh(options, module, path, error))
     return false;
   if (strlen(path) >= size) return run_fail(error, "the run directory '%s' is too long", path);

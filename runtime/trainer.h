@@ -29,6 +29,7 @@ typedef struct Options {
   bool quiet;                /* --quiet: no progress line */
   bool no_replay; /* --no-replay: checkpoints without the replay (smaller; resume then refills) */
   double stop_after; /* --minutes: wall-clock limit, 0 none: a clean stop with checkpoint */
+  uint32_t given;    /* bit per row of options.def: on the command line */
   bool seed_given; /* --seed was on the command line: on resume it must equal the checkpoint's, else
                       that one holds */
   int argc;        /* the command line, for provenance.json */
@@ -89,6 +90,7 @@ typedef struct Progress {
   uint64_t start_step, start_updates; /* where this process began (resume) */
   double shown; /* progress_show's own: `seconds` at its last print; keep one Progress for a whole
                    run */
+  double limit_seconds; /* of --minutes; 0: none */
 } Progress;
 /* Call it as often as wished: it prints at most 5 times a second on a terminal, every 10 s
  * elsewhere, and always when `last`. */
@@ -110,7 +112,9 @@ typedef struct Blob {
 typedef struct CheckpointInfo {
   uint64_t step, iteration, updates, seed,
       spec_hash;         /* spec_hash: checkpoint_save takes it from the module */
-  uint64_t counters[16]; /* the trainer's own: draw counters, marks of `every` */
+  uint64_t counters[16]; /* the trainer's own, to be read by people: vector steps, episodes,
+                            evaluations, runs of the loop's programs; the first and the last are
+                            draw counters */
   LogMark log;
   double seconds; /* training wall clock so far */
 } CheckpointInfo;
@@ -137,6 +141,10 @@ bool checkpoint_load(const char *directory, const RlcModule *module, char *memor
  * MuJoCo version, options, start time, host name left out). */
 bool rundir_make(const Options *options, const RlcModule *module, char *directory, size_t size,
                  RunError *error);
+/* On resume: takes over from the newest provenance file what the command line leaves open. */
+void rundir_adopt(Options *options);
+/* On resume, once the checkpoint has been read: the next provenance file. */
+bool rundir_resumed(const Options *options, const RlcModule *module, RunError *error);
 /* DIR/result.json: final step, updates, mean evaluation returns, seconds, each thread's share of
  * work items. */
 bool rundir_result(const char *directory, const LogValue *values, size_t count, RunError *error);

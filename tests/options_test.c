@@ -347,10 +347,20 @@ START_TEST(resumed_directory) {
   options.out = directory;
   make_good(&options);
   Bytes before = file_read(path_in(directory, "provenance.json").text);
-  options = read_good("remac --steps 20");
+  RunError error;
+  options = read_good("remac --log-every 20");
   options.out = options.resume = directory;
   make_good(&options);
-  make_good(&options);
+  rundir_adopt(&options); /* what the command line leaves open is as it was */
+  ck_assert_uint_eq(options.steps, 10);
+  ck_assert_uint_eq(options.log_every, 20);
+  ck_assert(rundir_resumed(&options, &module, &error));
+  options = read_good("remac --threads 2 --steps 30");
+  options.out = options.resume = directory;
+  rundir_adopt(&options); /* the newest counts */
+  ck_assert_uint_eq(options.steps, 30);
+  ck_assert_uint_eq(options.log_every, 20);
+  ck_assert(rundir_resumed(&options, &module, &error));
   Path third = path_in(directory, "provenance-3.json");
   assert_provenance(&third, "spec", "remac");
   assert_file(directory, "provenance.json", before.data);
