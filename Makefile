@@ -37,15 +37,18 @@ deps:
 	@tools/deps.sh
 
 $(BUILD)/rlc: $(BUILD)/compiler/main.o $(OBJECTS) $(LIBRARY)
-	$(CC) $(CFLAGS) -rdynamic -o $@ $^ $(LDLIBS)
+	@echo "  link $@"
+	@$(CC) $(CFLAGS) -rdynamic -o $@ $^ $(LDLIBS)
 
 $(LIBRARY): $(call object,$(RUNTIME))
+	@echo "  ar   $@"
 	@rm -f $@
-	ar rcs $@ $^
+	@ar rcs $@ $^
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(if $(filter envs/%,$<),$(ENVCFLAGS)) -MMD -MP -c -o $@ $<
+	@echo "  cc   $<"
+	@$(CC) $(CFLAGS) $(if $(filter envs/%,$<),$(ENVCFLAGS)) -MMD -MP -c -o $@ $<
 
 $(BUILD)/envs/mujoco_tasks.o: $(MODELS)
 
@@ -60,7 +63,7 @@ $(BUILD)/compiler/main.o $(BUILD)/compiler/build.o $(BUILD)/compiler/session.o: 
 
 $(BUILD)/envs/models/%.xml.h: envs/models/%.xml envs/embed.sh
 	@mkdir -p $(@D)
-	envs/embed.sh $< > $@
+	@envs/embed.sh $< > $@
 
 # A text as a C string: dsl/prelude.yaml is what rlc knows without being told.
 $(BUILD)/gen/prelude.c: dsl/prelude.yaml
@@ -69,11 +72,12 @@ $(BUILD)/gen/prelude.c: dsl/prelude.yaml
 	   sed 's/\\/\\\\/g; s/"/\\"/g; s/^/  "/; s/$$/\\n"/' $<; echo '  ;'; } > $@
 
 $(BUILD)/gen/prelude.o: $(BUILD)/gen/prelude.c
-	$(CC) $(CFLAGS) -c -o $@ $<
+	@$(CC) $(CFLAGS) -c -o $@ $<
 
 $(BUILD)/tests/%: tests/%.c $(OBJECTS) $(LIBRARY)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(ENVCFLAGS) -DRLC_ROOT='"$(CURDIR)"' -DRLC_BUILD='"$(abspath $(BUILD))"' -MMD -MP -rdynamic -o $@ $< $(OBJECTS) $(LIBRARY) $$(pkg-config --libs check) $(LDLIBS)
+	@echo "  test $@"
+	@$(CC) $(CFLAGS) $(ENVCFLAGS) -DRLC_ROOT='"$(CURDIR)"' -DRLC_BUILD='"$(abspath $(BUILD))"' -MMD -MP -rdynamic -o $@ $< $(OBJECTS) $(LIBRARY) $$(pkg-config --libs check) $(LDLIBS)
 
 test: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) build tests

@@ -113,9 +113,13 @@ static Value builtin_max(Elab *elab, Frame *frame, const Expr *expr) {
 
 /* The axis of ranks along `axis`: same label, so that sum[try] reads naturally, but another axis,
  * so that sorted and unsorted values cannot be mixed. */
+static bool is_rank_axis(const Elab *elab, AxisId axis) {
+  return strcmp(elab->graph->axes[axis].scope, "rank") == 0;
+}
+
 static int rank_axis(Elab *elab, AxisId axis) {
   const Axis *a = &elab->graph->axes[axis];
-  if (strcmp(a->scope, "rank") == 0) return axis;
+  if (is_rank_axis(elab, axis)) return axis;
   return axis_fresh(elab, a->label, "rank", a->extent, AXIS_DRAW, a->span);
 }
 
@@ -123,6 +127,10 @@ static Value builtin_sort(Elab *elab, Frame *frame, const Expr *expr) {
   Node *x;
   int axis = single_axis(elab, frame, expr, &x);
   if (axis < 0) return value_error();
+  if (is_rank_axis(elab, (AxisId)axis))
+    return elab_error(elab, expr->span, "sort once", "this is sorted along '%s' already",
+                      expr->axes[0].name),
+           value_error();
   int ranks = rank_axis(elab, (AxisId)axis);
   if (ranks < 0) return value_error();
   Node *order = node_order(elab->graph, x, (AxisId)axis, (AxisId)ranks);
@@ -150,6 +158,12 @@ static Value builtin_gather(Elab *elab, Frame *frame, const Expr *expr) {
   if (!i->integer && i->op != OP_const)
     return elab_error(elab, expr->args[1].value->span, "as argmax and argmin give them",
                       "positions must be whole numbers"),
+           value_error();
+  bool found = i->op == OP_argmax || i->op == OP_argmin;
+  if (found && is_rank_axis(elab, i->attr.axis) != is_rank_axis(elab, (AxisId)axis))
+    return elab_error(
+               elab, expr->args[1].value->span, "use values of one kind in both places",
+               "positions among sorted values are ranks: they mean nothing among unsorted ones"),
            value_error();
   if (axes_has(i->axes, (AxisId)axis))
     return elab_error(elab, expr->span, NULL, "the positions already have the axis '%s'",
