@@ -32,6 +32,42 @@ CodegenOptions build_options(Arena *arena) {
   return options;
 }
 
+/* The largest result of a contraction or reduction in a program: what its memory is mostly made of.
+ */
+static const Node *largest_node(Session *session, const Program *program) {
+  const Module *module = session->elaborated->module;
+  Node **nodes;
+  size_t count = module_reach(module, program, session->arena, &nodes);
+  const Node *largest = NULL;
+  for (size_t i = 0; i < count; i++) {
+    if (nodes[i]->op != OP_contract && nodes[i]->op != OP_sum) continue;
+    uint64_t extent = axes_extent(module->graph, nodes[i]->axes);
+    if (!largest || extent > axes_extent(module->graph, largest->axes)) largest = nodes[i];
+  }
+  return largest;
+}
+
+static bool memory_fits(Session *session) {
+  const Module *module = session->elaborated->module;
+  for (size_t i = 0; i < module->program_count; i++) {
+    double gib = (double)module->shell.programs[i].work_bytes / 0x1p30;
+    if (gib <= 16) continue;
+    const Node *largest = largest_node(session, &module->programs[i]);
+    diag_error(session->diag, largest ? largest->span : (Span){0}, "smaller axes",
+               "the program '%s' would need %.0f GiB of memory, more than the 16 there may be; "
+               "its largest tensor has %s",
+               module->programs[i].name, gib,
+               largest ? axes_text(module->graph, session->arena, largest->axes) : "no axes");
+  }
+  return session_report(session);
+}
+
+Code *build_code(Session *session) {
+  CodegenOptions options = build_options(session->arena);
+  Code *code = code_make(session->arena, session->elaborated->module, &options);
+  return memory_fits(session) ? code : NULL;
+}
+
 bool build_find(Arena *arena, const char **include, const char **library) {
   const char *home = getenv("RLC_HOME");
   if (!home) {

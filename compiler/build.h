@@ -4,10 +4,16 @@
 #define RLC_COMPILER_BUILD_H
 
 #include "codegen/codegen.h"
+#include "compiler/session.h"
 
 /* float32 for this machine's vectors, target C, with the C compiler and its flags named for
  * provenance. */
 CodegenOptions build_options(Arena *arena);
+
+/* The session's module, which has been through the passes, as code for this machine. NULL after
+ * reporting that a program would need more memory than 16 GiB, at the place of its largest tensor.
+ */
+Code *build_code(Session *session);
 
 /* The folder with runtime/rlc.h, and the runtime's library: beside this executable (build/rlc) or
  * under $RLC_HOME. False after a message. */

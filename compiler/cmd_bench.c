@@ -20,8 +20,8 @@ static Loaded *compile(Session *session, Figures *figures) {
   double start = run_clock();
   if (!session_elaborate(session)) return NULL;
   pipeline_run(session->elaborated->module, &session->pipeline);
-  CodegenOptions options = build_options(session->arena);
-  Code *code = code_make(session->arena, session->elaborated->module, &options);
+  Code *code = build_code(session);
+  if (!code) return NULL;
   double lowered = run_clock();
   if (!build_find(session->arena, &include, &library)) return NULL;
   Loaded *loaded = load_c(code, include, error, sizeof error);

@@ -32,8 +32,8 @@ int command_compile(Session *session) {
     return EXIT_USER;
   pipeline_run(session->elaborated->module, &session->pipeline);
   if (session->pipeline.stop) return 0;
-  CodegenOptions options = build_options(session->arena);
-  Code *code = code_make(session->arena, session->elaborated->module, &options);
+  Code *code = build_code(session);
+  if (!code) return EXIT_USER;
   const RlcModule *shell = &session->elaborated->module->shell;
   const char *output = session->output ? session->output : shell->name;
   double lowered = now();
@@ -62,8 +62,8 @@ int command_train(Session *session) {
     return run_module(session, oracle_module(session->arena, module));
   }
   pipeline_run(module, &session->pipeline);
-  CodegenOptions options = build_options(session->arena);
-  Code *code = code_make(session->arena, module, &options);
+  Code *code = build_code(session);
+  if (!code) return EXIT_USER;
   const char *include, *library;
   char error[4096];
   if (!build_find(session->arena, &include, &library)) return EXIT_USER;

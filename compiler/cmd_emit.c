@@ -27,8 +27,8 @@ static int write_stage(Session *session, FILE *out) {
       return 0;
     }
   pipeline_run(module, &session->pipeline);
-  CodegenOptions options = build_options(session->arena);
-  Code *code = code_make(session->arena, module, &options);
+  Code *code = build_code(session);
+  if (!code) return EXIT_USER;
   if (strcmp(stage, "kernels") == 0)
     code_print_kernels(code, out);
   else if (strcmp(stage, "loops") == 0)

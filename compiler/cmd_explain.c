@@ -167,8 +167,8 @@ int command_explain(Session *session) {
   if (!session_elaborate(session)) return EXIT_USER;
   Report report = {.session = session};
   passes_run(&report);
-  CodegenOptions options = build_options(session->arena);
-  Code *code = code_make(session->arena, session->elaborated->module, &options);
+  Code *code = build_code(session);
+  if (!code) return EXIT_USER;
   report.kernel_count = code_kernels(code, session->arena, &report.kernels);
   report.peak = peak_measure(PEAK_SECONDS).flops;
   (session->json ? print_json : print_text)(&report);
