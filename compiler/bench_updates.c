@@ -54,8 +54,7 @@ static uint64_t counter_value(const Trainer *trainer, uint8_t counter) {
 static bool run_program(Trainer *trainer, uint32_t index, uint8_t flags, Work *work) {
   const RlcProgram *program = &trainer->module->programs[index];
   metrics_clear(&trainer->metrics, trainer->memory);
-  trainer_run(trainer, index, trainer->memory, trainer->options.seed, trainer->runs[index]++,
-              false);
+  trainer_run(trainer, index, trainer->memory, trainer->options.seed, trainer->state.runs++, false);
   trainer->state.updates += (flags & RLC_IS_UPDATE) != 0;
   work->minimal += program->minimal_flops;
   work->executed += program->flops;

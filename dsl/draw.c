@@ -3,10 +3,35 @@
 
 #include <string.h>
 
+const char *path_enter(Elab *elab, const char *path) {
+  size_t before = 0;
+  for (size_t i = 0; i < elab->entered_count; i++) before += strcmp(elab->entered[i], path) == 0;
+  PUSH(elab->arena, elab->entered, elab->entered_count, elab->entered_capacity, path);
+  return before ? arena_printf(elab->arena, "%s@%zu", path, before + 1) : path;
+}
+
+/* What code draws from: the halves of a stream, folded. */
+static uint32_t stream_fold(uint64_t stream) { return (uint32_t)stream ^ (uint32_t)(stream >> 32); }
+
+/* Refuses a stream that draws the same as another one would. */
+static bool stream_add(Elab *elab, struct Stream stream, Span span) {
+  for (size_t i = 0; i < elab->streams_count; i++) {
+    const struct Stream *other = &elab->streams[i];
+    if (stream_fold(other->number) != stream_fold(stream.number)) continue;
+    if (strcmp(other->name, stream.name) == 0) return true;
+    return elab_error(elab, span, "nobody's mistake: rename the 'let' or the loss it stands in",
+                      "the draws '%s' and '%s' would be equal, as their names hash alike",
+                      other->name, stream.name);
+  }
+  PUSH(elab->arena, elab->streams, elab->streams_count, elab->streams_capacity, stream);
+  return true;
+}
+
 /* Streams are named after the binding they stand in, never after a position in the file. */
-static uint64_t stream_of(Elab *elab) {
+static bool stream_of(Elab *elab, Span span, uint64_t *number) {
   const char *name = arena_printf(elab->arena, "%s#%u", elab->path, elab->occurrence++);
-  return hash_text(HASH_SEED, name);
+  *number = hash_text(HASH_SEED, name);
+  return stream_add(elab, (struct Stream){*number, name}, span);
 }
 
 static Axes row_axes(const Elab *elab) {
@@ -31,7 +56,8 @@ static Node *make_noise(Elab *elab, const char *name, Axes axes, Span span) {
   if (!formula) bug("unknown noise '%s'", name);
   if (!size_check(elab, span, "a draw", axes)) return NULL;
   record_draw(elab, name, axes, span);
-  uint64_t stream = stream_of(elab);
+  uint64_t stream;
+  if (!stream_of(elab, span, &stream)) return NULL;
   Node *words[4];
   memcpy(words, elab->words, sizeof words);
   for (int i = 0; i < 4; i++) elab->words[i] = node_uniform(elab->graph, stream, axes, i);

@@ -24,6 +24,7 @@ void program_open(Elab *elab, const char *name) {
        (Program){.name = name});
   elab->program = &module->programs[module->program_count - 1];
   elab->losses_count = 0;
+  elab->entered_count = 0;
   forget_values(elab);
 }
 
@@ -161,7 +162,7 @@ static bool set(Loop *loop, const Tree *tree, bool *update) {
   ensure_program(loop, update);
   for (size_t i = 0; i < tree->entry_count; i++) {
     const TreeEntry *entry = &tree->entries[i];
-    elab->path = arena_printf(elab->arena, "loop.set.%s", entry->key);
+    elab->path = path_enter(elab, arena_printf(elab->arena, "loop.set.%s", entry->key));
     elab->occurrence = 0;
     const Target *target = NULL;
     for (size_t t = 0; t < elab->target_count; t++)

@@ -176,9 +176,9 @@ static bool evaluate(Elab *elab, const Tree *tree, Evaluated *loss) {
   Node **plain = NEW_ARRAY(elab->arena, Node *, info->count + 1);
   info->name = loss->name;
   mark_tensors(elab, loss, plain);
-  Frame *frame =
-      frame_make(elab, elab->globals, arena_printf(elab->arena, "losses.%s", loss->name));
-  elab->path = arena_printf(elab->arena, "losses.%s.minimize", loss->name);
+  const char *path = path_enter(elab, arena_printf(elab->arena, "losses.%s", loss->name));
+  Frame *frame = frame_make(elab, elab->globals, path);
+  elab->path = arena_printf(elab->arena, "%s.minimize", path);
   elab->occurrence = 0;
   info->value = evaluate_value(elab, frame, tree, loss);
   for (size_t i = 0; i < info->count; i++) slot_assign(elab, info->slots[i], plain[i]);

@@ -162,6 +162,13 @@ struct Elab {
     Frame *frame;
   } * losses; /* in this program, for losses.NAME.LET */
   size_t losses_count, losses_capacity;
+  const char **entered; /* what was evaluated in this program so far, by path */
+  size_t entered_count, entered_capacity;
+  struct Stream {
+    uint64_t number;
+    const char *name;
+  } * streams; /* of all draws */
+  size_t streams_count, streams_capacity;
   Program *program;   /* open, or NULL */
   Program init;       /* collects initial values */
   Node *words[4];     /* u v w t while a noise formula is built */
@@ -310,6 +317,10 @@ int axis_fresh(Elab *elab, const char *label, const char *scope, uint32_t extent
 AxisId axis_instance(Elab *elab, const char *label, uint32_t extent, AxisClass order, Span span);
 
 /* ---- draw.c ---- */
+
+/* The path for an evaluation in the open program, after which its draws are named: a second one of
+ * the same path draws anew, as "path@2". */
+const char *path_enter(Elab *elab, const char *path);
 
 bool draw_call(Elab *elab, Frame *frame, const Expr *expr, Value *result); /* sample, *_noise */
 bool distribution_call(Elab *elab, Frame *frame, const Expr *expr,

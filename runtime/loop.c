@@ -36,10 +36,11 @@ static bool mark_move(uint64_t *mark, uint64_t value, uint64_t count) {
   return true;
 }
 
-/* Runs a program of the loop, whose metrics count. */
+/* Runs a program of the loop, whose metrics count. All of them share one draw counter: the same
+ * loss in two programs of a pass is two evaluations, and draws anew. */
 static bool loop_run(Trainer *trainer, uint32_t program, uint8_t flags) {
   metrics_clear(&trainer->metrics, trainer->memory);
-  trainer_run(trainer, program, trainer->memory, trainer->options.seed, trainer->runs[program]++,
+  trainer_run(trainer, program, trainer->memory, trainer->options.seed, trainer->state.runs++,
               false);
   trainer->state.updates += (flags & RLC_IS_UPDATE) != 0;
   return metrics_gather(trainer);

@@ -58,8 +58,9 @@ typedef struct RlcCall {
   char *work;    /* RlcProgram.work_bytes of scratch, 64-byte aligned, shared by the team, contents
                     undefined */
   uint64_t seed; /* of the run */
-  uint64_t step; /* draw counter: how often a program of this block (acting, updating, evaluating)
-                    has run before in this run */
+  uint64_t step; /* draw counter: how many programs of this block have run before. There are three
+                    blocks, each with a counter of its own: acting; evaluating; and all programs of
+                    the loop, which share one, so that two of them never draw the same */
   uint32_t thread, threads;
   void (*barrier)(void *team);
   void *team;

@@ -45,7 +45,6 @@ static void blobs_list(Trainer *trainer, bool used, bool replay) {
   size_t pool = trainer->explore.acting ? pool_state_size(trainer->explore.pool) : 0;
   trainer->blob_count = 0;
   blob_add(trainer, "trainer.state", &trainer->state, sizeof trainer->state);
-  blob_add(trainer, "trainer.runs", trainer->runs, module->program_count * sizeof(uint64_t));
   blob_add(trainer, "trainer.every", trainer->every, module->step_count * sizeof(uint64_t));
   blob_add(trainer, "trainer.samples", trainer->samples, module->source_count * sizeof(uint64_t));
   blob_add(trainer, "trainer.metrics", trainer->metrics.average,
@@ -76,13 +75,14 @@ static void carried_move(Trainer *trainer, bool out) {
 
 bool save_write(Trainer *trainer) {
   const TrainState *state = &trainer->state;
-  CheckpointInfo info = {.step = state->step,
-                         .iteration = state->iteration,
-                         .updates = state->updates,
-                         .seed = trainer->options.seed,
-                         .spec_hash = trainer->module->spec_hash,
-                         .counters = {state->vector_steps, state->episodes, state->evaluations},
-                         .seconds = trainer->seconds_before + run_clock() - trainer->started};
+  CheckpointInfo info = {
+      .step = state->step,
+      .iteration = state->iteration,
+      .updates = state->updates,
+      .seed = trainer->options.seed,
+      .spec_hash = trainer->module->spec_hash,
+      .counters = {state->vector_steps, state->episodes, state->evaluations, state->runs},
+      .seconds = trainer->seconds_before + run_clock() - trainer->started};
   if (!log_mark(trainer->log, &info.log, &trainer->error)) return false;
   carried_move(trainer, true);
   if (trainer->explore.acting) pool_get_state(trainer->explore.pool, trainer->pool_state);

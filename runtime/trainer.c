@@ -123,12 +123,11 @@ static bool trainer_memory(Trainer *trainer) {
   trainer->work = block_take(work, error);
   trainer->done = run_take(trainer->options.threads + 1, sizeof(uint64_t), error);
   trainer->stepped = run_take(trainer->options.threads + 1, sizeof(uint64_t), error);
-  trainer->runs = run_take(module->program_count, sizeof(uint64_t), error);
   trainer->every = run_take(module->step_count, sizeof(uint64_t), error);
   trainer->samples = run_take(module->source_count, sizeof(uint64_t), error);
   trainer->replay = run_take(module->source_count, sizeof(Replay *), error);
   return trainer->memory && trainer->evaluation_memory && trainer->work && trainer->done &&
-         trainer->stepped && trainer->runs && trainer->every && trainer->samples && trainer->replay;
+         trainer->stepped && trainer->every && trainer->samples && trainer->replay;
 }
 
 static bool trainer_acting(Trainer *trainer) {
@@ -182,7 +181,6 @@ void trainer_free(Trainer *trainer) {
   free(trainer->work);
   free(trainer->done);
   free(trainer->stepped);
-  free(trainer->runs);
   free(trainer->every);
   free(trainer->samples);
 }

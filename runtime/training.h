@@ -59,6 +59,7 @@ typedef struct Metrics {
 /* Everything else that a checkpoint must hold, plain data. */
 typedef struct TrainState {
   uint64_t step, iteration, updates, vector_steps, evaluations, episodes;
+  uint64_t runs; /* of programs of the loop, all together: the draw counter of the next one */
   uint64_t log_mark, eval_mark, checkpoint_mark; /* multiples passed of the options' intervals */
   uint64_t logged_step, evaluated_step;          /* UINT64_MAX: never */
   Average episode_return, episode_length;        /* of episodes ended since the last line */
@@ -84,7 +85,6 @@ typedef struct Trainer {
   Replay **replay;        /* [source_count] */
   Metrics metrics;
   TrainState state;
-  uint64_t *runs;    /* [program_count] how often each ran in the loop */
   uint64_t *every;   /* [step_count] marks of RLC_DO_EVERY */
   uint64_t *samples; /* [source_count] batches drawn */
   double *carried;   /* results and columns in plain order, for checkpoints */

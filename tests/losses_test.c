@@ -245,6 +245,60 @@ START_TEST(the_order_of_descend_is_the_order_of_steps) {
 }
 END_TEST
 
+/* ---- each evaluation draws anew ---- */
+
+/* The streams of a program's draws, each once; returns how many. */
+static size_t streams_of(const Spec *spec, const char *name, uint64_t *streams, size_t limit) {
+  Node **nodes;
+  size_t found = 0, program = spec_program(spec, name);
+  size_t count = module_reach(spec->module, &spec->module->programs[program], spec->arena, &nodes);
+  for (size_t i = 0; i < count; i++) {
+    bool known = nodes[i]->op != OP_uniform;
+    for (size_t k = 0; k < found; k++) known = known || streams[k] == nodes[i]->attr.key;
+    if (known) continue;
+    ck_assert_uint_lt(found, limit);
+    streams[found++] = nodes[i]->attr.key;
+  }
+  return found;
+}
+
+static size_t streams_with(const char *loop, uint64_t *streams, size_t limit) {
+  char text[512];
+  snprintf(text, sizeof text,
+           "extends: " RLC_ROOT "/specs/sac.yaml\n"
+           "env: Swimmer-v5\n"
+           "constants: {hidden: 3, batch_size: 4}\n"
+           "loop:\n"
+           "  - collect: 1\n"
+           "  - sample: replay\n"
+           "%s",
+           loop);
+  Spec spec = spec_text(text, "");
+  size_t count = streams_of(&spec, "update", streams, limit);
+  spec_close(&spec);
+  return count;
+}
+
+/* A loss descended twice in one program draws twice; the first time as if it stood alone. A target
+ * set twice does the same. */
+START_TEST(a_second_evaluation_draws_anew) {
+  uint64_t once[8], twice[8], sets[8];
+  ck_assert_uint_eq(streams_with("  - descend: all\n", once, 8), 2);
+  ck_assert_uint_eq(streams_with("  - descend: all\n  - descend: critic\n", twice, 8), 3);
+  for (int i = 0; i < 2; i++) {
+    bool kept = false;
+    for (int k = 0; k < 3; k++) kept = kept || twice[k] == once[i];
+    ck_assert_msg(kept, "the draws of a first descent are those without a second");
+  }
+  ck_assert_uint_eq(
+      streams_with("  - set: {log_alpha: \"log_alpha + mean[batch](normal_noise[])\"}\n"
+                   "  - set: {log_alpha: \"log_alpha + mean[batch](normal_noise[])\"}\n"
+                   "  - descend: all\n",
+                   sets, 8),
+      4);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("losses");
   TCase *tests = tcase_create("losses");
@@ -253,5 +307,6 @@ int main(void) {
   tcase_add_loop_test(tests, sac_is_its_equations_in_order, 0, (int)COUNTOF(tiny_sac));
   tcase_add_test(tests, remac_is_its_equations_in_order);
   tcase_add_test(tests, the_order_of_descend_is_the_order_of_steps);
+  tcase_add_test(tests, a_second_evaluation_draws_anew);
   return fixture_run(suite);
 }

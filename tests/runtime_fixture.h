@@ -60,7 +60,7 @@ typedef enum FakeProgram {
 typedef struct Probe {
   const RlcModule *module;
   uint64_t kill_at, nan_at, weight_nan_at,
-      action_nan_at; /* run number of update or explore; UINT64_MAX: never */
+      action_nan_at; /* run number, from 0, of update or explore; UINT64_MAX: never */
   int kill_signal, kills;
   uint64_t (*allocations)(void);
   uint64_t first_allocations, last_allocations, updates;
@@ -224,13 +224,13 @@ static inline double fake_value(const RlcCall *call, FakeSlot w, FakeSlot obs, u
 
 static inline void fake_probe_update(const RlcCall *call) {
   Probe *probe = fake_probe(call);
-  probe->updates++;
+  uint64_t number = probe->updates++;
   if (probe->allocations) {
     probe->last_allocations = probe->allocations();
-    if (call->step == 0) probe->first_allocations = probe->last_allocations;
+    if (number == 0) probe->first_allocations = probe->last_allocations;
   }
-  if (call->step == probe->weight_nan_at) fake_set(call, S_W, 7, NAN);
-  if (call->step != probe->kill_at) return;
+  if (number == probe->weight_nan_at) fake_set(call, S_W, 7, NAN);
+  if (number != probe->kill_at) return;
   for (int i = 0; i < probe->kills; i++) {
     kill(getpid(), probe->kill_signal);
     usleep(50000);
@@ -263,7 +263,7 @@ static inline void fake_update(const RlcCall *call) {
     fake_set(call, S_W, i, fake_get(call, S_W, i) - 1e-3 * m);
   }
   if (call->thread) return;
-  fake_set(call, S_LOSS, 0, call->step == fake_probe(call)->nan_at ? NAN : loss);
+  fake_set(call, S_LOSS, 0, fake_probe(call)->updates == fake_probe(call)->nan_at + 1 ? NAN : loss);
   fake_set(call, S_COUNT, 0, fake_get(call, S_COUNT, 0) + 1);
 }
 

@@ -237,8 +237,8 @@ START_TEST(loop_follows_its_table) {
                                "aba?cd"
                                "aab?d"
                                "aa?cd");
-  for (uint32_t i = 0, runs[128] = {0}; i < trace.count; i++)
-    ck_assert_uint_eq(trace.step[i], runs[(uint8_t)trace.text[i]]++);
+  /* One draw counter for all: no two runs draw the same, of one program or of two. */
+  for (uint32_t i = 0; i < trace.count; i++) ck_assert_uint_eq(trace.step[i], i);
   snprintf(command, sizeof command, "rm -rf '%s'", root);
   ck_assert_int_eq(system(command), 0);
 }
