@@ -106,6 +106,11 @@ bool key_known(const char *path, const char *key) {
   return false;
 }
 
+bool key_is_root(const char *key) {
+  Level level = level_open(TABLE_spec, "", "");
+  return level_row(&level, key) != NULL;
+}
+
 /* ---- the tables as text ---- */
 
 static const struct KindName {

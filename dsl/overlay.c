@@ -94,6 +94,21 @@ static void entry_remove(Overlay *o, Tree *result, const TreeEntry *entry, const
   result->entry_count--;
 }
 
+/* What a map at `path` changes: the entry's value, or for an optimizer that the base lacks the
+ * `default` one. NULL: nothing is there; after reporting where that cannot be. */
+static const Tree *entry_base(Overlay *o, const Tree *result, const TreeEntry *at,
+                              const TreeEntry *entry, const char *outer) {
+  if (at) return at->value;
+  if (strcmp(outer, "optimizers") || entry->value->kind != TREE_MAP) return NULL;
+  const Tree *base = tree_get(result, "default");
+  if (!base)
+    overlay_fail(o, entry->key_span,
+                 arena_printf(o->arena, "give it in full, as in  %s: adam(3e-4)", entry->key),
+                 arena_printf(o->arena, "there is no '%s' in 'optimizers' to change%s", entry->key,
+                              strcmp(entry->key, "default") ? ", and no 'default'" : ""));
+  return base;
+}
+
 static void entry_lay(Overlay *o, Tree *result, const TreeEntry *written, const char *outer) {
   TreeEntry entry = entry_nest(o, *written);
   const char *path = path_join(o->arena, outer, entry.key);
@@ -104,7 +119,7 @@ static void entry_lay(Overlay *o, Tree *result, const TreeEntry *written, const 
   }
   if (entry.value->kind == TREE_NULL) return entry_remove(o, result, &entry, path);
   TreeEntry *at = overlay_entry(result, entry.key);
-  Tree *value = overlay_value(o, at ? at->value : NULL, entry.value, path);
+  Tree *value = overlay_value(o, entry_base(o, result, at, &entry, outer), entry.value, path);
   if (!value) return;
   entry.value = value;
   if (at)
@@ -119,7 +134,11 @@ static Tree *overlay_map(Overlay *o, const Tree *base, const Tree *over, const c
   for (size_t i = 0; base && i < base->entry_count; i++)
     tree_put(o->arena, result, base->entries[i]);
   if (base) result->removed = base->removed, result->removed_count = base->removed_count;
-  for (size_t i = 0; i < over->entry_count; i++) entry_lay(o, result, &over->entries[i], path);
+  /* An optimizer that starts from `default` starts from what this overlay makes of it. */
+  const TreeEntry *first = strcmp(path, "optimizers") ? NULL : tree_entry(over, "default");
+  if (first) entry_lay(o, result, first, path);
+  for (size_t i = 0; i < over->entry_count; i++)
+    if (&over->entries[i] != first) entry_lay(o, result, &over->entries[i], path);
   return result;
 }
 

@@ -30,4 +30,7 @@ const char *key_shorthand(const char *path);
 /* Whether a nested key belongs to the long form at `path`. */
 bool key_known(const char *path, const char *key);
 
+/* Whether a loss specification may have this key at its root, be it there or not. */
+bool key_is_root(const char *key);
+
 #endif

@@ -37,13 +37,13 @@ static bool path_split(Override *o, size_t length) {
   return true;
 }
 
-/* A bare name is a constant; where no constant has it, a root key that the base has. */
+/* A bare name is a constant; where no constant has it, a root key. */
 static bool constant_resolve(Override *o, const Tree *base) {
   const char *name = o->names[0];
   const Tree *constants = tree_get(base, "constants");
   if (o->count > 1) return true;
   if (!tree_entry(constants, name)) {
-    if (tree_entry(base, name)) return true;
+    if (tree_entry(base, name) || key_is_root(name)) return true;
     const char *hint =
         constants && constants->kind == TREE_MAP ? overlay_hint(o->arena, constants, name) : NULL;
     if (!hint) hint = overlay_hint(o->arena, base, name);
@@ -73,8 +73,36 @@ static const char *kind_name(const Tree *tree) {
   return "?";
 }
 
-/* Walks to the parent of the leaf; every part but the last must be there, and each part takes the
- * base's spelling of it. */
+/* What an optimizer may be for: losses, networks, parameters. */
+static const Tree *optimized(Override *o, const Tree *base) {
+  static const char *const roots[] = {"losses", "networks", "parameters"};
+  Tree *all = tree_map(o->arena, base->span);
+  for (size_t i = 0; i < COUNTOF(roots); i++) {
+    const Tree *map = tree_get(base, roots[i]);
+    for (size_t k = 0; map && map->kind == TREE_MAP && k < map->entry_count; k++)
+      if (!tree_entry(all, map->entries[k].key)) tree_put(o->arena, all, map->entries[k]);
+  }
+  return all;
+}
+
+/* Whether part i of the path may be missing in the base: a root key, or in `optimizers` the name of
+ * what it is for, which starts from `default`. */
+static bool part_may_miss(Override *o, const Tree *base, size_t i) {
+  if (i == 0) return key_is_root(o->names[0]);
+  return i == 1 && !strcmp(o->names[0], "optimizers") &&
+         tree_entry(optimized(o, base), o->names[1]);
+}
+
+static bool part_missing(Override *o, const Tree *base, const Tree *at, const char *path,
+                         size_t i) {
+  const char *hint = overlay_hint(o->arena, at, o->names[i]);
+  if (!hint && i == 1 && !strcmp(o->names[0], "optimizers"))
+    hint = overlay_hint(o->arena, optimized(o, base), o->names[1]);
+  return diag_error(o->diag, o->spans[i], hint, "there is no '%s' in this spec", path);
+}
+
+/* Walks to the parent of the leaf; every part but the last must be there or may be missing, and
+ * each part takes the base's spelling of it. */
 static bool path_resolve(Override *o, const Tree *base) {
   const Tree *at = base;
   const char *path = "";
@@ -83,9 +111,7 @@ static bool path_resolve(Override *o, const Tree *base) {
     if (entry) o->names[i] = entry->key;
     path = path_join(o->arena, path, o->names[i]);
     if (i + 1 == o->count) return true;
-    if (!entry)
-      return diag_error(o->diag, o->spans[i], overlay_hint(o->arena, at, o->names[i]),
-                        "there is no '%s' in this spec", path);
+    if (!entry) return part_may_miss(o, base, i) || part_missing(o, base, at, path, i);
     at = entry->value;
     if (at->kind == TREE_MAP) continue;
     /* below this the overlay itself decides: arguments of a call, the long form of a value written

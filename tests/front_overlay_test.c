@@ -49,6 +49,16 @@ static const struct {
     {"o: mean[batch](x)\n", "o: {k: 2}\n", "o: mean[batch](x, k=2)\n"},
     {"o: f()\n", "o: {k: 1}\no.j: 2\n", "o: f(k=1, j=2)\n"},
     {"o: f(\"a b\", x=1)\n", "o.x: '\"c\"'\n", "o: f(\"a b\", x=\"c\")\n"},
+    /* an optimizer that is not there starts from the default one, as this overlay leaves it */
+    {"optimizers: {default: adam(lr)}\n", "optimizers: {actor: {eps: 0.1}}\n",
+     "optimizers:\n  default: adam(lr)\n  actor: adam(lr, eps=0.1)\n"},
+    {"optimizers: {default: adam(lr)}\n", "optimizers.actor.eps: 0.1\n",
+     "optimizers:\n  default: adam(lr)\n  actor: adam(lr, eps=0.1)\n"},
+    {"optimizers: {default: adam(lr)}\n",
+     "optimizers: {actor: {eps: 0.1}, default: {beta1: 0.8}}\n",
+     "optimizers:\n  default: adam(lr, beta1=0.8)\n  actor: adam(lr, beta1=0.8, eps=0.1)\n"},
+    {"optimizers: {default: adam(lr), actor: sgd(lr)}\n", "optimizers: {actor: {momentum: 0.1}}\n",
+     "optimizers:\n  default: adam(lr)\n  actor: sgd(lr, momentum=0.1)\n"},
     /* what is written short takes its long form when the overlay speaks it (dsl/keys.def) */
     {"env: Hopper-v5\n", "env: {count: 4}\n", "env:\n  id: Hopper-v5\n  count: 4\n"},
     {"env: Hopper-v5\n", "env: {id: Ant-v5}\n", "env:\n  id: Ant-v5\n"},
@@ -131,6 +141,10 @@ START_TEST(overrides) {
                                             "define.policy=normal[act](o, 1)",
                                             "optimizers.default.eps=1e-5",
                                             "optimizers.default.eps=1e-6",
+                                            "optimizers.actor.eps=0.1",
+                                            "optimizers.log_alpha.beta1=0.5",
+                                            "precision=bf16",
+                                            "evaluate.episodes=3",
                                             "env.count=4",
                                             "targets.slow=[actor, critic]",
                                             "constants.lr=null",
@@ -152,6 +166,11 @@ START_TEST(overrides) {
       tree_get(tree_get(tree_get(tree_get(t, "losses"), "critic"), "let"), "extra"));
   ck_assert_str_eq(printed_value(&f, t, "define", "policy(o)"), "normal[act](o, 1)\n");
   ck_assert_str_eq(printed_value(&f, t, "optimizers", "default"), "adam(lr, eps=1e-6)\n");
+  ck_assert_str_eq(printed_value(&f, t, "optimizers", "actor"), "adam(lr, eps=0.1)\n");
+  ck_assert_str_eq(printed_value(&f, t, "optimizers", "log_alpha"),
+                   "adam(lr, eps=1e-6, beta1=0.5)\n");
+  ck_assert_str_eq(front_print(&f, tree_get(t, "precision")), "bf16\n");
+  ck_assert_str_eq(printed_value(&f, t, "evaluate", "episodes"), "3\n");
   ck_assert_str_eq(front_print(&f, tree_get(t, "env")), "id: HalfCheetah-v5\ncount: 4\n");
   ck_assert_str_eq(printed_value(&f, t, "targets", "slow"), "[actor, critic]\n");
   ck_assert_str_eq(front_print(&f, tree_get(tree_get(tree_get(t, "networks"), "critic"), "copies")),
