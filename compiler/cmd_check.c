@@ -28,6 +28,9 @@ static void print_text(Session *session) {
            shell->explore.count, shell->explore.count == 1 ? "" : "s");
   else
     printf("%s, without an environment\n", shell->name);
+  if (e->constant_count) printf("constants:\n");
+  for (size_t i = 0; i < e->constant_count; i++)
+    printf("  %-28s %.12g\n", e->constants[i].name, e->constants[i].value);
   printf("parameters: %lu; with targets and optimiser state: %lu\n",
          count_kind(graph, RLC_PARAMETER),
          count_kind(graph, RLC_PARAMETER) + count_kind(graph, RLC_TARGET) +

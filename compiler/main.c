@@ -21,13 +21,48 @@ static void help(FILE *out) {
                "optimizers.actor.eps=0.1\n");
 }
 
+/* The row of one command. */
+static int help_command(int command) {
+  printf("rlc %s%s%s\n  %s\n", commands[command].name, *commands[command].arguments ? " " : "",
+         commands[command].arguments, commands[command].doc);
+  printf("  options:");
+  for (const char *at = commands[command].options; *at; at += strspn(at, " ")) {
+    int length = (int)strcspn(at, " ");
+    printf(" --%.*s", length, at);
+    at += length;
+  }
+  printf("%s\n", *commands[command].options ? "" : " none");
+  return 0;
+}
+
+/* Whether --help stands before the trainer's options. */
+static bool wants_help(int argc, char **argv) {
+  for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
+    if (strcmp(argv[i], "--help") == 0) return true;
+  return false;
+}
+
+/* A command whose row has no arguments gets none. */
+static bool arguments_allowed(const Session *session, int command) {
+  const char *extra = session->spec             ? session->spec
+                      : session->override_count ? session->overrides[0]
+                      : session->rest_count     ? session->rest[0]
+                                                : NULL;
+  if (*commands[command].arguments || !extra) return true;
+  fprintf(stderr, "error: `rlc %s` takes no arguments, but '%s' stands there\n",
+          commands[command].name, extra);
+  return false;
+}
+
 static int run(int command, int argc, char **argv) {
+  if (wants_help(argc, argv)) return help_command(command);
   Arena *arena = arena_make();
   Session session = {
       .arena = arena, .diag = diag_make(arena), .threads = 1, .components = 24, .seconds = 5};
   session.pipeline.out = stdout;
   int status = EXIT_USER;
-  if (session_arguments(&session, argc, argv, commands[command].name, commands[command].options))
+  if (session_arguments(&session, argc, argv, commands[command].name, commands[command].options) &&
+      arguments_allowed(&session, command))
     status = commands[command].run(&session);
   arena_free(arena);
   return status;
@@ -38,6 +73,7 @@ int main(int argc, char **argv) {
     help(argc < 2 ? stderr : stdout);
     return argc < 2 ? EXIT_USER : 0;
   }
+  if (strcmp(argv[1], "--version") == 0) return printf("rlc %s\n", RLC_VERSION), 0;
   const char *names[COUNTOF(commands)];
   for (size_t i = 0; i < COUNTOF(commands); i++) {
     if (strcmp(commands[i].name, argv[1]) == 0) return run((int)i, argc - 2, argv + 2);

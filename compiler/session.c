@@ -52,17 +52,34 @@ static bool has_word(const char *words, const char *word) {
   return false;
 }
 
-static bool unknown_option(Session *session, const char *name, const char *command,
-                           const char *accepted) {
+/* The options of a trainer, which `rlc train` takes behind `--`. */
+static const char *const trainer_options[] = {
+#define OPTION(name, ...) name,
+#include "runtime/options.def"
+#undef OPTION
+};
+
+static bool is_trainer_option(const char *name) {
+  for (size_t i = 0; i < COUNTOF(trainer_options); i++)
+    if (strcmp(trainer_options[i], name) == 0) return true;
+  return false;
+}
+
+static bool unknown_option(const char *name, const char *command, const char *accepted) {
   const char *names[COUNTOF(option_rows)];
   size_t count = 0;
   for (size_t i = 0; i < COUNTOF(option_rows); i++)
     if (has_word(accepted, option_rows[i].name)) names[count++] = option_rows[i].name;
   const char *near = nearest_name(name, names, count);
+  bool exact = is_trainer_option(name), train = strcmp(command, "train") == 0;
+  bool similar = !near && nearest_name(name, trainer_options, COUNTOF(trainer_options));
   fprintf(stderr, "error: `rlc %s` has no option '--%s'", command, name);
-  if (near) fprintf(stderr, "; did you mean '--%s'?", near);
+  if (train && (exact || similar))
+    fprintf(stderr, "; options of the trainer stand behind --, as in: "
+                    "rlc train SPEC -- --steps 1000");
+  else if (near)
+    fprintf(stderr, "; did you mean '--%s'?", near);
   fprintf(stderr, "\n");
-  (void)session;
   return false;
 }
 
@@ -101,7 +118,7 @@ static bool read_option(Session *session, int argc, char **argv, int *i, const c
     fprintf(stderr, "error: --%s wants a value\n", name);
     return false;
   }
-  return unknown_option(session, name, command, accepted);
+  return unknown_option(name, command, accepted);
 }
 
 bool session_arguments(Session *session, int argc, char **argv, const char *command,
@@ -114,7 +131,7 @@ bool session_arguments(Session *session, int argc, char **argv, const char *comm
     }
     if (argv[i][0] == '-' && argv[i][1]) {
       if (argv[i][1] != '-' && strcmp(argv[i], "-o") != 0)
-        return unknown_option(session, argv[i] + 1, command, accepted);
+        return unknown_option(argv[i] + 1, command, accepted);
       if (!read_option(session, argc, argv, &i, command, accepted)) return false;
     } else if (strchr(argv[i], '=')) {
       PUSH(session->arena, session->overrides, session->override_count, session->override_capacity,

@@ -38,6 +38,11 @@ typedef struct DrawInfo {
   Span span;
 } DrawInfo;
 
+typedef struct ConstantInfo {
+  const char *name;
+  double value;
+} ConstantInfo;
+
 typedef struct Elaborated {
   Module *module;
   Tree *spec; /* resolved */
@@ -45,6 +50,8 @@ typedef struct Elaborated {
   size_t loss_count, loss_capacity;
   DrawInfo *draws;
   size_t draw_count, draw_capacity;
+  ConstantInfo *constants; /* in the order of the file */
+  size_t constant_count, constant_capacity;
 } Elaborated;
 
 /* Elaborates a resolved spec whose keys were checked. NULL after reporting. */

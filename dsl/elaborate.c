@@ -214,6 +214,12 @@ static bool add_defines(Elab *elab) {
   return good;
 }
 
+static void keep_constant(Elab *elab, const char *name, double value) {
+  Elaborated *result = elab->result;
+  ConstantInfo info = {name, value};
+  PUSH(elab->arena, result->constants, result->constant_count, result->constant_capacity, info);
+}
+
 /* Constants are checked at once, used or not. */
 static void add_constants(Elab *elab) {
   const Tree *constants = tree_get(elab->spec, "constants");
@@ -225,7 +231,10 @@ static void add_constants(Elab *elab) {
     elab->path = "constants";
     Value value = eval_entry(elab, elab->globals, entry, entry->span);
     bool number = value.kind == VALUE_NODE && value.node->op == OP_const;
-    if (number && !isnan(value.node->attr.value)) continue;
+    if (number && !isnan(value.node->attr.value)) {
+      keep_constant(elab, entry->name, value.node->attr.value);
+      continue;
+    }
     if (value.kind != VALUE_ERROR)
       elab_error(elab, tree->span, "as in  gamma: 0.99", "the constant '%s' is not a number",
                  entry->name);
