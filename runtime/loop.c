@@ -107,6 +107,7 @@ static void loop_progress(Trainer *trainer, bool last) {
   progress->steps = trainer->options.steps;
   progress->updates = trainer->state.updates;
   progress->seconds = run_clock() - trainer->started;
+  progress->limit_seconds = 60 * trainer->options.stop_after;
   if (!trainer->options.quiet) progress_show(progress, last);
 }
 
@@ -142,6 +143,10 @@ static bool loop_finish(Trainer *trainer) {
   if (finished && state->evaluated_step != state->step && !evaluate_run(trainer)) return false;
   if (!metrics_check_parameters(trainer)) return false;
   if (trainer->saved_step != state->step && !save_write(trainer)) return false;
+  /* The time limit is an end too: its evaluation is told, but lies behind the checkpoint's mark, so
+   * that a resumed run cuts it off. A signal is in a hurry. */
+  bool timed = !finished && !stop_signal(trainer->stop);
+  if (timed && state->evaluated_step != state->step && !evaluate_run(trainer)) return false;
   loop_progress(trainer, true);
   return true;
 }
