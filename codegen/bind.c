@@ -37,6 +37,8 @@ static bool slot_is_read_late(const Schedule *s, uint64_t slot, const Kernel *wr
 
 /* ---- outputs ---- */
 
+/* What a slot gets at the end. `from` is NULL for a kept node: a later output may still move it out
+ * of the workspace into a slot of its own. */
 typedef struct Copy {
   uint32_t slot;
   Node *node;
@@ -49,20 +51,21 @@ static Root *root_of(Kernel *kernel, const Node *node) {
   bug("a kept node is not in its kernel");
 }
 
-/* Returns the buffer to copy from at the end, or NULL when the slot itself is written. */
-static Buffer *bind_direct(Schedule *s, const Output *output, bool *needed) {
+/* Does the slot get its value from a copy at the end? Otherwise the kernel writes it. */
+static bool bind_direct(Schedule *s, const Output *output, bool *needed) {
   Node *node = output->node;
   Kernel *kernel = s->kernel[node->id];
   Buffer *buffer = s->buffer[node->id];
   if (buffer->space == SPACE_SLOT || slot_is_read_late(s, output->slot, kernel)) {
     needed[node->id] = true;
-    return buffer;
+    return true;
   }
   s->buffer[node->id] = root_of(kernel, node)->buffer = s->code->slots[output->slot];
-  return NULL;
+  return false;
 }
 
-/* The same for a value that is converted or broadcast into its slot. */
+/* The same for a value that is converted or broadcast into its slot: the buffer to copy from, or
+ * NULL. */
 static Buffer *bind_converted(Schedule *s, const Output *output) {
   Buffer *slot = s->code->slots[output->slot];
   for (size_t i = 0; i < s->out->kernel_count; i++) {
@@ -82,8 +85,8 @@ static void copies_add(Schedule *s, const Copy *copies, size_t count) {
   for (size_t i = 0; i < count; i++) {
     Axes axes = s->code->module->graph->slots[copies[i].slot].axes;
     Kernel *kernel = kernel_add(s, KERNEL_MAP, "copy", axes);
-    root_add(s, kernel,
-             (Root){copies[i].node, s->code->slots[copies[i].slot], copies[i].from, true});
+    Buffer *from = copies[i].from ? copies[i].from : s->buffer[copies[i].node->id];
+    root_add(s, kernel, (Root){copies[i].node, s->code->slots[copies[i].slot], from, true});
   }
 }
 
@@ -94,8 +97,9 @@ static void bind_outputs(Schedule *s, bool *needed) {
   for (size_t i = 0; i < program->output_count; i++) {
     const Output *output = &program->outputs[i];
     bool direct = output_is_direct(s, output);
-    Buffer *from = direct ? bind_direct(s, output, needed) : bind_converted(s, output);
-    if (from) copies[count++] = (Copy){output->slot, output->node, from};
+    Buffer *from = direct ? NULL : bind_converted(s, output);
+    if (direct ? bind_direct(s, output, needed) : from != NULL)
+      copies[count++] = (Copy){output->slot, output->node, from};
   }
   copies_add(s, copies, count);
 }

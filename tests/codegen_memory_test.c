@@ -85,6 +85,13 @@ static void hazards_module(Module *module) {
   Node *p = node_make(graph, OP_contract, (Attr){.axes = AXES(f)}, ns, na, NULL);
   fixture_output(module, product, a, node_rename(graph, p, g, f));
   fixture_output(module, product, square, node2(graph, OP_mul, ns, other));
+  size_t both =
+      fixture_program(module, "both"); /* one value for two slots, one of them read late */
+  Node *top = node_gather(graph, na, node_argmax(graph, nb, f), f);
+  Node *gathered = node2(graph, OP_mul, scaled(graph, 0.1, nb), top);
+  fixture_output(module, both, a, gathered);
+  fixture_output(module, both, b, gathered);
+  fixture_output(module, both, c, gathered);
   size_t broadcast = fixture_program(module, "broadcast");
   fixture_output(module, broadcast, a, nt);
   fixture_output(module, broadcast, total, node_sum(graph, na, axes));
