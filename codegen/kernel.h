@@ -82,8 +82,8 @@ typedef struct Kernel {
   size_t root_count, root_capacity;
   Node *contraction; /* KERNEL_CONTRACT: roots are its result and what the epilogue makes of it */
   AxisId lane_axis;  /* KERNEL_CONTRACT: the axis in the vectors */
-  Buffer *repacked;  /* KERNEL_CONTRACT: the copy of the vector operand in the layout it needs, or
-                        NULL */
+  Buffer *repacked;  /* KERNEL_CONTRACT: the copy of the vector operand in the layout and type it
+                        needs, or NULL */
   /* lowered */
   Block *body;
   const Var *item; /* counter of the parallel loop that `body` is the inside of */

@@ -1,10 +1,11 @@
 /* Contractions as register tiles: `rows` x one panel of the result's last axis, accumulated over
  * the reduced axes.
  *
- * The operand with the last axis in its lanes is read as vectors (B), the other one scalar by
- * scalar (A). Items of the parallel loop are (outer axes, panels, row tiles), row tiles innermost,
- * so that a panel of B stays in the nearest cache while rows stream past. Row tiles have heights
- * that differ by one at most; where the rows are A's panelled axis, no tile straddles two panels.
+ * The operand with the last axis in its lanes is read as vectors (B), which must lie in the working
+ * precision, the other one scalar by scalar (A), converted if need be. Items of the parallel loop
+ * are (outer axes, panels, row tiles), row tiles innermost, so that a panel of B stays in the
+ * nearest cache while rows stream past. Row tiles have heights that differ by one at most; where
+ * the rows are A's panelled axis, no tile straddles two panels.
  */
 #include "codegen/lower.h"
 
@@ -233,9 +234,9 @@ static void tile_step(Product *p, Block *block, const Registers *c, const Regist
           term_load(arena, p->b.buffer, b->type, plus(p, at_b, j, p->width), p->width));
   Block *rows = loop_add(arena, block, LOOP_UNROLLED, i, zero, term_int(arena, c->rows));
   const Var *a = var_make(arena, "a", c->type, p->width);
-  Term *scalar =
-      term_load(arena, p->a.buffer, c->type, plus(p, at_a, i, row_step(p, &p->from_a)), 1);
-  let_add(arena, rows, a, term_splat(arena, scalar, p->width));
+  Term *index = plus(p, at_a, i, row_step(p, &p->from_a));
+  Term *scalar = term_load(arena, p->a.buffer, p->a.buffer->type, index, 1);
+  let_add(arena, rows, a, term_splat(arena, term_cast(arena, scalar, c->type), p->width));
   Block *columns = loop_add(arena, rows, LOOP_UNROLLED, j, zero, term_int(arena, p->columns));
   set_add(arena, columns, c, row, column,
           term_fma(arena, term_var(arena, a), term_read(arena, b, zero, column),

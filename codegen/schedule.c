@@ -153,16 +153,6 @@ static void keep_addressable(Schedule *s, const Node *node) {
   if (!node_is_addressable(s, node)) s->kept[node->id] = true;
 }
 
-/* Contractions read memory of the working precision. */
-static void keep_operand(Schedule *s, const Node *node) {
-  keep_addressable(s, node);
-  const Node *base = node;
-  while (!s->kept[base->id] && base->op == OP_rename) base = base->src[0];
-  if (!s->kept[base->id] && base->op == OP_input &&
-      s->code->slots[base->attr.key]->type != s->code->real)
-    s->kept[node->id] = true;
-}
-
 static void keep_required(Schedule *s) {
   for (size_t i = 0; i < s->node_count; i++)
     if (node_is_reduction(s->nodes[i])) s->kept[s->nodes[i]->id] = true;
@@ -174,7 +164,7 @@ static void keep_required(Schedule *s) {
     const Node *node = s->nodes[i];
     if (node->op == OP_gather || node->op == OP_rename || node->op == OP_order)
       keep_addressable(s, node->src[0]);
-    for (int k = 0; k < 2 && node->op == OP_contract; k++) keep_operand(s, node->src[k]);
+    for (int k = 0; k < 2 && node->op == OP_contract; k++) keep_addressable(s, node->src[k]);
   }
 }
 
@@ -315,7 +305,7 @@ static bool same_order(const Layout *a, const Layout *b) {
   return a->rank == b->rank && memcmp(a->axis, b->axis, sizeof a->axis[0] * (size_t)a->rank) == 0;
 }
 
-/* The copy of `node` with `lane` innermost, made once per program. */
+/* The copy of `node` in the working precision with `lane` innermost, made once per program. */
 static Buffer *repack(Schedule *s, Node *node, AxisId lane) {
   Layout layout =
       layout_with_last(s->code->module->graph, node->axes, lane, s->code->options.lanes);
@@ -341,8 +331,9 @@ static Kernel *contract_kernel(Schedule *s, Node *node) {
     return kernel;
   }
   Node *b = node->src[vector];
-  Layout layout = node_view(s, b).layout;
-  Buffer *repacked = layout.axis[layout.rank - 1] == lane ? NULL : repack(s, b, lane);
+  View view = node_view(s, b);
+  bool fits = view.layout.axis[view.layout.rank - 1] == lane && view.buffer->type == s->code->real;
+  Buffer *repacked = fits ? NULL : repack(s, b, lane);
   Kernel *kernel = kernel_add(s, KERNEL_CONTRACT, "contract", node->axes);
   kernel->contraction = node;
   kernel->reduced = node->attr.axes;
