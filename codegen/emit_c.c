@@ -41,6 +41,7 @@ void emit_type(Emit *e, ValueType type, uint32_t width) {
 
 static void emit_real(Emit *e, ValueType type, double value) {
   bool single = type == VALUE_F32;
+  if (single) value = (float)value; /* may be infinite only then */
   if (type == VALUE_I32) {
     fprintf(e->out, "%d", (int)value);
   } else if (isnan(value)) {
@@ -49,7 +50,7 @@ static void emit_real(Emit *e, ValueType type, double value) {
     fprintf(e->out, "%s__builtin_inf%s()", value < 0 ? "-" : "", single ? "f" : "");
   } else {
     char text[64];
-    snprintf(text, sizeof text, single ? "%.9g" : "%.17g", single ? (double)(float)value : value);
+    snprintf(text, sizeof text, single ? "%.9g" : "%.17g", value);
     bool point = strpbrk(text, ".e") != NULL;
     fprintf(e->out, "%s%s%s", text, point ? "" : ".0", single ? "f" : "");
   }

@@ -2,6 +2,8 @@
  * readable. */
 #include "codegen/loop.h"
 
+#include <math.h>
+
 Var *var_make(Arena *arena, const char *name, ValueType type, uint32_t width) {
   Var *var = NEW(arena, Var);
   *var = (Var){name, type, width};
@@ -104,7 +106,10 @@ Term *term_apply(Arena *arena, OpCode op, ValueType type, Term *x, Term *y, Term
 
 Term *term_cast(Arena *arena, Term *x, ValueType type) {
   if (x->type == type) return x;
-  if (x->kind == TERM_REAL) return term_real(arena, type, x->real);
+  bool index = type == VALUE_INDEX;
+  if (x->kind == TERM_REAL && index && fabs(x->real) <= 0x1p53)
+    return term_int(arena, (int64_t)x->real);
+  if (x->kind == TERM_REAL && !index) return term_real(arena, type, x->real);
   return term_make(arena, TERM_CAST, type, x, NULL, NULL);
 }
 
