@@ -81,6 +81,14 @@ static void consider(Lower *lower, Axes outer, Axes inner, Choice choice, int pr
   *best_padded = padded;
 }
 
+/* Sums beside each other lie on the stack, as long as the lanes: at most 64 KiB of them. */
+static bool stack_fits(const Lower *lower, Axes outer, Choice choice) {
+  if (choice.split || !axes_has(outer, (AxisId)choice.axis)) return true;
+  if (lower->kernel->kind != KERNEL_REDUCE) return true;
+  uint64_t each = lower->kernel->root_count * (sizeof(double) + sizeof(int32_t));
+  return lower->nest->graph->axes[choice.axis].extent * each <= 65536;
+}
+
 int shape_nest(Lower *lower, Axes outer, Axes inner, Axes lanes, int preferred, DryFn *dry) {
   const Graph *graph = lower->s->code->module->graph;
   AxisId order[MAX_AXES];
@@ -90,9 +98,11 @@ int shape_nest(Lower *lower, Axes outer, Axes inner, Axes lanes, int preferred, 
   bool padded = false;
   for (int i = rank - 1; i >= 0; i--) {
     if (!panel_width(graph->axes[order[i]].extent, lower->s->code->options.lanes)) continue;
-    for (int split = 1; split >= 0; split--)
-      consider(lower, outer, inner, (Choice){order[i], split}, preferred, dry, &best, &cost,
-               &padded);
+    for (int split = 1; split >= 0; split--) {
+      Choice choice = {order[i], split};
+      if (!stack_fits(lower, outer, choice)) continue;
+      consider(lower, outer, inner, choice, preferred, dry, &best, &cost, &padded);
+    }
   }
   int outer_dims = make_dims(lower, outer, inner, best, padded);
   lower_restart(lower, 1);
