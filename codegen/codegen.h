@@ -46,4 +46,8 @@ void load_close(Loaded *loaded);
 /* Flags that generated C is compiled with (shared by load_c and `rlc compile`), NULL-terminated. */
 extern const char *const emit_c_flags[];
 
+/* Splits CC ("ccache gcc -m64") at blanks, in place. Returns the number of words; 0 when there are
+ * none or more than `limit`. */
+size_t compiler_words(char *command, const char **words, size_t limit);
+
 #endif

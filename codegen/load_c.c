@@ -58,11 +58,22 @@ static bool job_write(Job *job, const Code *code) {
   return true;
 }
 
+size_t compiler_words(char *command, const char **words, size_t limit) {
+  size_t count = 0;
+  char *rest = NULL;
+  for (char *word = strtok_r(command, " \t", &rest); word; word = strtok_r(NULL, " \t", &rest)) {
+    if (count == limit) return 0;
+    words[count++] = word;
+  }
+  return count;
+}
+
 /* In the child: becomes the compiler; its messages go to the log. */
 static _Noreturn void compiler_exec(const Job *job, const char *compiler, const char *include) {
-  const char *argv[32];
-  size_t count = 0;
-  argv[count++] = compiler;
+  const char *argv[64];
+  char *command = strdup(compiler);
+  size_t count = command ? compiler_words(command, argv, 32) : 0;
+  if (!count) _exit(127);
   argv[count++] = "-shared";
   argv[count++] = "-fPIC";
   argv[count++] = "-w";
@@ -73,7 +84,7 @@ static _Noreturn void compiler_exec(const Job *job, const char *compiler, const 
   argv[count++] = job->source;
   for (const char *const *flag = emit_c_flags; *flag; flag++) argv[count++] = *flag;
   argv[count] = NULL;
-  if (freopen(job->log, "w", stderr)) execvp(compiler, (char *const *)argv);
+  if (freopen(job->log, "w", stderr)) execvp(argv[0], (char *const *)argv);
   _exit(127);
 }
 

@@ -9,7 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char *compiler_name(void) { return getenv("CC") ? getenv("CC") : "gcc"; }
+static const char *compiler_name(void) {
+  const char *chosen = getenv("CC");
+  return chosen && *chosen ? chosen : "gcc";
+}
 
 /* float32 values in the widest register of this machine, which generated C is compiled for
  * (-march=native). */
@@ -107,9 +110,9 @@ static bool run(const char *const *argv) {
 
 static bool compile(Arena *arena, const char *source, const char *output, const char *include,
                     const char *library) {
-  const char *argv[64];
-  size_t n = 0;
-  argv[n++] = compiler_name();
+  const char *argv[64], *name = compiler_name();
+  size_t n = compiler_words(arena_copy(arena, name, strlen(name)), argv, 32);
+  if (!n) return fprintf(stderr, "error: CC names no C compiler: '%s'\n", name), false;
   for (size_t i = 0; emit_c_flags[i]; i++) argv[n++] = emit_c_flags[i];
   argv[n++] = arena_printf(arena, "-I%s", include);
   argv[n++] = "-o";

@@ -270,6 +270,119 @@ static void positions_module(Module *module) {
 START_TEST(gather_scatter_and_order_agree_with_ties) { check_precisions(positions_module, 0, 2); }
 END_TEST
 
+/* Positions multiplied and summed, as either operand: they are converted. */
+static void counts_program(Module *module, uint32_t rows) {
+  Graph *graph = module->graph;
+  AxisId row = axis_of(graph, "row", rows, AXIS_ROW), k = axis_of(graph, "k", 32, AXIS_FEATURE);
+  AxisId f = axis_of(graph, "f", 18, AXIS_FEATURE), try = axis_of(graph, "try", 5, AXIS_DRAW);
+  Node *w = input_of(graph, "w", AXES(row, k)), *v = input_of(graph, "v", AXES(k, f));
+  Node *of_k = node_argmax(graph, input_of(graph, "q", AXES(try, k)), try);
+  Node *of_rows = node_argmin(graph, input_of(graph, "r", AXES(row, k, try)), try);
+  Node *of_f = node_argmax(graph, input_of(graph, "s", AXES(k, f, try)), try);
+  Node *whole = node_input(graph, graph_slot(graph, arena_printf(graph->arena, "whole%u", rows),
+                                             RLC_COLUMN, RLC_I32, AXES(k, f), NOWHERE));
+  Node *const operands[][2] = {{of_k, v},       {of_k, w},        {of_rows, v}, {w, of_f},
+                               {of_rows, of_f}, {of_rows, whole}, {w, whole},   {of_k, of_f}};
+  size_t program = fixture_program(module, arena_printf(graph->arena, "counts%u", rows));
+  for (size_t i = 0; i < COUNTOF(operands); i++) {
+    Node *product = contract(graph, axes_one(k), operands[i][0], operands[i][1]);
+    fixture_result(module, program, product);
+    fixture_result(module, program, relu(graph, node2(graph, OP_mul, product, product)));
+  }
+  fixture_result(module, program, contract(graph, axes_one(f), v, of_f));
+  Node *picked = node_gather(graph, of_f, node_argmax(graph, w, k), k); /* {row, f} */
+  fixture_result(module, program, contract(graph, axes_one(row), w, picked));
+  fixture_result(module, program, contract(graph, axes_one(f), picked, v));
+}
+
+static void counts_module(Module *module) {
+  counts_program(module, 2);
+  counts_program(module, 21);
+}
+
+START_TEST(positions_are_operands_of_products) { check_precisions(counts_module, 0, 2); }
+END_TEST
+
+/* Constant positions, and constants that float32 does not hold. */
+static void constants_module(Module *module) {
+  Graph *graph = module->graph;
+  AxisId row = axis_of(graph, "row", 7, AXIS_ROW), f = axis_of(graph, "f", 18, AXIS_FEATURE);
+  Node *x = input_of(graph, "x", AXES(row, f)), *three = node_const(graph, 3);
+  Node *huge = node_const(graph, 1e39), *least = node_const(graph, -1e39);
+  size_t program = fixture_program(module, "constants");
+  fixture_result(module, program, node_gather(graph, x, three, f));
+  fixture_result(module, program, node_gather(graph, node1(graph, OP_exp, x), three, row));
+  fixture_result(module, program, node2(graph, OP_min, x, huge));
+  fixture_result(module, program, node2(graph, OP_max, x, least));
+  fixture_result(module, program, node2(graph, OP_div, x, huge));
+}
+
+START_TEST(constants_are_positions_and_infinities) { check_precisions(constants_module, 0, 2); }
+END_TEST
+
+/* ---- the stack ---- */
+
+static uint64_t block_stack(const Block *block) {
+  uint64_t bytes = 0;
+  for (size_t i = 0; block && i < block->count; i++) {
+    const Stmt *stmt = block->items[i];
+    if (stmt->kind == STMT_DECLARE)
+      bytes += (uint64_t)stmt->registers->rows * stmt->registers->columns * stmt->registers->width *
+               value_type_size(stmt->registers->type);
+    bytes += block_stack(stmt->body) + block_stack(stmt->other);
+  }
+  return bytes;
+}
+
+/* Long axes, ranked in pieces (the last one short), and summed beside each other. */
+static void long_module(Module *module) {
+  Graph *graph = module->graph;
+  AxisId f = axis_of(graph, "f", 17000, AXIS_FEATURE), row = axis_of(graph, "row", 20000, AXIS_ROW);
+  AxisId top = graph_axis(graph, "f", "top", 3, AXIS_FEATURE, NOWHERE);
+  AxisId g = axis_of(graph, "g", 3, AXIS_FEATURE);
+  Node *x = input_of(graph, "x", AXES(f)), *y = input_of(graph, "y", AXES(row, g));
+  size_t program = fixture_program(module, "long");
+  fixture_result(module, program, node_order(graph, x, f, top));
+  fixture_result(module, program, node_argmax(graph, y, g));
+  fixture_result(module, program, node_sum(graph, y, AXES(g)));
+}
+
+START_TEST(long_axes_need_little_stack) {
+  Arena *arena = arena_make();
+  Module *module = fixture_module(arena);
+  long_module(module);
+  Built built = build_module(arena, module, RLC_F32, 16);
+  const ProgramCode *code = &built.code->programs[0];
+  for (size_t k = 0; k < code->kernel_count; k++)
+    ck_assert_uint_le(block_stack(code->kernels[k]->body), 65536);
+  check_program(&built, 0, 2, 1, 1e-6, "long");
+  built_free(&built);
+  arena_free(arena);
+}
+END_TEST
+
+/* ---- the compiler's command ---- */
+
+START_TEST(compilers_may_be_commands_of_several_words) {
+  const char *words[3];
+  char command[] = " ccache \tgcc  -m64 ", blank[] = "  ", many[] = "a b c d";
+  ck_assert_uint_eq(compiler_words(command, words, 3), 3);
+  ck_assert_str_eq(words[0], "ccache");
+  ck_assert_str_eq(words[1], "gcc");
+  ck_assert_str_eq(words[2], "-m64");
+  ck_assert_uint_eq(compiler_words(blank, words, 3), 0);
+  ck_assert_uint_eq(compiler_words(many, words, 3), 0);
+  char *before = getenv("CC") ? strdup(getenv("CC")) : NULL;
+  setenv("CC", "env gcc", 1);
+  check_precisions(constants_module, 0, 1);
+  if (before)
+    setenv("CC", before, 1);
+  else
+    unsetenv("CC");
+  free(before);
+}
+END_TEST
+
 /* ---- layouts, renames, draws, conversions ---- */
 
 /* Copies and transforms over every subset of four classes of axes. */
@@ -373,6 +486,10 @@ static Suite *codegen_suite(void) {
                {"flops", contractions_count_their_flops},
                {"reductions", reductions_agree_at_odd_extents},
                {"positions", gather_scatter_and_order_agree_with_ties},
+               {"counts", positions_are_operands_of_products},
+               {"constants", constants_are_positions_and_infinities},
+               {"stack", long_axes_need_little_stack},
+               {"command", compilers_may_be_commands_of_several_words},
                {"layouts", every_layout_and_draw_agrees},
                {"renames", renames_are_the_same_values_elsewhere},
                {"conversions", slots_convert_and_broadcast},
