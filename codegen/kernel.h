@@ -54,7 +54,13 @@ typedef struct View {
   Layout layout;
 } View;
 
-typedef enum KernelKind { KERNEL_MAP, KERNEL_REDUCE, KERNEL_ORDER, KERNEL_CONTRACT } KernelKind;
+typedef enum KernelKind {
+  KERNEL_MAP,
+  KERNEL_REPACK, /* a map that only copies into the layout which a contraction needs */
+  KERNEL_REDUCE,
+  KERNEL_ORDER,
+  KERNEL_CONTRACT
+} KernelKind;
 
 /* A value that a kernel computes; `buffer` is NULL when only the kernel itself reads it. With
  * `copy` the kernel is not the node's own: it stores the node's value, or what lies in `from`, in
@@ -166,7 +172,6 @@ void kernel_reads(const Schedule *schedule, const Kernel *kernel, ReadFn *fn, vo
 void schedule_bind(Schedule *schedule);
 Kernel *kernel_add(Schedule *schedule, KernelKind kind, const char *what, Axes iteration);
 void root_add(Schedule *schedule, Kernel *kernel, Root root);
-bool kernel_is_repack(const Kernel *kernel);
 Buffer *buffer_make(Schedule *schedule, Layout layout, ValueType type, const char *name,
                     const char *spec);
 

@@ -276,6 +276,7 @@ double lower_cost(const Schedule *s, const Kernel *kernel) {
 void lower_kernel(const Schedule *s, Kernel *kernel) {
   switch (kernel->kind) {
   case KERNEL_MAP:
+  case KERNEL_REPACK:
     lower_map(s, kernel);
     break;
   case KERNEL_REDUCE:

@@ -47,14 +47,14 @@ static void map_lanes(Lower *lower, Term *chunk, uint64_t length) {
 }
 
 void lower_map(const Schedule *s, Kernel *kernel) {
-  if (kernel_is_repack(kernel) && lower_repack(s, kernel)) return;
+  if (kernel->kind == KERNEL_REPACK && lower_repack(s, kernel)) return;
   Nest nest;
   nest_start(&nest, s->arena, s->code->module->graph);
   Lower lower = lower_start(s, kernel, &nest);
   AxisId order[MAX_AXES];
   int rank = axes_order(nest.graph, kernel->iteration, order);
   int preferred = rank ? order[rank - 1] : -1;
-  if (kernel_is_repack(kernel))
+  if (kernel->kind == KERNEL_REPACK)
     preferred = kernel->roots[0].buffer->layout.axis[kernel->roots[0].buffer->layout.rank - 1];
   shape_nest(&lower, kernel->iteration, axes_none(), kernel->iteration, preferred, map_dry);
   nest_merge(&nest, 0, nest.ragged ? nest.dim_count - 1 : nest.dim_count);

@@ -180,8 +180,6 @@ Kernel *kernel_add(Schedule *s, KernelKind kind, const char *what, Axes iteratio
   return kernel;
 }
 
-bool kernel_is_repack(const Kernel *kernel) { return strcmp(kernel->what, "repack") == 0; }
-
 void root_add(Schedule *s, Kernel *kernel, Root root) {
   PUSH(s->arena, kernel->roots, kernel->root_count, kernel->root_capacity, root);
 }
@@ -247,7 +245,7 @@ static Kernel *map_kernel(Schedule *s, Node *node, Axes iteration) {
     Kernel *kernel = s->out->kernels[i];
     bool contract = kernel->kind == KERNEL_CONTRACT;
     if (!contract && kernel->kind != KERNEL_MAP) continue;
-    if (!axes_equal(kernel->iteration, iteration) || kernel_is_repack(kernel)) continue;
+    if (!axes_equal(kernel->iteration, iteration)) continue;
     Fit fit = kernel_fit(s, kernel, node, true);
     if (!fit.fits) continue;
     if (contract && fit.reads_kernel && !fit.reads_state) return kernel;
@@ -311,11 +309,11 @@ static Buffer *repack(Schedule *s, Node *node, AxisId lane) {
       layout_with_last(s->code->module->graph, node->axes, lane, s->code->options.lanes);
   for (size_t i = 0; i < s->out->kernel_count; i++) {
     const Kernel *kernel = s->out->kernels[i];
-    if (kernel_is_repack(kernel) && kernel->roots[0].node == node &&
+    if (kernel->kind == KERNEL_REPACK && kernel->roots[0].node == node &&
         same_order(&kernel->roots[0].buffer->layout, &layout))
       return kernel->roots[0].buffer;
   }
-  Kernel *kernel = kernel_add(s, KERNEL_MAP, "repack", node->axes);
+  Kernel *kernel = kernel_add(s, KERNEL_REPACK, "repack", node->axes);
   const char *name = arena_printf(s->arena, "t%u_repacked%u", node->id, lane);
   Buffer *buffer = buffer_make(s, layout, s->code->real, name, NULL);
   root_add(s, kernel, (Root){.node = node, .buffer = buffer, .copy = true});

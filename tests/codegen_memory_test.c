@@ -263,7 +263,7 @@ START_TEST(products_take_their_epilogues_but_no_parameters) {
   size_t products = 0, with_epilogue = 0, repacks = 0;
   for (size_t k = 0; k < program->kernel_count; k++) {
     const Kernel *kernel = program->kernels[k];
-    repacks += kernel_is_repack(kernel);
+    repacks += kernel->kind == KERNEL_REPACK;
     if (kernel->kind != KERNEL_CONTRACT) continue;
     products++;
     with_epilogue += kernel->root_count > 1;
