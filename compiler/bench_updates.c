@@ -54,8 +54,9 @@ static uint64_t counter_value(const Trainer *trainer, uint8_t counter) {
 static bool run_program(Trainer *trainer, uint32_t index, uint8_t flags, Work *work) {
   const RlcProgram *program = &trainer->module->programs[index];
   metrics_clear(&trainer->metrics, trainer->memory);
-  trainer_run(trainer, index, trainer->memory, trainer->options.seed, trainer->state.runs++, false);
-  trainer->state.updates += (flags & RLC_IS_UPDATE) != 0;
+  uint64_t *counter = flags & RLC_IS_UPDATE ? &trainer->state.updates : &trainer->state.runs;
+  trainer_run(trainer, index, trainer->memory, trainer->options.seed, *counter, false);
+  ++*counter;
   work->minimal += program->minimal_flops;
   work->executed += program->flops;
   return metrics_gather(trainer);

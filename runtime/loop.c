@@ -36,13 +36,16 @@ static bool mark_move(uint64_t *mark, uint64_t value, uint64_t count) {
   return true;
 }
 
-/* Runs a program of the loop, whose metrics count. All of them share one draw counter: the same
- * loss in two programs of a pass is two evaluations, and draws anew. */
+/* Runs a program of the loop, whose metrics count. All updates share one draw counter: the same
+ * loss in two programs of a pass is two evaluations, and draws anew. Other programs (conditions,
+ * normalisers) count apart, so that a variant with one more of them draws the same in its updates.
+ */
 static bool loop_run(Trainer *trainer, uint32_t program, uint8_t flags) {
+  TrainState *state = &trainer->state;
+  uint64_t *counter = flags & RLC_IS_UPDATE ? &state->updates : &state->runs;
   metrics_clear(&trainer->metrics, trainer->memory);
-  trainer_run(trainer, program, trainer->memory, trainer->options.seed, trainer->state.runs++,
-              false);
-  trainer->state.updates += (flags & RLC_IS_UPDATE) != 0;
+  trainer_run(trainer, program, trainer->memory, trainer->options.seed, *counter, false);
+  ++*counter;
   return metrics_gather(trainer);
 }
 

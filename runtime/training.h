@@ -59,7 +59,8 @@ typedef struct Metrics {
 /* Everything else that a checkpoint must hold, plain data. */
 typedef struct TrainState {
   uint64_t step, iteration, updates, vector_steps, evaluations, episodes;
-  uint64_t runs; /* of programs of the loop, all together: the draw counter of the next one */
+  uint64_t runs; /* of the loop's programs that are no updates: their draw counter; updates' is
+                    `updates` */
   uint64_t log_mark, eval_mark, checkpoint_mark; /* multiples passed of the options' intervals */
   uint64_t logged_step, evaluated_step;          /* UINT64_MAX: never */
   Average episode_return, episode_length;        /* of episodes ended since the last line */
