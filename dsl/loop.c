@@ -248,10 +248,7 @@ static bool sample(Loop *loop, const Tree *tree) {
                count ? names[0] : "");
   AxisId batch = axis_instance(elab, "batch", shell->sources[0].batch, AXIS_ROW, tree->span);
   elab->block = (Block){"replay", batch, true, true};
-  add_step(
-      loop,
-      (RlcStep){
-          .op = RLC_DO_SAMPLE, .flags = RLC_IS_SAMPLED, .index = 0, .count = 1, .slot = RLC_NONE});
+  add_step(loop, (RlcStep){.op = RLC_DO_SAMPLE, .index = 0, .count = 1, .slot = RLC_NONE});
   return known;
 }
 

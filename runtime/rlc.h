@@ -138,7 +138,7 @@ typedef enum RlcStepOp {
   RLC_DO_REPEAT   /* count: times the body */
 } RlcStepOp;
 
-enum { RLC_IS_UPDATE = 1, RLC_IS_SAMPLED = 2 };
+enum { RLC_IS_UPDATE = 1 };
 
 /* The loop body, flattened: a step with a body is followed by its `body` steps. */
 typedef struct RlcStep {
