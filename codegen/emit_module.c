@@ -50,11 +50,11 @@ static void emit_programs(const Code *code, FILE *out) {
   fputs(m->program_count ? "};\n\n" : "  {0}};\n\n", out);
 }
 
-static void emit_columns(const RlcSource *source, uint32_t number, FILE *out) {
-  if (!source->column_count) return;
-  fprintf(out, "static const RlcColumn columns_%u[] = {\n", number);
-  for (uint32_t i = 0; i < source->column_count; i++) {
-    const RlcColumn *c = &source->columns[i];
+static void emit_columns(const RlcColumn *columns, uint32_t count, const char *name, FILE *out) {
+  if (!count) return;
+  fprintf(out, "static const RlcColumn %s[] = {\n", name);
+  for (uint32_t i = 0; i < count; i++) {
+    const RlcColumn *c = &columns[i];
     fputs("  {", out);
     emit_string(c->name, out);
     fprintf(out, ", %u, %u, %uu, %uu},\n", c->kind, c->width, c->slot, c->from_slot);
@@ -62,17 +62,56 @@ static void emit_columns(const RlcSource *source, uint32_t number, FILE *out) {
   fputs("};\n\n", out);
 }
 
+static void emit_source(const RlcSource *s, uint32_t number, FILE *out) {
+  fputs("  {.name = ", out);
+  emit_string(s->name, out);
+  fprintf(out, ", .capacity = %lluu, .batch = %u, .column_count = %u",
+          (unsigned long long)s->capacity, s->batch, s->column_count);
+  if (s->column_count) fprintf(out, ", .columns = columns_%u", number);
+  fprintf(out, ",\n   .window = %u, .valid = %uu, .prioritized = %u, .exponent = %.17g", s->window,
+          s->valid, s->prioritized, s->exponent);
+  fprintf(out, ", .weight_exponent = %.17g, .weight = %uu", s->weight_exponent, s->weight);
+  if (s->file) {
+    fputs(", .file = ", out);
+    emit_string(s->file, out);
+  }
+  fputs("},\n", out);
+}
+
 static void emit_sources(const Code *code, FILE *out) {
   const RlcModule *m = &code->module->shell;
-  for (uint32_t i = 0; i < m->source_count; i++) emit_columns(&m->sources[i], i, out);
+  for (uint32_t i = 0; i < m->source_count; i++) {
+    char name[32];
+    snprintf(name, sizeof name, "columns_%u", i);
+    emit_columns(m->sources[i].columns, m->sources[i].column_count, name, out);
+  }
   if (!m->source_count) return;
   fputs("static const RlcSource sources[] = {\n", out);
-  for (uint32_t i = 0; i < m->source_count; i++) {
-    const RlcSource *s = &m->sources[i];
+  for (uint32_t i = 0; i < m->source_count; i++) emit_source(&m->sources[i], i, out);
+  fputs("};\n\n", out);
+}
+
+static void emit_view_columns(const RlcView *view, uint32_t number, FILE *out) {
+  if (!view->column_count) return;
+  fprintf(out, "static const RlcPair view_%u[] = {\n", number);
+  for (uint32_t i = 0; i < view->column_count; i++)
+    fprintf(out, "  {%uu, %uu},\n", view->columns[i].from, view->columns[i].to);
+  fputs("};\n\n", out);
+}
+
+/* The rollout's columns and the shuffled parts of it. */
+static void emit_rollout(const Code *code, FILE *out) {
+  const RlcModule *m = &code->module->shell;
+  emit_columns(m->rollout.columns, m->rollout.column_count, "rollout_columns", out);
+  for (uint32_t i = 0; i < m->view_count; i++) emit_view_columns(&m->views[i], i, out);
+  if (!m->view_count) return;
+  fputs("static const RlcView views[] = {\n", out);
+  for (uint32_t i = 0; i < m->view_count; i++) {
+    const RlcView *view = &m->views[i];
     fputs("  {", out);
-    emit_string(s->name, out);
-    fprintf(out, ", %lluu, %u, %u, ", (unsigned long long)s->capacity, s->batch, s->column_count);
-    fprintf(out, s->column_count ? "columns_%u},\n" : "0},\n", i);
+    emit_string(view->name, out);
+    fprintf(out, ", %u, %u, ", view->rows, view->column_count);
+    fprintf(out, view->column_count ? "view_%u},\n" : "0},\n", i);
   }
   fputs("};\n\n", out);
 }
@@ -105,12 +144,14 @@ static void emit_text_field(const char *field, const char *text, FILE *out) {
 }
 
 static void emit_acting(const char *field, const RlcActing *a, FILE *out) {
-  fprintf(out, "  .%s = {%u, %uu, %uu, %uu, %uu},\n", field, a->count, a->obs, a->program,
-          a->action, a->send);
+  fprintf(out, "  .%s = {%u, %uu, %uu, %uu, %uu, %uu, %uu, %uu, %uu, %uu, %uu, %uu, %uu, %uu},\n",
+          field, a->count, a->obs, a->program, a->action, a->send, a->first, a->reward, a->next_obs,
+          a->terminated, a->truncated, a->store, a->start, a->advance, a->fresh);
 }
 
 static void emit_numbers(const RlcModule *m, FILE *out) {
-  fprintf(out, "  .obs_dim = %u,\n  .act_dim = %u,\n", m->obs_dim, m->act_dim);
+  fprintf(out, "  .obs_dim = %u,\n  .act_dim = %u,\n  .choices = %u,\n  .limit = %u,\n", m->obs_dim,
+          m->act_dim, m->choices, m->limit);
   fprintf(out, "  .act_low = %.17g,\n  .act_high = %.17g,\n  .rescale = %u,\n", m->act_low,
           m->act_high, m->rescale);
   fprintf(out, "  .slot_count = %u,\n  .slots = slots,\n  .memory_bytes = %llu,\n", m->slot_count,
@@ -118,6 +159,12 @@ static void emit_numbers(const RlcModule *m, FILE *out) {
   fprintf(out, "  .program_count = %u,\n  .programs = programs,\n", m->program_count);
   fprintf(out, "  .source_count = %u,\n  .sources = %s,\n", m->source_count,
           m->source_count ? "sources" : "0");
+  fprintf(out, "  .rollout = {%u, %u, %s},\n", m->rollout.steps, m->rollout.column_count,
+          m->rollout.column_count ? "rollout_columns" : "0");
+  fprintf(out, "  .view_count = %u,\n  .views = %s,\n", m->view_count,
+          m->view_count ? "views" : "0");
+  fprintf(out, "  .eval_every = %lluu,\n  .eval_episodes = %u,\n",
+          (unsigned long long)m->eval_every, m->eval_episodes);
   fputs("  .counters = {", out);
   for (int i = 0; i < RLC_COUNTERS; i++) fprintf(out, "%s%uu", i ? ", " : "", m->counters[i]);
   fprintf(out, "},\n  .init = %uu,\n", m->init);
@@ -128,6 +175,7 @@ void emit_module(const Code *code, FILE *out) {
   emit_slots(code, out);
   emit_programs(code, out);
   emit_sources(code, out);
+  emit_rollout(code, out);
   emit_steps(code, out);
   emit_cpu(code, out);
   fputs("extern const RlcModule rlc_module;\nconst RlcModule rlc_module = {\n  .abi = RLC_ABI,\n",

@@ -99,6 +99,10 @@ static bool run_step(Trainer *trainer, uint32_t at, Work *work, uint64_t *times)
   case RLC_DO_REPEAT:
     *times = step->count;
     return true;
+  case RLC_DO_UNTIL:
+  case RLC_DO_PARTS:
+  case RLC_DO_WRITE:
+    return run_fail(&trainer->error, "operation %u of the loop is not there yet", step->op);
   }
   return false;
 }

@@ -25,7 +25,7 @@ static const struct {
                {"truncated", RLC_TRUNCATED, COLUMN_SCALAR}};
 
 static Axes column_axes(const Elab *elab, ColumnAxis axis) {
-  Axes axes = elab->block.has_row ? axes_one(elab->block.row) : axes_none();
+  Axes axes = elab->block.rows;
   if (axis == COLUMN_OBS) axes = axes_union(axes, axes_one(elab->obs_axis));
   if (axis == COLUMN_ACT) axes = axes_union(axes, axes_one(elab->act_axis));
   return axes;
@@ -83,14 +83,17 @@ static Node *action_node(Elab *elab, Frame *frame, const Tree *tree, const char 
          NULL;
 }
 
+static const RlcActing no_acting = {
+    .obs = RLC_NONE, .program = RLC_NONE, .action = RLC_NONE, .send = RLC_NONE, RLC_ACTION_ONLY};
+
 /* One program that fills the action slot of `prefix`; `what` is the key under `act`. */
 static bool acting_program(Elab *elab, const char *name, const char *prefix, const char *what,
                            uint32_t count, RlcActing *acting) {
   const Tree *act = tree_get(elab->spec, "act"), *tree = act ? tree_get(act, what) : NULL;
-  *acting = (RlcActing){
-      .count = count, .program = RLC_NONE, .obs = RLC_NONE, .action = RLC_NONE, .send = RLC_NONE};
+  *acting = no_acting;
+  acting->count = count;
   AxisId row = axis_instance(elab, "env", count, AXIS_ROW, act ? act->span : elab->spec->span);
-  elab->block = (Block){prefix, row, true, true};
+  elab->block = (Block){prefix, axes_one(row), true};
   Axes obs = column_axes(elab, COLUMN_OBS), action = column_axes(elab, COLUMN_ACT);
   acting->obs = column_slot(elab, prefix, "obs", RLC_COLUMN, obs);
   acting->action = acting->send = column_slot(elab, prefix, "action", RLC_RESULT, action);
@@ -123,8 +126,7 @@ bool acting_elaborate(Elab *elab) {
   RlcModule *shell = &elab->module->shell;
   const Tree *act = tree_get(elab->spec, "act");
   if (!elab->env_count) {
-    shell->explore = shell->evaluate = shell->sample =
-        (RlcActing){0, RLC_NONE, RLC_NONE, RLC_NONE, RLC_NONE};
+    shell->explore = shell->evaluate = shell->sample = no_acting;
     return !act || elab_error(elab, act->span, "as in  env: HalfCheetah-v5",
                               "the spec says how to act but names no environment");
   }
@@ -170,7 +172,8 @@ static bool fill_source(Elab *elab, const Tree *replay, RlcSource *source) {
                         numbers[i].count) &&
              good;
   }
-  *source = (RlcSource){.name = "replay", .capacity = capacity, .batch = (uint32_t)batch};
+  *source =
+      (RlcSource){.name = "replay", .capacity = capacity, .batch = (uint32_t)batch, RLC_UNIFORM};
   const Tree *rows = tree_get(replay, "capacity");
   if (!good) return false;
   if (capacity < elab->env_count)

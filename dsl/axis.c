@@ -55,8 +55,8 @@ int axis_named(Elab *elab, Frame *frame, const ExprAxis *axis) {
   const AxisEntry *bound = frame_find_axis(frame, axis->name);
   if (bound && bound->axis >= 0) return bound->axis;
   const char *label = label_of(frame, axis->name);
-  if (elab->block.has_row && strcmp(elab->graph->axes[elab->block.row].label, label) == 0)
-    return elab->block.row;
+  int row = find_label(elab->graph, elab->block.rows, label);
+  if (row >= 0) return row;
   int found = only_instance(elab->graph, label);
   if (found == -2)
     elab_error(elab, axis->span,

@@ -251,10 +251,10 @@ static Value builtin_unroll(Elab *elab, Frame *frame, const Expr *expr) {
 static Value builtin_shared(Elab *elab, Frame *frame, const Expr *expr) {
   if (expr->arg_count != 1 || expr->bracketed || expr->args[0].name)
     return elab_error(elab, expr->span, NULL, "write shared(sample(...))"), value_error();
-  bool rows = elab->block.has_row;
-  elab->block.has_row = false;
+  Axes rows = elab->block.rows;
+  elab->block.rows = axes_none();
   Value value = eval(elab, frame, expr->args[0].value);
-  elab->block.has_row = rows;
+  elab->block.rows = rows;
   return value;
 }
 

@@ -34,10 +34,7 @@ static bool stream_of(Elab *elab, Span span, uint64_t *number) {
   return stream_add(elab, (struct Stream){*number, name}, span);
 }
 
-static Axes row_axes(const Elab *elab) {
-  Axes axes = elab->init_axes;
-  return elab->block.has_row ? axes_union(axes, axes_one(elab->block.row)) : axes;
-}
+static Axes row_axes(const Elab *elab) { return axes_union(elab->init_axes, elab->block.rows); }
 
 static void record_draw(Elab *elab, const char *what, Axes axes, Span span) {
   Elaborated *result = elab->result;

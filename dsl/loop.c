@@ -216,8 +216,8 @@ static bool collect(Loop *loop, const Tree *tree) {
     return elab_error(elab, tree->span, "as in  env: HalfCheetah-v5",
                       "there is no environment to collect from");
   bool good = eval_count(elab, elab->globals, tree, "collect", 1, 1e9, &count);
-  elab->block =
-      (Block){"act", axis_instance(elab, "env", elab->env_count, AXIS_ROW, tree->span), true, true};
+  elab->block = (Block){
+      "act", axes_one(axis_instance(elab, "env", elab->env_count, AXIS_ROW, tree->span)), true};
   bool each = elab->normalize_obs && count > 1;
   if (each)
     add_step(loop, (RlcStep){.op = RLC_DO_REPEAT, .count = count, .slot = RLC_NONE, .body = 2});
@@ -239,7 +239,7 @@ static bool sample(Loop *loop, const Tree *tree) {
     const TreeEntry *gone = tree_removed(elab->spec, "replay");
     if (gone) diag_note(elab->diag, gone->key_span, "'replay' is removed here");
     elab->block =
-        (Block){"replay", axis_instance(elab, "batch", 1, AXIS_ROW, tree->span), true, true};
+        (Block){"replay", axes_one(axis_instance(elab, "batch", 1, AXIS_ROW, tree->span)), true};
     return false;
   }
   bool known = count == 1 && strcmp(names[0], "replay") == 0;
@@ -247,7 +247,7 @@ static bool sample(Loop *loop, const Tree *tree) {
     elab_error(elab, tree->span, "write  sample: replay", "there is no source '%s'",
                count ? names[0] : "");
   AxisId batch = axis_instance(elab, "batch", shell->sources[0].batch, AXIS_ROW, tree->span);
-  elab->block = (Block){"replay", batch, true, true};
+  elab->block = (Block){"replay", axes_one(batch), true};
   add_step(loop, (RlcStep){.op = RLC_DO_SAMPLE, .index = 0, .count = 1, .slot = RLC_NONE});
   return known;
 }

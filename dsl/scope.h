@@ -116,9 +116,8 @@ typedef struct Target {
 /* Where an expression stands: which rows it has and which columns it sees. */
 typedef struct Block {
   const char *columns; /* slot prefix: "act", "eval", "replay"; NULL: no data here */
-  AxisId row;
-  bool has_row;
-  bool draws; /* draws are allowed */
+  Axes rows;           /* batch; env; time and env */
+  bool draws;          /* draws are allowed */
 } Block;
 
 /* The innermost call that stands in the user's text; `call` is NULL where it is known by place

@@ -92,6 +92,10 @@ static bool loop_step(Trainer *trainer, uint32_t at) {
     for (uint64_t i = 0; i < step->count; i++)
       if (!loop_steps(trainer, body, end)) return false;
     return true;
+  case RLC_DO_UNTIL:
+  case RLC_DO_PARTS:
+  case RLC_DO_WRITE:
+    return run_fail(&trainer->error, "operation %u of the loop is not there yet", step->op);
   }
   return false;
 }

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RLC_ABI      1
+#define RLC_ABI      2
 #define RLC_MAX_RANK 8
 #define RLC_NONE     UINT32_MAX /* "no slot", "no program" */
 
@@ -90,7 +90,8 @@ typedef enum RlcCounter {
   RLC_COUNTERS
 } RlcCounter;
 
-/* One column of a source: what the runtime stores per row and where a sampled batch goes. */
+/* One column of a source or of the rollout: what is kept of every step, and where programs read it.
+ */
 typedef enum RlcColumnKind {
   RLC_OBS,
   RLC_ACTION,
@@ -104,10 +105,13 @@ typedef struct RlcColumn {
   const char *name;
   uint8_t kind;   /* RlcColumnKind */
   uint32_t width; /* elements per row */
-  uint32_t
-      slot; /* batch slot with dims [batch] or [batch][width]; RLC_NONE when no program reads it */
-  uint32_t
-      from_slot; /* RLC_EXTRA: slot with the value to store, [env] or [env][width]; else RLC_NONE */
+  /* A replay: slot of the sampled batch, [batch] or [batch][ahead] (with a window), then the
+   * column's own axes. A rollout: slot of the whole, [time][env], then the column's own axes.
+   * RLC_NONE when no program reads it. */
+  uint32_t slot;
+  uint32_t from_slot; /* RLC_EXTRA: slot with the value to keep, [env] and the column's own axes;
+                         else RLC_NONE. On the other kinds of a rollout, too, a slot here is kept
+                         instead of what the environment gave (normalised observations) */
 } RlcColumn;
 
 typedef struct RlcSource { /* a replay */
@@ -116,28 +120,83 @@ typedef struct RlcSource { /* a replay */
   uint32_t batch;    /* rows per sample */
   uint32_t column_count;
   const RlcColumn *columns;
+  uint32_t window; /* consecutive steps per row; 0: no axis `ahead`, one step */
+  uint32_t valid;  /* slot [batch][ahead]: 0 past the end of the first step's episode; RLC_NONE */
+  uint8_t prioritized;    /* rows are drawn with probability ~ priority ^ exponent */
+  double exponent;        /* new rows get the largest priority so far, 1 at first */
+  double weight_exponent; /* weight = (1 / (rows * probability)) ^ this, over the largest of all */
+  uint32_t weight;        /* slot [batch] or RLC_NONE */
+  const char *file;       /* a safetensors file that fills it before training; NULL: none */
 } RlcSource;
 
+/* What `collect: rollout` fills, in one or more vector steps: row (t, env) of every column. */
+typedef struct RlcRollout {
+  uint32_t steps; /* the extent of time; 0: the spec has no rollout */
+  uint32_t column_count;
+  const RlcColumn *columns;
+} RlcRollout;
+
+/* A shuffled part of the rollout: each column is copied row by row from its whole, [time][env]..,
+ * to the part, [batch]... Computed columns are among them. */
+typedef struct RlcPair {
+  uint32_t from, to; /* slots */
+} RlcPair;
+typedef struct RlcView {
+  const char *name;
+  uint32_t rows; /* of one part */
+  uint32_t column_count;
+  const RlcPair *columns;
+} RlcView;
+
 /* Acting: the runtime writes observations, runs a program, reads the action to send. All
- * [env][obs_dim] and [env][act_dim]. */
+ * [env][obs_dim] and [env][act_dim]; [env] and of type RLC_I32 where actions are discrete. After
+ * the step it fills those of the result slots that exist, runs `store`, and keeps the row. */
 typedef struct RlcActing {
   uint32_t count;   /* environments */
   uint32_t obs;     /* slot: current observations, raw */
   uint32_t program; /* RLC_NONE when not given */
   uint32_t action;  /* slot: the action as stored in the column `action` */
   uint32_t send;    /* slot: what the environment gets (== action unless the spec says `send`) */
+  uint32_t first;   /* slot [env]: 1 where obs is the first of an episode; RLC_NONE */
+  /* slots of what the last step gave; next_obs is the true final observation. RLC_NONE when no
+   * program reads them (never in declared environments, whose `advance` writes them) */
+  uint32_t reward, next_obs, terminated, truncated;
+  uint32_t store; /* program run after each step, which still reads the old obs; RLC_NONE */
+  /* Declared environments (all RLC_NONE otherwise): `start` starts an episode everywhere and writes
+   * `fresh`; `advance` reads `send`, writes the four results and `fresh`, [env][obs_dim]: the
+   * observation to act on next, after the reset where the episode ended. Their state is in slots of
+   * kind RLC_STATE. */
+  uint32_t start, advance, fresh;
 } RlcActing;
 
+/* In an initialiser of an RlcActing: nothing but the action itself. */
+#define RLC_ACTION_ONLY                                                                            \
+  .first = RLC_NONE, .reward = RLC_NONE, .next_obs = RLC_NONE, .terminated = RLC_NONE,             \
+  .truncated = RLC_NONE, .store = RLC_NONE, .start = RLC_NONE, .advance = RLC_NONE,                \
+  .fresh = RLC_NONE
+
 typedef enum RlcStepOp {
-  RLC_DO_COLLECT, /* count: vector steps of all environments, each appended to all sources */
+  RLC_DO_COLLECT, /* count: vector steps of all environments, each appended to all sources and kept
+                     in the next row of the rollout */
   RLC_DO_SAMPLE,  /* index: source; count: how many times the batch (1) */
   RLC_DO_RUN,     /* index: program */
   RLC_DO_WHEN,    /* index: program that writes the scalar slot; the body runs when slot != 0 */
   RLC_DO_EVERY,   /* counter, count: the body runs when the counter has crossed a multiple of count
                      since the last look */
-  RLC_DO_REPEAT   /* count: times the body */
+  RLC_DO_REPEAT,  /* count: times the body */
+  RLC_DO_UNTIL, /* index: program that writes the scalar slot; the body runs, then the program, and
+                   again until slot != 0; after `count` times the run fails */
+  RLC_DO_PARTS, /* index: view; count: parts. The rollout's rows in an order drawn anew each time
+                   the step is reached; the body runs once on each part */
+  RLC_DO_WRITE  /* index: source; slot: new values, [batch] and the column's own axes, of the rows
+                   of the last sample; count: the column, or RLC_PRIORITY. A row sampled twice keeps
+                   the last value */
 } RlcStepOp;
 
+/* In an initialiser of an RlcSource: single steps, drawn uniformly. */
+#define RLC_UNIFORM .valid = RLC_NONE, .weight = RLC_NONE
+
+#define RLC_PRIORITY UINT64_MAX
 enum { RLC_IS_UPDATE = 1 };
 
 /* The loop body, flattened: a step with a body is followed by its `body` steps. */
@@ -161,9 +220,11 @@ typedef struct RlcModule {
   const char *const *cpu; /* CPU features the code needs, by /proc/cpuinfo names, NULL-terminated */
   const char *env_id;     /* NULL: no environment; every pass through the loop counts as one step,
                              nothing is evaluated */
-  uint32_t obs_dim, act_dim;
-  double act_low, act_high; /* after `env: action:` handling; the runtime maps to the environment's
-                               own bounds when rescale is set */
+  uint32_t obs_dim, act_dim; /* act_dim is 1 where actions are discrete */
+  uint32_t choices;          /* 0: continuous actions; else how many there are to choose from */
+  uint32_t limit;            /* of an episode, for a declared environment */
+  double act_low, act_high;  /* after `env: action:` handling; the runtime maps to the environment's
+                                own bounds when rescale is set */
   uint8_t rescale;
   uint32_t slot_count;
   const RlcSlot *slots;
@@ -172,6 +233,11 @@ typedef struct RlcModule {
   const RlcProgram *programs;
   uint32_t source_count;
   const RlcSource *sources;
+  RlcRollout rollout;
+  uint32_t view_count;
+  const RlcView *views;
+  uint64_t eval_every; /* the spec's own defaults of --eval-every and --eval-episodes; 0: none */
+  uint32_t eval_episodes;
   uint32_t counters[RLC_COUNTERS]; /* slots or RLC_NONE */
   uint32_t init; /* program that writes every parameter, target, optimiser state and state from the
                     seed */

@@ -138,8 +138,20 @@ START_TEST(strings_and_tables_survive) {
   static const char spec[] = "name: \"x\"\n  a\\b: 1 # \xc3\xa9 ?\?/ 'q'\n\ttab\n\n";
   static const RlcColumn columns[] = {{"obs", RLC_OBS, 3, 1, RLC_NONE},
                                       {"extra", RLC_EXTRA, 1, RLC_NONE, 2}};
-  static const RlcSource sources[] = {{"replay", 1000000, 256, 2, columns},
-                                      {"empty", 5, 1, 0, NULL}};
+  static const RlcSource sources[] = {
+      {.name = "replay", .capacity = 1000000, .batch = 256, .column_count = 2, .columns = columns},
+      {.name = "empty",
+       .capacity = 5,
+       .batch = 1,
+       .window = 3,
+       .valid = 1,
+       .prioritized = 1,
+       .exponent = 0.6,
+       .weight_exponent = 0.4,
+       .weight = 2,
+       .file = "a \"b\".safetensors"}};
+  static const RlcPair pairs[] = {{1, 2}, {3, 0}};
+  static const RlcView views[] = {{"whole", 64, 0, NULL}, {"parts", 16, 2, pairs}};
   static const RlcStep steps[] = {{RLC_DO_EVERY, 0, RLC_UPDATES, 0, RLC_NONE, 200, 1},
                                   {RLC_DO_RUN, RLC_IS_UPDATE, 0, 1, 0, 1, 0}};
   Arena *arena = arena_make();
@@ -157,10 +169,17 @@ START_TEST(strings_and_tables_survive) {
                        .rescale = 1,
                        .source_count = 2,
                        .sources = sources,
+                       .choices = 3,
+                       .limit = 500,
+                       .rollout = {32, 2, columns},
+                       .view_count = 2,
+                       .views = views,
+                       .eval_every = 5000,
+                       .eval_episodes = 7,
                        .counters = {1, 2, RLC_NONE, 4, 5},
                        .init = 1,
-                       .explore = {8, 1, 0, 2, 3},
-                       .evaluate = {10, 1, RLC_NONE, 2, 3},
+                       .explore = {8, 1, 0, 2, 3, RLC_ACTION_ONLY},
+                       .evaluate = {10, 1, RLC_NONE, 2, 3, RLC_ACTION_ONLY},
                        .step_count = 2,
                        .steps = steps};
   module->programs[0].minimal_flops = 12345;
@@ -180,6 +199,16 @@ START_TEST(strings_and_tables_survive) {
   ck_assert_str_eq(m->sources[0].columns[1].name, "extra");
   ck_assert_uint_eq(m->sources[0].columns[0].from_slot, RLC_NONE);
   ck_assert_uint_eq(m->sources[1].column_count, 0);
+  ck_assert_uint_eq(m->sources[1].window, 3);
+  ck_assert(m->sources[1].prioritized && m->sources[1].exponent == 0.6);
+  ck_assert(m->sources[1].weight == 2 && m->sources[1].valid == 1);
+  ck_assert(m->sources[1].weight_exponent == 0.4 && !m->sources[0].file);
+  ck_assert_str_eq(m->sources[1].file, "a \"b\".safetensors");
+  ck_assert(m->choices == 3 && m->limit == 500 && m->eval_every == 5000 && m->eval_episodes == 7);
+  ck_assert(m->rollout.steps == 32 && m->rollout.column_count == 2);
+  ck_assert_str_eq(m->rollout.columns[0].name, "obs");
+  ck_assert(m->view_count == 2 && !m->views[0].column_count && m->views[1].rows == 16);
+  ck_assert(m->views[1].columns[1].from == 3 && m->views[1].columns[1].to == 0);
   ck_assert_uint_eq(m->steps[0].count, 200);
   ck_assert_uint_eq(m->steps[1].flags, RLC_IS_UPDATE);
   ck_assert_double_eq(m->programs[0].minimal_flops, 12345);

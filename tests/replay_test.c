@@ -93,7 +93,7 @@ static void replay_begin(ReplayFixture *f, const char *name, uint64_t capacity) 
                                   {"truncated", RLC_TRUNCATED, 1, R_TRUNCATED, RLC_NONE},
                                   {"noise", RLC_EXTRA, 1, R_NOISE, R_FROM}}};
   f->memory = calloc(1, fake_place(f->slots, R_FROM));
-  f->source = (RlcSource){name, capacity, WORLD_BATCH, 7, f->columns};
+  f->source = (RlcSource){name, capacity, WORLD_BATCH, 7, f->columns, .window = 0, RLC_UNIFORM};
   f->module = (RlcModule){.obs_dim = 3,
                           .act_dim = 1,
                           .slots = f->slots,

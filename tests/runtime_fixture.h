@@ -115,7 +115,8 @@ static const RlcColumn fake_columns[] = {
     {"noise", RLC_EXTRA, 1, S_B_NOISE, S_NOISE},
 };
 
-static const RlcSource fake_source = {"replay", 300, FAKE_BATCH, 7, fake_columns};
+static const RlcSource fake_source = {"replay",     300,         FAKE_BATCH, 7,
+                                      fake_columns, .window = 0, RLC_UNIFORM};
 
 static const RlcStep fake_steps[] = {
     {RLC_DO_COLLECT, 0, 0, 0, 0, 1, 0},         {RLC_DO_WHEN, 0, 0, P_READY, S_READY, 0, 4},
@@ -303,34 +304,35 @@ static inline void fake_make(Fake *fake, RlcSlot *slots) {
                                      .work_bytes = FAKE_BATCH * sizeof(double),
                                      .flops = 1e9,
                                      .context = &fake->probe};
-  fake->module =
-      (RlcModule){.abi = RLC_ABI,
-                  .name = "fake",
-                  .spec = "name: fake\n",
-                  .spec_hash = 0x1234567890abcdef,
-                  .compiler = "by hand",
-                  .target = "c",
-                  .cpu = none,
-                  .env_id = "Pendulum-v1",
-                  .obs_dim = FAKE_OBS,
-                  .act_dim = 1,
-                  .act_low = -1,
-                  .act_high = 1,
-                  .rescale = 1,
-                  .slot_count = FAKE_SLOTS,
-                  .slots = slots,
-                  .memory_bytes = fake_place(slots, FAKE_SLOTS),
-                  .program_count = FAKE_PROGRAMS,
-                  .programs = fake->programs,
-                  .source_count = 1,
-                  .sources = &fake_source,
-                  .counters = {S_STEP, S_ITERATION, S_UPDATES, S_STORED, S_PROGRESS},
-                  .init = P_INIT,
-                  .explore = {FAKE_ENVS, S_OBS, P_EXPLORE, S_ACTION, S_SEND},
-                  .evaluate = {FAKE_EVAL, S_EVAL_OBS, P_EVALUATE, S_EVAL_ACTION, S_EVAL_ACTION},
-                  .sample = {FAKE_EVAL, S_EVAL_OBS, P_SAMPLE, S_EVAL_ACTION, S_EVAL_ACTION},
-                  .step_count = sizeof fake_steps / sizeof *fake_steps,
-                  .steps = fake_steps};
+  fake->module = (RlcModule){
+      .abi = RLC_ABI,
+      .name = "fake",
+      .spec = "name: fake\n",
+      .spec_hash = 0x1234567890abcdef,
+      .compiler = "by hand",
+      .target = "c",
+      .cpu = none,
+      .env_id = "Pendulum-v1",
+      .obs_dim = FAKE_OBS,
+      .act_dim = 1,
+      .act_low = -1,
+      .act_high = 1,
+      .rescale = 1,
+      .slot_count = FAKE_SLOTS,
+      .slots = slots,
+      .memory_bytes = fake_place(slots, FAKE_SLOTS),
+      .program_count = FAKE_PROGRAMS,
+      .programs = fake->programs,
+      .source_count = 1,
+      .sources = &fake_source,
+      .counters = {S_STEP, S_ITERATION, S_UPDATES, S_STORED, S_PROGRESS},
+      .init = P_INIT,
+      .explore = {FAKE_ENVS, S_OBS, P_EXPLORE, S_ACTION, S_SEND, RLC_ACTION_ONLY},
+      .evaluate = {FAKE_EVAL, S_EVAL_OBS, P_EVALUATE, S_EVAL_ACTION, S_EVAL_ACTION,
+                   RLC_ACTION_ONLY},
+      .sample = {FAKE_EVAL, S_EVAL_OBS, P_SAMPLE, S_EVAL_ACTION, S_EVAL_ACTION, RLC_ACTION_ONLY},
+      .step_count = sizeof fake_steps / sizeof *fake_steps,
+      .steps = fake_steps};
 }
 
 #endif
