@@ -290,7 +290,8 @@ bool builtin_call(Elab *elab, Frame *frame, const Expr *expr, Value *result) {
       graph_span(elab->graph, former);
       return true;
     }
-  return draw_call(elab, frame, expr, result) || distribution_call(elab, frame, expr, result);
+  return draw_call(elab, frame, expr, result) || distribution_call(elab, frame, expr, result) ||
+         environment_call(elab, frame, expr, result);
 }
 
 size_t builtin_names(const char **names, size_t capacity) {

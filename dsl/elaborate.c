@@ -65,6 +65,9 @@ static bool lookup_env(Elab *elab, const Tree *id) {
     return elab_error(elab, id->span, "as in  env: HalfCheetah-v5",
                       "expected the name of an environment");
   if (elab->options->env_lookup(id->text.text, &elab->env)) return true;
+  size_t errors = diag_errors(elab->diag);
+  if (environment_read(elab, id)) return true;
+  if (diag_errors(elab->diag) > errors) return false;
   const char *const *names;
   size_t count = elab->options->env_names(&names);
   const char *hint = hint_nearest(elab->arena, id->text.text, names, count);

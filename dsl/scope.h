@@ -9,6 +9,7 @@ typedef struct Frame Frame;
 typedef struct Network Network;
 typedef struct Function Function;
 typedef struct Record Record;
+typedef struct Environment Environment; /* dsl/environment.c */
 
 typedef enum ValueKind { VALUE_ERROR, VALUE_NODE, VALUE_RECORD, VALUE_FUNCTION } ValueKind;
 
@@ -140,6 +141,7 @@ struct Elab {
   struct Site site;     /* where mistakes inside the prelude are reported */
   uint64_t evaluations; /* of expressions so far */
   EnvFacts env;
+  Environment *environment; /* where the spec's environment is a declared one, else NULL */
   Frame *library, *globals; /* prelude names; the spec's names */
   Block block;
   const char *path;       /* of the binding being evaluated: names the streams of its draws */
@@ -406,5 +408,18 @@ size_t column_names(const Elab *elab, const char **names, bool readable);
 Node *column_value(Elab *elab, const char *name);
 /* The slot "PREFIX.NAME", minted at first use. */
 uint32_t column_slot(Elab *elab, const char *prefix, const char *name, RlcSlotKind kind, Axes axes);
+
+/* ---- environment.c ---- */
+
+/* Reads the declared environment that the value of `env` (or its `id`) names: a built-in one, or a
+ * file. Fills elab->env, elab->environment and the axes of observations and actions. False where
+ * there is none of that name, and after reporting. */
+bool environment_read(Elab *elab, const Tree *id);
+/* The programs `start` and `advance` of `count` environments whose slots are "PREFIX.NAME", and
+ * what they read and write: fills those fields of `acting`, whose `send` is known. Once for each
+ * prefix. False after reporting. */
+bool environment_programs(Elab *elab, const char *prefix, uint32_t count, RlcActing *acting);
+/* env_reset[rows=n](), env_step(state, action), env_observe(state). */
+bool environment_call(Elab *elab, Frame *frame, const Expr *expr, Value *result);
 
 #endif
