@@ -389,6 +389,11 @@ void optimizer_check(Elab *elab, const Tree *tree);
 /* Adds an output metric. */
 void metric_output(Elab *elab, const char *name, Node *node);
 
+/* ---- assign.c ---- */
+
+/* The assignments of a loop step `set`, in order, in the open program. */
+bool set_step(Elab *elab, const Tree *tree);
+
 /* ---- act.c, loop.c ---- */
 
 bool sources_open(Elab *elab);  /* reads `replay` */
