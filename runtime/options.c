@@ -190,14 +190,30 @@ static int report_unknown(const char *name, size_t length) {
   return 1;
 }
 
+/* The spec's own default of a row, or 0 when it has none. */
+static uint64_t spec_default(const OptionRow *row, const RlcModule *module) {
+  if (row->field == offsetof(Options, eval_every)) return module->eval_every;
+  if (row->field == offsetof(Options, eval_episodes)) return module->eval_episodes;
+  return 0;
+}
+
+/* The default's text, or NULL when there is none; `room` may hold it. */
+static const char *default_text(const OptionRow *row, const RlcModule *module, char room[32]) {
+  uint64_t own = spec_default(row, module);
+  if (!own) return row->standard;
+  snprintf(room, 32, "%llu", (unsigned long long)own);
+  return room;
+}
+
 static int print_help(const RlcModule *module) {
   printf("usage: %s [options]    trains on %s\n\n", module->name, module->env_id);
   for (size_t i = 0; i < ROWS; i++) {
-    char head[64];
-    const char *label = rows[i].label;
+    char head[64], room[32];
+    const char *label = rows[i].label, *standard = default_text(&rows[i], module, room);
     snprintf(head, sizeof head, "--%s%s%s", rows[i].name, label ? " " : "", label ? label : "");
     printf("  %-22s %s", head, rows[i].doc);
-    if (rows[i].standard) printf(" (default %s)", rows[i].standard);
+    if (standard)
+      printf(" (default %s%s)", standard, spec_default(&rows[i], module) ? ", the spec's" : "");
     printf("\n");
   }
   printf("  --%-20s %s\n", help_row.name, help_row.doc);
@@ -300,8 +316,12 @@ static bool same_directory(const char *a, const char *b) {
 
 int options_read(Options *options, const RlcModule *module, int argc, char **argv) {
   *options = (Options){.argc = argc, .argv = argv};
-  for (size_t i = 0; i < ROWS; i++)
-    if (rows[i].standard) set_value(options, &rows[i], rows[i].standard);
+  for (size_t i = 0; i < ROWS; i++) {
+    char room[32];
+    const char *standard = default_text(&rows[i], module, room);
+    if (standard && !set_value(options, &rows[i], standard))
+      return report_value(&rows[i], standard);
+  }
   for (int at = 1; at < argc;) {
     int status = read_option(options, module, argc, argv, &at);
     if (status >= 0) return status;

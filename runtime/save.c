@@ -20,7 +20,7 @@ bool save_make(Trainer *trainer) {
   for (uint32_t i = 0; i < module->slot_count; i++)
     if (slot_is_carried(&module->slots[i]))
       trainer->carried_count += rlc_slot_elements(&module->slots[i]);
-  size_t pool = trainer->explore.acting ? pool_state_size(trainer->explore.pool) : 0;
+  size_t pool = actor_state_size(&trainer->explore);
   size_t blobs = FIXED_BLOBS + (size_t)REPLAY_BLOBS * module->source_count;
   trainer->carried = run_take(trainer->carried_count, sizeof *trainer->carried, error);
   trainer->pool_state = run_take(1, pool, error);
@@ -42,7 +42,7 @@ static void blob_add(Trainer *trainer, const char *name, void *data, uint64_t by
 static void blobs_list(Trainer *trainer, bool used, bool replay) {
   const RlcModule *module = trainer->module;
   Evaluator *evaluator = trainer->evaluator;
-  size_t pool = trainer->explore.acting ? pool_state_size(trainer->explore.pool) : 0;
+  size_t pool = actor_state_size(&trainer->explore);
   trainer->blob_count = 0;
   blob_add(trainer, "trainer.state", &trainer->state, sizeof trainer->state);
   blob_add(trainer, "trainer.every", trainer->every, module->step_count * sizeof(uint64_t));
@@ -75,17 +75,17 @@ static void carried_move(Trainer *trainer, bool out) {
 
 bool save_write(Trainer *trainer) {
   const TrainState *state = &trainer->state;
-  CheckpointInfo info = {
-      .step = state->step,
-      .iteration = state->iteration,
-      .updates = state->updates,
-      .seed = trainer->options.seed,
-      .spec_hash = trainer->module->spec_hash,
-      .counters = {state->vector_steps, state->episodes, state->evaluations, state->runs},
-      .seconds = trainer->seconds_before + run_clock() - trainer->started};
+  CheckpointInfo info = {.step = state->step,
+                         .iteration = state->iteration,
+                         .updates = state->updates,
+                         .seed = trainer->options.seed,
+                         .spec_hash = trainer->module->spec_hash,
+                         .counters = {state->vector_steps, state->episodes, state->evaluations,
+                                      state->runs, state->shuffles},
+                         .seconds = trainer->seconds_before + run_clock() - trainer->started};
   if (!log_mark(trainer->log, &info.log, &trainer->error)) return false;
   carried_move(trainer, true);
-  if (trainer->explore.acting) pool_get_state(trainer->explore.pool, trainer->pool_state);
+  actor_get_state(&trainer->explore, trainer->pool_state);
   blobs_list(trainer, true, !trainer->options.no_replay);
   trainer->saved_step = state->step;
   return checkpoint_save(trainer->directory, trainer->module, trainer->memory, &info,
@@ -101,7 +101,7 @@ bool save_read(Trainer *trainer, LogMark *mark, uint64_t *seed) {
   for (uint32_t i = 0; i < trainer->module->source_count; i++)
     if (!replay_check(trainer->replay[i], &trainer->error)) return false;
   carried_move(trainer, false);
-  if (trainer->explore.acting) pool_set_state(trainer->explore.pool, trainer->pool_state);
+  actor_set_state(&trainer->explore, trainer->pool_state);
   *mark = info.log;
   *seed = info.seed;
   trainer->seconds_before = info.seconds;

@@ -64,19 +64,55 @@ void trainer_run(Trainer *trainer, uint32_t program, char *memory, uint64_t seed
 
 /* ---- checks of the tables ---- */
 
+/* A program that writes a scalar slot, which the step reads. */
+static bool condition_check(const RlcModule *module, const RlcStep *step) {
+  return (step->index == RLC_NONE || step->index < module->program_count) &&
+         step->slot < module->slot_count;
+}
+
+static bool step_makes_sense(const RlcModule *module, const RlcStep *step) {
+  switch ((RlcStepOp)step->op) {
+  case RLC_DO_COLLECT:
+  case RLC_DO_REPEAT:
+  case RLC_DO_WRITE:
+    return true;
+  case RLC_DO_RUN:
+    return step->index < module->program_count;
+  case RLC_DO_WHEN:
+    return condition_check(module, step);
+  case RLC_DO_UNTIL:
+    return condition_check(module, step) && step->count > 0;
+  case RLC_DO_EVERY:
+    return step->counter < RLC_COUNTERS && step->count > 0;
+  case RLC_DO_SAMPLE:
+    return step->index < module->source_count && step->count <= 1;
+  case RLC_DO_PARTS:
+    return step->index < module->view_count;
+  }
+  return false;
+}
+
+/* The parts must be the whole; and a view's slots hold one part at a time. */
+static bool parts_check(const RlcModule *module, uint32_t at, RunError *error) {
+  const RlcStep *step = &module->steps[at];
+  const RlcView *view = &module->views[step->index];
+  uint64_t rows, total = (uint64_t)module->rollout.steps * module->explore.count;
+  if (__builtin_mul_overflow(view->rows, step->count, &rows) || rows != total || total == 0)
+    return run_fail(error, "%llu parts '%s' of %u rows are not the rollout's %llu rows",
+                    (unsigned long long)step->count, view->name, view->rows,
+                    (unsigned long long)total);
+  for (uint32_t i = at + 1; i <= at + step->body; i++)
+    if (module->steps[i].op == RLC_DO_PARTS && module->steps[i].index == step->index)
+      return run_fail(error, "parts '%s' are taken within parts '%s'", view->name, view->name);
+  return true;
+}
+
 static bool step_check(const RlcModule *module, uint32_t at, RunError *error) {
   const RlcStep *step = &module->steps[at];
-  bool bad = step->body > module->step_count - at - 1;
-  bool runs = step->op == RLC_DO_RUN || (step->op == RLC_DO_WHEN && step->index != RLC_NONE);
-  bad = bad || step->op > RLC_DO_REPEAT || (runs && step->index >= module->program_count);
-  bad = bad || (step->op == RLC_DO_WHEN && step->slot >= module->slot_count);
-  bad = bad || (step->op == RLC_DO_EVERY && (step->counter >= RLC_COUNTERS || step->count == 0));
-  bad = bad ||
-        (step->op == RLC_DO_SAMPLE && (step->index >= module->source_count || step->count > 1));
-  if (bad)
+  if (step->body > module->step_count - at - 1 || !step_makes_sense(module, step))
     return run_fail(error, "step %u of the loop's table makes no sense (operation %u)", at,
                     step->op);
-  return true;
+  return step->op != RLC_DO_PARTS || parts_check(module, at, error);
 }
 
 static bool module_check(Trainer *trainer) {
@@ -95,6 +131,8 @@ static bool module_check(Trainer *trainer) {
     if (!step_check(module, i, error)) return false;
     trainer->collects |= module->steps[i].op == RLC_DO_COLLECT;
   }
+  if (module->rollout.steps && !trainer->collects)
+    return run_fail(error, "there is a rollout, but the loop collects nothing");
   if (trainer->collects && (module->explore.program == RLC_NONE || module->explore.count == 0))
     return run_fail(error, "the loop collects, but no program says how to act");
   return cpu_check(module->cpu, error);
@@ -126,8 +164,23 @@ static bool trainer_memory(Trainer *trainer) {
   trainer->every = run_take(module->step_count, sizeof(uint64_t), error);
   trainer->samples = run_take(module->source_count, sizeof(uint64_t), error);
   trainer->replay = run_take(module->source_count, sizeof(Replay *), error);
+  trainer->parts = run_take(module->view_count, sizeof(Parts), error);
   return trainer->memory && trainer->evaluation_memory && trainer->work && trainer->done &&
-         trainer->stepped && trainer->every && trainer->samples && trainer->replay;
+         trainer->stepped && trainer->every && trainer->samples && trainer->replay &&
+         trainer->parts;
+}
+
+/* Where rows are kept. A loop without environments may still sample what a file holds. */
+static bool trainer_data(Trainer *trainer) {
+  const RlcModule *module = trainer->module;
+  RunError *error = &trainer->error;
+  uint32_t envs = module->explore.count ? module->explore.count : 1;
+  for (uint32_t i = 0; i < module->source_count; i++)
+    if (!(trainer->replay[i] = replay_make(module, i, envs, error))) return false;
+  if (!rollout_make(&trainer->rollout, module, error)) return false;
+  for (uint32_t i = 0; i < module->view_count; i++)
+    if (!parts_make(&trainer->parts[i], module, i, error)) return false;
+  return true;
 }
 
 static bool trainer_acting(Trainer *trainer) {
@@ -135,18 +188,19 @@ static bool trainer_acting(Trainer *trainer) {
   const Options *options = &trainer->options;
   RunError *error = &trainer->error;
   Evaluator *evaluator = trainer->evaluator;
-  if (trainer->collects) {
-    if (!actor_make(&trainer->explore, module, &module->explore, "environment", options->seed,
-                    error))
-      return false;
-    pool_reset(trainer->explore.pool);
-  }
-  for (uint32_t i = 0; trainer->collects && i < module->source_count; i++) {
-    trainer->replay[i] = replay_make(module, i, module->explore.count, error);
-    if (!trainer->replay[i]) return false;
-  }
+  if (trainer->collects &&
+      !actor_make(&trainer->explore, module, &module->explore, "environment", options->seed, error))
+    return false;
   return evaluator_make(&evaluator[0], module, &module->evaluate, options, error) &&
          evaluator_make(&evaluator[1], module, &module->sample, options, error);
+}
+
+/* The first state: what the module's init writes, then that of the environments. */
+static bool trainer_begin(Trainer *trainer) {
+  uint64_t seed = trainer->options.seed;
+  if (trainer->module->init != RLC_NONE)
+    trainer_run(trainer, trainer->module->init, trainer->memory, seed, 0, false);
+  return !trainer->collects || actor_start(trainer, &trainer->explore, trainer->memory, seed, 0);
 }
 
 bool trainer_make(Trainer *trainer, const RlcModule *module, const Options *options) {
@@ -158,12 +212,10 @@ bool trainer_make(Trainer *trainer, const RlcModule *module, const Options *opti
   if (!module_check(trainer)) return false;
   if (!(trainer->stop = stop_make(&trainer->error))) return false;
   if (!(trainer->team = team_make(options->threads, &trainer->error))) return false;
-  if (!trainer_memory(trainer) || !trainer_acting(trainer)) return false;
+  if (!trainer_memory(trainer) || !trainer_acting(trainer) || !trainer_data(trainer)) return false;
   if (!metrics_make(&trainer->metrics, module, &trainer->error) || !save_make(trainer))
     return false;
-  if (module->init != RLC_NONE)
-    trainer_run(trainer, module->init, trainer->memory, options->seed, 0, false);
-  return true;
+  return trainer_begin(trainer);
 }
 
 void trainer_free(Trainer *trainer) {
@@ -173,8 +225,12 @@ void trainer_free(Trainer *trainer) {
   for (int i = 0; i < 2; i++) evaluator_free(&trainer->evaluator[i]);
   for (uint32_t i = 0; trainer->replay && i < trainer->module->source_count; i++)
     replay_free(trainer->replay[i]);
+  rollout_free(&trainer->rollout);
+  for (uint32_t i = 0; trainer->parts && i < trainer->module->view_count; i++)
+    parts_free(&trainer->parts[i]);
   metrics_free(&trainer->metrics);
   save_free(trainer);
+  free(trainer->parts);
   free(trainer->replay);
   free(trainer->memory);
   free(trainer->evaluation_memory);

@@ -1,6 +1,6 @@
 /* What the parts of the runtime share: the trainer's state, and the services of logging,
- * checkpoints and run directories. trainer.c, collect.c, evaluate.c, replay.c and team.c work on
- * it; log.c, tfevents.c, checkpoint.c, rundir.c and options.c serve it. */
+ * checkpoints and run directories. trainer.c, actor.c, collect.c, evaluate.c, replay.c and team.c
+ * work on it; log.c, tfevents.c, checkpoint.c, rundir.c and options.c serve it. */
 #ifndef RLC_RUNTIME_TRAINER_H
 #define RLC_RUNTIME_TRAINER_H
 
@@ -22,8 +22,8 @@ typedef struct Options {
   const char *out;     /* --out: run directory; default runs/{env}__{name}__{seed}__{time} */
   const char *resume;  /* --resume DIR: go on from the directory's newest good checkpoint; implies
                           --out DIR */
-  uint64_t eval_every; /* --eval-every (default 10,000; 0: only at the end) */
-  uint32_t eval_episodes;    /* --eval-episodes (default 10) */
+  uint64_t eval_every; /* --eval-every (default: the spec's, else 10,000; 0: only at the end) */
+  uint32_t eval_episodes;    /* --eval-episodes (default: the spec's, else 10) */
   uint64_t checkpoint_every; /* --checkpoint-every (default 100,000; 0: only at the end) */
   uint64_t log_every;        /* --log-every (default 1,000): steps between lines of progress.csv */
   bool quiet;                /* --quiet: no progress line */
@@ -113,8 +113,8 @@ typedef struct CheckpointInfo {
   uint64_t step, iteration, updates, seed,
       spec_hash;         /* spec_hash: checkpoint_save takes it from the module */
   uint64_t counters[16]; /* the trainer's own, to be read by people: vector steps, episodes,
-                            evaluations, runs of the loop's programs; the first and the last are
-                            draw counters */
+                            evaluations, runs of the loop's programs, shuffles; the first and
+                            the last two are draw counters */
   LogMark log;
   double seconds; /* training wall clock so far */
 } CheckpointInfo;

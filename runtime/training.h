@@ -1,25 +1,30 @@
-/* A run in progress: what trainer.c, collect.c, evaluate.c, metrics.c and save.c work on together.
- */
+/* A run in progress: what trainer.c, loop.c, actor.c, collect.c, evaluate.c, metrics.c and save.c
+ * work on together. */
 #ifndef RLC_RUNTIME_TRAINING_H
 #define RLC_RUNTIME_TRAINING_H
 
 #include "envs/pool.h"
-#include "runtime/replay.h"
-#include "runtime/rows.h"
+#include "runtime/rollout.h"
 #include "runtime/stop.h"
 #include "runtime/team.h"
 
 /* Evaluation draws from the run's seed XOR this, so that it shares no draw with training. */
 #define EVALUATION_SEED 0x9D5C0F3A6B2E8174u
 
+/* The draw counter of starting declared environments counts from here, so that no start draws what
+ * a step draws even where both read one stream. */
+#define START_DRAWS (UINT64_C(1) << 63)
+
 enum { RECENT_EPISODES = 100 };
 
 /* Environments and the slots through which a program acts in them. */
 typedef struct Actor {
-  const RlcActing *acting; /* NULL: not given, nothing else is set */
-  const char *label;       /* "environment", for messages */
-  Pool *pool;
-  Rows obs, action, send;
+  const RlcActing *acting;   /* NULL: not given, nothing else is set */
+  const char *label;         /* "environment", for messages */
+  Pool *pool;                /* what the environments showed last */
+  struct Declared *declared; /* environments that are programs, `pool` is theirs; else NULL */
+  Rows obs, action, send, first;
+  Rows reward, next_obs, terminated, truncated;
   float *before;       /* [env][obs_dim] observations before the last step, as the pool gave them */
   float *acted;        /* [env][act_dim] the slot `action` */
   float *actions;      /* [env][act_dim] what the environments get */
@@ -29,7 +34,8 @@ typedef struct Actor {
 /* One way of acting, judged on environments of its own. */
 typedef struct Evaluator {
   Actor actor;
-  void *start; /* pool state from which the next evaluation begins */
+  void *start; /* pool state from which the next evaluation begins; declared environments have none
+                */
   size_t start_bytes;
   double *episode_return, *episode_length; /* [episodes] */
   bool *ended;                             /* [env] */
@@ -59,8 +65,9 @@ typedef struct Metrics {
 /* Everything else that a checkpoint must hold, plain data. */
 typedef struct TrainState {
   uint64_t step, iteration, updates, vector_steps, evaluations, episodes;
-  uint64_t runs; /* of the loop's programs that are no updates: their draw counter; updates' is
-                    `updates` */
+  uint64_t runs;     /* of the loop's programs that are no updates: their draw counter; updates' is
+                        `updates` */
+  uint64_t shuffles; /* of the rollout's rows */
   uint64_t log_mark, eval_mark, checkpoint_mark; /* multiples passed of the options' intervals */
   uint64_t logged_step, evaluated_step;          /* UINT64_MAX: never */
   Average episode_return, episode_length;        /* of episodes ended since the last line */
@@ -84,6 +91,8 @@ typedef struct Trainer {
   Actor explore;
   Evaluator evaluator[2]; /* deterministic, stochastic */
   Replay **replay;        /* [source_count] */
+  Rollout rollout;
+  Parts *parts; /* [view_count] */
   Metrics metrics;
   TrainState state;
   uint64_t *every;   /* [step_count] marks of RLC_DO_EVERY */
@@ -121,17 +130,34 @@ void trainer_run(Trainer *trainer, uint32_t program, char *memory, uint64_t seed
  * False: trainer->error. */
 bool trainer_train(Trainer *trainer);
 
-/* ---- collect.c ---- */
+/* ---- actor.c ---- */
 
 /* `count` = 0 in acting or no program: actor->acting stays NULL and true is returned. */
 bool actor_make(Actor *actor, const RlcModule *module, const RlcActing *acting, const char *label,
                 uint64_t seed, RunError *error);
 void actor_free(Actor *actor);
-/* Writes the current observations into the slot. */
+/* What a checkpoint must hold of the environments beside the slots; nothing without `acting`. */
+size_t actor_state_size(const Actor *actor);
+void actor_get_state(const Actor *actor, void *state);
+void actor_set_state(const Actor *actor, const void *state);
+/* Begins an episode in every environment; `draw` numbers the starts of declared ones. False on a
+ * fault. */
+bool actor_start(Trainer *trainer, Actor *actor, char *memory, uint64_t seed, uint64_t draw);
+/* Writes the current observations into the slots. */
 void actor_observe(const Actor *actor, char *memory);
-/* Observes, runs the program, steps every environment; false on a fault. */
+/* Observes, runs the program, steps every environment, fills the slots of results; false on a
+ * fault. */
 bool actor_step(Trainer *trainer, Actor *actor, char *memory, uint64_t seed, uint64_t draw);
-/* `count` vector steps of the training environments into all sources. */
+/* Runs a program over the environments' rows, on one thread when it is light. */
+void actor_run(Trainer *trainer, const Actor *actor, uint32_t program, char *memory, uint64_t seed,
+               uint64_t draw);
+
+/* ---- collect.c ---- */
+
+/* One vector step of the training environments with all that programs and the rollout make of it,
+ * but the replays: their rows can be taken from the actor then. */
+bool collect_act(Trainer *trainer);
+/* `count` vector steps of the training environments into all sources and the rollout. */
 bool collect_steps(Trainer *trainer, uint64_t count);
 
 /* ---- evaluate.c ---- */
