@@ -59,6 +59,8 @@ typedef enum KernelKind {
   KERNEL_REPACK, /* a map that only copies into the layout which a contraction needs */
   KERNEL_REDUCE,
   KERNEL_ORDER,
+  KERNEL_SCAN,
+  KERNEL_ORTHONORMAL,
   KERNEL_CONTRACT
 } KernelKind;
 

@@ -183,13 +183,23 @@ static Value value_uniform(Lower *lower, Node *node) {
                  nest_level(lower->nest, &element), 0};
 }
 
+/* 1 where x is not 0: what a choice between whole numbers asks, for which x need not be whole. */
+static Term *truth(Lower *lower, Term *x) {
+  if (x->type == VALUE_I32) return x;
+  Arena *arena = lower->arena;
+  Term *none = term_apply(arena, OP_eq, x->type, x, term_real(arena, x->type, 0), NULL);
+  Term *one = term_real(arena, VALUE_I32, 1);
+  return term_apply(arena, OP_sub, VALUE_I32, one, term_cast(arena, none, VALUE_I32), NULL);
+}
+
 static Value value_elementwise(Lower *lower, Node *node) {
   ValueType type = node_value_type(lower->s->code, node);
   Term *src[3] = {NULL, NULL, NULL};
   int level = 0;
   for (int i = 0; i < 3 && node->src[i]; i++) {
     Value argument = lower_value(lower, node->src[i]);
-    src[i] = term_cast(lower->arena, argument.term, type);
+    bool asks = node->op == OP_where && i == 0 && type == VALUE_I32;
+    src[i] = asks ? truth(lower, argument.term) : term_cast(lower->arena, argument.term, type);
     level = max_int(level, argument.level);
   }
   return (Value){term_apply(lower->arena, (OpCode)node->op, type, src[0], src[1], src[2]), level,
@@ -260,9 +270,24 @@ Value lower_root(Lower *lower, const Root *root) {
   return root->copy ? lower_value(lower, root->node) : lower_compute(lower, root->node);
 }
 
+/* A number as the nearest whole one, halves upwards. */
+static Term *rounded(Lower *lower, Term *x, int level) {
+  Arena *arena = lower->arena;
+  x = lower_let(lower, "exact", x, level);
+  Term *floor = term_apply(arena, OP_floor, x->type, x, NULL, NULL);
+  floor = lower_let(lower, "floor", floor, level);
+  Term *rest = term_apply(arena, OP_sub, x->type, x, floor, NULL);
+  Term *half = term_real(arena, x->type, 0.5);
+  Term *up = term_cast(arena, term_apply(arena, OP_le, x->type, half, rest, NULL), VALUE_I32);
+  return term_apply(arena, OP_add, VALUE_I32, term_cast(arena, floor, VALUE_I32), up, NULL);
+}
+
 void lower_store(Lower *lower, const Root *root, Term *value, int level) {
   if (!root->buffer) return;
   Value index = lower_index(lower, &(View){root->buffer, root->buffer->layout});
+  bool rounds = root->buffer->type == VALUE_I32 &&
+                (value->type == VALUE_F32 || value->type == VALUE_F64) && value->kind != TERM_REAL;
+  if (rounds) value = rounded(lower, value, level);
   place_add(lower, root->buffer, true);
   store_add(lower->arena, lower->blocks[level], root->buffer, index.term,
             term_cast(lower->arena, value, root->buffer->type));
@@ -284,6 +309,12 @@ void lower_kernel(const Schedule *s, Kernel *kernel) {
     break;
   case KERNEL_ORDER:
     lower_order(s, kernel);
+    break;
+  case KERNEL_SCAN:
+    lower_scan(s, kernel);
+    break;
+  case KERNEL_ORTHONORMAL:
+    lower_orthonormal(s, kernel);
     break;
   case KERNEL_CONTRACT:
     lower_contract(s, kernel);

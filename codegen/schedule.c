@@ -26,6 +26,7 @@ bool node_is_expensive(const Node *node) {
   }
 }
 
+/* Computed element by element from other elements: always kept, by a kernel of its own kind. */
 static bool node_is_reduction(const Node *node) {
   switch ((OpCode)node->op) {
   case OP_sum:
@@ -33,6 +34,8 @@ static bool node_is_reduction(const Node *node) {
   case OP_argmax:
   case OP_order:
   case OP_contract:
+  case OP_scan:
+  case OP_orthonormal:
     return true;
   case OP_scatter:
     return !axes_empty(node->attr.axes);
@@ -162,7 +165,8 @@ static void keep_required(Schedule *s) {
   }
   for (size_t i = 0; i < s->node_count; i++) {
     const Node *node = s->nodes[i];
-    if (node->op == OP_gather || node->op == OP_rename || node->op == OP_order)
+    if (node->op == OP_gather || node->op == OP_rename || node->op == OP_order ||
+        node->op == OP_orthonormal)
       keep_addressable(s, node->src[0]);
     for (int k = 0; k < 2 && node->op == OP_contract; k++) keep_addressable(s, node->src[k]);
   }
@@ -343,6 +347,9 @@ static Kernel *contract_kernel(Schedule *s, Node *node) {
 static Kernel *node_kernel(Schedule *s, Node *node) {
   if (node->op == OP_contract) return contract_kernel(s, node);
   if (node->op == OP_order) return kernel_add(s, KERNEL_ORDER, "order", node->src[0]->axes);
+  if (node->op == OP_scan) return kernel_add(s, KERNEL_SCAN, "scan", node->axes);
+  if (node->op == OP_orthonormal)
+    return kernel_add(s, KERNEL_ORTHONORMAL, "orthonormal", node->axes);
   if (node_is_reduction(node)) return reduce_kernel(s, node);
   return map_kernel(s, node, node->axes);
 }

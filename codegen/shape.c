@@ -84,7 +84,7 @@ static void consider(Lower *lower, Axes outer, Axes inner, Choice choice, int pr
 /* Sums beside each other lie on the stack, as long as the lanes: at most 64 KiB of them. */
 static bool stack_fits(const Lower *lower, Axes outer, Choice choice) {
   if (choice.split || !axes_has(outer, (AxisId)choice.axis)) return true;
-  if (lower->kernel->kind != KERNEL_REDUCE) return true;
+  if (lower->kernel->kind != KERNEL_REDUCE && lower->kernel->kind != KERNEL_SCAN) return true;
   uint64_t each = lower->kernel->root_count * (sizeof(double) + sizeof(int32_t));
   return lower->nest->graph->axes[choice.axis].extent * each <= 65536;
 }

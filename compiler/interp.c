@@ -63,7 +63,7 @@ static double slot_read(const RlcSlot *slot, const char *memory, size_t i) {
 static void slot_write(const RlcSlot *slot, char *memory, size_t i, double value) {
   char *base = memory + slot->offset;
   if (slot->type == RLC_I32)
-    ((int32_t *)base)[i] = (int32_t)lrint(value);
+    ((int32_t *)base)[i] = (int32_t)(floor(value) + (value - floor(value) >= 0.5));
   else
     ((double *)base)[i] = value;
 }

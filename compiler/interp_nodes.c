@@ -206,6 +206,64 @@ static void scatter_elements(const Graph *graph, const Node *node, double *out, 
   } while (walk_next(&walk));
 }
 
+/* ---- along an axis, one element after the other ---- */
+
+static void scan_elements(const Graph *graph, const Node *node, double *out, const double *a,
+                          const double *b) {
+  AxisId order[MAX_AXES], axis = node->attr.axis;
+  int count = axes_order(graph, axes_minus(node->axes, axes_one(axis)), order);
+  View views[3] = {view_dense(graph, node->axes), view_dense(graph, node->src[0]->axes),
+                   view_dense(graph, node->src[1]->axes)};
+  uint32_t extent = graph->axes[axis].extent;
+  Walk walk = walk_make(graph, order, count, views, 3);
+  do {
+    for (size_t i = 0; i < walk.inner; i++) {
+      ptrdiff_t from[3];
+      double running = 0;
+      for (int k = 0; k < 3; k++) from[k] = walk.at[k] + (ptrdiff_t)i * walk.step[k];
+      for (uint32_t step = 0; step < extent; step++) {
+        ptrdiff_t t = node->attr.word ? extent - 1 - step : step;
+        running =
+            a[from[1] + t * views[1].step[axis]] * running + b[from[2] + t * views[2].step[axis]];
+        out[from[0] + t * views[0].step[axis]] = running;
+      }
+    }
+  } while (walk_next(&walk));
+}
+
+/* `rows` vectors of `columns` elements, in place: modified Gram-Schmidt, each vector twice. */
+static void make_orthonormal(double *x, uint32_t rows, ptrdiff_t row, uint32_t columns,
+                             ptrdiff_t column) {
+  for (uint32_t i = 0; i < rows; i++) {
+    double *own = x + i * row, norm = 0;
+    for (uint32_t pass = 0; pass < 2; pass++)
+      for (uint32_t k = 0; k < i; k++) {
+        const double *other = x + k * row;
+        double dot = 0;
+        for (uint32_t j = 0; j < columns; j++) dot += own[j * column] * other[j * column];
+        for (uint32_t j = 0; j < columns; j++) own[j * column] -= dot * other[j * column];
+      }
+    for (uint32_t j = 0; j < columns; j++) norm += own[j * column] * own[j * column];
+    norm = sqrt(norm);
+    for (uint32_t j = 0; j < columns; j++) own[j * column] = norm > 0 ? own[j * column] / norm : 0;
+  }
+}
+
+static void orthonormal_vectors(const Graph *graph, const Node *node, double *out,
+                                const double *x) {
+  AxisId order[MAX_AXES], axis = node->attr.axis, to = node->attr.to;
+  Axes vectors = axes_union(axes_one(axis), axes_one(to));
+  int count = axes_order(graph, axes_minus(node->axes, vectors), order);
+  View view = view_dense(graph, node->axes);
+  memcpy(out, x, axes_extent(graph, node->axes) * sizeof *out);
+  Walk walk = walk_make(graph, order, count, &view, 1);
+  do {
+    for (size_t i = 0; i < walk.inner; i++)
+      make_orthonormal(out + walk.at[0] + (ptrdiff_t)i * walk.step[0], graph->axes[axis].extent,
+                       view.step[axis], graph->axes[to].extent, view.step[to]);
+  } while (walk_next(&walk));
+}
+
 void interp_node(const Graph *graph, const Node *node, Draws draws, double *out,
                  const double *const src[3]) {
   const Table *table;
@@ -237,6 +295,12 @@ void interp_node(const Graph *graph, const Node *node, Draws draws, double *out,
     return;
   case OP_scatter:
     scatter_elements(graph, node, out, src[0], src[1]);
+    return;
+  case OP_scan:
+    scan_elements(graph, node, out, src[0], src[1]);
+    return;
+  case OP_orthonormal:
+    orthonormal_vectors(graph, node, out, src[0]);
     return;
   case OP_rename:
     copy_renamed(graph, node, out, src[0]);

@@ -143,6 +143,10 @@ static Range compute(const Ranges *ranges, const Node *node, Range x, Range y, R
     return either(y, z);
   case OP_pow:
     return bounds(-INFINITY, INFINITY, false);
+  case OP_orthonormal:
+    return bounds(-1, 1, x.finite);
+  case OP_scan:
+    return bounds(x.low >= 0 && y.low >= 0 ? 0 : -INFINITY, INFINITY, both);
   case OP_sum:
   case OP_scatter:
   case OP_contract:

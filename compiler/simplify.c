@@ -140,6 +140,12 @@ static Node *sum_of_scatter(Graph *graph, Node *node) {
   return node_sum(graph, inner, axes_minus(node->attr.axes, axes_one(x->attr.axis)));
 }
 
+/* A running value that forgets at once, or never gains anything. */
+static Node *simplify_scan(Graph *graph, Node *node) {
+  if (node_is_const(node->src[1], 0)) return node_const(graph, 0);
+  return node_is_const(node->src[0], 0) ? node->src[1] : node;
+}
+
 static Node *simplify_node(Graph *graph, Node *node, void *user) {
   Simplifier *s = user;
   for (size_t i = 0; i < s->count; i++) {
@@ -148,6 +154,7 @@ static Node *simplify_node(Graph *graph, Node *node, void *user) {
   }
   if (node->op == OP_sum) node = simplify_sum(graph, node);
   if (node->op == OP_sum) node = sum_of_scatter(graph, node);
+  if (node->op == OP_scan) node = simplify_scan(graph, node);
   return node;
 }
 

@@ -25,6 +25,23 @@ Node *adjoint_scatter(Graph *graph, Node *r, Node *g, int arg, Axes *nominal) {
   return node_gather(graph, g, r->src[1], r->attr.axis);
 }
 
+/* r[t] = a[t] r[t-1] + b[t]: what reaches b[t] is l[t] = g[t] + a[t+1] l[t+1], a scan the other
+ * way, and a[t] gets l[t] r[t-1]. */
+Node *adjoint_scan(Graph *graph, Node *r, Node *g, int arg, Axes *nominal) {
+  AxisId axis = r->attr.axis;
+  bool backward = r->attr.word != 0;
+  *nominal = r->axes;
+  Node *next = node_shift(graph, r->src[0], axis, backward ? -1 : 1);
+  Node *reached = node_scan(graph, next, g, axis, !backward);
+  if (arg == 1) return reached;
+  uint32_t extent = graph->axes[axis].extent;
+  double *inside = NEW_ARRAY(graph->arena, double, extent);
+  for (uint32_t i = 0; i < extent; i++) inside[i] = i != (backward ? extent - 1 : 0);
+  Node *before = node3(graph, OP_where, node_table(graph, axis, inside),
+                       node_shift(graph, r, axis, backward ? 1 : -1), node_const(graph, 0));
+  return node2(graph, OP_guard, reached, before);
+}
+
 Node *adjoint_rename(Graph *graph, Node *r, Node *g, int arg, Axes *nominal) {
   (void)arg;
   *nominal = r->src[0]->axes;

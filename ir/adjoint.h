@@ -7,6 +7,7 @@
 Node *adjoint_sum(Graph *graph, Node *r, Node *g, int arg, Axes *nominal);
 Node *adjoint_gather(Graph *graph, Node *r, Node *g, int arg, Axes *nominal);
 Node *adjoint_scatter(Graph *graph, Node *r, Node *g, int arg, Axes *nominal);
+Node *adjoint_scan(Graph *graph, Node *r, Node *g, int arg, Axes *nominal);
 Node *adjoint_rename(Graph *graph, Node *r, Node *g, int arg, Axes *nominal);
 
 #endif

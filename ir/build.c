@@ -121,6 +121,8 @@ static Axes result_axes(const Graph *graph, const Node *n) {
     return axes_union(axes_minus(n->src[0]->axes, axes_one(a->axis)), n->src[1]->axes);
   case OP_scatter:
     return axes_union(axes_minus(all, a->axes), axes_one(a->axis));
+  case OP_scan:
+    return axes_union(all, axes_one(a->axis));
   case OP_grad:
     return n->src[1]->axes;
   default:
@@ -128,15 +130,34 @@ static Axes result_axes(const Graph *graph, const Node *n) {
   }
 }
 
+static bool is_constant(const Node *n) { return n->op == OP_const || n->op == OP_table; }
+
+/* One of two values, one of them integer and the other too or a constant that is whole. */
+static bool is_integer_choice(const Graph *graph, const Node *x, const Node *y) {
+  if (x->integer && y->integer) return true;
+  const Node *other = x->integer ? y : x;
+  return (x->integer || y->integer) && is_constant(other) && node_is_whole(graph, other);
+}
+
 static bool result_is_integer(const Graph *graph, const Node *n) {
   if (n->op == OP_input) return graph->slots[n->attr.key].type == RLC_I32;
-  if (n->op == OP_gather || n->op == OP_rename || n->op == OP_stop) return n->src[0]->integer;
-  return op_table[n->op].integer;
+  switch ((OpCode)n->op) {
+  case OP_gather:
+  case OP_rename:
+  case OP_stop:
+  case OP_mark:
+    return n->src[0]->integer;
+  case OP_min:
+  case OP_max:
+    return is_integer_choice(graph, n->src[0], n->src[1]);
+  case OP_where:
+    return is_integer_choice(graph, n->src[1], n->src[2]);
+  default:
+    return op_table[n->op].integer;
+  }
 }
 
 /* ---- folding of numbers and constant vectors ---- */
-
-static bool is_constant(const Node *n) { return n->op == OP_const || n->op == OP_table; }
 
 static double constant_at(const Graph *graph, const Node *n, uint32_t i) {
   if (!n) return 0;
@@ -183,6 +204,7 @@ static void check_rules(const Node *n) {
   if (n->op == OP_order || n->op == OP_rename) good = axes_has(x, a->axis) && !axes_has(x, a->to);
   if (n->op == OP_gather) good = axes_has(x, a->axis) && !axes_has(y, a->axis);
   if (n->op == OP_scatter) good = !axes_has(axes_union(x, y), a->axis) && axes_within(a->axes, y);
+  if (n->op == OP_orthonormal) good = axes_has(x, a->axis) && axes_has(x, a->to);
   if (n->op == OP_contract) good = axes_within(a->axes, axes_common(x, y));
   if (!good) bug("op %s: axes do not fit", info->name);
 }
@@ -276,13 +298,12 @@ Node *node_order(Graph *graph, Node *x, AxisId axis, AxisId to) {
   return node_make(graph, OP_order, (Attr){.axis = axis, .to = to}, x, NULL, NULL);
 }
 
-Node *node_gather(Graph *graph, Node *value, Node *index, AxisId axis) {
-  if (!axes_has(value->axes, axis)) return value;
-  return node_make(graph, OP_gather, (Attr){.axis = axis}, value, index, NULL);
+Node *node_scan(Graph *graph, Node *a, Node *b, AxisId axis, bool backward) {
+  return node_make(graph, OP_scan, (Attr){.axis = axis, .word = backward}, a, b, NULL);
 }
 
-Node *node_scatter(Graph *graph, Node *value, Node *index, AxisId axis, Axes bound) {
-  return node_make(graph, OP_scatter, (Attr){.axis = axis, .axes = bound}, value, index, NULL);
+Node *node_orthonormal(Graph *graph, Node *x, AxisId axis, AxisId to) {
+  return node_make(graph, OP_orthonormal, (Attr){.axis = axis, .to = to}, x, NULL, NULL);
 }
 
 Node *node_rename(Graph *graph, Node *x, AxisId from, AxisId to) {
@@ -297,6 +318,38 @@ Node *node_mark(Graph *graph, Node *x) {
 Node *node_grad(Graph *graph, Node *e, Node *x) {
   return node_make(graph, OP_grad, (Attr){0}, e, x, NULL);
 }
+
+/* Choices between whole values are looked into a few levels deep. */
+static bool is_whole(const Graph *graph, const Node *node, int depth) {
+  if (node->integer) return true;
+  if (node->op == OP_const) return node->attr.value == floor(node->attr.value);
+  if (depth == 0) return false;
+  switch ((OpCode)node->op) {
+  case OP_table: {
+    const Table *table = &graph->tables[node->attr.key];
+    bool whole = true;
+    for (uint32_t i = 0; i < table->count; i++)
+      whole = whole && table->values[i] == floor(table->values[i]);
+    return whole;
+  }
+  case OP_floor:
+    return true;
+  case OP_stop:
+  case OP_mark:
+  case OP_gather:
+  case OP_rename:
+    return is_whole(graph, node->src[0], depth - 1);
+  case OP_min:
+  case OP_max:
+    return is_whole(graph, node->src[0], depth - 1) && is_whole(graph, node->src[1], depth - 1);
+  case OP_where:
+    return is_whole(graph, node->src[1], depth - 1) && is_whole(graph, node->src[2], depth - 1);
+  default:
+    return false;
+  }
+}
+
+bool node_is_whole(const Graph *graph, const Node *node) { return is_whole(graph, node, 6); }
 
 bool node_is_const(const Node *node, double value) {
   return node->op == OP_const && node->attr.value == value;
@@ -320,6 +373,14 @@ Node *node_with(Graph *graph, const Node *node, Node *x, Node *y, Node *z) {
     return node_sum(graph, x, a->axes);
   case OP_gather:
     return node_gather(graph, x, y, a->axis);
+  case OP_scatter: /* bound axes that the positions have lost: every element goes to the same place
+                    */
+    x = node_sum(graph, x, axes_minus(a->axes, y->axes));
+    return node_scatter(graph, x, y, a->axis, axes_common(a->axes, y->axes));
+  case OP_orthonormal:
+    return axes_has(x->axes, a->axis) && axes_has(x->axes, a->to)
+               ? node_orthonormal(graph, x, a->axis, a->to)
+               : x;
   case OP_argmin:
   case OP_argmax:
     if (!axes_has(x->axes, a->axis)) return node_const(graph, 0);

@@ -65,9 +65,10 @@ typedef struct Attr {
   double value; /* const */
   uint64_t key; /* input: slot; table: table number; uniform: stream; mark, grad: serial number */
   Axes axes;    /* sum: removed axes; uniform: declared axes; scatter: T; contract: removed axes */
-  AxisId axis;  /* table, argmin, argmax, order, gather, scatter, rename: the axis x */
-  AxisId to;    /* order, rename: the new axis */
-  uint8_t word; /* uniform: which of Philox's four words */
+  AxisId
+      axis;  /* table, argmin, argmax, order, gather, scatter, rename, scan, orthonormal: axis x */
+  AxisId to; /* order, rename: the new axis; orthonormal: the axis along the vectors */
+  uint8_t word; /* uniform: which of Philox's four words; scan: 1 for backward */
 } Attr;
 
 typedef struct Node Node;
@@ -91,6 +92,7 @@ typedef struct OpInfo {
   uint8_t arity;
   bool shaped;
   bool integer; /* result is int32 */
+  bool both;    /* SHAPED: the adjoint serves both arguments, not the first alone */
   bool selects; /* where, min, max: below it, differentiation multiplies guarded */
   const char *expr;
   const char *grad[3];
@@ -178,10 +180,23 @@ Node *node_argmax(Graph *graph, Node *x, AxisId axis);
 /* Positions along `axis` of the extent(to) largest values, ascending; ties by index descending, so
  * that the top rank is argmax. */
 Node *node_order(Graph *graph, Node *x, AxisId axis, AxisId to);
+/* The index may have the axis itself: result[x=i] = value[x=index[i]]. */
 Node *node_gather(Graph *graph, Node *value, Node *index, AxisId axis);
+/* The values of x at constant positions along `from`, as the axis `to` (extent(to) of them, whole
+ * numbers below extent(from)); `to` may be `from`. An x without `from` is the same everywhere. */
+Node *node_take(Graph *graph, Node *x, AxisId from, AxisId to, const double *positions);
+/* x one step along the axis: result[i] = x[i + step], the ends repeated. */
+Node *node_shift(Graph *graph, Node *x, AxisId axis, int step);
 /* sum over T of value * hot[axis](index); T within the index's axes. */
 Node *node_scatter(Graph *graph, Node *value, Node *index, AxisId axis, Axes bound);
 Node *node_rename(Graph *graph, Node *x, AxisId from, AxisId to);
+/* r[t] = a[t] * r[t-1] + b[t] along the axis, with 0 before the first element; backward: r[t] =
+ * a[t]
+ * * r[t+1] + b[t], with 0 after the last. The result has the axes of both and `axis`. */
+Node *node_scan(Graph *graph, Node *a, Node *b, AxisId axis, bool backward);
+/* Vectors along `to`, one per index of `axis` (of which there are no more than components), made
+ * orthonormal in order; a vector that depends on those before it becomes 0. No derivative. */
+Node *node_orthonormal(Graph *graph, Node *x, AxisId axis, AxisId to);
 /* A fresh mark(x): the leaf that grad binds. */
 Node *node_mark(Graph *graph, Node *x);
 /* d e / d x: a request that the grad pass expands. e has no axes. */
@@ -191,6 +206,8 @@ Node *node_grad(Graph *graph, Node *e, Node *x);
  * selection of positions. */
 bool node_reaches(const Graph *graph, Arena *scratch, const Node *e, const Node *x);
 
+/* Whether the values are whole numbers, whatever their type. */
+bool node_is_whole(const Graph *graph, const Node *node);
 bool node_is_const(const Node *node, double value);
 
 /* The same op and attributes over other arguments (the step of every rewriting pass). Returns

@@ -53,7 +53,8 @@ bool module_rewrite(Module *module, Arena *scratch, RewriteFn fn, void *user) {
 static bool flows(const Node *node, int arg) {
   const OpInfo *info = op_of(node);
   if (!node->src[arg]) return false;
-  return info->shaped ? info->adjoint && arg == 0 : strcmp(info->grad[arg], "0") != 0;
+  return info->shaped ? info->adjoint && (arg == 0 || info->both)
+                      : strcmp(info->grad[arg], "0") != 0;
 }
 
 bool node_reaches(const Graph *graph, Arena *scratch, const Node *e, const Node *x) {

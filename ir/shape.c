@@ -24,7 +24,10 @@ unsigned attr_fields(OpCode op) {
     return ATTR_AXIS;
   case OP_order:
   case OP_rename:
+  case OP_orthonormal:
     return ATTR_AXIS | ATTR_TO;
+  case OP_scan:
+    return ATTR_AXIS | ATTR_WORD;
   case OP_scatter:
     return ATTR_AXIS | ATTR_AXES;
   default:
@@ -53,6 +56,7 @@ static const char *check_attr(const Graph *graph, Arena *arena, const Node *node
   if (used & ATTR_AXIS && a->axis >= graph->axis_count) return "axis does not exist";
   if (used & ATTR_TO && a->to >= graph->axis_count) return "new axis does not exist";
   if (used & ATTR_WORD && a->word > 3) return "word is not one of four";
+  if (node->op == OP_scan && a->word > 1) return "direction is neither 0 nor 1";
   unsigned cursor = 0;
   for (AxisId x; axes_next(a->axes, &cursor, &x);)
     if (x >= graph->axis_count) return "an axis of the set does not exist";
@@ -67,7 +71,7 @@ static const char *check_attr(const Graph *graph, Arena *arena, const Node *node
 
 /* ---- arguments ---- */
 
-/* Whether the values are positions below `extent`: whole by type, or constants that are. */
+/* Whether the values are positions: whole, and constants below `extent`. */
 static const char *check_positions(const Graph *graph, const Node *index, uint32_t extent) {
   if (index->integer) return NULL;
   const double *values = &index->attr.value;
@@ -76,7 +80,7 @@ static const char *check_positions(const Graph *graph, const Node *index, uint32
     values = graph->tables[index->attr.key].values;
     count = graph->tables[index->attr.key].count;
   } else if (index->op != OP_const) {
-    return "positions are not integer";
+    return node_is_whole(graph, index) ? NULL : "positions are not integer";
   }
   for (uint32_t i = 0; i < count; i++)
     if (!(values[i] >= 0 && values[i] < extent && values[i] == floor(values[i])))
@@ -102,6 +106,14 @@ static const char *check_moved_axis(const Graph *graph, const Node *node, Axes x
   return NULL;
 }
 
+static const char *check_vectors(const Graph *graph, const Node *node, Axes x) {
+  const Attr *a = &node->attr;
+  if (a->axis == a->to) return "the vectors are numbered by their own axis";
+  if (!axes_has(x, a->axis) || !axes_has(x, a->to)) return "the argument lacks the axis";
+  bool fits = graph->axes[a->axis].extent <= graph->axes[a->to].extent;
+  return fits ? NULL : "more vectors than components";
+}
+
 static const char *check_arguments(const Graph *graph, const Node *node) {
   const Attr *a = &node->attr;
   Axes x = axes_of(node->src[0]), y = axes_of(node->src[1]);
@@ -121,6 +133,8 @@ static const char *check_arguments(const Graph *graph, const Node *node) {
   case OP_order:
   case OP_rename:
     return check_moved_axis(graph, node, x);
+  case OP_orthonormal:
+    return check_vectors(graph, node, x);
   case OP_gather:
     if (!axes_has(x, a->axis)) return "the value lacks the axis";
     if (axes_has(y, a->axis)) return "the positions have the axis";
@@ -163,11 +177,21 @@ static Axes shape_axes(const Graph *graph, const Node *node) {
     return axes_union(axes_minus(x, axes_one(a->axis)), y);
   case OP_scatter:
     return axes_union(axes_minus(axes_union(x, y), a->axes), axes_one(a->axis));
+  case OP_scan:
+    return axes_union(axes_union(x, y), axes_one(a->axis));
   case OP_grad:
     return y;
   default:
     return axes_union(axes_union(x, y), axes_of(node->src[2]));
   }
+}
+
+/* At least one is integer, and so is the other or it is a whole constant. */
+static bool both_whole(const Graph *graph, const Node *x, const Node *y) {
+  if (!x->integer && !y->integer) return false;
+  bool constants = x->op == OP_const || x->op == OP_table || y->op == OP_const || y->op == OP_table;
+  if (x->integer && y->integer) return true;
+  return constants && node_is_whole(graph, x) && node_is_whole(graph, y);
 }
 
 static bool shape_integer(const Graph *graph, const Node *node) {
@@ -179,9 +203,15 @@ static bool shape_integer(const Graph *graph, const Node *node) {
   case OP_order:
     return true;
   case OP_stop:
+  case OP_mark:
   case OP_gather:
   case OP_rename:
     return node->src[0]->integer;
+  case OP_min:
+  case OP_max:
+    return both_whole(graph, node->src[0], node->src[1]);
+  case OP_where:
+    return both_whole(graph, node->src[1], node->src[2]);
   default:
     return false;
   }

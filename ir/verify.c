@@ -111,9 +111,6 @@ static const char *verify_output(const Graph *graph, Arena *arena, Output output
   if (!axes_within(node->axes, slot->axes))
     return arena_printf(arena, "the output to %s has axes %s, the slot %s", slot->name,
                         axes_text(graph, arena, node->axes), axes_text(graph, arena, slot->axes));
-  bool whole = node->integer || node->op == OP_const || node->op == OP_table;
-  if (slot->type == RLC_I32 && !whole)
-    return arena_printf(arena, "the output to %s is not integer", slot->name);
   return NULL;
 }
 

@@ -23,8 +23,7 @@ static RandomGraph *start_in(Module *module, uint64_t seed) {
   for (uint32_t i = 0; i < own->input_count; i++) {
     const char *name =
         arena_printf(g->graph->arena, "graph%llu.input%u", (unsigned long long)seed, i);
-    Node *input = fixture_input(g->graph, name, own->inputs[i]->axes);
-    g->inputs[g->input_count++] = random_add(g, input);
+    random_input(g, name, own->graph->slots[own->inputs[i]->attr.key].type, own->inputs[i]->axes);
   }
   return g;
 }

@@ -81,12 +81,17 @@ static inline Node *fixture_input(Graph *graph, const char *name, Axes axes) {
   return node_input(graph, fixture_slot(graph, name, RLC_F64, axes));
 }
 
-/* Fills the slot of an input with seeded values in [low, high) and returns them. */
+/* Fills the slot of an input with seeded values in [low, high) and returns them: whole numbers
+ * where it is integer, below 3 unless the bounds are not negative. */
 static inline double *fixture_fill(Interp *interp, const Graph *graph, const Node *input,
                                    uint64_t *state, double low, double high) {
   uint64_t count = axes_extent(graph, input->axes);
   double *values = NEW_ARRAY(graph->arena, double, count);
-  for (uint64_t i = 0; i < count; i++) values[i] = random_between(state, low, high);
+  if (input->integer && low < 0) low = 0, high = 3;
+  for (uint64_t i = 0; i < count; i++) {
+    values[i] = random_between(state, low, high);
+    if (input->integer) values[i] = floor(values[i]);
+  }
   interp_set(interp, (uint32_t)input->attr.key, values);
   return values;
 }

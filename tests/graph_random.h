@@ -4,21 +4,21 @@
 
 #include "tests/graph_fixture.h"
 
-enum { RANDOM_AXES = 7, RANDOM_NODES = 200 };
+enum { RANDOM_AXES = 8, RANDOM_NODES = 200 };
 
-/* Axes 0 to 3 come with the inputs; ranks and the new name come from operations. */
+/* Axes 0 to 3 and the last come with the inputs; ranks and the new name come from operations. */
 typedef struct RandomGraph {
   Module *module;
   Graph *graph;
   uint64_t state;
-  AxisId axes[RANDOM_AXES]; /* copy, batch, try, feature; top, ranks; feature renamed */
+  AxisId axes[RANDOM_AXES]; /* copy, batch, try, feature; top, ranks; feature renamed; time */
   Node *nodes[RANDOM_NODES];
   uint32_t count;
-  Node *inputs[6];
+  Node *inputs[8];
   uint32_t input_count;
 } RandomGraph;
 
-enum { AXIS_TOP = 4, AXIS_RANKS = 5, AXIS_RENAMED = 6 };
+enum { AXIS_TOP = 4, AXIS_RANKS = 5, AXIS_RENAMED = 6, AXIS_TIME = 7 };
 
 static inline Node *random_add(RandomGraph *g, Node *node) {
   if (g->count < RANDOM_NODES) g->nodes[g->count++] = node;
@@ -37,6 +37,12 @@ static inline Node *random_value(RandomGraph *g) {
   return node->integer ? g->nodes[0] : node;
 }
 
+/* Whole numbers are inputs 5 and 6: below 3, so positions on every axis but two. */
+static inline void random_input(RandomGraph *g, const char *name, RlcType type, Axes axes) {
+  Node *input = node_input(g->graph, fixture_slot(g->graph, name, type, axes));
+  g->inputs[g->input_count++] = random_add(g, input);
+}
+
 static inline void random_start(RandomGraph *g, Arena *arena, uint64_t seed) {
   static const struct {
     const char *label;
@@ -44,18 +50,18 @@ static inline void random_start(RandomGraph *g, Arena *arena, uint64_t seed) {
     AxisClass order;
   } kinds[RANDOM_AXES] = {{"twin", 2, AXIS_COPY}, {"batch", 3, AXIS_ROW}, {"try", 4, AXIS_DRAW},
                           {"f", 5, AXIS_FEATURE}, {"top", 2, AXIS_DRAW},  {"ranks", 4, AXIS_DRAW},
-                          {"f", 5, AXIS_FEATURE}};
+                          {"f", 5, AXIS_FEATURE}, {"time", 6, AXIS_ROW}};
   *g = (RandomGraph){.module = fixture_module(arena), .state = seed};
   g->graph = g->module->graph;
   for (int i = 0; i < RANDOM_AXES; i++)
     g->axes[i] = graph_axis(g->graph, kinds[i].label, i == AXIS_RENAMED ? "renamed" : "test",
                             kinds[i].extent, kinds[i].order, NOWHERE);
-  for (uint32_t i = 0; i < 5; i++) {
-    Axes axes = axes_none();
+  for (uint32_t i = 0; i < 7; i++) {
+    Axes axes = random_below(&g->state, 3) ? axes_none() : axes_one(g->axes[AXIS_TIME]);
     for (int a = 0; a < 4; a++)
       if (random_below(&g->state, 2)) axes = axes_union(axes, axes_one(g->axes[a]));
     const char *name = arena_printf(arena, "input \"%u\"", i);
-    g->inputs[g->input_count++] = random_add(g, fixture_input(g->graph, name, axes));
+    random_input(g, name, i < 5 ? RLC_F64 : RLC_I32, axes);
   }
 }
 
@@ -102,9 +108,48 @@ static inline Node *random_by_position(RandomGraph *g, Node *x) {
   return node_scatter(g->graph, value, index, axis, bound);
 }
 
+/* One of the whole inputs, a choice between whole numbers, or the positions of a take. */
+static inline Node *random_positions(RandomGraph *g) {
+  Node *whole = g->inputs[5 + random_below(&g->state, 2)], *other = g->inputs[5];
+  uint32_t kind = random_below(&g->state, 4);
+  if (kind == 0) return node2(g->graph, OP_min, whole, other);
+  if (kind == 1) return node3(g->graph, OP_where, random_value(g), whole, node_const(g->graph, 1));
+  return whole;
+}
+
+static inline Node *random_take(RandomGraph *g, Node *x) {
+  AxisId from = g->axes[1 + random_below(&g->state, 3)];
+  AxisId to = g->axes[1 + random_below(&g->state, RANDOM_AXES - 1)];
+  double positions[8];
+  if (from != to && axes_has(x->axes, to)) return x;
+  for (uint32_t i = 0; i < g->graph->axes[to].extent; i++)
+    positions[i] = random_below(&g->state, g->graph->axes[from].extent);
+  if (random_below(&g->state, 2)) return node_take(g->graph, x, from, to, positions);
+  Node *index = node_table(g->graph, to, positions);
+  if (axes_has(x->axes, from) || from == to) return x;
+  return node_scatter(g->graph, x, index, from, index->axes);
+}
+
+/* A scan of coefficients below one along the time or the batch. */
+static inline Node *random_scan(RandomGraph *g, Node *x) {
+  AxisId axis = g->axes[random_below(&g->state, 2) ? AXIS_TIME : random_below(&g->state, 4)];
+  Node *a = node1(g->graph, OP_tanh, random_value(g));
+  if (axes_extent(g->graph, axes_union(axes_union(a->axes, x->axes), axes_one(axis))) > 3000)
+    return x;
+  return node_scan(g->graph, a, x, axis, random_below(&g->state, 2));
+}
+
 static inline Node *random_shaped(RandomGraph *g) {
   Node *x = random_value(g);
-  uint32_t kind = random_below(&g->state, 5);
+  uint32_t kind = random_below(&g->state, 8);
+  if (kind == 5) return random_take(g, x);
+  if (kind == 6) return random_scan(g, x);
+  if (kind == 7) {
+    Node *index = random_positions(g);
+    AxisId row = g->axes[1 + random_below(&g->state, 3)];
+    if (axes_extent(g->graph, axes_union(x->axes, index->axes)) > 3000) return x;
+    return node_gather(g->graph, x, index, row);
+  }
   AxisId axis = g->axes[random_below(&g->state, RANDOM_AXES)];
   if (kind == 0) return random_table(g);
   if (kind == 1) {

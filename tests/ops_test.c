@@ -210,6 +210,63 @@ static Node *shaped_top(Derivatives *d) {
   return node_gather(d->graph, x, node_order(d->graph, x, d->c, ranks), d->c);
 }
 
+static Node *shaped_scan(Derivatives *d) {
+  Node *a = derivatives_variable(d, AXES(d->a, d->c), -1, 1);
+  Node *b = derivatives_variable(d, AXES(d->a, d->c), -1, 1);
+  return node_scan(d->graph, a, b, d->c, false);
+}
+static Node *shaped_scan_backward(Derivatives *d) {
+  Node *a = derivatives_variable(d, AXES(d->b), -1, 1);
+  Node *b = derivatives_variable(d, AXES(d->a, d->c), -1, 1);
+  return node_scan(d->graph, a, b, d->c, true);
+}
+static Node *shaped_scan_broadcast(Derivatives *d) {
+  Node *a = derivatives_variable(d, AXES(d->a, d->b), -1, 1);
+  Node *b = derivatives_variable(d, axes_none(), -1, 1);
+  return node_scan(d->graph, a, b, d->a, false);
+}
+/* A scan of the derivative of a scan: the second order. */
+static Node *shaped_scan_twice(Derivatives *d) {
+  Node *a = derivatives_variable(d, AXES(d->c), -1, 1);
+  Node *b = derivatives_variable(d, AXES(d->a, d->c), -1, 1);
+  Node *r = node_scan(d->graph, a, node1(d->graph, OP_sin, b), d->c, true);
+  Node *loss = node_sum(d->graph, node2(d->graph, OP_mul, r, r), r->axes);
+  return node2(d->graph, OP_add, node_grad(d->graph, loss, a), node_grad(d->graph, loss, b));
+}
+static Node *shaped_take(Derivatives *d) {
+  AxisId more = fixture_axis(d->graph, "more", 6, AXIS_DRAW);
+  Node *x = derivatives_variable(d, AXES(d->a, d->c), -1, 1);
+  return node_take(d->graph, x, d->c, more, (double[]){3, 0, 0, 1, 3, 0});
+}
+/* One place of six sources: its gradient stays a scatter. */
+static Node *shaped_take_often(Derivatives *d) {
+  AxisId more = fixture_axis(d->graph, "more", 6, AXIS_DRAW);
+  Node *x = derivatives_variable(d, AXES(d->a, d->c), -1, 1);
+  Node *y = node_take(d->graph, x, d->c, more, (double[]){2, 2, 2, 1, 2, 2});
+  return node2(d->graph, OP_mul, y, node_table(d->graph, more, (double[]){1, 2, 3, 4, 5, 6}));
+}
+static Node *shaped_take_in_place(Derivatives *d) {
+  Node *x = derivatives_variable(d, AXES(d->b, d->c), -1, 1);
+  Node *y = node_take(d->graph, x, d->c, d->c, (double[]){3, 2, 1, 0});
+  return node2(d->graph, OP_mul, y, node_shift(d->graph, x, d->b, 1));
+}
+/* Positions that have the very axis they choose on. */
+static Node *shaped_gather_along(Derivatives *d) {
+  Node *x = derivatives_variable(d, AXES(d->a, d->c), -1, 1);
+  Node *y = node_gather(d->graph, x, derivatives_index(d, AXES(d->b, d->c), 4), d->c);
+  return node2(d->graph, OP_mul, x, y);
+}
+/* Two vectors behind each other. */
+static Node *shaped_concat(Derivatives *d) {
+  AxisId all = fixture_axis(d->graph, "all", 7, AXIS_FEATURE);
+  Node *x = derivatives_variable(d, AXES(d->a, d->c), -1, 1);
+  Node *y = derivatives_variable(d, AXES(d->b), -1, 1);
+  Node *first = node_take(d->graph, x, d->c, all, (double[]){0, 1, 2, 3, 3, 3, 3});
+  Node *rest = node_take(d->graph, y, d->b, all, (double[]){0, 0, 0, 0, 0, 1, 2});
+  return node3(d->graph, OP_where, node_table(d->graph, all, (double[]){1, 1, 1, 1, 0, 0, 0}),
+               first, rest);
+}
+
 static const struct {
   const char *name;
   ShapedFn *fn;
@@ -229,7 +286,16 @@ static const struct {
                     {"minimum", shaped_minimum},
                     {"maximum", shaped_maximum},
                     {"sort", shaped_sort},
-                    {"top", shaped_top}};
+                    {"top", shaped_top},
+                    {"scan", shaped_scan},
+                    {"scan backward", shaped_scan_backward},
+                    {"scan along an axis of the coefficient alone", shaped_scan_broadcast},
+                    {"second order of a scan", shaped_scan_twice},
+                    {"take", shaped_take},
+                    {"take of one place often", shaped_take_often},
+                    {"take in place", shaped_take_in_place},
+                    {"gather along the axis of its positions", shaped_gather_along},
+                    {"concat", shaped_concat}};
 
 static Tally check_shaped(const OpInfo *table, bool loud) {
   Tally tally = {0, 0};
@@ -380,6 +446,13 @@ static Node *wrong_adjoint_scatter(Graph *graph, Node *r, Node *g, int arg, Axes
   return node_gather(graph, g, r->src[1], r->attr.axis);
 }
 
+/* Forgets that the coefficient of the next element carries the gradient. */
+static Node *wrong_adjoint_scan(Graph *graph, Node *r, Node *g, int arg, Axes *nominal) {
+  (void)op_table[OP_scan].adjoint(graph, r, g, arg, nominal);
+  return node2(graph, OP_mul, node_scan(graph, r->src[0], g, r->attr.axis, !r->attr.word),
+               arg == 0 ? r : node_const(graph, 1));
+}
+
 static double wrong_erf(double x, double y, double z) {
   (void)y, (void)z;
   return 1 - erf(x);
@@ -430,6 +503,9 @@ START_TEST(wrong_values_and_adjoints_are_caught) {
   ck_assert_int_gt(check_shaped(table, false).mistakes, 0);
   memcpy(table, op_table, sizeof table);
   table[OP_scatter].adjoint = wrong_adjoint_scatter;
+  ck_assert_int_gt(check_shaped(table, false).mistakes, 0);
+  memcpy(table, op_table, sizeof table);
+  table[OP_scan].adjoint = wrong_adjoint_scan;
   ck_assert_int_gt(check_shaped(table, false).mistakes, 0);
 }
 END_TEST
