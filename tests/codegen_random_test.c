@@ -23,7 +23,8 @@ static RandomGraph *start_in(Module *module, uint64_t seed) {
   for (uint32_t i = 0; i < own->input_count; i++) {
     const char *name =
         arena_printf(g->graph->arena, "graph%llu.input%u", (unsigned long long)seed, i);
-    random_input(g, name, own->graph->slots[own->inputs[i]->attr.key].type, own->inputs[i]->axes);
+    random_add_input(g, name, own->graph->slots[own->inputs[i]->attr.key].type,
+                     own->inputs[i]->axes);
   }
   return g;
 }

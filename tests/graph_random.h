@@ -38,7 +38,7 @@ static inline Node *random_value(RandomGraph *g) {
 }
 
 /* Whole numbers are inputs 5 and 6: below 3, so positions on every axis but two. */
-static inline void random_input(RandomGraph *g, const char *name, RlcType type, Axes axes) {
+static inline void random_add_input(RandomGraph *g, const char *name, RlcType type, Axes axes) {
   Node *input = node_input(g->graph, fixture_slot(g->graph, name, type, axes));
   g->inputs[g->input_count++] = random_add(g, input);
 }
@@ -61,7 +61,7 @@ static inline void random_start(RandomGraph *g, Arena *arena, uint64_t seed) {
     for (int a = 0; a < 4; a++)
       if (random_below(&g->state, 2)) axes = axes_union(axes, axes_one(g->axes[a]));
     const char *name = arena_printf(arena, "input \"%u\"", i);
-    random_input(g, name, i < 5 ? RLC_F64 : RLC_I32, axes);
+    random_add_input(g, name, i < 5 ? RLC_F64 : RLC_I32, axes);
   }
 }
 
