@@ -114,12 +114,47 @@ typedef struct Target {
   size_t copy_count, copy_capacity;
 } Target;
 
+/* What data an expression sees. */
+typedef enum BlockKind {
+  BLOCK_NONE,
+  BLOCK_ACT,     /* observations to act on */
+  BLOCK_STEP,    /* what the last step of all environments gave, and the observations after it */
+  BLOCK_STORE,   /* a whole step, from the observation acted on to the next one */
+  BLOCK_REPLAY,  /* a sampled batch of one or more sources */
+  BLOCK_ROLLOUT, /* the whole rollout */
+  BLOCK_PART     /* a shuffled part of it */
+} BlockKind;
+
 /* Where an expression stands: which rows it has and which columns it sees. */
 typedef struct Block {
-  const char *columns; /* slot prefix: "act", "eval", "replay"; NULL: no data here */
+  BlockKind kind;
+  const char *columns; /* slot prefix: "act", "eval", "replay", "parts64" */
   Axes rows;           /* batch; env; time and env */
   bool draws;          /* draws are allowed */
+  const uint32_t *sources; /* BLOCK_REPLAY: numbers of what was sampled */
+  size_t source_count;
 } Block;
+
+/* Where a column comes from. */
+typedef enum ColumnOrigin { COLUMN_STEP, COLUMN_STORE, COLUMN_EXTRA, COLUMN_COMPUTE } ColumnOrigin;
+
+/* A column that programs may read. */
+typedef struct Column {
+  const char *name;
+  ColumnOrigin origin;
+  RlcColumnKind kind;
+  Axes own; /* its axes besides the rows */
+  bool integer;
+  uint32_t source; /* COLUMN_EXTRA: the one that has it */
+  bool broken;     /* its expression failed, which was reported */
+} Column;
+
+/* A replay, as declared. */
+typedef struct SourceInfo {
+  const char *name;
+  const Tree *tree;
+  bool single; /* the map `replay` itself */
+} SourceInfo;
 
 /* The innermost call that stands in the user's text; `call` is NULL where it is known by place
  * alone. */
@@ -174,9 +209,18 @@ struct Elab {
   Program init;       /* collects initial values */
   Node *words[4];     /* u v w t while a noise formula is built */
   uint32_t env_count; /* environments that act */
-  AxisId obs_axis, act_axis;
-  bool normalize_obs;
-  double reward_scale;
+  AxisId obs_axis, act_axis, choice_axis, env_axis, time_axis;
+  uint32_t rollout_steps; /* 0: no rollout */
+  bool normalize_obs, normalize_reward;
+  double reward_scale, normal_clip; /* 0: what is normalised is not clipped */
+  Column *columns;                  /* known so far: a computed one from its first step on */
+  size_t column_count, column_capacity;
+  SourceInfo *sources; /* in the order of the module's */
+  struct Written {     /* by the losses of the open program, to be written back after it */
+    const char *loss, *column;
+    uint32_t slot, source;
+  } * written;
+  size_t written_count, written_capacity;
 };
 
 /* ---- scope.c ---- */
@@ -396,9 +440,6 @@ bool set_step(Elab *elab, const Tree *tree);
 
 /* ---- act.c, loop.c ---- */
 
-bool sources_open(Elab *elab);  /* reads `replay` */
-void sources_close(Elab *elab); /* gives columns that programs read their slots */
-
 bool loop_elaborate(Elab *elab);
 bool acting_elaborate(Elab *elab);
 /* The program that the next statements belong to, opened at need; closing writes what was assigned
@@ -406,13 +447,50 @@ bool acting_elaborate(Elab *elab);
 void program_open(Elab *elab, const char *name);
 uint32_t program_close(Elab *elab);
 void program_output(Elab *elab, uint32_t slot, Node *node);
-/* The names of all columns, or of those that can be read in this block. At most 16. */
+/* The acting block of the training environments. */
+Block act_block(const Elab *elab, BlockKind kind);
+
+/* ---- column.c ---- */
+
+enum { COLUMN_NAMES = 128 };
+/* The names of all columns, or of those that can be read in this block. At most COLUMN_NAMES. */
 size_t column_names(const Elab *elab, const char **names, bool readable);
-/* The input node of a column in the current block, minted at first use; NULL if there is none of
- * that name. */
+/* The columns that every step has. */
+void columns_declare(Elab *elab);
+/* A further column whose values are those of `node`, in a block with rows `rows`. */
+Column *column_add(Elab *elab, const char *name, ColumnOrigin origin, const Node *node, Axes rows);
+/* The value of a column in the current block; NULL, maybe after reporting, if none of that name can
+ * be read. */
 Node *column_value(Elab *elab, const char *name);
-/* The slot "PREFIX.NAME", minted at first use. */
-uint32_t column_slot(Elab *elab, const char *prefix, const char *name, RlcSlotKind kind, Axes axes);
+/* Why a column of that name cannot be read here, as a hint. */
+const char *column_hint(Elab *elab, const char *name);
+/* The slot "PREFIX.NAME", minted at first use; RLC_I32 for an integer column. */
+uint32_t column_slot(Elab *elab, const char *prefix, const char *name, RlcSlotKind kind, Axes axes,
+                     bool integer);
+/* The slot of that name, or RLC_NONE. */
+uint32_t slot_named(const Elab *elab, const char *name);
+/* The axes of the column `name` of a step, besides the rows: of `obs`, `action`, `reward`. */
+Axes column_own(const Elab *elab, const char *name);
+
+/* ---- source.c ---- */
+
+bool sources_open(Elab *elab);  /* reads `replay` and `rollout` */
+void sources_close(Elab *elab); /* gives columns that programs read their slots */
+/* The number of the source called `name`, or RLC_NONE. */
+uint32_t source_named(const Elab *elab, const char *name);
+/* The `extra` map of a source, or NULL. */
+const Tree *source_extra(const Elab *elab, uint32_t source);
+/* The part of `count` of the rollout, as a block; minted at first use. */
+uint32_t view_open(Elab *elab, uint64_t count, Span span, Block *block);
+
+/* ---- store.c ---- */
+
+/* The program that computes what `store` and `extra` name, after each step. */
+bool store_elaborate(Elab *elab, RlcActing *explore);
+/* The statement `compute: [names]` in the open program. */
+bool compute_step(Elab *elab, const Tree *names);
+/* The values that a loss writes back, as outputs of the open program. */
+bool writes_elaborate(Elab *elab, Frame *frame, const char *loss, const Tree *map);
 
 /* ---- environment.c ---- */
 
