@@ -6,15 +6,11 @@
 enum { EVALUATION_ENVIRONMENTS = 10 };
 
 Block act_block(const Elab *elab, BlockKind kind) {
-  return (Block){
-      .kind = kind, .columns = "act", .rows = axes_one(elab->env_axis), .draws = true};
+  return (Block){.kind = kind, .columns = "act", .rows = axes_one(elab->env_axis), .draws = true};
 }
 
-static const RlcActing no_acting = {.obs = RLC_NONE,
-                                    .program = RLC_NONE,
-                                    .action = RLC_NONE,
-                                    .send = RLC_NONE,
-                                    RLC_ACTION_ONLY};
+static const RlcActing no_acting = {
+    .obs = RLC_NONE, .program = RLC_NONE, .action = RLC_NONE, .send = RLC_NONE, RLC_ACTION_ONLY};
 
 /* ---- state ---- */
 
@@ -67,8 +63,7 @@ static bool reset_state(Elab *elab, const char *name, const Tree *reset) {
     return elab_error(elab, reset->span, "as in  axes: [env, hid=64]",
                       "'%s' is reset at the end of episodes, so it needs the axis 'env'", name);
   if (!fits(elab, name, slot, value, reset->span)) return false;
-  slot_assign(elab, slot,
-              node3(elab->graph, OP_where, first, value, slot_value(elab, slot)));
+  slot_assign(elab, slot, node3(elab->graph, OP_where, first, value, slot_value(elab, slot)));
   return true;
 }
 
@@ -115,8 +110,9 @@ static Node *action_node(Elab *elab, Frame *frame, const Tree *tree, const char 
   if (!action) return NULL;
   if (!axes_within(action->axes, wanted)) {
     const char *hint = elab->env.choices
-                           ? arena_printf(elab->arena, "'%s' has discrete actions: one whole number "
-                                                       "for each environment",
+                           ? arena_printf(elab->arena,
+                                          "'%s' has discrete actions: one whole number "
+                                          "for each environment",
                                           elab->env.id)
                            : NULL;
     return elab_error(elab, tree->span, hint, "'%s' must have axes %s, but it has %s", what,
@@ -174,8 +170,7 @@ static bool acting_program(Elab *elab, const char *name, const char *prefix, con
   *acting = no_acting;
   acting->count = count;
   AxisId row = axis_instance(elab, "env", count, AXIS_ROW, act ? act->span : elab->spec->span);
-  elab->block =
-      (Block){.kind = BLOCK_ACT, .columns = prefix, .rows = axes_one(row), .draws = true};
+  elab->block = (Block){.kind = BLOCK_ACT, .columns = prefix, .rows = axes_one(row), .draws = true};
   Axes obs = axes_union(elab->block.rows, column_own(elab, "obs")),
        action = axes_union(elab->block.rows, column_own(elab, "action"));
   acting->obs = column_slot(elab, prefix, "obs", RLC_COLUMN, obs, false);
@@ -203,6 +198,18 @@ static bool evaluation_programs(Elab *elab, bool explored) {
   return acting_program(elab, "sample", "eval", "explore", EVALUATION_ENVIRONMENTS, &shell->sample);
 }
 
+/* Declared environments step by programs of their own, the same for both ways of evaluating. */
+static bool declared_programs(Elab *elab) {
+  RlcModule *shell = &elab->module->shell;
+  if (!elab->environment) return true;
+  bool good = environment_programs(elab, "act", elab->env_count, &shell->explore);
+  good = environment_programs(elab, "eval", EVALUATION_ENVIRONMENTS, &shell->evaluate) && good;
+  shell->sample.start = shell->evaluate.start;
+  shell->sample.advance = shell->evaluate.advance;
+  shell->sample.fresh = shell->evaluate.fresh;
+  return good;
+}
+
 bool acting_elaborate(Elab *elab) {
   RlcModule *shell = &elab->module->shell;
   const Tree *act = tree_get(elab->spec, "act");
@@ -217,5 +224,6 @@ bool acting_elaborate(Elab *elab) {
                       "the spec does not say how to act: 'act.explore' is missing");
   bool good = acting_program(elab, "explore", "act", "explore", elab->env_count, &shell->explore);
   good = evaluation_programs(elab, good) && good;
+  good = declared_programs(elab) && good;
   return store_elaborate(elab, &shell->explore) && good;
 }

@@ -343,6 +343,8 @@ static bool loss_field(Elab *elab, const Expr *expr, Value *value) {
                "the loss '%s' has no let '%s'", loss->text, expr->text);
     return true;
   }
+  Node *logged = logged_value(elab, loss->text, expr->text);
+  if (logged) return *value = value_node(logged), true;
   const Tree *losses = tree_get(elab->spec, "losses");
   if (tree_get(losses, loss->text)) {
     elab_error(elab, loss->name_span, "step on it earlier in the same update",

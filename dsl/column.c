@@ -11,9 +11,9 @@
 static const struct {
   const char *name;
   RlcColumnKind kind;
-} step_columns[] = {{"obs", RLC_OBS},           {"action", RLC_ACTION},
-                    {"reward", RLC_REWARD},     {"next_obs", RLC_NEXT_OBS},
-                    {"terminated", RLC_TERMINATED}, {"truncated", RLC_TRUNCATED}};
+} step_columns[] = {
+    {"obs", RLC_OBS},           {"action", RLC_ACTION},         {"reward", RLC_REWARD},
+    {"next_obs", RLC_NEXT_OBS}, {"terminated", RLC_TERMINATED}, {"truncated", RLC_TRUNCATED}};
 
 uint32_t slot_named(const Elab *elab, const char *name) {
   for (uint32_t s = 0; s < elab->graph->slot_count; s++)
@@ -123,8 +123,7 @@ const char *column_hint(Elab *elab, const char *name) {
   if (!elab->env_count) return "as in  env: HalfCheetah-v5";
   bool computed = is_key(tree_get(elab->spec, "compute"), name);
   bool kept = elab->block.kind == BLOCK_ROLLOUT || elab->block.kind == BLOCK_PART;
-  if (computed && kept)
-    return arena_printf(elab->arena, "put '- compute: %s' before it", name);
+  if (computed && kept) return arena_printf(elab->arena, "put '- compute: %s' before it", name);
   if (computed) return "computed columns belong to the rollout";
   if (elab->block.kind == BLOCK_ACT)
     return "while acting, only 'obs' and 'is_first' are known; what a step gave is seen in 'store'";
@@ -193,7 +192,7 @@ static Node *from_sources(Elab *elab, const char *name, Axes own, bool integer) 
     Axes rows = source_rows(elab, source);
     parts[i] = read_slot(elab, source->name, name, rows, own, integer, RLC_COLUMN);
   }
-  return block->source_count == 1 ? parts[0] : concat_rows(elab, parts, block->source_count);
+  return parts[0];
 }
 
 static Node *step_value(Elab *elab, const Column *column, bool raw) {
@@ -206,19 +205,19 @@ static Node *step_value(Elab *elab, const Column *column, bool raw) {
     if (kept) return raw ? NULL : node;
     return raw ? node : processed(elab, node, column->kind);
   }
-  Node *node = kind == BLOCK_REPLAY
-                   ? from_sources(elab, column->name, column->own, column->integer)
-                   : read_slot(elab, prefix, column->name, elab->block.rows, column->own,
-                               column->integer, RLC_COLUMN);
+  Node *node = kind == BLOCK_REPLAY ? from_sources(elab, column->name, column->own, column->integer)
+                                    : read_slot(elab, prefix, column->name, elab->block.rows,
+                                                column->own, column->integer, RLC_COLUMN);
   return raw || !node ? node : processed(elab, node, column->kind);
 }
 
 /* What `store`, `extra` and `compute` name. */
 static Node *further_value(Elab *elab, const Column *column) {
   const Block *block = &elab->block;
-  if (block->kind == BLOCK_REPLAY) return from_sources(elab, column->name, column->own, column->integer);
-  RlcSlotKind kind = column->origin == COLUMN_COMPUTE && block->kind == BLOCK_ROLLOUT ? RLC_RESULT
-                                                                                      : RLC_COLUMN;
+  if (block->kind == BLOCK_REPLAY)
+    return from_sources(elab, column->name, column->own, column->integer);
+  RlcSlotKind kind =
+      column->origin == COLUMN_COMPUTE && block->kind == BLOCK_ROLLOUT ? RLC_RESULT : RLC_COLUMN;
   return read_slot(elab, block->columns, column->name, block->rows, column->own, column->integer,
                    kind);
 }
@@ -257,6 +256,7 @@ static const Column *column_here(const Elab *elab, const char *name) {
 Node *column_value(Elab *elab, const char *name) {
   const Block *block = &elab->block;
   if (block->kind == BLOCK_NONE) return NULL;
+  if (block->kind == BLOCK_REPLAY && !block->source_count) return NULL;
   bool raw = strncmp(name, "raw_", 4) == 0;
   bool acting = block->kind == BLOCK_ACT || block->kind == BLOCK_STORE;
   if (acting && strcmp(name, "is_first") == 0)
@@ -268,4 +268,15 @@ Node *column_value(Elab *elab, const char *name) {
   return column->origin == COLUMN_STEP ? step_value(elab, column, raw)
          : raw                         ? NULL
                                        : further_value(elab, column);
+}
+
+bool column_broken(const Elab *elab, const char *name) {
+  const char *names[COLUMN_NAMES];
+  bool nothing = elab->block.kind == BLOCK_REPLAY && !elab->block.source_count;
+  size_t count = nothing ? column_names(elab, names, false) : 0;
+  for (size_t i = 0; i < count; i++)
+    if (strcmp(names[i], name) == 0) return true;
+  for (size_t i = 0; i < elab->column_count; i++)
+    if (elab->columns[i].broken && strcmp(elab->columns[i].name, name) == 0) return true;
+  return false;
 }

@@ -10,25 +10,8 @@
 /* ---- what the spec may not use yet ---- */
 
 /* Paths of dsl/keys.def that are planned and not there; `*` is any name. */
-static const char *const missing[] = {"rollout",
-                                      "store",
-                                      "compute",
-                                      "overlap",
-                                      "precision",
-                                      "evaluate",
-                                      "log",
-                                      "init",
-                                      "env.clip",
-                                      "replay.window",
-                                      "replay.priority",
-                                      "replay.extra",
-                                      "replay.from",
-                                      "act.set",
-                                      "networks.*.embed",
-                                      "losses.*.write",
-                                      "state.*.reset",
-                                      "define.*.kl",
-                                      "define.*.state.*.reset"};
+static const char *const missing[] = {"overlap",          "precision",   "init",
+                                      "networks.*.embed", "define.*.kl", "define.*.state.*.reset"};
 
 /* Refuses what lies at `pattern` below the map. */
 static bool refuse(Elab *elab, const Tree *map, const char *pattern) {
@@ -48,14 +31,6 @@ static bool refuse(Elab *elab, const Tree *map, const char *pattern) {
 
 static void refuse_missing(Elab *elab) {
   for (size_t i = 0; i < COUNTOF(missing); i++) refuse(elab, elab->spec, missing[i]);
-  const Tree *replay = tree_get(elab->spec, "replay");
-  for (size_t i = 0; replay && i < replay->entry_count; i++)
-    if (replay->entries[i].value->kind == TREE_MAP &&
-        strcmp(replay->entries[i].key, "priority") != 0 &&
-        strcmp(replay->entries[i].key, "extra") != 0)
-      elab_error(elab, replay->entries[i].key_span,
-                 "as in  replay: {capacity: 1000000, batch: 256}",
-                 "several sources are not supported yet");
 }
 
 /* ---- the environment ---- */
@@ -83,21 +58,29 @@ static void read_normalize(Elab *elab, const Tree *tree) {
   for (size_t i = 0; i < count; i++) {
     if (strcmp(names[i], "obs") == 0)
       elab->normalize_obs = true;
+    else if (strcmp(names[i], "reward") == 0)
+      elab->normalize_reward = true;
     else
-      elab_error(elab, spans[i], "as in  normalize: obs", "normalising '%s' is not supported yet",
-                 names[i]);
+      elab_error(elab, spans[i], "as in  normalize: [obs, reward]",
+                 "'%s' is not a column that can be normalised", names[i]);
   }
 }
 
 static void read_env_options(Elab *elab, const Tree *env) {
   const Tree *count = tree_get(env, "count"), *scale = tree_get(env, "reward_scale"),
-             *normalize = tree_get(env, "normalize"), *action = tree_get(env, "action");
+             *normalize = tree_get(env, "normalize"), *action = tree_get(env, "action"),
+             *clip = tree_get(env, "clip");
   uint64_t environments = 1;
   if (count)
     eval_count(elab, elab->globals, count, "the number of environments", 1, 65536, &environments);
   elab->env_count = (uint32_t)environments;
   if (scale) eval_number(elab, elab->globals, scale, "the reward scale", &elab->reward_scale);
   if (normalize) read_normalize(elab, normalize);
+  if (clip && eval_number(elab, elab->globals, clip, "the bound", &elab->normal_clip) &&
+      elab->normal_clip <= 0)
+    elab_error(elab, clip->span, "as in  clip: 10", "the bound must be positive");
+  if (clip && !normalize)
+    elab_error(elab, clip->span, "as in  normalize: obs", "'clip' bounds what is normalised");
   if (!action) return;
   if (action->kind != TREE_SCALAR || strcmp(action->text.text, "rescale") != 0)
     elab_error(elab, action->span,
@@ -125,10 +108,6 @@ static bool read_env(Elab *elab) {
     return elab_error(elab, env->span, "as in  id: HalfCheetah-v5", "'env' has no 'id'"),
            env_stand_in(elab);
   if (!lookup_env(elab, id)) return env_stand_in(elab);
-  if (elab->env.choices)
-    return elab_error(elab, id->span, "`rlc envs` lists all environments",
-                      "'%s' has discrete actions, which are not supported yet", elab->env.id),
-           env_stand_in(elab);
   elab->env_count = 1;
   return true;
 }
@@ -136,17 +115,23 @@ static bool read_env(Elab *elab) {
 /* Axes and numbers that every spec sees. */
 static void add_env_names(Elab *elab) {
   if (!elab->env_count) return;
+  bool discrete = elab->env.choices > 0;
   const struct {
     const char *name;
     double value;
-  } facts[] = {{"obs_dim", elab->env.obs_dim},
-               {"act_dim", elab->env.act_dim},
-               {"max_episode_steps", elab->env.limit}};
+  } facts[] = {
+      {"obs_dim", elab->env.obs_dim},
+      {"max_episode_steps", elab->env.limit},
+      {discrete ? "choices" : "act_dim", discrete ? elab->env.choices : elab->env.act_dim}};
   for (size_t i = 0; i < COUNTOF(facts); i++)
     frame_add(elab, elab->globals, facts[i].name, "property of the environment", (Span){0},
               value_node(node_const(elab->graph, facts[i].value)));
   elab->obs_axis = graph_axis(elab->graph, "obs", "", elab->env.obs_dim, AXIS_FEATURE, (Span){0});
-  elab->act_axis = graph_axis(elab->graph, "act", "", elab->env.act_dim, AXIS_FEATURE, (Span){0});
+  if (discrete)
+    elab->choice_axis =
+        graph_axis(elab->graph, "choice", "", elab->env.choices, AXIS_FEATURE, (Span){0});
+  else
+    elab->act_axis = graph_axis(elab->graph, "act", "", elab->env.act_dim, AXIS_FEATURE, (Span){0});
 }
 
 /* ---- names ---- */
@@ -180,29 +165,6 @@ static bool add_prelude(Elab *elab) {
   for (size_t i = 0; define && i < define->entry_count; i++)
     good = define_add(elab, elab->library, &define->entries[i]) && good;
   return good;
-}
-
-/* The names of the normaliser: its states, and normalized_obs(x). */
-static bool add_normalizer(Elab *elab) {
-  if (!elab->normalize_obs) return true;
-  const Tree *obs = tree_get(tree_get(elab->prelude, "normalize"), "obs");
-  const TreeEntry *apply = obs ? tree_entry(obs, "apply(x)") : NULL;
-  const Expr *signature = apply ? key_signature(elab, apply) : NULL;
-  elab->normalize_obs = signature && tree_get(obs, "set"); /* else there is nothing to do it with */
-  if (!elab->normalize_obs)
-    return elab_error(elab, elab->spec->span, NULL,
-                      "the prelude has no 'normalize.obs' with 'state', 'apply(x)' and 'set'");
-  elab->normalize_obs = states_declare(elab, tree_get(obs, "state"));
-  if (!elab->normalize_obs) return false;
-  Function *function = NEW(elab->arena, Function);
-  *function = (Function){.kind = FUNCTION_DEFINE,
-                         .name = "normalized_obs",
-                         .signature = signature,
-                         .body = apply->value,
-                         .scope = elab->globals};
-  frame_add(elab, elab->globals, "normalized_obs", "define", apply->key_span,
-            value_function(function));
-  return true;
 }
 
 static bool add_defines(Elab *elab) {
@@ -258,11 +220,24 @@ static void finish_shell(Elab *elab) {
   shell->env_id = elab->env.id;
   shell->obs_dim = elab->env.obs_dim;
   shell->act_dim = elab->env.act_dim;
+  shell->choices = elab->env.choices;
+  shell->limit = elab->env.limit;
   shell->act_low = elab->env.low;
   shell->act_high = elab->env.high;
   shell->init = (uint32_t)module->program_count - 1;
   memcpy(shell->counters, elab->counters, sizeof shell->counters);
   sources_close(elab);
+}
+
+/* `evaluate:` of the spec: what the trainer's options are when not given. */
+static void read_evaluation(Elab *elab) {
+  const Tree *map = tree_get(elab->spec, "evaluate");
+  const Tree *every = tree_get(map, "every"), *episodes = tree_get(map, "episodes");
+  uint64_t count = 0;
+  if (every && eval_count(elab, elab->globals, every, "'every'", 1, 1e15, &count))
+    elab->module->shell.eval_every = count;
+  if (episodes && eval_count(elab, elab->globals, episodes, "'episodes'", 1, 1e6, &count))
+    elab->module->shell.eval_episodes = (uint32_t)count;
 }
 
 /* Everything before acting and the loop. What failed has no value, and its uses are silent, so that
@@ -276,12 +251,15 @@ static bool declare_all(Elab *elab) {
   add_constants(elab);
   const Tree *env = tree_get(elab->spec, "env");
   if (elab->env_count && env->kind == TREE_MAP) read_env_options(elab, env);
+  rows_open(elab);
+  if (elab->env_count) columns_declare(elab);
+  read_evaluation(elab);
   add_defines(elab);
   networks_declare(elab);
   parameters_declare(elab);
   targets_declare(elab);
   states_declare(elab, tree_get(elab->spec, "state"));
-  add_normalizer(elab);
+  normalizers_declare(elab);
   sources_open(elab);
   return true;
 }

@@ -139,9 +139,9 @@ static bool language_name(Elab *elab, const char *name, Value *value) {
     number = M_PI;
   else if (strcmp(name, "inf") == 0)
     number = INFINITY;
-  else if (elab->env_count && strcmp(name, "low") == 0)
+  else if (elab->env_count && !elab->env.choices && strcmp(name, "low") == 0)
     number = elab->env.low;
-  else if (elab->env_count && strcmp(name, "high") == 0)
+  else if (elab->env_count && !elab->env.choices && strcmp(name, "high") == 0)
     number = elab->env.high;
   else
     return false;
@@ -157,9 +157,10 @@ static Value eval_name(Elab *elab, Frame *frame, const Expr *expr) {
   size_t errors = diag_errors(elab->diag);
   Node *column = column_value(elab, expr->text);
   if (column) return value_node(column);
-  bool box = elab->env_count && strcmp(expr->text, "box") == 0;
+  bool box = elab->env_count && !elab->env.choices && strcmp(expr->text, "box") == 0;
   if (box && builtin_call(elab, frame, expr, &value)) return value;
-  if (errors == diag_errors(elab->diag)) report_unknown(elab, frame, expr, "name");
+  bool silent = errors < diag_errors(elab->diag) || column_broken(elab, expr->text);
+  if (!silent) report_unknown(elab, frame, expr, "name");
   return value_error();
 }
 
@@ -188,7 +189,8 @@ static Value expand_macro(Elab *elab, Frame *holder, Entry *entry, Span user) {
 Value eval_entry(Elab *elab, Frame *holder, Entry *entry, Span user) {
   entry->used = true;
   if (entry->state == ENTRY_DONE) return entry->value;
-  if (entry->state == ENTRY_SLOT) return value_node(slot_value(elab, entry->slot));
+  if (entry->state == ENTRY_SLOT)
+    return value_node(slot_value(elab, block_slot(elab, entry->slot)));
   if (entry->state == ENTRY_MACRO) return expand_macro(elab, holder, entry, user);
   if (entry->state == ENTRY_BUSY) return report_cycle(elab, entry, user);
   const char *path = elab->path;

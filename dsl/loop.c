@@ -9,6 +9,7 @@ typedef struct Loop {
   RlcStep *steps;
   size_t count, capacity;
   uint32_t programs; /* updates so far, for names */
+  size_t written;    /* values written back whose steps are in the table */
 } Loop;
 
 /* ---- programs ---- */
@@ -42,19 +43,32 @@ uint32_t program_close(Elab *elab) {
   return (uint32_t)elab->module->program_count - 1;
 }
 
+void program_drop(Elab *elab) {
+  forget_values(elab);
+  elab->program = NULL;
+  elab->module->program_count--;
+}
+
 static RlcStep *add_step(Loop *loop, RlcStep step) {
   PUSH(loop->elab->arena, loop->steps, loop->count, loop->capacity, step);
   return &loop->steps[loop->count - 1];
 }
 
-/* Closes the open program, if any, and adds the step that runs it. */
+/* Closes the open program, if any, and adds the step that runs it, and those that write back what
+ * its losses say. */
 static void flush(Loop *loop, bool update) {
-  if (!loop->elab->program) return;
-  uint32_t index = program_close(loop->elab);
+  Elab *elab = loop->elab;
+  if (!elab->program) return;
+  uint32_t index = program_close(elab);
   add_step(loop, (RlcStep){.op = RLC_DO_RUN,
                            .flags = update ? RLC_IS_UPDATE : 0,
                            .index = index,
                            .slot = RLC_NONE});
+  for (; loop->written < elab->written_count; loop->written++) {
+    struct Written *written = &elab->written[loop->written];
+    written->step = loop->count;
+    add_step(loop, (RlcStep){.op = RLC_DO_WRITE, .index = written->source, .slot = written->slot});
+  }
 }
 
 /* ---- statements of a program ---- */
@@ -81,10 +95,14 @@ static bool descend(Loop *loop, const Tree *tree, bool together, bool *update) {
   const char **names;
   Span *spans;
   size_t count;
-  const char *columns = elab->block.columns;
-  if (elab->env_count && (!columns || strcmp(columns, "replay") != 0))
-    return elab_error(elab, tree->span, "put 'sample: replay' before it",
-                      "nothing has been sampled for this step to learn from");
+  BlockKind kind = elab->block.kind;
+  bool data = kind == BLOCK_REPLAY || kind == BLOCK_ROLLOUT || kind == BLOCK_PART;
+  if (elab->env_count && !elab->environment && !data)
+    return elab_error(elab, tree->span,
+                      elab->rollout_steps ? "put 'collect: rollout' before it"
+                                          : "put 'sample: replay' before it",
+                      elab->rollout_steps ? "nothing has been collected for this step to learn from"
+                                          : "nothing has been sampled for this step to learn from");
   if (!tree_names(elab, tree, &names, &spans, &count)) return false;
   if (count == 0)
     return elab_error(elab, tree->span, "as in  descend: all", "this step names no loss");
@@ -96,43 +114,35 @@ static bool descend(Loop *loop, const Tree *tree, bool together, bool *update) {
   return losses_step(elab, names, spans, count, together);
 }
 
+static bool needs_rollout(Elab *elab, const char *what, Span span);
+
+static bool compute(Loop *loop, const Tree *tree, bool *update) {
+  if (!needs_rollout(loop->elab, "compute", tree->span)) return false;
+  ensure_program(loop, update);
+  return compute_step(loop->elab, tree);
+}
+
 static bool set(Loop *loop, const Tree *tree, bool *update) {
   ensure_program(loop, update);
   return set_step(loop->elab, tree);
 }
 
-/* ---- steps ---- */
+/* ---- data ---- */
 
-/* One new value of the normaliser's state. */
-static bool normalizer_set(Elab *elab, Frame *frame, const TreeEntry *entry) {
-  const Entry *state = frame_find(elab->globals, entry->key);
-  if (!state || state->state != ENTRY_SLOT)
-    return elab_error(elab, entry->key_span, NULL, "the normaliser has no state '%s'", entry->key);
-  Node *node = eval_tree_node(elab, frame, entry->value);
-  if (!node) return false;
-  Axes axes = elab->graph->slots[state->slot].axes;
-  if (!axes_within(node->axes, axes))
-    return elab_error(elab, entry->value->span, NULL, "the new value of '%s' has axes %s, not %s",
-                      entry->key, axes_text(elab->graph, elab->arena, node->axes),
-                      axes_text(elab->graph, elab->arena, axes));
-  program_output(elab, state->slot, node);
-  return true;
+static bool has_normalizer(const Elab *elab) {
+  return elab->normalize_obs || elab->normalize_reward;
 }
 
-/* The running normaliser of `env: {normalize: obs}` sees the observations after each step of all
- * environments. */
-static bool update_normalizer(Loop *loop) {
+/* `count` steps of all environments, the normalisers moving on after each. */
+static bool collect_count(Loop *loop, uint64_t count) {
   Elab *elab = loop->elab;
-  const Tree *obs = tree_get(tree_get(elab->prelude, "normalize"), "obs"),
-             *updates = tree_get(obs, "set"), *let = tree_get(obs, "let");
-  Frame *frame = frame_make(elab, elab->globals, "normalize");
-  for (size_t i = 0; let && i < let->entry_count; i++)
-    frame_add_lazy(elab, frame, let->entries[i].key, "let", let->entries[i].key_span,
-                   let->entries[i].value);
-  program_open(elab, "normalize");
-  bool good = true;
-  for (size_t i = 0; i < updates->entry_count; i++)
-    good = normalizer_set(elab, frame, &updates->entries[i]) && good;
+  bool each = has_normalizer(elab) && count > 1, good = true;
+  if (each)
+    add_step(loop, (RlcStep){.op = RLC_DO_REPEAT, .count = count, .slot = RLC_NONE, .body = 2});
+  add_step(loop, (RlcStep){.op = RLC_DO_COLLECT, .count = each ? 1 : count, .slot = RLC_NONE});
+  elab->block = act_block(elab, BLOCK_STEP);
+  if (!has_normalizer(elab)) return true;
+  good = normalizers_update(elab);
   flush(loop, false);
   return good;
 }
@@ -143,16 +153,53 @@ static bool collect(Loop *loop, const Tree *tree) {
   if (!elab->env_count)
     return elab_error(elab, tree->span, "as in  env: HalfCheetah-v5",
                       "there is no environment to collect from");
-  bool good = eval_count(elab, elab->globals, tree, "collect", 1, 1e9, &count);
-  elab->block = (Block){
-      "act", axes_one(axis_instance(elab, "env", elab->env_count, AXIS_ROW, tree->span)), true};
-  bool each = elab->normalize_obs && count > 1;
-  if (each)
-    add_step(loop, (RlcStep){.op = RLC_DO_REPEAT, .count = count, .slot = RLC_NONE, .body = 2});
-  add_step(loop, (RlcStep){.op = RLC_DO_COLLECT, .count = each ? 1 : count, .slot = RLC_NONE});
-  return (!elab->normalize_obs || update_normalizer(loop)) && good;
+  bool whole = tree->kind == TREE_SCALAR && strcmp(tree->text.text, "rollout") == 0;
+  if (whole && !elab->rollout_steps)
+    return elab_error(elab, tree->span, "as in  rollout: {steps: 128}",
+                      "there is no rollout to collect");
+  if (!whole && elab->rollout_steps)
+    return elab_error(elab, tree->span, "as in  - collect: rollout",
+                      "a spec with a rollout collects it as a whole");
+  if (!whole && !eval_count(elab, elab->globals, tree, "collect", 1, 1e9, &count)) return false;
+  bool good = collect_count(loop, whole ? elab->rollout_steps : count);
+  if (!whole) return good;
+  elab->block = (Block){.kind = BLOCK_ROLLOUT,
+                        .columns = "rollout",
+                        .rows = axes_union(axes_one(elab->time_axis), axes_one(elab->env_axis)),
+                        .draws = true};
+  return good;
 }
 
+/* A batch of one row, so that the rest of a spec without a replay is still checked. */
+static bool sample_nothing(Elab *elab, const Tree *tree) {
+  if (!tree_get(elab->spec, "replay"))
+    elab_error(elab, tree->span, "declare  replay: {capacity: ..., batch: ...}",
+               "there is no replay to sample from");
+  const TreeEntry *gone = tree_removed(elab->spec, "replay");
+  if (gone) diag_note(elab->diag, gone->key_span, "'replay' is removed here");
+  elab->block = (Block){.kind = BLOCK_REPLAY,
+                        .columns = "replay",
+                        .rows = axes_one(axis_instance(elab, "batch", 1, AXIS_ROW, tree->span)),
+                        .draws = true};
+  return false;
+}
+
+/* The number of a source to sample from; RLC_NONE after reporting. */
+static uint32_t sampled_source(Elab *elab, const char *name, Span span) {
+  const char *names[64];
+  uint32_t number = source_named(elab, name), count = elab->module->shell.source_count;
+  if (number != RLC_NONE) return number;
+  for (uint32_t i = 0; i < count && i < 64; i++) names[i] = elab->sources[i].name;
+  const char *hint = hint_nearest(elab->arena, name, names, count < 64 ? count : 64);
+  if (!hint) hint = arena_printf(elab->arena, "write  sample: %s", names[0]);
+  elab_error(elab, span, hint, "there is no source '%s'", name);
+  return RLC_NONE;
+}
+
+enum { SAMPLED_SOURCES = 1 };
+
+/* `sample: replay`, or the rows of several sources one after the other: `sample: [online, demos]`.
+ */
 static bool sample(Loop *loop, const Tree *tree) {
   Elab *elab = loop->elab;
   const char **names;
@@ -160,25 +207,34 @@ static bool sample(Loop *loop, const Tree *tree) {
   size_t count;
   if (!tree_names(elab, tree, &names, &spans, &count)) return false;
   const RlcModule *shell = &elab->module->shell;
-  if (!shell->source_count) {
-    if (!tree_get(elab->spec, "replay"))
-      elab_error(elab, tree->span, "declare  replay: {capacity: ..., batch: ...}",
-                 "there is no replay to sample from");
-    const TreeEntry *gone = tree_removed(elab->spec, "replay");
-    if (gone) diag_note(elab->diag, gone->key_span, "'replay' is removed here");
-    elab->block =
-        (Block){"replay", axes_one(axis_instance(elab, "batch", 1, AXIS_ROW, tree->span)), true};
-    return false;
+  if (!shell->source_count) return sample_nothing(elab, tree);
+  if (count == 0 || count > SAMPLED_SOURCES)
+    return elab_error(elab, tree->span, "as in  sample: replay", "a batch has 1 to %d sources",
+                      SAMPLED_SOURCES);
+  uint32_t *sources = NEW_ARRAY(elab->arena, uint32_t, count), rows = 0, window = 0;
+  bool good = true;
+  for (size_t i = 0; i < count; i++) {
+    uint32_t number = sampled_source(elab, names[i], spans[i]);
+    good = good && number != RLC_NONE;
+    sources[i] = number == RLC_NONE ? 0 : number;
+    rows += shell->sources[sources[i]].batch;
+    if (i && shell->sources[sources[i]].window != window)
+      good = elab_error(elab, spans[i], "give them the same window",
+                        "'%s' and '%s' have windows of different lengths", names[0], names[i]);
+    window = shell->sources[sources[i]].window;
+    add_step(loop,
+             (RlcStep){.op = RLC_DO_SAMPLE, .index = sources[i], .count = 1, .slot = RLC_NONE});
   }
-  bool known = count == 1 && strcmp(names[0], "replay") == 0;
-  if (!known)
-    elab_error(elab, tree->span, "write  sample: replay", "there is no source '%s'",
-               count ? names[0] : "");
-  AxisId batch = axis_instance(elab, "batch", shell->sources[0].batch, AXIS_ROW, tree->span);
-  elab->block = (Block){"replay", axes_one(batch), true};
-  add_step(loop, (RlcStep){.op = RLC_DO_SAMPLE, .index = 0, .count = 1, .slot = RLC_NONE});
-  return known;
+  elab->block = (Block){.kind = BLOCK_REPLAY,
+                        .columns = names[0],
+                        .rows = axes_one(axis_instance(elab, "batch", rows, AXIS_ROW, tree->span)),
+                        .draws = true,
+                        .sources = sources,
+                        .source_count = count};
+  return good;
 }
+
+/* ---- steps with a body ---- */
 
 static bool steps(Loop *loop, const Tree *list);
 
@@ -195,8 +251,9 @@ static bool body(Loop *loop, const Tree *step, size_t at) {
   return good;
 }
 
-/* The program that computes a condition, and its slot. False after reporting. */
-static bool condition_program(Elab *elab, const char *name, const Tree *condition,
+/* The program that computes whether a condition holds (or does not), and its slot. False after
+ * reporting. */
+static bool condition_program(Elab *elab, const char *name, const Tree *condition, bool holds,
                               uint32_t *program, uint32_t *slot) {
   elab->path = arena_printf(elab->arena, "loop.%s", name);
   program_open(elab, name);
@@ -209,6 +266,7 @@ static bool condition_program(Elab *elab, const char *name, const Tree *conditio
   }
   *slot = graph_slot(elab->graph, arena_printf(elab->arena, "condition.%s", name), RLC_RESULT,
                      RLC_F64, axes_none(), condition->span);
+  if (node && !holds) node = node2(elab->graph, OP_eq, node, node_const(elab->graph, 0));
   if (node) program_output(elab, *slot, node);
   *program = program_close(elab);
   return node != NULL;
@@ -220,7 +278,7 @@ static bool when(Loop *loop, const Tree *step, const Tree *condition) {
   uint32_t program, slot;
   elab->block = (Block){0};
   const char *name = arena_printf(elab->arena, "when%zu", loop->count);
-  bool good = condition_program(elab, name, condition, &program, &slot);
+  bool good = condition_program(elab, name, condition, true, &program, &slot);
   elab->block = block;
   size_t at = loop->count;
   add_step(loop, (RlcStep){.op = RLC_DO_WHEN, .index = program, .slot = slot});
@@ -249,34 +307,107 @@ static bool every(Loop *loop, const Tree *step, const Tree *unit) {
                     "there is no counter '%s'", unit->entries[0].key);
 }
 
-static bool repeat(Loop *loop, const Tree *step, const Tree *times) {
-  uint64_t count = 1;
-  bool good = eval_count(loop->elab, loop->elab->globals, times, "repeat", 1, 1e9, &count);
+#define UNTIL_LIMIT 1000000 /* of `until` alone: then something is wrong */
+
+/* The condition after the steps of a body, which stand in the table already. */
+static bool until_condition(Loop *loop, size_t at, const Tree *condition, bool holds) {
+  Elab *elab = loop->elab;
+  Block block = elab->block;
+  elab->block = (Block){0};
+  RlcStep *step = &loop->steps[at];
+  bool good = condition_program(elab, arena_printf(elab->arena, "until%zu", at), condition, holds,
+                                &step->index, &step->slot);
+  elab->block = block;
+  return good;
+}
+
+static bool until(Loop *loop, const Tree *step, const Tree *condition) {
   size_t at = loop->count;
-  add_step(loop, (RlcStep){.op = RLC_DO_REPEAT, .count = count, .slot = RLC_NONE});
-  return body(loop, step, at) && good;
+  add_step(loop, (RlcStep){.op = RLC_DO_UNTIL, .count = UNTIL_LIMIT, .slot = RLC_NONE});
+  bool good = body(loop, step, at);
+  return until_condition(loop, at, condition, true) && good;
+}
+
+/* `repeat: n` and `epochs: n`, each ended early by `while`. */
+static bool repeat(Loop *loop, const Tree *step, const Tree *times, const char *what) {
+  uint64_t count = 1;
+  const Tree *condition = tree_get(step, "while");
+  bool good = eval_count(loop->elab, loop->elab->globals, times, what, 1, 1e9, &count);
+  size_t at = loop->count;
+  add_step(loop, (RlcStep){.op = condition ? RLC_DO_UNTIL : RLC_DO_REPEAT,
+                           .flags = condition ? RLC_AT_MOST : 0,
+                           .count = count,
+                           .slot = RLC_NONE});
+  good = body(loop, step, at) && good;
+  return (!condition || until_condition(loop, at, condition, false)) && good;
+}
+
+/* Steps over data that only a rollout gives. */
+static bool needs_rollout(Elab *elab, const char *what, Span span) {
+  if (elab->block.kind == BLOCK_ROLLOUT) return true;
+  if (elab->block.kind == BLOCK_PART)
+    return elab_error(elab, span, "close the minibatches first",
+                      "'%s' stands inside of minibatches", what);
+  return elab_error(elab, span, "put 'collect: rollout' before it",
+                    "there is no rollout for '%s' at this place", what);
+}
+
+static bool epochs(Loop *loop, const Tree *step, const Tree *times) {
+  return needs_rollout(loop->elab, "epochs", times->span) && repeat(loop, step, times, "epochs");
+}
+
+static bool minibatches(Loop *loop, const Tree *step, const Tree *parts) {
+  Elab *elab = loop->elab;
+  uint64_t count = 1;
+  if (!needs_rollout(elab, "minibatches", parts->span) ||
+      !eval_count(elab, elab->globals, parts, "minibatches", 1, 1e9, &count))
+    return false;
+  uint64_t rows = (uint64_t)elab->rollout_steps * elab->env_count;
+  if (rows % count)
+    return number_error(elab, elab->globals, tree_expr(elab, parts), NULL,
+                        "%llu minibatches do not divide the rollout of %u x %u = %llu steps",
+                        (unsigned long long)count, elab->rollout_steps, elab->env_count,
+                        (unsigned long long)rows);
+  Block block = elab->block;
+  uint32_t view = view_open(elab, count, parts->span, &elab->block);
+  size_t at = loop->count;
+  add_step(loop, (RlcStep){.op = RLC_DO_PARTS, .index = view, .count = count, .slot = RLC_NONE});
+  bool good = body(loop, step, at);
+  elab->block = block;
+  return good;
+}
+
+/* What adds to the open program. */
+static bool statement(Loop *loop, const Tree *step, bool *update, bool *good) {
+  const Tree *tree;
+  if ((tree = tree_get(step, "descend")))
+    *good = descend(loop, tree, false, update);
+  else if ((tree = tree_get(step, "together")))
+    *good = descend(loop, tree, true, update);
+  else if ((tree = tree_get(step, "set")))
+    *good = set(loop, tree, update);
+  else if ((tree = tree_get(step, "compute")))
+    *good = compute(loop, tree, update);
+  return tree != NULL;
 }
 
 static bool one_step(Loop *loop, const Tree *step, bool *update) {
   Elab *elab = loop->elab;
   const Tree *tree;
+  bool good;
   if (step->kind != TREE_MAP || step->entry_count == 0)
     return elab_error(elab, step->span, "as in  - collect: 1", "a step of the loop is a map");
-  if ((tree = tree_get(step, "descend"))) return descend(loop, tree, false, update);
-  if ((tree = tree_get(step, "together"))) return descend(loop, tree, true, update);
-  if ((tree = tree_get(step, "set"))) return set(loop, tree, update);
+  if (statement(loop, step, update, &good)) return good;
   flush(loop, *update);
   if ((tree = tree_get(step, "collect"))) return collect(loop, tree);
-  if ((tree = tree_get(step, "sample"))) {
-    const TreeEntry *from = tree_entry(step, "from");
-    if (from) elab_error(elab, from->key_span, NULL, "'from' is not supported yet");
-    return sample(loop, tree) && !from;
-  }
+  if ((tree = tree_get(step, "sample"))) return sample(loop, tree);
   if ((tree = tree_get(step, "when"))) return when(loop, step, tree);
   if ((tree = tree_get(step, "every"))) return every(loop, step, tree);
-  if ((tree = tree_get(step, "repeat"))) return repeat(loop, step, tree);
-  return elab_error(elab, step->entries[0].key_span, NULL,
-                    "the loop step '%s' is not supported yet", step->entries[0].key);
+  if ((tree = tree_get(step, "repeat"))) return repeat(loop, step, tree, "repeat");
+  if ((tree = tree_get(step, "epochs"))) return epochs(loop, step, tree);
+  if ((tree = tree_get(step, "minibatches"))) return minibatches(loop, step, tree);
+  if ((tree = tree_get(step, "until"))) return until(loop, step, tree);
+  bug("the loop step '%s' has no meaning", step->entries[0].key);
 }
 
 static bool steps(Loop *loop, const Tree *list) {
@@ -287,21 +418,43 @@ static bool steps(Loop *loop, const Tree *list) {
   return good;
 }
 
+/* `log:` of the spec: numbers of every iteration. */
+static bool log_step(Loop *loop) {
+  Elab *elab = loop->elab;
+  const Tree *log = tree_get(elab->spec, "log");
+  if (!log || log->entry_count == 0) return true;
+  elab->block = (Block){0};
+  elab->path = "log";
+  program_open(elab, "log");
+  bool good = logs_elaborate(elab, elab->globals, log, "log");
+  flush(loop, false);
+  return good;
+}
+
+/* Whether the loop gets data: by acting, or from a file. Declared environments can be learned from
+ * without. */
+static bool check_data(Elab *elab, const Loop *loop, Span span) {
+  bool collects = !elab->env_count || elab->environment;
+  for (size_t i = 0; i < loop->count; i++)
+    collects = collects || loop->steps[i].op == RLC_DO_COLLECT;
+  for (uint32_t i = 0; i < elab->module->shell.source_count; i++)
+    collects = collects || elab->module->shell.sources[i].file;
+  return collects ||
+         elab_error(elab, span, "as in  - collect: 1", "the loop never acts: no step collects");
+}
+
 bool loop_elaborate(Elab *elab) {
   Loop loop = {.elab = elab};
   const Tree *list = tree_get(elab->spec, "loop");
   if (!list || list->kind != TREE_LIST)
     return elab_error(elab, list ? list->span : elab->spec->span, "as in  loop: [{collect: 1}]",
                       "the spec has no loop");
-  elab->block = (Block){.draws = !elab->env_count};
-  bool good = steps(&loop, list), collects = false;
-  for (size_t i = 0; i < loop.count; i++) collects = collects || loop.steps[i].op == RLC_DO_COLLECT;
   if (list->item_count == 0)
-    good = elab_error(elab, list->span, "as in  loop: [{collect: 1}]", "the loop has no steps");
-  else if (good && elab->env_count && !collects)
-    good = elab_error(elab, list->span, "as in  - collect: 1",
-                      "the loop never acts: no step collects");
-  if (!good) return false;
+    return elab_error(elab, list->span, "as in  loop: [{collect: 1}]", "the loop has no steps");
+  elab->block = (Block){.draws = !elab->env_count || elab->environment};
+  bool good = steps(&loop, list);
+  good = log_step(&loop) && good;
+  if (!good || !check_data(elab, &loop, list->span)) return false;
   elab->module->shell.steps = loop.steps;
   elab->module->shell.step_count = (uint32_t)loop.count;
   return true;

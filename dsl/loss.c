@@ -78,6 +78,25 @@ void metric_output(Elab *elab, const char *name, Node *node) {
   slot_assign(elab, slot, node);
 }
 
+Node *logged_value(Elab *elab, const char *loss, const char *name) {
+  uint32_t metric = slot_named(elab, arena_printf(elab->arena, "metric.%s/%s", loss, name));
+  const char *kept = arena_printf(elab->arena, "value.%s.%s", loss, name);
+  uint32_t slot = slot_named(elab, kept);
+  if (slot != RLC_NONE) return node_input(elab->graph, slot);
+  for (size_t p = 0; metric != RLC_NONE && p < elab->module->program_count; p++) {
+    Program *program = &elab->module->programs[p];
+    if (program == elab->program) continue;
+    for (size_t i = 0; i < program->output_count; i++) {
+      if (program->outputs[i].slot != metric) continue;
+      slot = graph_slot(elab->graph, kept, RLC_RESULT, RLC_F64, axes_none(), (Span){0});
+      Output output = {slot, program->outputs[i].node};
+      PUSH(elab->arena, program->outputs, program->output_count, program->output_capacity, output);
+      return node_input(elab->graph, slot);
+    }
+  }
+  return NULL;
+}
+
 /* Where a group stands in `over`. */
 static Span over_span(Elab *elab, const Tree *over, const char *group) {
   const char **names;
@@ -117,7 +136,7 @@ static bool check_reached(Elab *elab, const Tree *tree, const Evaluated *loss) {
   return good;
 }
 
-static bool add_logs(Elab *elab, Frame *frame, const Tree *log, const char *prefix) {
+bool logs_elaborate(Elab *elab, Frame *frame, const Tree *log, const char *prefix) {
   bool good = true;
   for (size_t i = 0; log && i < log->entry_count; i++) {
     const char *name = arena_printf(elab->arena, "%s/%s", prefix, log->entries[i].key);
@@ -160,11 +179,12 @@ static Node *evaluate_value(Elab *elab, Frame *frame, const Tree *tree, const Ev
   Node *value = scalar(elab, frame, minimize ? minimize : maximize,
                        arena_printf(elab->arena, "the loss '%s'", loss->name));
   if (value) metric_output(elab, arena_printf(elab->arena, "losses/%s", loss->name), value);
-  good = add_logs(elab, frame, tree_get(tree, "log"), loss->name) && good;
+  good = logs_elaborate(elab, frame, tree_get(tree, "log"), loss->name) && good;
   for (size_t i = 0; i < frame->count; i++)
     good =
         eval_entry(elab, frame, &frame->entries[i], frame->entries[i].span).kind != VALUE_ERROR &&
         good;
+  good = writes_elaborate(elab, frame, loss->name, tree_get(tree, "write")) && good;
   if (!good || !value) return NULL;
   return minimize ? value : node1(elab->graph, OP_neg, value);
 }

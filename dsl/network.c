@@ -15,7 +15,14 @@ static int input_axis(Elab *elab, const char *name, const Tree *axis, Span span)
   }
   bool obs = strcmp(name, "obs") == 0 || strcmp(name, "next_obs") == 0;
   if (elab->env_count && obs) return elab->obs_axis;
-  if (elab->env_count && strcmp(name, "action") == 0) return elab->act_axis;
+  bool action = strcmp(name, "action") == 0;
+  if (elab->env_count && action && elab->env.choices) {
+    elab_error(elab, span,
+               "as in  input: {obs: obs, action: choice}, called with one_hot[choice](action)",
+               "an action of '%s' is a whole number, without an axis of features", elab->env.id);
+    return -1;
+  }
+  if (elab->env_count && action) return elab->act_axis;
   const char *hint = hint_nearest(elab->arena, name, columns, COUNTOF(columns));
   if (!hint) hint = "name its axis, as in  input: {features: hid}";
   for (size_t i = 0; !elab->env_count && i < COUNTOF(columns); i++)

@@ -122,7 +122,7 @@ void note_removed(Elab *elab, const char *name) {
 }
 
 static bool is_column(Elab *elab, const char *name) {
-  const char *names[16];
+  const char *names[COLUMN_NAMES];
   size_t count = column_names(elab, names, false);
   for (size_t i = 0; i < count; i++)
     if (strcmp(names[i], name) == 0) return true;
@@ -131,14 +131,27 @@ static bool is_column(Elab *elab, const char *name) {
 
 static bool report_column(Elab *elab, const Expr *expr) {
   if (!is_column(elab, expr->text)) return false;
-  const char *hint = "columns are read after 'sample: replay' and while acting";
-  if (elab->block.columns) hint = "while acting, only 'obs' is known";
-  if (!elab->env_count) hint = "as in  env: HalfCheetah-v5";
-  elab_error(elab, expr->name_span, hint,
+  elab_error(elab, expr->name_span, column_hint(elab, expr->text),
              elab->env_count ? "the column '%s' cannot be read here"
                              : "the column '%s' needs an environment, and the spec names none",
              expr->text);
   return true;
+}
+
+/* A name that belongs to the other kind of actions. */
+static bool report_other_actions(Elab *elab, const Expr *expr) {
+  static const char *const continuous[] = {"low", "high", "box", "act_dim"};
+  bool discrete = elab->env.choices > 0, other = !discrete && strcmp(expr->text, "choices") == 0;
+  for (size_t i = 0; discrete && i < COUNTOF(continuous); i++)
+    other = other || strcmp(expr->text, continuous[i]) == 0;
+  if (!elab->env_count || !other) return false;
+  return elab_error(elab, expr->name_span,
+                    discrete ? "'choices' is how many there are, along the axis 'choice'"
+                             : "'act_dim' is how many entries an action has, along the axis 'act'",
+                    "'%s' belongs to %s actions, and those of '%s' are %s", expr->text,
+                    discrete ? "continuous" : "discrete", elab->env.id,
+                    discrete ? "discrete" : "continuous"),
+         true;
 }
 
 void report_unknown(Elab *elab, Frame *frame, const Expr *expr, const char *kind) {
@@ -168,6 +181,7 @@ void report_unknown(Elab *elab, Frame *frame, const Expr *expr, const char *kind
                  "'%s' is a property of the environment, and the spec names none", name);
       return;
     }
+  if (report_other_actions(elab, expr)) return;
   static const char *const hints[][2] = {
       {"name", "nothing has this name: give it a value under 'constants', 'define' or 'let'"},
       {"function", "nothing has this name: write it under 'define'"},

@@ -67,7 +67,7 @@ bool name_check(Elab *elab, const char *name, Span span) {
 }
 
 static bool is_column(const Elab *elab, const char *name) {
-  const char *names[16];
+  const char *names[COLUMN_NAMES];
   size_t count = elab->env_count ? column_names(elab, names, false) : 0;
   for (size_t i = 0; i < count; i++)
     if (strcmp(names[i], name) == 0) return true;

@@ -128,9 +128,9 @@ typedef enum BlockKind {
 /* Where an expression stands: which rows it has and which columns it sees. */
 typedef struct Block {
   BlockKind kind;
-  const char *columns; /* slot prefix: "act", "eval", "replay", "parts64" */
-  Axes rows;           /* batch; env; time and env */
-  bool draws;          /* draws are allowed */
+  const char *columns;     /* slot prefix: "act", "eval", "replay", "parts64" */
+  Axes rows;               /* batch; env; time and env */
+  bool draws;              /* draws are allowed */
   const uint32_t *sources; /* BLOCK_REPLAY: numbers of what was sampled */
   size_t source_count;
 } Block;
@@ -219,6 +219,7 @@ struct Elab {
   struct Written {     /* by the losses of the open program, to be written back after it */
     const char *loss, *column;
     uint32_t slot, source;
+    size_t step; /* of the loop's table */
   } * written;
   size_t written_count, written_capacity;
 };
@@ -430,6 +431,11 @@ Node *optimizer_step(Elab *elab, const char *loss, const char *group, const Para
                      Node *value, Node *gradient);
 /* Checks the call that names an optimiser, whether or not anything is stepped with it. */
 void optimizer_check(Elab *elab, const Tree *tree);
+/* The metrics "PREFIX/NAME" of a map of scalars. */
+bool logs_elaborate(Elab *elab, Frame *frame, const Tree *log, const char *prefix);
+/* The value that the loss `loss` logs as `name`, kept for other programs; NULL when none of an
+ * earlier program does. */
+Node *logged_value(Elab *elab, const char *loss, const char *name);
 /* Adds an output metric. */
 void metric_output(Elab *elab, const char *name, Node *node);
 
@@ -446,9 +452,19 @@ bool acting_elaborate(Elab *elab);
  * to slots as its outputs. */
 void program_open(Elab *elab, const char *name);
 uint32_t program_close(Elab *elab);
+/* Forgets the open program, which failed or has nothing to do. */
+void program_drop(Elab *elab);
 void program_output(Elab *elab, uint32_t slot, Node *node);
+/* The slot that stands for a state in this block: evaluation has its own environments. */
+uint32_t block_slot(Elab *elab, uint32_t slot);
 /* The acting block of the training environments. */
 Block act_block(const Elab *elab, BlockKind kind);
+
+/* ---- normalizer.c ---- */
+
+bool normalizers_declare(Elab *elab);
+/* Opens the program of their new values after a step. */
+bool normalizers_update(Elab *elab);
 
 /* ---- column.c ---- */
 
@@ -462,6 +478,8 @@ Column *column_add(Elab *elab, const char *name, ColumnOrigin origin, const Node
 /* The value of a column in the current block; NULL, maybe after reporting, if none of that name can
  * be read. */
 Node *column_value(Elab *elab, const char *name);
+/* Whether a column of that name failed, or there is nothing to read it from, which was reported. */
+bool column_broken(const Elab *elab, const char *name);
 /* Why a column of that name cannot be read here, as a hint. */
 const char *column_hint(Elab *elab, const char *name);
 /* The slot "PREFIX.NAME", minted at first use; RLC_I32 for an integer column. */
@@ -474,7 +492,8 @@ Axes column_own(const Elab *elab, const char *name);
 
 /* ---- source.c ---- */
 
-bool sources_open(Elab *elab);  /* reads `replay` and `rollout` */
+bool rows_open(Elab *elab);     /* reads `rollout`; time and env become axes */
+bool sources_open(Elab *elab);  /* reads `replay` */
 void sources_close(Elab *elab); /* gives columns that programs read their slots */
 /* The number of the source called `name`, or RLC_NONE. */
 uint32_t source_named(const Elab *elab, const char *name);

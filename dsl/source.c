@@ -15,8 +15,8 @@ static double row_bytes(const Elab *elab) {
 }
 
 /* A number of the source, if it is there. */
-static bool read_count(Elab *elab, const Tree *source, const char *key, const char *what, double high,
-                       uint64_t *count) {
+static bool read_count(Elab *elab, const Tree *source, const char *key, const char *what,
+                       double high, uint64_t *count) {
   const Tree *tree = tree_get(source, key);
   return !tree || eval_count(elab, elab->globals, tree, what, 1, high, count);
 }
@@ -99,7 +99,7 @@ static void list_sources(Elab *elab, const Tree *replay, size_t *count) {
     elab->sources[i] = (SourceInfo){replay->entries[i].key, replay->entries[i].value, false};
 }
 
-static bool open_replays(Elab *elab) {
+bool sources_open(Elab *elab) {
   const Tree *replay = tree_get(elab->spec, "replay");
   if (!replay) return true;
   if (!elab->env_count)
@@ -133,7 +133,7 @@ const Tree *source_extra(const Elab *elab, uint32_t source) {
 
 static bool open_rollout(Elab *elab) {
   const Tree *rollout = tree_get(elab->spec, "rollout"), *compute = tree_get(elab->spec, "compute");
-  if (!rollout)
+  if (!rollout || rollout->kind != TREE_MAP)
     return !compute || elab_error(elab, compute->span, "as in  rollout: {steps: 128}",
                                   "'compute' needs a rollout to compute over");
   if (!elab->env_count)
@@ -141,22 +141,25 @@ static bool open_rollout(Elab *elab) {
                       "a rollout needs an environment to fill it");
   uint64_t steps = 1;
   const Tree *tree = tree_get(rollout, "steps");
-  bool good = tree ? eval_count(elab, elab->globals, tree, "the steps of the rollout", 1, 1e7, &steps)
-                   : elab_error(elab, rollout->span, "as in  rollout: {steps: 128}",
-                                "the rollout has no 'steps'");
+  bool good =
+      tree ? eval_count(elab, elab->globals, tree, "the steps of the rollout", 1, 1e7, &steps)
+           : elab_error(elab, rollout->span, "as in  rollout: {steps: 128}",
+                        "the rollout has no 'steps'");
   elab->rollout_steps = (uint32_t)steps;
   elab->module->shell.rollout.steps = (uint32_t)steps;
   elab->time_axis = axis_instance(elab, "time", (uint32_t)steps, AXIS_ROW, rollout->span);
   if (good && (double)steps * elab->env_count > ROLLOUT_ROWS)
-    good = number_error(elab, elab->globals, tree_expr(elab, tree), NULL,
-                        "a rollout of %.0f steps in all is too long",
-                        (double)steps * elab->env_count);
+    good =
+        number_error(elab, elab->globals, tree_expr(elab, tree), NULL,
+                     "a rollout of %.0f steps in all is too long", (double)steps * elab->env_count);
   return good;
 }
 
-bool sources_open(Elab *elab) {
-  bool good = open_replays(elab);
-  return open_rollout(elab) && good;
+bool rows_open(Elab *elab) {
+  bool good = open_rollout(elab); /* time stands before env in every layout */
+  if (elab->env_count)
+    elab->env_axis = axis_instance(elab, "env", elab->env_count, AXIS_ROW, (Span){0});
+  return good;
 }
 
 /* ---- parts of the rollout ---- */
@@ -231,9 +234,8 @@ static void close_view(Elab *elab, RlcView *view) {
     if (to == RLC_NONE) continue;
     Axes rows = axes_union(axes_one(elab->time_axis), axes_one(elab->env_axis));
     bool computed = column->origin == COLUMN_COMPUTE;
-    uint32_t from =
-        column_slot(elab, "rollout", column->name, computed ? RLC_RESULT : RLC_COLUMN,
-                    axes_union(rows, column->own), column->integer);
+    uint32_t from = column_slot(elab, "rollout", column->name, computed ? RLC_RESULT : RLC_COLUMN,
+                                axes_union(rows, column->own), column->integer);
     PUSH(elab->arena, pairs, count, capacity, ((RlcPair){from, to}));
   }
   view->columns = pairs;
@@ -292,6 +294,18 @@ static void close_acting(Elab *elab, const char *prefix, RlcActing *acting) {
     *results[i].slot = prefixed(elab, prefix, results[i].name);
 }
 
+/* The steps that write back know their columns now. */
+static void close_writes(Elab *elab) {
+  for (size_t i = 0; i < elab->written_count; i++) {
+    const struct Written *written = &elab->written[i];
+    const RlcSource *source = &elab->module->shell.sources[written->source];
+    RlcStep *step = (RlcStep *)&elab->module->shell.steps[written->step];
+    step->count = RLC_PRIORITY;
+    for (uint32_t c = 0; c < source->column_count; c++)
+      if (strcmp(source->columns[c].name, written->column) == 0) step->count = c;
+  }
+}
+
 void sources_close(Elab *elab) {
   RlcModule *shell = &elab->module->shell;
   if (!elab->env_count) return;
@@ -299,6 +313,7 @@ void sources_close(Elab *elab) {
     close_source(elab, i, (RlcSource *)&shell->sources[i]);
   for (uint32_t i = 0; i < shell->view_count; i++) close_view(elab, (RlcView *)&shell->views[i]);
   close_rollout(elab);
+  close_writes(elab);
   close_store(elab);
   close_acting(elab, "act", &shell->explore);
   close_acting(elab, "eval", &shell->evaluate);

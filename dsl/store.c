@@ -18,8 +18,7 @@ static bool store_map(Elab *elab, const Tree *map, const char *path, const char 
     const TreeEntry *entry = &map->entries[i];
     Entry *known = frame_find(frame, entry->key);
     Value value = eval_entry(elab, frame, known, entry->key_span);
-    Node *node =
-        value.kind == VALUE_ERROR ? NULL : value_tensor(elab, value, entry->value->span);
+    Node *node = value.kind == VALUE_ERROR ? NULL : value_tensor(elab, value, entry->value->span);
     Column *column = column_add(elab, entry->key, origin, node, elab->block.rows);
     column->source = source;
     good = good && node;
@@ -126,8 +125,7 @@ bool compute_step(Elab *elab, const Tree *tree) {
                         "'compute' has no column '%s'", names[i]);
   }
   for (size_t i = 0; i < count; i++)
-    if (frame_find(frame, names[i]))
-      good = compute_one(elab, frame, names[i], spans[i]) && good;
+    if (frame_find(frame, names[i])) good = compute_one(elab, frame, names[i], spans[i]) && good;
   return good;
 }
 
@@ -166,18 +164,18 @@ static bool write_one(Elab *elab, Frame *frame, const char *loss, const TreeEntr
   Node *node = eval_tree_node(elab, frame, entry->value);
   if (source == RLC_NONE || !node) return false;
   Axes axes = elab->block.rows;
-  axes = axes_common(axes, axes_one(axis_instance(elab, "batch",
-                                                  elab->module->shell.sources[source].batch,
-                                                  AXIS_ROW, entry->key_span)));
+  axes = axes_common(
+      axes, axes_one(axis_instance(elab, "batch", elab->module->shell.sources[source].batch,
+                                   AXIS_ROW, entry->key_span)));
   if (column) axes = axes_union(axes, column->own);
   if (!axes_within(node->axes, axes))
-    return elab_error(elab, entry->value->span, NULL, "the column '%s' has axes %s, its new value %s",
-                      entry->key, axes_text(elab->graph, elab->arena, axes),
-                      axes_text(elab->graph, elab->arena, node->axes));
+    return elab_error(
+        elab, entry->value->span, NULL, "the column '%s' has axes %s, its new value %s", entry->key,
+        axes_text(elab->graph, elab->arena, axes), axes_text(elab->graph, elab->arena, node->axes));
   uint32_t slot = column_slot(elab, arena_printf(elab->arena, "write.%s", loss), entry->key,
                               RLC_RESULT, axes, column && column->integer);
   slot_assign(elab, slot, node1(elab->graph, OP_stop, node));
-  struct Written written = {loss, entry->key, slot, source};
+  struct Written written = {loss, entry->key, slot, source, 0};
   PUSH(elab->arena, elab->written, elab->written_count, elab->written_capacity, written);
   return true;
 }

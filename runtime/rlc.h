@@ -197,12 +197,15 @@ typedef enum RlcStepOp {
 #define RLC_UNIFORM .valid = RLC_NONE, .weight = RLC_NONE
 
 #define RLC_PRIORITY UINT64_MAX
-enum { RLC_IS_UPDATE = 1 };
+enum {
+  RLC_IS_UPDATE = 1,
+  RLC_AT_MOST = 2 /* RLC_DO_UNTIL: `count` bodies are enough, and no failure */
+};
 
 /* The loop body, flattened: a step with a body is followed by its `body` steps. */
 typedef struct RlcStep {
   uint8_t op;      /* RlcStepOp */
-  uint8_t flags;   /* RLC_IS_UPDATE on RLC_DO_RUN: counts as one update */
+  uint8_t flags;   /* RLC_IS_UPDATE on RLC_DO_RUN: counts as one update; RLC_AT_MOST */
   uint8_t counter; /* RLC_DO_EVERY */
   uint32_t index;
   uint32_t slot;
