@@ -271,11 +271,11 @@ Value lower_root(Lower *lower, const Root *root) {
 }
 
 /* A number as the nearest whole one, halves upwards. */
-static Term *rounded(Lower *lower, Term *x, int level) {
+static Term *rounded(Lower *lower, const char *name, Term *x, int level) {
   Arena *arena = lower->arena;
-  x = lower_let(lower, "exact", x, level);
+  x = lower_let(lower, arena_printf(arena, "exact_%s", name), x, level);
   Term *floor = term_apply(arena, OP_floor, x->type, x, NULL, NULL);
-  floor = lower_let(lower, "floor", floor, level);
+  floor = lower_let(lower, arena_printf(arena, "floor_%s", name), floor, level);
   Term *rest = term_apply(arena, OP_sub, x->type, x, floor, NULL);
   Term *half = term_real(arena, x->type, 0.5);
   Term *up = term_cast(arena, term_apply(arena, OP_le, x->type, half, rest, NULL), VALUE_I32);
@@ -287,7 +287,7 @@ void lower_store(Lower *lower, const Root *root, Term *value, int level) {
   Value index = lower_index(lower, &(View){root->buffer, root->buffer->layout});
   bool rounds = root->buffer->type == VALUE_I32 &&
                 (value->type == VALUE_F32 || value->type == VALUE_F64) && value->kind != TERM_REAL;
-  if (rounds) value = rounded(lower, value, level);
+  if (rounds) value = rounded(lower, root->buffer->name, value, level);
   place_add(lower, root->buffer, true);
   store_add(lower->arena, lower->blocks[level], root->buffer, index.term,
             term_cast(lower->arena, value, root->buffer->type));

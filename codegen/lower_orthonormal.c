@@ -59,15 +59,18 @@ static void subtract_former(Vectors *v, Block *block, Term *own) {
   vector_set(v, body, own, apply(v, OP_sub, component(v, &v->to, own), part));
 }
 
-static void normalise(Vectors *v, Block *block, Term *own) {
+/* `before`: the square of the length that the vector had. Of one that depends on the former ones
+ * only rounding is left. */
+static void normalise(Vectors *v, Block *block, Term *own, Term *before) {
   Arena *arena = v->lower.arena;
   const Var *length = var_make(arena, "length", VALUE_F64, 1);
   Term *square = inner_product(v, block, "square", own, own);
   let_add(arena, block, length, apply(v, OP_sqrt, square, NULL));
   Term *unit = apply(v, OP_div, component(v, &v->to, own), term_var(arena, length));
+  Term *rest = apply(v, OP_mul, term_real(arena, VALUE_F64, 1e-12), before);
   Term *zero = term_real(arena, VALUE_F64, 0);
   vector_set(v, block, own,
-             term_apply(arena, OP_where, VALUE_F64, term_var(arena, length), unit, zero));
+             term_apply(arena, OP_where, VALUE_F64, apply(v, OP_lt, rest, square), unit, zero));
 }
 
 void lower_orthonormal(const Schedule *s, Kernel *kernel) {
@@ -100,7 +103,8 @@ void lower_orthonormal(const Schedule *s, Kernel *kernel) {
                          term_int(arena, count));
   Term *own = term_var(arena, number);
   vector_set(v, body, own, component(v, &v->from, own));
+  Term *before = inner_product(v, body, "before", own, own);
   subtract_former(v, body, own);
-  normalise(v, body, own);
+  normalise(v, body, own, before);
   kernel->body = v->lower.blocks[0];
 }

@@ -231,11 +231,13 @@ static void scan_elements(const Graph *graph, const Node *node, double *out, con
   } while (walk_next(&walk));
 }
 
-/* `rows` vectors of `columns` elements, in place: modified Gram-Schmidt, each vector twice. */
+/* `rows` vectors of `columns` elements, in place: modified Gram-Schmidt, each vector twice. Of a
+ * vector that depends on those before it only rounding is left, and it becomes 0. */
 static void make_orthonormal(double *x, uint32_t rows, ptrdiff_t row, uint32_t columns,
                              ptrdiff_t column) {
   for (uint32_t i = 0; i < rows; i++) {
-    double *own = x + i * row, norm = 0;
+    double *own = x + i * row, before = 0, square = 0;
+    for (uint32_t j = 0; j < columns; j++) before += own[j * column] * own[j * column];
     for (uint32_t pass = 0; pass < 2; pass++)
       for (uint32_t k = 0; k < i; k++) {
         const double *other = x + k * row;
@@ -243,9 +245,10 @@ static void make_orthonormal(double *x, uint32_t rows, ptrdiff_t row, uint32_t c
         for (uint32_t j = 0; j < columns; j++) dot += own[j * column] * other[j * column];
         for (uint32_t j = 0; j < columns; j++) own[j * column] -= dot * other[j * column];
       }
-    for (uint32_t j = 0; j < columns; j++) norm += own[j * column] * own[j * column];
-    norm = sqrt(norm);
-    for (uint32_t j = 0; j < columns; j++) own[j * column] = norm > 0 ? own[j * column] / norm : 0;
+    for (uint32_t j = 0; j < columns; j++) square += own[j * column] * own[j * column];
+    double length = sqrt(square);
+    bool depends = !(1e-12 * before < square);
+    for (uint32_t j = 0; j < columns; j++) own[j * column] = depends ? 0 : own[j * column] / length;
   }
 }
 
