@@ -175,6 +175,30 @@ static Node *read_slot(Elab *elab, const char *prefix, const char *name, Axes ro
   return slot_value(elab, column_slot(elab, prefix, name, kind, axes_union(rows, own), integer));
 }
 
+/* The rows of several batches, one after the other: at each row, the part that has it. */
+static Node *concat_rows(Elab *elab, Node **parts, size_t count) {
+  Graph *graph = elab->graph;
+  AxisId to = axis_instance(elab, "batch", (uint32_t)axes_extent(graph, elab->block.rows), AXIS_ROW,
+                            (Span){0});
+  uint32_t rows = graph->axes[to].extent, begin = 0;
+  double *numbers = NEW_ARRAY(elab->arena, double, rows),
+         *from = NEW_ARRAY(elab->arena, double, rows);
+  for (uint32_t i = 0; i < rows; i++) numbers[i] = i;
+  Node *iota = node_table(graph, to, numbers), *all = NULL;
+  for (size_t p = 0; p < count; p++) {
+    AxisId batch = 0;
+    uint32_t size = elab->module->shell.sources[elab->block.sources[p]].batch;
+    batch = axis_instance(elab, "batch", size, AXIS_ROW, (Span){0});
+    for (uint32_t i = 0; i < rows; i++)
+      from[i] = i < begin ? 0 : i - begin < size ? i - begin : size - 1;
+    Node *part = node_take(graph, parts[p], batch, to, from);
+    Node *before = node2(graph, OP_lt, iota, node_const(graph, begin));
+    all = all ? node3(graph, OP_where, before, all, part) : part;
+    begin += size;
+  }
+  return all;
+}
+
 /* The window's axis of a source, added to the rows. */
 static Axes source_rows(Elab *elab, const RlcSource *source) {
   Axes rows = axes_one(axis_instance(elab, "batch", source->batch, AXIS_ROW, (Span){0}));
@@ -192,7 +216,7 @@ static Node *from_sources(Elab *elab, const char *name, Axes own, bool integer) 
     Axes rows = source_rows(elab, source);
     parts[i] = read_slot(elab, source->name, name, rows, own, integer, RLC_COLUMN);
   }
-  return parts[0];
+  return block->source_count == 1 ? parts[0] : concat_rows(elab, parts, block->source_count);
 }
 
 static Node *step_value(Elab *elab, const Column *column, bool raw) {

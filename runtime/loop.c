@@ -74,7 +74,7 @@ static bool loop_until(Trainer *trainer, const RlcStep *step, uint32_t body, uin
   bool holds = false;
   for (uint64_t i = 0; i < step->count && !holds; i++)
     if (!loop_steps(trainer, body, end) || !loop_holds(trainer, step, &holds)) return false;
-  return holds ||
+  return holds || (step->flags & RLC_AT_MOST) ||
          run_fail(&trainer->error,
                   "the condition '%s' of the loop does not hold after %llu times at step %llu",
                   trainer->module->slots[step->slot].name, (unsigned long long)step->count,
@@ -130,6 +130,8 @@ static bool loop_steps(Trainer *trainer, uint32_t from, uint32_t to) {
     if (!loop_step(trainer, at)) return false;
   return true;
 }
+
+bool trainer_pass(Trainer *trainer) { return loop_steps(trainer, 0, trainer->module->step_count); }
 
 /* ---- between passes ---- */
 
@@ -194,7 +196,7 @@ bool trainer_train(Trainer *trainer) {
     return false;
   if (trainer->collects) actor_observe(&trainer->explore, trainer->memory);
   while (state->step < trainer->options.steps && !loop_stopped(trainer)) {
-    if (!loop_steps(trainer, 0, trainer->module->step_count)) return false;
+    if (!trainer_pass(trainer)) return false;
     state->iteration++;
     state->step += !trainer->collects;
     if (!loop_between(trainer)) return false;

@@ -32,6 +32,8 @@ bool parts_make(Parts *parts, const RlcModule *module, uint32_t view, RunError *
 
 void parts_free(Parts *parts) {
   for (uint32_t i = 0; parts->to && i < parts->view->column_count; i++) rows_free(&parts->to[i]);
+  for (uint32_t i = 0; parts->from && i < parts->view->column_count; i++)
+    whole_free(&parts->from[i]);
   free(parts->from);
   free(parts->to);
   free(parts->order);

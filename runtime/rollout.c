@@ -50,7 +50,7 @@ bool rollout_make(Rollout *rollout, const RlcModule *module, RunError *error) {
 
 void rollout_free(Rollout *rollout) {
   for (uint32_t i = 0; rollout->columns && i < rollout->table->column_count; i++)
-    rows_free(&rollout->columns[i].from);
+    rows_free(&rollout->columns[i].from), whole_free(&rollout->columns[i].whole);
   free(rollout->columns);
 }
 

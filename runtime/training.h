@@ -126,6 +126,8 @@ void trainer_run(Trainer *trainer, uint32_t program, char *memory, uint64_t seed
 
 /* ---- loop.c ---- */
 
+/* One pass through the loop's table. */
+bool trainer_pass(Trainer *trainer);
 /* Training until --steps, the time limit or a signal, with its logs, evaluations and checkpoints.
  * False: trainer->error. */
 bool trainer_train(Trainer *trainer);

@@ -1,5 +1,5 @@
-/* Slots of a whole rollout, [time][env].., seen as rows: row t * envs + e, its elements one behind
- * the other. Rows are copied between them and slots of any layout without a change of value, which
+/* Slots of a whole rollout, [time][env].. in whatever layout, seen as rows: row t * envs + e. Rows
+ * are copied between them and slots of any layout without a change of value, which
  * floats could not promise for the other types. */
 #ifndef RLC_RUNTIME_WHOLE_H
 #define RLC_RUNTIME_WHOLE_H
@@ -8,14 +8,19 @@
 
 typedef struct Whole {
   const RlcSlot *slot; /* NULL: nobody reads it, whole_put and whole_keep do nothing */
+  SlotShape shape;
   uint64_t rows;
   uint32_t width;
+  uint64_t *column; /* [width] offset of a column from a row's first element */
+  uint32_t *run;    /* [width] length of the contiguous run that starts at a column */
 } Whole;
 
 /* Prepares slot number `slot` (RLC_NONE allowed). False, with a message, when it does not begin
- * with [steps][envs] or lies in panels. */
+ * with [steps][envs]. */
 bool whole_make(Whole *whole, const RlcModule *module, uint32_t slot, uint32_t steps, uint32_t envs,
                 RunError *error);
+
+void whole_free(Whole *whole);
 
 /* Writes a row of `width` floats. */
 void whole_put(const Whole *whole, char *memory, uint64_t row, const float *values);
