@@ -47,6 +47,7 @@ typedef struct Moved {
   int axis; /* -1: none */
   Term *term;
   int level;
+  bool in_lanes; /* each lane has a position of its own */
 } Moved;
 
 static int max_int(int a, int b) { return a > b ? a : b; }
@@ -108,8 +109,8 @@ static Value index_of(Lower *lower, const Layout *layout, Moved moved) {
                          : term_mul(arena, moved.term, (int64_t)layout->stride[i]);
       rest = term_add(arena, rest, term);
       level = max_int(level, moved.level);
-      nest->strided++;
-      nest->unsafe = true;
+      nest->strided += moved.in_lanes;
+      nest->unsafe = nest->unsafe || moved.in_lanes;
     } else if (apart) {
       level = max_int(level, index_panel(lower, layout, &form, &rest));
     } else {
@@ -123,11 +124,11 @@ static Value index_of(Lower *lower, const Layout *layout, Moved moved) {
 }
 
 Value lower_index(Lower *lower, const View *view) {
-  return index_of(lower, &view->layout, (Moved){-1, NULL, 0});
+  return index_of(lower, &view->layout, (Moved){-1, NULL, 0, false});
 }
 
 Value lower_index_at(Lower *lower, const View *view, AxisId axis, Term *term, int level) {
-  return index_of(lower, &view->layout, (Moved){axis, term, level});
+  return index_of(lower, &view->layout, (Moved){axis, term, level, true});
 }
 
 static Value load_moved(Lower *lower, const View *view, Moved moved) {
@@ -138,7 +139,7 @@ static Value load_moved(Lower *lower, const View *view, Moved moved) {
 }
 
 Value lower_load(Lower *lower, const View *view) {
-  return load_moved(lower, view, (Moved){-1, NULL, 0});
+  return load_moved(lower, view, (Moved){-1, NULL, 0, false});
 }
 
 /* ---- values ---- */
@@ -146,7 +147,10 @@ Value lower_load(Lower *lower, const View *view) {
 static Value value_gather(Lower *lower, Node *node) {
   View view = node_view(lower->s, node->src[0]);
   Value index = lower_value(lower, node->src[1]);
-  Moved moved = {node->attr.axis, term_cast(lower->arena, index.term, VALUE_INDEX), index.level};
+  const Nest *nest = lower->nest;
+  bool in_lanes = nest->lane >= 0 && axes_has(node->src[1]->axes, nest->dims[nest->lane].axis);
+  Term *position = term_cast(lower->arena, index.term, VALUE_INDEX);
+  Moved moved = {node->attr.axis, position, index.level, in_lanes};
   return load_moved(lower, &view, moved);
 }
 

@@ -27,7 +27,8 @@ static void read_columns(Grad *grad) {
 static bool flows(const Grad *grad, const Node *node, int arg) {
   if (!node->src[arg]) return false;
   const OpInfo *info = &grad->table[node->op];
-  return info->shaped ? info->adjoint && (arg == 0 || info->both) : grad->columns[node->op][arg] != NULL;
+  return info->shaped ? info->adjoint && (arg == 0 || info->both)
+                      : grad->columns[node->op][arg] != NULL;
 }
 
 static Node *contribution(Grad *grad, Node *r, Node *g, int arg, bool guarded, Axes *nominal) {

@@ -30,12 +30,29 @@ static double normal_at(const Point *point, uint32_t slot, uint64_t i) {
   return sqrt(-2 * log(u)) * cos(2 * M_PI * v);
 }
 
-/* The input slot whose numbers reach `index` unchanged, or RLC_NONE. */
-static uint32_t index_slot(const Node *index) {
-  while (index->op == OP_gather || index->op == OP_rename || index->op == OP_stop ||
-         index->op == OP_mark)
-    index = index->src[0];
-  return index->op == OP_input ? (uint32_t)index->attr.key : RLC_NONE;
+/* The input slots whose numbers reach `index` unchanged stay below `extent`. */
+static void limit_slots(Point *point, const Node *index, uint32_t extent) {
+  switch ((OpCode)index->op) {
+  case OP_gather:
+  case OP_rename:
+  case OP_stop:
+  case OP_mark:
+    limit_slots(point, index->src[0], extent);
+    break;
+  case OP_min:
+  case OP_max:
+  case OP_where:
+    for (int i = index->op == OP_where; i < op_of(index)->arity; i++)
+      if (index->src[i]->integer) limit_slots(point, index->src[i], extent);
+    break;
+  case OP_input: {
+    uint32_t *limit = &point->limits[index->attr.key];
+    if (*limit == 0 || extent < *limit) *limit = extent;
+    break;
+  }
+  default:
+    break;
+  }
 }
 
 static void find_limits(Arena *arena, Point *point) {
@@ -43,10 +60,7 @@ static void find_limits(Arena *arena, Point *point) {
   for (size_t id = 0; id < point->graph->node_count; id++) {
     const Node *node = point->graph->nodes[id];
     if (node->op != OP_gather && node->op != OP_scatter) continue;
-    uint32_t slot = index_slot(node->src[1]), extent = point->graph->axes[node->attr.axis].extent;
-    if (slot == RLC_NONE) continue;
-    uint32_t *limit = &point->limits[slot];
-    if (*limit == 0 || extent < *limit) *limit = extent;
+    limit_slots(point, node->src[1], point->graph->axes[node->attr.axis].extent);
   }
 }
 

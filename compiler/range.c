@@ -112,6 +112,7 @@ static Range compute(const Ranges *ranges, const Node *node, Range x, Range y, R
   case OP_sin:
   case OP_cos:
   case OP_sign:
+  case OP_orthonormal:
     return bounds(-1, 1,
                   x.finite || node->op == OP_tanh || node->op == OP_erf || node->op == OP_sign);
   case OP_lt:
@@ -130,7 +131,6 @@ static Range compute(const Ranges *ranges, const Node *node, Range x, Range y, R
   case OP_sub:
     return bounds(x.low - y.high, x.high - y.low, both);
   case OP_mul:
-    return product(x, y, node->src[0] == node->src[1]);
   case OP_guard:
     return product(x, y, node->src[0] == node->src[1]);
   case OP_div:
@@ -143,8 +143,6 @@ static Range compute(const Ranges *ranges, const Node *node, Range x, Range y, R
     return either(y, z);
   case OP_pow:
     return bounds(-INFINITY, INFINITY, false);
-  case OP_orthonormal:
-    return bounds(-1, 1, x.finite);
   case OP_scan:
     return bounds(x.low >= 0 && y.low >= 0 ? 0 : -INFINITY, INFINITY, both);
   case OP_sum:

@@ -183,7 +183,8 @@ Node *node_order(Graph *graph, Node *x, AxisId axis, AxisId to);
 /* The index may have the axis itself: result[x=i] = value[x=index[i]]. */
 Node *node_gather(Graph *graph, Node *value, Node *index, AxisId axis);
 /* The values of x at constant positions along `from`, as the axis `to` (extent(to) of them, whole
- * numbers below extent(from)); `to` may be `from`. An x without `from` is the same everywhere. */
+ * numbers below extent(from)); `to` may be `from`. Missing axes read as broadcast,
+ * so an x without `from` is returned as it is, and equal positions give a value without `to`. */
 Node *node_take(Graph *graph, Node *x, AxisId from, AxisId to, const double *positions);
 /* x one step along the axis: result[i] = x[i + step], the ends repeated. */
 Node *node_shift(Graph *graph, Node *x, AxisId axis, int step);

@@ -207,6 +207,75 @@ START_TEST(gather_and_scatter_agree_with_loops) {
 }
 END_TEST
 
+/* Running values in both directions, with a coefficient for all rows. */
+START_TEST(scans_run_along_their_axis) {
+  AxisId b = axis_of("b", 2, AXIS_ROW), t = axis_of("t", 4, AXIS_ROW);
+  Node *x = fixture_input(graph, "x", AXES(b, t)), *a = fixture_input(graph, "a", AXES(t));
+  Node *on = node_scan(graph, a, x, t, false), *back = node_scan(graph, a, x, t, true);
+  Node *counted = node_scan(graph, node_const(graph, 1), node_const(graph, 2), t, false);
+  fixture_result(module, program, on);
+  fixture_result(module, program, back);
+  fixture_result(module, program, counted);
+  Interp *interp = interp_make(arena, module, program, false);
+  interp_set(interp, (uint32_t)x->attr.key, (double[]){1, 2, 3, 4, -1, 0, 5, 0});
+  interp_set(interp, (uint32_t)a->attr.key, (double[]){7, 0.5, 0, 2});
+  interp_run(interp);
+  static const double onward[] = {1, 2.5, 3, 10, -1, -0.5, 5, 10};
+  static const double backward[] = {1 + 7 * 3.5, 2 + 0.5 * 3, 3, 4, -1 + 7 * 2.5, 2.5, 5, 0};
+  static const double twos[] = {2, 4, 6, 8};
+  ck_assert_mem_eq(interp_value(interp, on), onward, sizeof onward);
+  ck_assert_mem_eq(interp_value(interp, back), backward, sizeof backward);
+  ck_assert_mem_eq(interp_value(interp, counted), twos, sizeof twos);
+}
+END_TEST
+
+/* Constant positions, along another axis and along the same; what has no such axis stays. */
+START_TEST(takes_read_constant_positions) {
+  AxisId b = axis_of("b", 2, AXIS_ROW), f = axis_of("f", 3, AXIS_FEATURE),
+         g = axis_of("g", 5, AXIS_FEATURE);
+  Node *x = fixture_input(graph, "x", AXES(b, f));
+  Node *other = node_take(graph, x, f, g, (double[]){2, 2, 0, 1, 0});
+  Node *same = node_take(graph, x, f, f, (double[]){2, 1, 0});
+  Node *next = node_shift(graph, x, f, -1),
+       *put =
+           node_scatter(graph, other, node_table(graph, g, (double[]){0, 2, 2, 2, 0}), f, AXES(g));
+  ck_assert_ptr_eq(node_take(graph, x, f, f, (double[]){0, 1, 2}), x);
+  ck_assert_ptr_eq(node_take(graph, x, g, g, (double[]){0, 0, 0, 0, 0}), x);
+  ck_assert_int_eq(
+      node_take(graph, node_table(graph, f, (double[]){5, 6, 7}), f, g, (double[]){2, 2, 0, 1, 0})
+          ->op,
+      OP_table);
+  ck_assert(axes_equal(node_shift(graph, x, b, 1)->axes, AXES(f))); /* one row everywhere */
+  Node *all[] = {other, same, next, put};
+  for (int i = 0; i < 4; i++) fixture_result(module, program, all[i]);
+  Interp *interp = interp_make(arena, module, program, false);
+  interp_set(interp, (uint32_t)x->attr.key, (double[]){1, 2, 3, 4, 5, 6});
+  interp_run(interp);
+  static const double others[] = {3, 3, 1, 2, 1, 6, 6, 4, 5, 4}, sames[] = {3, 2, 1, 6, 5, 4};
+  static const double nexts[] = {1, 1, 2, 4, 4, 5}, puts[] = {4, 0, 6, 10, 0, 15};
+  ck_assert_mem_eq(interp_value(interp, other), others, sizeof others);
+  ck_assert_mem_eq(interp_value(interp, same), sames, sizeof sames);
+  ck_assert_mem_eq(interp_value(interp, next), nexts, sizeof nexts);
+  ck_assert_mem_eq(interp_value(interp, put), puts, sizeof puts);
+}
+END_TEST
+
+/* result[b][f] = value[b][index[b][f]] */
+START_TEST(gathers_along_the_axis_of_their_positions) {
+  AxisId b = axis_of("b", 2, AXIS_ROW), f = axis_of("f", 3, AXIS_FEATURE);
+  Node *x = fixture_input(graph, "x", AXES(b, f));
+  Node *i = node_input(graph, fixture_slot(graph, "i", RLC_I32, AXES(b, f)));
+  Node *got = node_gather(graph, x, i, f);
+  ck_assert(axes_equal(got->axes, x->axes));
+  Interp *interp = interp_of(got);
+  interp_set(interp, (uint32_t)x->attr.key, (double[]){1, 2, 3, 4, 5, 6});
+  interp_set(interp, (uint32_t)i->attr.key, (double[]){2, 0, 0, 1, 1, 2});
+  interp_run(interp);
+  static const double want[] = {3, 1, 1, 5, 5, 6};
+  ck_assert_mem_eq(interp_value(interp, got), want, sizeof want);
+}
+END_TEST
+
 /* The new axis may stand elsewhere in the order of axes. */
 START_TEST(rename_moves_the_axis_to_its_place) {
   AxisId b = axis_of("b", 2, AXIS_ROW), f = axis_of("f", 3, AXIS_FEATURE),
@@ -405,6 +474,9 @@ int main(void) {
   tcase_add_test(tests, sum_removes_axes_and_multiplies_by_lacking_ones);
   tcase_add_test(tests, positions_at_ties);
   tcase_add_test(tests, gather_and_scatter_agree_with_loops);
+  tcase_add_test(tests, scans_run_along_their_axis);
+  tcase_add_test(tests, takes_read_constant_positions);
+  tcase_add_test(tests, gathers_along_the_axis_of_their_positions);
   tcase_add_test(tests, rename_moves_the_axis_to_its_place);
   tcase_add_test(tests, maps_broadcast_by_name);
   tcase_add_test(tests, draws_are_philox_and_keep_their_first_tries);

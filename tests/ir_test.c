@@ -270,7 +270,7 @@ END_TEST
 /* ---- the verifier ---- */
 
 /* A module with something of everything, for the mistakes below. */
-static Node *nodes_of_all[8];
+static Node *nodes_of_all[10];
 static void make_sound(void) {
   size_t p = fixture_program(module, "p");
   Node *x = fixture_input(graph, "x", AXES(batch, feature));
@@ -279,7 +279,9 @@ static void make_sound(void) {
   Node *picked = node_gather(graph, x, index, feature);
   Node *hot = node_scatter(graph, picked, index, feature, AXES(batch));
   Node *stop = node1(graph, OP_stop, hot);
-  Node *all[] = {x, mul, sum, index, picked, hot, stop, node_const(graph, 1)};
+  Node *scan = node_scan(graph, x, mul, batch, true);
+  Node *unit = node_orthonormal(graph, x, batch, feature);
+  Node *all[] = {x, mul, sum, index, picked, hot, stop, node_const(graph, 1), scan, unit};
   memcpy(nodes_of_all, all, sizeof all);
   fixture_result(module, p, sum);
   fixture_result(module, p, stop);
@@ -315,6 +317,9 @@ static void break_slot_name(void) { graph->slots[1].name = "x"; }
 static void break_output_slot(void) { module->programs[0].outputs[0].slot = 99; }
 static void break_output_axes(void) { module->programs[0].outputs[0].node = nodes_of_all[0]; }
 static void break_output_twice(void) { module->programs[0].outputs[1].slot = 2; }
+static void break_scan(void) { nodes_of_all[8]->attr.word = 2; }
+static void break_vectors(void) { nodes_of_all[9]->attr.to = batch; }
+static void break_vector_count(void) { graph->axes[batch].extent = 5; }
 static void break_op(void) { nodes_of_all[6]->op = OP_COUNT; }
 
 START_TEST(verifier_catches_each_violation) {
@@ -335,13 +340,16 @@ START_TEST(verifier_catches_each_violation) {
       {break_scatter, "%6 scatter: the positions lack a bound axis"},
       {break_unused, "%7 stop: attribute 'word' is set but not used"},
       {break_slot, "%0 input: slot does not exist"},
-      {break_identity, "%8 stop: is the same as %7"},
+      {break_identity, "%10 stop: is the same as %7"},
       {break_extent, "axis twin has no elements"},
       {break_slot_name, "two slots are called x"},
       {break_output_slot, "program p: an output goes to no slot"},
       {break_output_axes,
        "program p: the output to result2 has axes {batch=3, f=4}, the slot {f=4}"},
       {break_output_twice, "program p: slot result2 is written twice"},
+      {break_scan, "%8 scan: direction is neither 0 nor 1"},
+      {break_vectors, "%9 orthonormal: the vectors are numbered by their own axis"},
+      {break_vector_count, "%9 orthonormal: more vectors than components"},
       {break_op, "%7: no such operation"},
   };
   for (size_t i = 0; i < COUNTOF(cases); i++) {

@@ -138,6 +138,21 @@ START_TEST(rules_mind_their_conditions) {
 }
 END_TEST
 
+/* ---- rules that text cannot say ---- */
+
+START_TEST(scans_of_nothing_disappear) {
+  Node *x = fixture_input(graph, "x", axes_one(axes[0]));
+  Node *zero = node2(graph, OP_sub, x, x);
+  fixture_result(module, 0, node_scan(graph, zero, x, axes[0], true));
+  fixture_result(module, 0, node_scan(graph, x, zero, axes[0], false));
+  fixture_result(module, 0, node_scan(graph, x, x, axes[0], false));
+  pass_simplify(module, arena);
+  ck_assert_ptr_eq(module->programs[0].outputs[0].node, x);
+  ck_assert(node_is_const(module->programs[0].outputs[1].node, 0));
+  ck_assert_int_eq(module->programs[0].outputs[2].node->op, OP_scan);
+}
+END_TEST
+
 /* ---- simplification as a whole ---- */
 
 START_TEST(simplification_ends_where_no_rule_applies) {
@@ -172,6 +187,7 @@ int main(void) {
   tcase_add_checked_fixture(tests, setup, teardown);
   tcase_add_loop_test(tests, rules_fire_and_keep_values, 0, (int)rule_count);
   tcase_add_loop_test(tests, rules_mind_their_conditions, 0, (int)rule_count);
+  tcase_add_test(tests, scans_of_nothing_disappear);
   tcase_add_test(tests, simplification_ends_where_no_rule_applies);
   return fixture_run(suite);
 }
