@@ -7,8 +7,6 @@
 
 typedef Value (*BuiltinFn)(Elab *elab, Frame *frame, const Expr *expr);
 
-static Value node_or_error(Node *node) { return node ? value_node(node) : value_error(); }
-
 /* The only argument as a tensor, or NULL after reporting. */
 static Node *single(Elab *elab, Frame *frame, const Expr *expr, uint32_t axes) {
   if (expr->arg_count != 1 || expr->args[0].name)
@@ -91,9 +89,9 @@ static Value extremum(Elab *elab, Frame *frame, const Expr *expr, bool largest) 
                         "'%s' takes two arguments, or one and an axis: %s[x](q)", expr->text,
                         expr->text),
              value_error();
-    Node *x = eval_node(elab, frame, expr->args[0].value);
-    Node *y = eval_node(elab, frame, expr->args[1].value);
-    return node_or_error(eval_op(elab, expr->span, largest ? OP_max : OP_min, x, y, NULL));
+    Value args[] = {eval(elab, frame, expr->args[0].value), eval(elab, frame, expr->args[1].value)};
+    Span spans[] = {expr->args[0].value->span, expr->args[1].value->span};
+    return value_op(elab, expr->span, largest ? OP_max : OP_min, args, spans);
   }
   Node *x;
   int axis = single_axis(elab, frame, expr, &x);
@@ -290,7 +288,8 @@ bool builtin_call(Elab *elab, Frame *frame, const Expr *expr, Value *result) {
       graph_span(elab->graph, former);
       return true;
     }
-  return draw_call(elab, frame, expr, result) || distribution_call(elab, frame, expr, result) ||
+  return tree_call(elab, frame, expr, result) || draw_call(elab, frame, expr, result) ||
+         distribution_call(elab, frame, expr, result) ||
          environment_call(elab, frame, expr, result);
 }
 
@@ -300,6 +299,7 @@ size_t builtin_names(const char **names, size_t capacity) {
     names[count++] = builtins[i].name;
   for (size_t i = 0; i < COUNTOF(draw_names) && count < capacity; i++)
     names[count++] = draw_names[i];
+  count += tree_call_names(names + count, capacity - count);
   for (int op = 0; op < OP_COUNT && count < capacity; op++)
     if (!op_table[op].shaped && op != OP_mark && op != OP_guard) names[count++] = op_table[op].name;
   return count;

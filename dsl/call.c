@@ -286,16 +286,17 @@ static bool op_call(Elab *elab, Frame *frame, const Expr *expr, Value *result) {
                       "'%s' takes %u argument%s, not %u", expr->text, op_table[op].arity,
                       op_table[op].arity == 1 ? "" : "s", expr->arg_count),
            true;
-  Node *src[3] = {NULL, NULL, NULL};
+  Value src[3];
+  Span spans[3];
   for (uint32_t i = 0; i < expr->arg_count; i++) {
     if (expr->args[i].name)
       return elab_error(elab, expr->args[i].name_span, NULL, "the arguments of '%s' have no names",
                         expr->text),
              true;
-    src[i] = eval_node(elab, frame, expr->args[i].value);
+    src[i] = eval(elab, frame, expr->args[i].value);
+    spans[i] = expr->args[i].value->span;
   }
-  Node *node = eval_op(elab, expr->span, op, src[0], src[1], src[2]);
-  if (node) *result = value_node(node);
+  *result = value_op(elab, expr->span, op, src, spans);
   return true;
 }
 
@@ -373,6 +374,7 @@ Value eval_field(Elab *elab, Frame *frame, const Expr *expr) {
   if (loss_field(elab, expr, &value)) return value;
   Value base = eval(elab, frame, expr->base);
   if (base.kind == VALUE_ERROR) return base;
+  if (base.kind == VALUE_BUNDLE && !expr->called) return bundle_field(elab, base.bundle, expr);
   if (base.kind != VALUE_RECORD) {
     elab_error(elab, expr->name_span, "fields belong to draws, networks with heads and targets",
                "'%s' has no fields", expr_text(elab->arena, expr->base));
@@ -384,6 +386,7 @@ Value eval_field(Elab *elab, Frame *frame, const Expr *expr) {
                "%s has no field '%s'", base.record->what, expr->text);
     return value_error();
   }
+  if (field->kind == VALUE_SLOT && !expr->called) return value_node(slot_value(elab, field->slot));
   if (!expr->called) return *field;
   if (field->kind == VALUE_FUNCTION)
     return call_function(elab, field->function, expr, frame, NULL, 0, 0, false);

@@ -189,6 +189,9 @@ static bool copy_member(Elab *elab, Target *target, const char *member, Span spa
     Parameter copy = items[i];
     copy.name = arena_printf(elab->arena, "%s.%s", target->name, items[i].name);
     copy.slot = slot_declare(elab, copy.name, RLC_TARGET, copy.axes, copy.init, span);
+    size_t n = target->copy_count;
+    PUSH(elab->arena, target->originals, n, target->original_capacity,
+         (const Parameter *)&items[i]);
     PUSH(elab->arena, target->copies, target->copy_count, target->copy_capacity, copy);
   }
   for (size_t i = 0; i < elab->network_count; i++) {
@@ -201,7 +204,9 @@ static bool copy_member(Elab *elab, Target *target, const char *member, Span spa
     record_add(elab, record, member, value_function(function));
     return true;
   }
-  return elab_error(elab, span, "name a network", "a target copies networks; '%s' is none", member);
+  Value value = {.kind = VALUE_SLOT, .slot = target->copies[target->copy_count - 1].slot};
+  record_add(elab, record, member, value);
+  return true;
 }
 
 /* The copies of a target and what its name means. NULL after reporting. */
@@ -228,9 +233,11 @@ static bool declare_target(Elab *elab, const TreeEntry *entry) {
     return false;
   }
   target.single = entry->value->kind == TREE_SCALAR && target.count == 1;
+  record->target = entry->key;
   Value value = target.single ? record->values[0] : value_record(record);
   PUSH(elab->arena, elab->targets, elab->target_count, elab->target_capacity, target);
-  frame_add(elab, elab->globals, entry->key, "target", entry->key_span, value);
+  Entry *added = frame_add(elab, elab->globals, entry->key, "target", entry->key_span, value);
+  if (value.kind == VALUE_SLOT) added->state = ENTRY_SLOT, added->slot = value.slot;
   return true;
 }
 

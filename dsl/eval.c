@@ -51,7 +51,12 @@ Node *value_tensor(Elab *elab, Value value, Span span) {
     elab_error(elab, span, arena_printf(elab->arena, "use one of its fields, as in '.%s'", first),
                "%s is not a tensor", value.record->what);
   }
-  if (value.kind == VALUE_FUNCTION)
+  if (value.kind == VALUE_BUNDLE)
+    elab_error(elab, span, "as in norm(t), or call the network with arguments",
+               "this is not a tensor: it has the shape of %s", value.bundle->what);
+  bool broken =
+      value.kind == VALUE_FUNCTION && value.function->network && value.function->network->broken;
+  if (value.kind == VALUE_FUNCTION && !broken)
     elab_error(elab, span, NULL, "'%s' is not a tensor: %s", value.function->name,
                value.function->kind == FUNCTION_DISTRIBUTION ? "draw from it with sample(...)"
                                                              : "call it with arguments");
@@ -113,8 +118,6 @@ Node *eval_op(Elab *elab, Span span, OpCode op, Node *x, Node *y, Node *z) {
 }
 
 /* ---- names ---- */
-
-static Value node_or_error(Node *node) { return node ? value_node(node) : value_error(); }
 
 /* Numbers and draws' words that the language itself provides. */
 static bool language_name(Elab *elab, const char *name, Value *value) {
@@ -223,16 +226,20 @@ static Value eval_binary(Elab *elab, Frame *frame, const Expr *expr) {
       {"/", OP_div, false, false}, {"^", OP_pow, false, false}, {"<", OP_lt, false, false},
       {"<=", OP_le, false, false}, {">", OP_lt, true, false},   {">=", OP_le, true, false},
       {"==", OP_eq, false, false}, {"!=", OP_eq, false, true}};
-  Node *x = eval_node(elab, frame, expr->args[0].value);
-  Node *y = eval_node(elab, frame, expr->args[1].value);
-  for (size_t i = 0; i < COUNTOF(signs); i++)
-    if (strcmp(expr->text, signs[i].sign) == 0) {
-      Node *node = eval_op(elab, expr->span, signs[i].op, signs[i].swapped ? y : x,
-                           signs[i].swapped ? x : y, NULL);
-      if (node && signs[i].negated)
-        node = node2(elab->graph, OP_sub, node_const(elab->graph, 1), node);
-      return node_or_error(node);
+  for (size_t i = 0; i < COUNTOF(signs); i++) {
+    if (strcmp(expr->text, signs[i].sign) != 0) continue;
+    Value args[2];
+    Span spans[2];
+    for (int k = 0; k < 2; k++) {
+      int to = signs[i].swapped ? 1 - k : k;
+      args[to] = eval(elab, frame, expr->args[k].value);
+      spans[to] = expr->args[k].value->span;
     }
+    Value value = value_op(elab, expr->span, signs[i].op, args, spans);
+    if (!signs[i].negated || value.kind == VALUE_ERROR) return value;
+    Value both[] = {value_node(node_const(elab->graph, 1)), value};
+    return value_op(elab, expr->span, OP_sub, both, spans);
+  }
   bug("unknown operator '%s'", expr->text);
 }
 
@@ -253,9 +260,10 @@ Value eval(Elab *elab, Frame *frame, const Expr *expr) {
   case EXPR_STRING:
     elab_error(elab, expr->span, "a text stands only in 'require'", "a text cannot stand here");
     return value_error();
-  case EXPR_UNARY:
-    return node_or_error(
-        eval_op(elab, expr->span, OP_neg, eval_node(elab, frame, expr->args[0].value), NULL, NULL));
+  case EXPR_UNARY: {
+    Value x = eval(elab, frame, expr->args[0].value);
+    return value_op(elab, expr->span, OP_neg, &x, &expr->args[0].value->span);
+  }
   case EXPR_BINARY:
     return eval_binary(elab, frame, expr);
   case EXPR_FIELD:

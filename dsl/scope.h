@@ -9,9 +9,17 @@ typedef struct Frame Frame;
 typedef struct Network Network;
 typedef struct Function Function;
 typedef struct Record Record;
+typedef struct Bundle Bundle;
 typedef struct Environment Environment; /* dsl/environment.c */
 
-typedef enum ValueKind { VALUE_ERROR, VALUE_NODE, VALUE_RECORD, VALUE_FUNCTION } ValueKind;
+typedef enum ValueKind {
+  VALUE_ERROR,
+  VALUE_NODE,
+  VALUE_RECORD,
+  VALUE_FUNCTION,
+  VALUE_BUNDLE,
+  VALUE_SLOT /* only in fields of records: the slot's value at this point of the program */
+} ValueKind;
 
 /* What an expression means. A number is a constant node. An error has been reported and is passed
  * on in silence. */
@@ -20,6 +28,8 @@ typedef struct Value {
   Node *node;
   Record *record;
   Function *function;
+  Bundle *bundle;
+  uint32_t slot;
 } Value;
 
 /* Named values: a network's heads, a sampled action with its log_prob, a set of targets. `node` is
@@ -30,6 +40,7 @@ struct Record {
   const char **names;
   Value *values;
   size_t count, capacity;
+  const char *target; /* the target whose members these are, or NULL */
 };
 
 typedef enum FunctionKind { FUNCTION_DEFINE, FUNCTION_NETWORK, FUNCTION_DISTRIBUTION } FunctionKind;
@@ -111,7 +122,8 @@ typedef struct Target {
   size_t count;
   bool single;       /* slow: critic -> slow(...), else slow.critic(...) */
   Parameter *copies; /* the members' parameters under the target's name */
-  size_t copy_count, copy_capacity;
+  const Parameter **originals;
+  size_t copy_count, copy_capacity, original_capacity;
 } Target;
 
 /* What data an expression sees. */
@@ -124,6 +136,17 @@ typedef enum BlockKind {
   BLOCK_ROLLOUT, /* the whole rollout */
   BLOCK_PART     /* a shuffled part of it */
 } BlockKind;
+
+/* A tree: one tensor for each parameter of a network, of a target or of a group of them. */
+typedef struct Leaf {
+  const Parameter *of; /* the trained tensor whose shape it has */
+  Node *node;
+} Leaf;
+struct Bundle {
+  const char *what; /* "the network 'actor'", for messages */
+  Leaf *leaves;
+  size_t count, capacity;
+};
 
 /* Where an expression stands: which rows it has and which columns it sees. */
 typedef struct Block {
@@ -228,6 +251,7 @@ struct Elab {
 
 static inline Value value_node(Node *node) { return (Value){.kind = VALUE_NODE, .node = node}; }
 static inline Value value_error(void) { return (Value){.kind = VALUE_ERROR}; }
+static inline Value value_tree(Bundle *b) { return (Value){.kind = VALUE_BUNDLE, .bundle = b}; }
 static inline Value value_record(Record *r) { return (Value){.kind = VALUE_RECORD, .record = r}; }
 static inline Value value_function(Function *f) {
   return (Value){.kind = VALUE_FUNCTION, .function = f};
@@ -438,6 +462,28 @@ bool logs_elaborate(Elab *elab, Frame *frame, const Tree *log, const char *prefi
 Node *logged_value(Elab *elab, const char *loss, const char *name);
 /* Adds an output metric. */
 void metric_output(Elab *elab, const char *name, Node *node);
+
+/* ---- trees.c ---- */
+
+/* Whether the value is a tree where one is wanted: a network, a target, what grad gave. */
+bool value_is_bundle(Value value);
+/* The tree that such a value means now. */
+Bundle *value_bundle(Elab *elab, Value value);
+Bundle *bundle_of_target(Elab *elab, const Target *target);
+/* The parameters behind a name (parameter_group) as they are now. NULL after reporting. */
+Bundle *bundle_of_group(Elab *elab, const char *name, Span span);
+/* Adds the tensors of a part. */
+void bundle_join(Elab *elab, Bundle *bundle, const Bundle *part);
+/* The value in the structure of `shape`: the same parameters, or those of another network with the
+ * same layers. NULL after reporting. */
+Bundle *bundle_conform(Elab *elab, Span span, const Bundle *value, const Bundle *shape);
+/* tree.actor: the part of a group. */
+Value bundle_field(Elab *elab, const Bundle *bundle, const Expr *expr);
+/* An elementwise op of tensors and trees; `spans` of its arguments. */
+Value value_op(Elab *elab, Span span, OpCode op, const Value *args, const Span *spans);
+/* grad, with, dot, norm: false when it is none of them. */
+bool tree_call(Elab *elab, Frame *frame, const Expr *expr, Value *result);
+size_t tree_call_names(const char **names, size_t capacity);
 
 /* ---- assign.c ---- */
 

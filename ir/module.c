@@ -53,6 +53,7 @@ bool module_rewrite(Module *module, Arena *scratch, RewriteFn fn, void *user) {
 static bool flows(const Node *node, int arg) {
   const OpInfo *info = op_of(node);
   if (!node->src[arg]) return false;
+  if (node->op == OP_grad) return arg == 0; /* a derivative of a derivative */
   return info->shaped ? info->adjoint && (arg == 0 || info->both)
                       : strcmp(info->grad[arg], "0") != 0;
 }
