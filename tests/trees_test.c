@@ -73,8 +73,8 @@ START_TEST(numbers_by_hand) {
       {"    minimize: 'norm(grad(0.5 * (w - 2)^2 + 0 * u, w, u))'\n", 0, 0},
       /* an expression as the variable: d (w u)^2 / d (w u) = 2 w u */
       {"    let: {p: w * u}\n    minimize: grad(p * p, p)\n", 12, 6},
-      /* what is stopped is not varied: d (p stop(p)) / dp = p */
-      {"    let: {p: w * u}\n    minimize: grad(p * stop(p), p)\n", 6, 3}};
+      /* what is stopped is not varied: d (p stop(p)) / dp = stop(p) */
+      {"    let: {p: w * u}\n    minimize: w + grad(p * stop(p), p)\n", 8, 1}};
   for (size_t i = 0; i < COUNTOF(cases); i++) {
     char text[1024];
     snprintf(text, sizeof text, "losses:\n  a:\n    over: w\n%sloop: [{descend: a}]\n",
