@@ -347,6 +347,17 @@ static bool loss_field(Elab *elab, const Expr *expr, Value *value) {
   Node *logged = logged_value(elab, loss->text, expr->text);
   if (logged) return *value = value_node(logged), true;
   const Tree *losses = tree_get(elab->spec, "losses");
+  const Tree *log = tree_get(tree_get(losses, loss->text), "log");
+  bool computed =
+      slot_named(elab, arena_printf(elab->arena, "metric.losses/%s", loss->text)) != RLC_NONE;
+  if (computed && elab->block.kind == BLOCK_NONE) {
+    for (count = 0; log && count < log->entry_count && count < 64; count++)
+      names[count] = log->entries[count].key;
+    const char *near = hint_nearest(elab->arena, expr->text, names, count);
+    elab_error(elab, expr->name_span, near ? near : "write it under the 'log' of that loss",
+               "the loss '%s' logs no '%s'", loss->text, expr->text);
+    return true;
+  }
   if (tree_get(losses, loss->text)) {
     elab_error(elab, loss->name_span, "step on it earlier in the same update",
                "the loss '%s' has not been computed before this one", loss->text);

@@ -99,6 +99,18 @@ static bool step_readable(BlockKind kind, RlcColumnKind column) {
   return kind != BLOCK_NONE;
 }
 
+/* Whether the sampled batch has the column `valid`, or else `weight`. */
+static bool samples(const Elab *elab, bool valid) {
+  const Block *block = &elab->block;
+  if (block->kind != BLOCK_REPLAY || !block->source_count || (!valid && block->source_count > 1))
+    return false;
+  for (size_t i = 0; i < block->source_count; i++) {
+    const RlcSource *source = &elab->module->shell.sources[block->sources[i]];
+    if (valid ? source->window == 0 : !source->prioritized) return false;
+  }
+  return true;
+}
+
 size_t column_names(const Elab *elab, const char **names, bool readable) {
   BlockKind kind = elab->block.kind;
   size_t count = 0;
@@ -108,6 +120,8 @@ size_t column_names(const Elab *elab, const char **names, bool readable) {
   if (!readable || kind != BLOCK_NONE) names[count++] = "raw_obs";
   if (!readable || kind == BLOCK_STEP || kind == BLOCK_STORE) names[count++] = "raw_reward";
   if (!readable || kind == BLOCK_ACT || kind == BLOCK_STORE) names[count++] = "is_first";
+  if (!readable || samples(elab, true)) names[count++] = "valid";
+  if (!readable || samples(elab, false)) names[count++] = "weight";
   if (!readable || origin_readable(kind, COLUMN_STORE))
     count = add_keys(tree_get(elab->spec, "store"), names, count);
   if (!readable || origin_readable(kind, COLUMN_COMPUTE))
@@ -121,6 +135,8 @@ static bool is_key(const Tree *map, const char *name) { return map && tree_get(m
 
 const char *column_hint(Elab *elab, const char *name) {
   if (!elab->env_count) return "as in  env: HalfCheetah-v5";
+  if (strcmp(name, "weight") == 0) return "a replay with a 'priority' gives it to its batches";
+  if (strcmp(name, "valid") == 0) return "a replay with a 'window' gives it to its batches";
   bool computed = is_key(tree_get(elab->spec, "compute"), name);
   bool kept = elab->block.kind == BLOCK_ROLLOUT || elab->block.kind == BLOCK_PART;
   if (computed && kept) return arena_printf(elab->arena, "put '- compute: %s' before it", name);
@@ -250,17 +266,11 @@ static Node *further_value(Elab *elab, const Column *column) {
 static Node *sampled_value(Elab *elab, const char *name) {
   const Block *block = &elab->block;
   bool valid = strcmp(name, "valid") == 0, weight = strcmp(name, "weight") == 0;
-  if (block->kind != BLOCK_REPLAY || (!valid && !weight)) return NULL;
-  for (size_t i = 0; i < block->source_count; i++) {
-    const RlcSource *source = &elab->module->shell.sources[block->sources[i]];
-    if (valid ? source->window == 0 : !source->prioritized) return NULL;
-  }
+  if ((!valid && !weight) || !samples(elab, valid)) return NULL;
   if (valid) return from_sources(elab, name, axes_none(), false);
   const RlcSource *source = &elab->module->shell.sources[block->sources[0]];
   Axes rows = axes_one(axis_instance(elab, "batch", source->batch, AXIS_ROW, (Span){0}));
-  return block->source_count == 1
-             ? read_slot(elab, source->name, name, rows, axes_none(), false, RLC_COLUMN)
-             : NULL;
+  return read_slot(elab, source->name, name, rows, axes_none(), false, RLC_COLUMN);
 }
 
 static const Column *column_here(const Elab *elab, const char *name) {

@@ -117,9 +117,9 @@ static bool descend(Loop *loop, const Tree *tree, bool together, bool *update) {
 static bool needs_rollout(Elab *elab, const char *what, Span span);
 
 static bool compute(Loop *loop, const Tree *tree, bool *update) {
-  if (!needs_rollout(loop->elab, "compute", tree->span)) return false;
-  ensure_program(loop, update);
-  return compute_step(loop->elab, tree);
+  bool possible = needs_rollout(loop->elab, "compute", tree->span);
+  if (possible) ensure_program(loop, update);
+  return compute_step(loop->elab, tree, possible);
 }
 
 static bool set(Loop *loop, const Tree *tree, bool *update) {
@@ -363,6 +363,7 @@ static bool minibatches(Loop *loop, const Tree *step, const Tree *parts) {
       !eval_count(elab, elab->globals, parts, "minibatches", 1, 1e9, &count))
     return false;
   uint64_t rows = (uint64_t)elab->rollout_steps * elab->env_count;
+  if (elab->rollout_broken) count = 1;
   if (rows % count)
     return number_error(elab, elab->globals, tree_expr(elab, parts), NULL,
                         "%llu minibatches do not divide the rollout of %u x %u = %llu steps",

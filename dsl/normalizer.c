@@ -65,8 +65,12 @@ static bool update(Elab *elab, const char *name) {
 
 bool normalizers_update(Elab *elab) {
   bool good = true;
+  const Tree *wish = tree_get(tree_get(elab->spec, "env"), "normalize");
+  struct Site former = elab->site;
+  if (wish) elab->site = (struct Site){wish->span, NULL, elab->globals};
   program_open(elab, "normalize");
   if (elab->normalize_obs) good = update(elab, "obs");
   if (elab->normalize_reward) good = update(elab, "reward") && good;
+  elab->site = former;
   return good;
 }

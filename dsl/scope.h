@@ -234,6 +234,7 @@ struct Elab {
   uint32_t env_count; /* environments that act */
   AxisId obs_axis, act_axis, choice_axis, env_axis, time_axis;
   uint32_t rollout_steps; /* 0: no rollout */
+  bool rollout_broken;    /* their number is a mistake, which was reported */
   bool normalize_obs, normalize_reward;
   double reward_scale, normal_clip; /* 0: what is normalised is not clipped */
   Column *columns;                  /* known so far: a computed one from its first step on */
@@ -552,8 +553,9 @@ uint32_t view_open(Elab *elab, uint64_t count, Span span, Block *block);
 
 /* The program that computes what `store` and `extra` name, after each step. */
 bool store_elaborate(Elab *elab, RlcActing *explore);
-/* The statement `compute: [names]` in the open program. */
-bool compute_step(Elab *elab, const Tree *names);
+/* The statement `compute: [names]` in the open program; where it is not `possible`, which was
+ * reported, the uses of its columns are silent. */
+bool compute_step(Elab *elab, const Tree *names, bool possible);
 /* The values that a loss writes back, as outputs of the open program. */
 bool writes_elaborate(Elab *elab, Frame *frame, const char *loss, const Tree *map);
 

@@ -146,6 +146,7 @@ static bool open_rollout(Elab *elab) {
            : elab_error(elab, rollout->span, "as in  rollout: {steps: 128}",
                         "the rollout has no 'steps'");
   elab->rollout_steps = (uint32_t)steps;
+  elab->rollout_broken = !good;
   elab->module->shell.rollout.steps = (uint32_t)steps;
   elab->time_axis = axis_instance(elab, "time", (uint32_t)steps, AXIS_ROW, rollout->span);
   if (good && (double)steps * elab->env_count > ROLLOUT_ROWS)

@@ -105,7 +105,18 @@ static bool compute_one(Elab *elab, Frame *frame, const char *name, Span span) {
   return true;
 }
 
-bool compute_step(Elab *elab, const Tree *tree) {
+/* Columns that a step with a mistake should have filled: their uses are silent. */
+static void compute_fail(Elab *elab) {
+  const Tree *map = tree_get(elab->spec, "compute");
+  for (size_t i = 0; map && i < map->entry_count; i++) {
+    bool known = false;
+    for (size_t c = 0; c < elab->column_count; c++)
+      known = known || strcmp(elab->columns[c].name, map->entries[i].key) == 0;
+    if (!known) column_add(elab, map->entries[i].key, COLUMN_COMPUTE, NULL, axes_none());
+  }
+}
+
+static bool compute_all(Elab *elab, const Tree *tree) {
   const Tree *map = tree_get(elab->spec, "compute");
   const char **names, *known[COLUMN_NAMES];
   Span *spans;
@@ -127,6 +138,12 @@ bool compute_step(Elab *elab, const Tree *tree) {
   for (size_t i = 0; i < count; i++)
     if (frame_find(frame, names[i])) good = compute_one(elab, frame, names[i], spans[i]) && good;
   return good;
+}
+
+bool compute_step(Elab *elab, const Tree *tree, bool possible) {
+  if (possible && compute_all(elab, tree)) return true;
+  compute_fail(elab);
+  return false;
 }
 
 /* ---- writing back ---- */
