@@ -30,7 +30,7 @@ uint32_t block_slot(Elab *elab, uint32_t slot) {
   Axes axes = axes_union(axes_minus(state->axes, axes_one(elab->env_axis)), elab->block.rows);
   RlcSlotKind kind = state->kind;
   Span span = state->span;
-  Node *init = init_value(elab, elab->globals, state_init(declared), "0", name, axes, 0, 0);
+  Node *init = init_value(elab, elab->globals, state_init(declared), "0", name, axes, (Fans){0});
   return init ? slot_declare(elab, name, kind, axes, init, span) : slot;
 }
 

@@ -276,9 +276,10 @@ static const struct {
                 {"max", builtin_max},       {"argmin", builtin_argmin}, {"argmax", builtin_argmax},
                 {"sort", builtin_sort},     {"gather", builtin_gather}, {"iota", builtin_iota},
                 {"ranks", builtin_ranks},   {"extent", builtin_extent}, {"index", builtin_index},
-                {"unroll", builtin_unroll}, {"shared", builtin_shared}, {"box", builtin_box}};
+                {"unroll", builtin_unroll}, {"shared", builtin_shared}, {"box", builtin_box},       {"dense", builtin_dense},
+                {"learned", builtin_learned}};
 
-static const char *const draw_names[] = {"sample", "log_prob", "mode", "entropy"};
+static const char *const draw_names[] = {"sample", "log_prob", "mode", "entropy", "kl"};
 
 bool builtin_call(Elab *elab, Frame *frame, const Expr *expr, Value *result) {
   for (size_t i = 0; i < COUNTOF(builtins); i++)

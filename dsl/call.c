@@ -66,7 +66,8 @@ static bool bind_axes(Elab *elab, const Function *function, const Expr *site, Fr
     const ExprAxis *axis = &site->axes[i];
     const AxisEntry *outer = frame_find_axis(caller, axis->name);
     const char *label = outer ? outer->label : axis->name;
-    int instance = axis->size ? axis_minted(elab, caller, axis, AXIS_DRAW)
+    AxisClass order = elab->layers ? AXIS_FEATURE : AXIS_DRAW;
+    int instance = axis->size ? axis_minted(elab, caller, axis, order)
                               : known_instance(elab, caller, axis, label, of);
     if (instance < 0 && (axis->size || !label_exists(elab, axis, label))) return false;
     frame_axis(elab, frame, signature->axes[i].name, label, instance);
@@ -147,12 +148,12 @@ static const char *compared_text(Elab *elab, Frame *frame, const Expr *condition
 }
 
 /* `require: condition, "message"`, one or a list; reported at the caller's place. */
-static bool check_requirement(Elab *elab, Frame *frame, const Tree *tree, const Expr *site) {
+bool requirement_holds(Elab *elab, Frame *frame, const Tree *tree, const Expr *site) {
   Expr **items;
   size_t count;
   if (tree->kind == TREE_LIST) {
     for (size_t i = 0; i < tree->item_count; i++)
-      if (!check_requirement(elab, frame, tree->items[i], site)) return false;
+      if (!requirement_holds(elab, frame, tree->items[i], site)) return false;
     return true;
   }
   if (!expr_read_list(elab->arena, elab->diag, tree->text, &items, &count)) return false;
@@ -175,7 +176,7 @@ static Value call_body(Elab *elab, Function *function, Frame *frame, const Expr 
   const Tree *body = function->body;
   if (body->kind != TREE_MAP) return eval_tree(elab, frame, body);
   const Tree *require = tree_get(body, "require");
-  if (require && !check_requirement(elab, frame, require, site)) return value_error();
+  if (require && !requirement_holds(elab, frame, require, site)) return value_error();
   if (!frame_add_map(elab, frame, tree_get(body, "let"), "let")) return value_error();
   if (tree_get(body, "draw")) {
     Function *distribution = NEW(elab->arena, Function);
@@ -233,6 +234,7 @@ static Value call_define(Elab *elab, Function *function, const Expr *site, Frame
   Frame *frame = frame_make(
       elab, function->scope,
       arena_printf(elab->arena, "%s/%s%u", elab->path, function->name, elab->occurrence++));
+  const char *prefix = layers_enter(elab, function->name);
   Value value = value_error();
   if (bind_axes(elab, function, site, caller, frame, all_axes(arguments), feature, has_feature) &&
       bind_parameters(elab, function, site, frame, arguments)) {
@@ -242,6 +244,7 @@ static Value call_define(Elab *elab, Function *function, const Expr *site, Frame
     function->active = false;
     elab->depth--;
   }
+  layers_leave(elab, prefix);
   elab->site = former;
   return value;
 }
@@ -295,6 +298,10 @@ static bool op_call(Elab *elab, Frame *frame, const Expr *expr, Value *result) {
              true;
     src[i] = eval(elab, frame, expr->args[i].value);
     spans[i] = expr->args[i].value->span;
+    bool decided = i == 0 && op == OP_where && src[0].kind == VALUE_NODE;
+    if (decided && src[0].node->op == OP_const)
+      return *result = eval(elab, frame, expr->args[src[0].node->attr.value != 0 ? 1 : 2].value),
+             true;
   }
   *result = value_op(elab, expr->span, op, src, spans);
   return true;

@@ -36,32 +36,35 @@ static Expr *parse(Elab *elab, const char *text) {
 }
 
 /* Initial values are computed without data; the rows of their draws are the tensor's own axes. */
-Node *init_value(Elab *elab, Frame *frame, const Tree *tree, const char *fallback, const char *name,
-                 Axes axes, double fan_in, double fan_out) {
-  Block block = elab->block;
-  Axes init_axes = elab->init_axes;
-  const char *path = elab->path;
-  uint32_t occurrence = elab->occurrence;
-  double fans[] = {elab->fan_in, elab->fan_out};
+Node *init_expression(Elab *elab, Frame *frame, const Expr *expr, const char *name, Axes axes,
+                      Fans fans) {
+  Elab outer = *elab;
   elab->block = (Block){.draws = true};
   elab->init_axes = axes;
   elab->path = arena_printf(elab->arena, "init.%s", name);
   elab->occurrence = 0;
-  elab->fan_in = fan_in, elab->fan_out = fan_out;
-  Node *node =
-      tree ? eval_tree_node(elab, frame, tree) : eval_node(elab, frame, parse(elab, fallback));
-  elab->block = block;
-  elab->init_axes = init_axes;
-  elab->path = path;
-  elab->occurrence = occurrence;
-  elab->fan_in = fans[0], elab->fan_out = fans[1];
+  elab->fans = fans;
+  elab->layers = NULL;
+  Node *node = eval_node(elab, frame, expr);
+  elab->block = outer.block;
+  elab->init_axes = outer.init_axes;
+  elab->path = outer.path;
+  elab->occurrence = outer.occurrence;
+  elab->fans = outer.fans;
+  elab->layers = outer.layers;
   if (node && !axes_within(node->axes, axes))
-    return elab_error(elab, tree ? tree->span : (Span){0}, NULL,
+    return elab_error(elab, expr->span, NULL,
                       "the initial value of '%s' has axes %s, the tensor %s", name,
                       axes_text(elab->graph, elab->arena, node->axes),
                       axes_text(elab->graph, elab->arena, axes)),
            NULL;
   return node;
+}
+
+Node *init_value(Elab *elab, Frame *frame, const Tree *tree, const char *fallback, const char *name,
+                 Axes axes, Fans fans) {
+  const Expr *expr = tree ? tree_expr(elab, tree) : parse(elab, fallback);
+  return expr ? init_expression(elab, frame, expr, name, axes, fans) : NULL;
 }
 
 /* One axis of a declaration: a known name, or a new axis with its extent, `grid=13`, read as
@@ -105,13 +108,13 @@ static bool declare_tensor(Elab *elab, const TreeEntry *entry, const char *what,
   if (!name_declare(elab, entry->key, what, entry->key_span)) return false;
   if (!size_check(elab, entry->key_span, arena_printf(elab->arena, "'%s'", entry->key), axes))
     return false;
-  Node *value = init_value(elab, elab->globals, init, "0", entry->key, axes, 0, 0);
+  Node *value = init_value(elab, elab->globals, init, "0", entry->key, axes, (Fans){0});
   if (!value) return false;
   uint32_t slot = slot_declare(elab, entry->key, kind, axes, value, entry->key_span);
   Entry *added = frame_add(elab, elab->globals, entry->key, what, entry->key_span, (Value){0});
   added->state = ENTRY_SLOT;
   added->slot = slot;
-  *parameter = (Parameter){entry->key, axes, slot, value};
+  *parameter = (Parameter){entry->key, axes, slot, value, axes_none()};
   return true;
 }
 

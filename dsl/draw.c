@@ -74,8 +74,9 @@ static const char *noise_name(Elab *elab, const Function *d, Span span) {
   if (kind->kind == TREE_SCALAR && tree_get(known, kind->text.text)) return kind->text.text;
   const char *names[16], *given = kind->kind == TREE_SCALAR ? kind->text.text : "";
   size_t count = 0;
-  for (; known && count < known->entry_count && count < COUNTOF(names); count++)
+  for (; known && count < known->entry_count && count < COUNTOF(names) - 1; count++)
     names[count] = known->entries[count].key;
+  names[count++] = "none";
   elab_error(elab, kind->span, hint_nearest(elab->arena, given, names, count), "unknown noise '%s'",
              given);
   return NULL;
@@ -109,15 +110,25 @@ static Function *distribution_of(Elab *elab, Frame *frame, const Expr *expr) {
   return NULL;
 }
 
-/* One of a distribution's texts, with `noise` or `action` bound. NULL after reporting, or silently
- * when `optional` and absent. */
+/* What to do without one of the texts that a distribution may have. */
+static const char *missing_hint(Elab *elab, const Function *d, const char *key) {
+  bool density = tree_get(d->body, "log_prob") != NULL;
+  if (density && strcmp(key, "entropy") == 0)
+    return "estimate it from a draw, as in -log_prob(p, sample(p))";
+  if (density && strcmp(key, "kl") == 0)
+    return "estimate it from a draw x of p, as in log_prob(p, x) - log_prob(q, x)";
+  return arena_printf(elab->arena, "give its define the key '%s'", key);
+}
+
+/* One of a distribution's texts, with `name` (noise, action, other) bound. NULL after reporting, or
+ * silently when `optional` and absent. */
 static Node *distribution_text(Elab *elab, Function *d, const char *key, const char *name,
-                               Node *bound, Span span, bool optional) {
+                               Value bound, Span span, bool optional) {
   const Tree *text = tree_get(d->body, key);
   if (!text) {
     if (!optional)
-      elab_error(elab, span, arena_printf(elab->arena, "give its define the key '%s'", key),
-                 "the distribution '%s' has no '%s'", d->name, key);
+      elab_error(elab, span, missing_hint(elab, d, key), "the distribution '%s' has no '%s'",
+                 d->name, key);
     return NULL;
   }
   /* Lets are evaluated anew in each frame: some of them speak of the noise, some of the action. */
@@ -131,7 +142,7 @@ static Node *distribution_text(Elab *elab, Function *d, const char *key, const c
     else
       frame_add(elab, inner, entry->name, entry->what, entry->span, entry->value);
   }
-  if (bound) frame_add(elab, inner, name, "parameter", span, value_node(bound));
+  if (bound.kind != VALUE_ERROR) frame_add(elab, inner, name, "parameter", span, bound);
   elab->depth++;
   Node *node = eval_tree_node(elab, inner, text);
   elab->depth--;
@@ -196,30 +207,53 @@ static Node *given_noise(Elab *elab, Frame *frame, const Expr *site, bool *good)
   return NULL;
 }
 
-static Value sample(Elab *elab, Frame *frame, const Expr *site) {
+static bool is_noiseless(const Function *d) {
+  const Tree *noise = tree_get(d->body, "noise");
+  return noise && noise->kind == TREE_SCALAR && strcmp(noise->text.text, "none") == 0;
+}
+
+/* The noise that the draw consumes: given, or made; NULL for none. False after reporting. */
+static bool sample_noise(Elab *elab, Frame *frame, Function *d, const Expr *site, Node **noise) {
   bool good;
   Axes axes;
+  *noise = given_noise(elab, frame, site, &good);
+  if (!good) return false;
+  if (is_noiseless(d) && (*noise || site->axis_count))
+    return elab_error(elab, site->span, "as in sample(p)",
+                      "a draw from '%s' consumes no noise, so that all are equal", d->name);
+  if (is_noiseless(d)) return true;
+  if (!draw_axes(elab, frame, d, site, &axes)) return false;
+  const char *kind = *noise ? NULL : noise_name(elab, d, site->span);
+  if (kind) *noise = make_noise(elab, kind, axes, site->span);
+  return *noise != NULL;
+}
+
+/* The log density of a draw. False after reporting; NULL without a density. */
+static bool draw_density(Elab *elab, Function *d, Node *noise, Node *value, Span span,
+                         Node **log_prob) {
+  bool direct = tree_get(d->body, "draw_log_prob"), given = tree_get(d->body, "log_prob");
+  *log_prob = NULL;
+  if (!direct && !given) return true;
+  *log_prob =
+      direct ? distribution_text(elab, d, "draw_log_prob", "noise", value_node(noise), span, true)
+             : distribution_text(elab, d, "log_prob", "action", value_node(value), span, true);
+  return *log_prob != NULL;
+}
+
+static Value sample(Elab *elab, Frame *frame, const Expr *site) {
+  Node *noise, *log_prob;
   if (site->arg_count < 1)
     return elab_error(elab, site->span, "as in sample(policy(obs))", "sample needs a distribution"),
            value_error();
   Function *d = distribution_of(elab, frame, site->args[0].value);
-  if (!d || !draw_axes(elab, frame, d, site, &axes)) return value_error();
-  Node *noise = given_noise(elab, frame, site, &good);
-  if (!good) return value_error();
-  const char *kind = noise ? NULL : noise_name(elab, d, site->span);
-  if (kind) noise = make_noise(elab, kind, axes, site->span);
-  Node *value =
-      noise ? distribution_text(elab, d, "draw", "noise", noise, site->span, false) : NULL;
-  if (!value) return value_error();
-  Node *log_prob = distribution_text(elab, d, "draw_log_prob", "noise", noise, site->span, true);
-  if (!log_prob)
-    log_prob = distribution_text(elab, d, "log_prob", "action", value, site->span, true);
-  bool has_density = tree_get(d->body, "draw_log_prob") || tree_get(d->body, "log_prob");
-  if (!log_prob && has_density) return value_error();
+  if (!d || !sample_noise(elab, frame, d, site, &noise)) return value_error();
+  Value bound = noise ? value_node(noise) : value_error();
+  Node *value = distribution_text(elab, d, "draw", "noise", bound, site->span, false);
+  if (!value || !draw_density(elab, d, noise, value, site->span, &log_prob)) return value_error();
   Record *record = record_make(elab, arena_printf(elab->arena, "a draw from '%s'", d->name));
   record->node = value;
   if (log_prob) record_add(elab, record, "log_prob", value_node(log_prob));
-  record_add(elab, record, "noise", value_node(noise));
+  if (noise) record_add(elab, record, "noise", value_node(noise));
   return value_record(record);
 }
 
@@ -232,31 +266,66 @@ bool draw_call(Elab *elab, Frame *frame, const Expr *expr, Value *result) {
   return true;
 }
 
-/* log_prob(p, action), mode(p), entropy(p): the texts of the distribution. */
-bool distribution_call(Elab *elab, Frame *frame, const Expr *expr, Value *result) {
-  static const struct {
-    const char *name;
-    uint32_t arity;
-  } calls[] = {{"log_prob", 2}, {"mode", 1}, {"entropy", 1}};
-  for (size_t i = 0; i < COUNTOF(calls); i++) {
-    if (strcmp(expr->text, calls[i].name) != 0) continue;
-    *result = value_error();
-    if (expr->bracketed)
-      return elab_error(elab, expr->span, "the distribution knows its axis",
-                        "'%s' takes no axes in brackets", expr->text),
-             true;
-    if (expr->arg_count != calls[i].arity)
-      return elab_error(elab, expr->span, NULL, "'%s' takes %u argument%s, not %u", expr->text,
-                        calls[i].arity, calls[i].arity == 1 ? "" : "s", expr->arg_count),
-             true;
-    Function *d = distribution_of(elab, frame, expr->args[0].value);
-    Node *action = d && expr->arg_count > 1 ? eval_node(elab, frame, expr->args[1].value) : NULL;
-    if (!d || (expr->arg_count > 1 && !action)) return true;
-    struct Site former = site_enter(elab, frame, expr);
-    Node *node = distribution_text(elab, d, expr->text, "action", action, expr->span, false);
-    elab->site = former;
-    if (node) *result = value_node(node);
-    return true;
+/* The parameters of the other distribution of a divergence, which must be of the same kind. Nothing
+ * after reporting. */
+static Value other_of(Elab *elab, Frame *frame, const Function *d, const Expr *expr) {
+  const Function *other = distribution_of(elab, frame, expr);
+  if (!other) return value_error();
+  if (other->body != d->body)
+    return elab_error(elab, expr->span, "estimate it from a draw of the first",
+                      "the divergence of '%s' from '%s' is not known", d->name, other->name),
+           value_error();
+  Record *record =
+      record_make(elab, arena_printf(elab->arena, "the other distribution '%s'", other->name));
+  for (size_t i = 0; i < other->arguments->count; i++)
+    if (!other->arguments->entries[i].tree)
+      record_add(elab, record, other->arguments->entries[i].name,
+                 other->arguments->entries[i].value);
+  return value_record(record);
+}
+
+/* What the text with this key is called with, besides the distribution. */
+static const struct {
+  const char *key, *bound;
+} calls[] = {{"log_prob", "action"}, {"mode", NULL}, {"entropy", NULL}, {"kl", "other"}};
+
+static bool check_call(Elab *elab, const Expr *expr, uint32_t arity) {
+  if (expr->bracketed)
+    return elab_error(elab, expr->span, "the distribution knows its axis",
+                      "'%s' takes no axes in brackets", expr->text);
+  if (expr->arg_count != arity)
+    return elab_error(elab, expr->span, NULL, "'%s' takes %u argument%s, not %u", expr->text, arity,
+                      arity == 1 ? "" : "s", expr->arg_count);
+  for (uint32_t i = 0; i < arity; i++)
+    if (expr->args[i].name)
+      return elab_error(elab, expr->args[i].name_span, NULL, "the arguments of '%s' have no names",
+                        expr->text);
+  return true;
+}
+
+static Value call_text(Elab *elab, Frame *frame, const Expr *expr, const char *name) {
+  Value bound = value_error();
+  if (!check_call(elab, expr, name ? 2 : 1)) return bound;
+  Function *d = distribution_of(elab, frame, expr->args[0].value);
+  if (!d) return bound;
+  struct Site former = site_enter(elab, frame, expr);
+  if (name && strcmp(name, "other") == 0) {
+    bound = other_of(elab, frame, d, expr->args[1].value);
+  } else if (name) {
+    Node *action = eval_node(elab, frame, expr->args[1].value);
+    bound = action ? value_node(action) : bound;
   }
+  Node *node = name && bound.kind == VALUE_ERROR
+                   ? NULL
+                   : distribution_text(elab, d, expr->text, name, bound, expr->span, false);
+  elab->site = former;
+  return node ? value_node(node) : value_error();
+}
+
+/* log_prob(p, action), mode(p), entropy(p), kl(p, q): the texts of the distribution. */
+bool distribution_call(Elab *elab, Frame *frame, const Expr *expr, Value *result) {
+  for (size_t i = 0; i < COUNTOF(calls); i++)
+    if (strcmp(expr->text, calls[i].key) == 0)
+      return *result = call_text(elab, frame, expr, calls[i].bound), true;
   return false;
 }

@@ -119,6 +119,18 @@ Node *eval_op(Elab *elab, Span span, OpCode op, Node *x, Node *y, Node *z) {
 
 /* ---- names ---- */
 
+/* What initialisers know of the layer. */
+static bool fan_name(const Elab *elab, const char *name, double *number) {
+  const Fans *fans = &elab->fans;
+  const struct {
+    const char *name;
+    double number;
+  } known[] = {{"fan_in", fans->in}, {"fan_out", fans->out}, {"last_layer", fans->last}};
+  for (size_t i = 0; i < COUNTOF(known); i++)
+    if (strcmp(name, known[i].name) == 0) return *number = known[i].number, true;
+  return false;
+}
+
 /* Numbers and draws' words that the language itself provides. */
 static bool language_name(Elab *elab, const char *name, Value *value) {
   static const char *const counters[] = {"step", "iteration", "updates", "stored", "progress"};
@@ -134,10 +146,12 @@ static bool language_name(Elab *elab, const char *name, Value *value) {
     if (elab->words[i] && strcmp(name, words[i]) == 0)
       return *value = value_node(elab->words[i]), true;
   double number;
-  if (elab->fan_in && strcmp(name, "fan_in") == 0)
-    number = elab->fan_in;
-  else if (elab->fan_in && strcmp(name, "fan_out") == 0)
-    number = elab->fan_out;
+  if (elab->fans.in && fan_name(elab, name, &number))
+    ;
+  else if (strcmp(name, "training") == 0)
+    number = elab->training;
+  else if (strcmp(name, "true") == 0 || strcmp(name, "false") == 0)
+    number = *name == 't';
   else if (strcmp(name, "pi_") == 0)
     number = M_PI;
   else if (strcmp(name, "inf") == 0)
@@ -163,7 +177,12 @@ static Value eval_name(Elab *elab, Frame *frame, const Expr *expr) {
   bool box = elab->env_count && !elab->env.choices && strcmp(expr->text, "box") == 0;
   if (box && builtin_call(elab, frame, expr, &value)) return value;
   bool silent = errors < diag_errors(elab->diag) || column_broken(elab, expr->text);
-  if (!silent) report_unknown(elab, frame, expr, "name");
+  double number;
+  if (fan_name(elab, expr->text, &number))
+    elab_error(elab, expr->span, "give the network an 'init'",
+               "'%s' is known only in the initialisers of networks", expr->text);
+  else if (!silent)
+    report_unknown(elab, frame, expr, "name");
   return value_error();
 }
 
@@ -192,6 +211,9 @@ static Value expand_macro(Elab *elab, Frame *holder, Entry *entry, Span user) {
 Value eval_entry(Elab *elab, Frame *holder, Entry *entry, Span user) {
   entry->used = true;
   if (entry->state == ENTRY_DONE) return entry->value;
+  if (entry->state == ENTRY_SLOT && entry->slot == RLC_NONE &&
+      (entry->slot = optimizer_state(elab, entry->name)) == RLC_NONE)
+    return value_error();
   if (entry->state == ENTRY_SLOT)
     return value_node(slot_value(elab, block_slot(elab, entry->slot)));
   if (entry->state == ENTRY_MACRO) return expand_macro(elab, holder, entry, user);

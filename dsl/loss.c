@@ -200,7 +200,9 @@ static bool evaluate(Elab *elab, const Tree *tree, Evaluated *loss) {
   Frame *frame = frame_make(elab, elab->globals, path);
   elab->path = arena_printf(elab->arena, "%s.minimize", path);
   elab->occurrence = 0;
+  elab->training = true;
   info->value = evaluate_value(elab, frame, tree, loss);
+  elab->training = false;
   for (size_t i = 0; i < info->count; i++) slot_assign(elab, info->slots[i], plain[i]);
   struct EvaluatedLoss done = {loss->name, frame};
   PUSH(elab->arena, elab->losses, elab->losses_count, elab->losses_capacity, done);
@@ -210,15 +212,35 @@ static bool evaluate(Elab *elab, const Tree *tree, Evaluated *loss) {
   return check_reached(elab, tree, loss);
 }
 
-static bool take_step(Elab *elab, const Evaluated *loss) {
-  for (size_t i = 0; i < loss->info.count; i++) {
-    const Parameter *parameter = loss->tensors[i];
-    Node *value = slot_value(elab, parameter->slot);
-    Node *stepped = optimizer_step(elab, loss->name, loss->groups[i], parameter, value,
-                                   loss->info.gradients[i]);
-    if (!stepped) return false;
-    slot_assign(elab, parameter->slot, stepped);
-  }
+/* The length of all gradients of a descent as one vector. */
+static Node *gradient_norm(Elab *elab, const Evaluated *losses, size_t count) {
+  Graph *graph = elab->graph;
+  Node *sum = node_const(graph, 0);
+  for (size_t k = 0; k < count; k++)
+    for (size_t i = 0; i < losses[k].info.count; i++) {
+      Node *g = losses[k].info.gradients[i];
+      sum = node2(graph, OP_add, sum, node_sum(graph, node2(graph, OP_mul, g, g), g->axes));
+    }
+  return node1(graph, OP_sqrt, sum);
+}
+
+/* Steps with the gradients of `count` losses that were taken at once. */
+static bool take_steps(Elab *elab, const Evaluated *losses, size_t count) {
+  Node *norm = gradient_norm(elab, losses, count);
+  for (size_t k = 0; k < count; k++)
+    for (size_t i = 0; i < losses[k].info.count; i++) {
+      const Evaluated *loss = &losses[k];
+      const Parameter *parameter = loss->tensors[i];
+      OptimizerStep step = {.loss = loss->name,
+                            .group = loss->groups[i],
+                            .parameter = parameter,
+                            .value = slot_value(elab, parameter->slot),
+                            .gradient = loss->info.gradients[i],
+                            .gradient_norm = norm};
+      Node *stepped = optimizer_step(elab, step);
+      if (!stepped) return false;
+      slot_assign(elab, parameter->slot, stepped);
+    }
   return true;
 }
 
@@ -255,8 +277,8 @@ bool losses_step(Elab *elab, const char **names, const Span *spans, size_t count
     if (!evaluated) done[i].info.count = 0; /* nothing to step on */
     good = evaluated && good;
     remember(elab, &done[i]);
-    if (!together) good = take_step(elab, &done[i]) && good;
+    if (!together) good = take_steps(elab, &done[i], 1) && good;
   }
-  for (size_t i = 0; together && i < count; i++) good = take_step(elab, &done[i]) && good;
+  if (together) good = take_steps(elab, done, count) && good;
   return good;
 }

@@ -4,54 +4,51 @@
 
 #include <string.h>
 
-/* Which axis an input brings: the column's own for obs and action, else the one written behind its
- * name. */
-static int input_axis(Elab *elab, const char *name, const Tree *axis, Span span) {
+/* Which axes an input brings: those written behind its name, else the column's own for obs and
+ * action. */
+static bool input_axes(Elab *elab, const char *name, const Tree *axes, Span span, Axes *result) {
   static const char *const columns[] = {"obs", "next_obs", "action"};
-  if (axis) {
-    const Expr *expr = tree_expr(elab, axis);
-    ExprAxis named = {expr ? expr->text : "", NULL, axis->span};
-    return expr ? axis_named(elab, elab->globals, &named) : -1;
-  }
+  if (axes) return declared_axes(elab, axes, result);
   bool obs = strcmp(name, "obs") == 0 || strcmp(name, "next_obs") == 0;
-  if (elab->env_count && obs) return elab->obs_axis;
   bool action = strcmp(name, "action") == 0;
-  if (elab->env_count && action && elab->env.choices) {
-    elab_error(elab, span,
-               "as in  input: {obs: obs, action: choice}, called with one_hot[choice](action)",
-               "an action of '%s' is a whole number, without an axis of features", elab->env.id);
-    return -1;
+  if ((obs || action) && !elab->env_count)
+    return elab_error(elab, span, "as in  env: HalfCheetah-v5",
+                      "the input '%s' is a column of an environment, and the spec names none",
+                      name);
+  if (action && elab->env.choices)
+    return elab_error(
+        elab, span, "as in  input: {obs: obs, action: choice}, called with one_hot[choice](action)",
+        "an action of '%s' is a whole number, without an axis of features", elab->env.id);
+  if (obs || action) {
+    *result = axes_one(obs ? elab->obs_axis : elab->act_axis);
+    return true;
   }
-  if (elab->env_count && action) return elab->act_axis;
   const char *hint = hint_nearest(elab->arena, name, columns, COUNTOF(columns));
   if (!hint) hint = "name its axis, as in  input: {features: hid}";
-  for (size_t i = 0; !elab->env_count && i < COUNTOF(columns); i++)
-    if (strcmp(name, columns[i]) == 0) {
-      elab_error(elab, span, "as in  env: HalfCheetah-v5",
-                 "the input '%s' is a column of an environment, and the spec names none", name);
-      return -1;
-    }
-  elab_error(elab, span, hint, "the axis of input '%s' is not known", name);
-  return -1;
+  return elab_error(elab, span, hint, "the axis of input '%s' is not known", name);
 }
 
-static bool add_input(Elab *elab, Network *network, const char *name, const Tree *axis_tree,
+static bool add_input(Elab *elab, Network *network, const char *name, const Tree *axes_tree,
                       Span span) {
-  int axis = input_axis(elab, name, axis_tree, span);
-  if (axis < 0) return false;
+  Axes axes;
+  if (!input_axes(elab, name, axes_tree, span, &axes)) return false;
   if (network->input_count == 8)
     return elab_error(elab, span, NULL, "a network has at most 8 inputs");
+  for (size_t i = 0; i < network->input_count; i++)
+    if (strcmp(network->inputs[i], name) == 0)
+      return elab_error(elab, span, "write it once", "'%s' stands in 'input' twice", name);
   network->inputs[network->input_count] = name;
-  network->input_axes[network->input_count++] = (AxisId)axis;
+  network->input_axes[network->input_count++] = axes;
   return true;
 }
 
 static bool read_inputs(Elab *elab, Network *network, const Tree *tree) {
   network->inputs = NEW_ARRAY(elab->arena, const char *, 8);
-  network->input_axes = NEW_ARRAY(elab->arena, AxisId, 8);
+  network->input_axes = NEW_ARRAY(elab->arena, Axes, 8);
   if (tree->kind == TREE_MAP) {
     for (size_t i = 0; i < tree->entry_count; i++)
-      if (!add_input(elab, network, tree->entries[i].key, tree->entries[i].value,
+      if (!name_check(elab, tree->entries[i].key, tree->entries[i].key_span) ||
+          !add_input(elab, network, tree->entries[i].key, tree->entries[i].value,
                      tree->entries[i].key_span))
         return false;
     return true;
@@ -90,6 +87,24 @@ static const char *inputs_hint(Elab *elab, const Network *network) {
   return arena_printf(elab->arena, "%s)", text);
 }
 
+/* The argument for one input, which must have its axes. */
+static Node *check_input(Elab *elab, const Network *network, size_t i, Value arg, Span span,
+                         Flow *flow) {
+  Node *node = value_tensor(elab, arg, span);
+  unsigned cursor = 0;
+  Axes lacking = node ? axes_minus(network->input_axes[i], node->axes) : axes_none();
+  for (AxisId x; axes_next(lacking, &cursor, &x);)
+    return elab_error(elab, span, inputs_hint(elab, network),
+                      "the input '%s' of network '%s' needs the axis '%s', but this has %s",
+                      network->inputs[i], network->name, elab->graph->axes[x].label,
+                      axes_text(elab->graph, elab->arena, node->axes)),
+           NULL;
+  flow->values[i] = node;
+  flow->features[i] = network->input_axes[i];
+  flow->names[i] = network->inputs[i];
+  return node;
+}
+
 static bool check_inputs(Elab *elab, const Network *network, const Expr *site, Value *args,
                          size_t count, Flow *flow) {
   if (count != network->input_count)
@@ -101,58 +116,82 @@ static bool check_inputs(Elab *elab, const Network *network, const Expr *site, V
       return elab_error(elab, site->args[i].name_span, "give them in order, without names",
                         "the inputs of the network '%s' have no names", network->name);
   for (size_t i = 0; i < count; i++) {
-    Node *node = value_tensor(
-        elab, args[i], site->args && i < site->arg_count ? site->args[i].value->span : site->span);
-    if (!node) return false;
-    if (!axes_has(node->axes, network->input_axes[i]))
-      return elab_error(
-          elab, site->args && i < site->arg_count ? site->args[i].value->span : site->span,
-          inputs_hint(elab, network),
-          "the input '%s' of network '%s' needs the axis '%s', but this has %s", network->inputs[i],
-          network->name, elab->graph->axes[network->input_axes[i]].label,
-          axes_text(elab->graph, elab->arena, node->axes));
-    flow->values[i] = node;
-    flow->features[i] = network->input_axes[i];
-    flow->names[i] = network->inputs[i];
+    Span span = site->args && i < site->arg_count ? site->args[i].value->span : site->span;
+    if (!check_input(elab, network, i, args[i], span, flow)) return false;
   }
   flow->count = count;
   return true;
 }
 
-static Value walk(Layers *layers, Flow *flow) {
+/* ---- walks ---- */
+
+/* The layers that an input passes before the inputs join. */
+static bool embed(Layers *layers, Flow *flow, const Tree *map) {
   Elab *elab = layers->elab;
-  Network *network = layers->network;
-  const Tree *body = tree_get(network->tree, "layers"), *heads = tree_get(network->tree, "heads");
-  if (body && !layers_apply(layers, flow, body)) return value_error();
-  if (!heads) {
-    if (flow->count == 1) return value_node(flow->values[0]);
-    elab_error(elab, network->tree->span, "as in  layers: dense(64), relu, dense[act]",
-               "the network '%s' has no layers", network->name);
-    return value_error();
+  const Network *network = layers->network;
+  for (size_t k = 0; map && k < map->entry_count; k++) {
+    const TreeEntry *entry = &map->entries[k];
+    size_t i = 0;
+    while (i < flow->count && strcmp(flow->names[i], entry->key) != 0) i++;
+    if (i == flow->count)
+      return elab_error(elab, entry->key_span,
+                        hint_nearest(elab->arena, entry->key, flow->names, flow->count),
+                        "the network '%s' has no input '%s'", network->name, entry->key);
+    Flow branch = {{flow->values[i]}, {flow->features[i]}, {"x"}, 1};
+    layers->prefix = arena_printf(elab->arena, "%s.embed.%s", network->name, entry->key);
+    if (!layers_apply(layers, &branch, entry->value, false)) return false;
+    flow->values[i] = branch.values[0];
+    flow->features[i] = branch.features[0];
   }
-  Record *record = record_make(elab, arena_printf(elab->arena, "the network '%s'", network->name));
+  layers->prefix = network->name;
+  return true;
+}
+
+/* One head on top of what flows. */
+static bool head(Layers *layers, const Flow *flow, const TreeEntry *entry, Record *record) {
+  Elab *elab = layers->elab;
+  Flow branch = *flow;
+  layers->prefix = arena_printf(elab->arena, "%s.%s", layers->network->name, entry->key);
+  if (layers->declaring && !name_check(elab, entry->key, entry->key_span)) return false;
+  if (!layers_apply(layers, &branch, entry->value, true)) return false;
+  if (branch.count != 1)
+    return elab_error(elab, entry->key_span, "give it a dense layer",
+                      "the head '%s' does not join its inputs", entry->key);
+  record_add(elab, record, entry->key, value_node(branch.values[0]));
+  return true;
+}
+
+static Value walk_heads(Layers *layers, const Flow *flow, const Tree *heads) {
+  Elab *elab = layers->elab;
+  Record *record =
+      record_make(elab, arena_printf(elab->arena, "the network '%s'", layers->network->name));
   bool good = true;
-  for (size_t i = 0; i < heads->entry_count; i++) {
-    Flow branch = *flow;
-    layers->prefix = arena_printf(elab->arena, "%s.%s", network->name, heads->entries[i].key);
-    layers->dense = 0;
-    if (layers->declaring && !name_check(elab, heads->entries[i].key, heads->entries[i].key_span))
-      good = false;
-    if (!layers_apply(layers, &branch, heads->entries[i].value)) {
-      if (!layers->declaring) return value_error();
-      good = false;
-      continue;
-    }
-    if (branch.count != 1)
-      return elab_error(elab, heads->entries[i].key_span, "give it a dense layer",
-                        "the head '%s' does not join its inputs", heads->entries[i].key),
-             value_error();
-    record_add(elab, record, heads->entries[i].key, value_node(branch.values[0]));
-  }
+  for (size_t i = 0; i < heads->entry_count && (good || layers->declaring); i++)
+    good = head(layers, flow, &heads->entries[i], record) && good;
   if (heads->entry_count == 0)
     good = elab_error(elab, heads->span, "as in  heads: {mean: dense[act]}",
-                      "the network '%s' has no heads", network->name);
+                      "the network '%s' has no heads", layers->network->name);
   return good ? value_record(record) : value_error();
+}
+
+static Value walk_layers(Layers *layers, Flow *flow) {
+  const Tree *tree = layers->network->tree, *body = tree_get(tree, "layers"),
+             *heads = tree_get(tree, "heads");
+  if (!embed(layers, flow, tree_get(tree, "embed"))) return value_error();
+  if (body && !layers_apply(layers, flow, body, !heads)) return value_error();
+  if (heads) return walk_heads(layers, flow, heads);
+  if (flow->count == 1) return value_node(flow->values[0]);
+  elab_error(layers->elab, tree->span, "as in  layers: dense(64), relu, dense[act]",
+             "the network '%s' has no layers", layers->network->name);
+  return value_error();
+}
+
+static Value walk(Layers *layers, Flow *flow) {
+  Layers *former = layers->elab->layers;
+  layers->elab->layers = layers;
+  Value value = walk_layers(layers, flow);
+  layers->elab->layers = former;
+  return value;
 }
 
 Value network_call(Elab *elab, Function *function, const Expr *site, Value *args, size_t count) {
@@ -186,11 +225,16 @@ static bool declare_layers(Elab *elab, Network *network, const TreeEntry *entry)
                       entry->key);
   Expr *site = NEW(elab->arena, Expr);
   *site = (Expr){.kind = EXPR_NAME, .text = entry->key, .span = entry->key_span};
-  Layers layers = {
-      .elab = elab, .network = network, .site = site, .declaring = true, .prefix = network->name};
   Flow flow = {.count = network->input_count};
+  Node *inputs[COUNTOF(flow.values)];
+  Layers layers = {.elab = elab,
+                   .network = network,
+                   .site = site,
+                   .declaring = true,
+                   .inputs = inputs,
+                   .prefix = network->name};
   for (size_t i = 0; i < network->input_count; i++) {
-    flow.values[i] = node_uniform(elab->graph, i, axes_one(network->input_axes[i]), 0);
+    flow.values[i] = inputs[i] = node_uniform(elab->graph, i, network->input_axes[i], 0);
     flow.features[i] = network->input_axes[i];
     flow.names[i] = network->inputs[i];
   }

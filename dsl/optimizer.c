@@ -33,54 +33,74 @@ static Function *optimizer_function(Elab *elab, const Expr *call) {
   return NULL;
 }
 
-/* The state tensors of (loss, parameter), declared at the first step. */
-static bool declare_states(Elab *elab, Frame *frame, const Tree *map, const char *loss,
-                           const Parameter *parameter) {
+/* The states of (loss, parameter), as names; those that something reads get a slot. */
+static void add_states(Elab *elab, Frame *frame, const Tree *map) {
   for (size_t i = 0; map && i < map->entry_count; i++) {
     const TreeEntry *entry = &map->entries[i];
-    const char *name =
-        arena_printf(elab->arena, "optimizer.%s.%s.%s", loss, parameter->name, entry->key);
-    uint32_t slot = RLC_NONE;
-    for (uint32_t s = 0; s < elab->graph->slot_count; s++)
-      if (strcmp(elab->graph->slots[s].name, name) == 0) slot = s;
-    if (slot == RLC_NONE) {
-      Axes axes = parameter->axes;
-      const Tree *init = entry->value;
-      if (init->kind == TREE_MAP) {
-        if (tree_get(init, "axes") && !declared_axes(elab, tree_get(init, "axes"), &axes))
-          return false;
-        init = tree_get(init, "init");
-      }
-      Node *value = init_value(elab, frame, init, "0", name, axes, 0, 0);
-      if (!value) return false;
-      slot = slot_declare(elab, name, RLC_OPTIMIZER, axes, value, entry->key_span);
-    }
     Entry *added =
         frame_add(elab, frame, entry->key, "optimizer state", entry->key_span, (Value){0});
     added->state = ENTRY_SLOT;
-    added->slot = slot;
+    added->slot = RLC_NONE;
   }
-  return true;
 }
 
-/* All right sides of `set` see the state as it was before the step. */
+static uint32_t declare_state(Elab *elab, const char *full, const TreeEntry *entry) {
+  const OptimizerStep *step = elab->optimizing;
+  Axes axes = step->parameter->axes;
+  const Tree *init = entry->value;
+  if (init->kind == TREE_MAP) {
+    if (tree_get(init, "axes") && !declared_axes(elab, tree_get(init, "axes"), &axes))
+      return RLC_NONE;
+    init = tree_get(init, "init");
+  }
+  Node *value = init_value(elab, step->frame, init, "0", full, axes, (Fans){0});
+  return value ? slot_declare(elab, full, RLC_OPTIMIZER, axes, value, entry->key_span) : RLC_NONE;
+}
+
+uint32_t optimizer_state(Elab *elab, const char *name) {
+  const OptimizerStep *step = elab->optimizing;
+  const char *full =
+      arena_printf(elab->arena, "optimizer.%s.%s.%s", step->loss, step->parameter->name, name);
+  for (uint32_t s = 0; s < elab->graph->slot_count; s++)
+    if (strcmp(elab->graph->slots[s].name, full) == 0) return s;
+  return declare_state(elab, full, tree_entry(step->states, name));
+}
+
+/* The new value of one state. NULL after reporting. */
+static Node *state_value(Elab *elab, Frame *frame, const TreeEntry *entry, uint32_t slot) {
+  Node *value = eval_tree_node(elab, frame, entry->value);
+  if (!value || axes_within(value->axes, elab->graph->slots[slot].axes)) return value;
+  return elab_error(elab, entry->value->span, NULL, "the new value of '%s' has axes %s", entry->key,
+                    axes_text(elab->graph, elab->arena, value->axes)),
+         NULL;
+}
+
+static bool check_states(Elab *elab, const Frame *frame, const Tree *map) {
+  bool good = true;
+  for (size_t i = 0; map && i < map->entry_count; i++) {
+    const Entry *entry = frame_find(frame, map->entries[i].key);
+    if (!entry || entry->state != ENTRY_SLOT)
+      good = elab_error(elab, map->entries[i].key_span, "its states stand under 'state'",
+                        "'%s' is not a state of this optimizer", map->entries[i].key);
+  }
+  return good;
+}
+
+/* All right sides of `set` see the state as it was before the step. The new value of one state may
+ * be the first to read another. */
 static bool set_states(Elab *elab, Frame *frame, const Tree *map) {
   size_t count = map ? map->entry_count : 0;
   Node **values = NEW_ARRAY(elab->arena, Node *, count + 1);
   uint32_t *slots = NEW_ARRAY(elab->arena, uint32_t, count + 1);
-  for (size_t i = 0; i < count; i++) {
-    const Entry *entry = frame_find(frame, map->entries[i].key);
-    if (!entry || entry->state != ENTRY_SLOT)
-      return elab_error(elab, map->entries[i].key_span, NULL,
-                        "'%s' is not a state of this optimizer", map->entries[i].key);
-    slots[i] = entry->slot;
-    if (!(values[i] = eval_tree_node(elab, frame, map->entries[i].value))) return false;
-    if (!axes_within(values[i]->axes, elab->graph->slots[slots[i]].axes))
-      return elab_error(elab, map->entries[i].value->span, NULL,
-                        "the new value of '%s' has axes %s", map->entries[i].key,
-                        axes_text(elab->graph, elab->arena, values[i]->axes));
+  if (!check_states(elab, frame, map)) return false;
+  for (size_t i = 0, left = count; left; i = (i + 1) % count, left--) {
+    slots[i] = frame_find(frame, map->entries[i].key)->slot;
+    if (values[i] || slots[i] == RLC_NONE) continue;
+    if (!(values[i] = state_value(elab, frame, &map->entries[i], slots[i]))) return false;
+    left = count + 1;
   }
-  for (size_t i = 0; i < count; i++) slot_assign(elab, slots[i], values[i]);
+  for (size_t i = 0; i < count; i++)
+    if (values[i]) slot_assign(elab, slots[i], values[i]);
   return true;
 }
 
@@ -101,38 +121,44 @@ void optimizer_check(Elab *elab, const Tree *tree) {
 }
 
 /* The new parameter and the new state, from the optimiser's text. NULL after reporting. */
-static Node *apply(Elab *elab, Frame *frame, const Function *function, const char *loss,
-                   const Parameter *parameter, Node *value, Node *gradient) {
+static Node *apply(Elab *elab, OptimizerStep *step, const Function *function) {
   const Tree *body = function->body, *let = tree_get(body, "let");
-  Span span = parameter->init ? parameter->init->span : (Span){0};
-  if (!declare_states(elab, frame, tree_get(body, "state"), loss, parameter)) return NULL;
-  frame_add(elab, frame, "parameter", "parameter", span, value_node(value));
-  frame_add(elab, frame, "gradient", "parameter", span, value_node(gradient));
+  Span span = step->parameter->init ? step->parameter->init->span : (Span){0};
+  Frame *frame = step->frame;
+  step->states = tree_get(body, "state");
+  add_states(elab, frame, step->states);
+  frame_add(elab, frame, "parameter", "parameter", span, value_node(step->value));
+  frame_add(elab, frame, "gradient", "parameter", span, value_node(step->gradient));
+  frame_add(elab, frame, "gradient_norm", "parameter", span, value_node(step->gradient_norm));
   for (size_t i = 0; let && i < let->entry_count; i++)
     frame_add_lazy(elab, frame, let->entries[i].key, "let", let->entries[i].key_span,
                    let->entries[i].value);
+  const Tree *require = tree_get(body, "require");
+  if (require && !requirement_holds(elab, frame, require, elab->site.call)) return NULL;
   Node *stepped = eval_tree_node(elab, frame, tree_get(body, "step"));
   if (!stepped || !set_states(elab, frame, tree_get(body, "set"))) return NULL;
   return stepped;
 }
 
-Node *optimizer_step(Elab *elab, const char *loss, const char *group, const Parameter *parameter,
-                     Node *value, Node *gradient) {
-  const Tree *tree = optimizer_tree(elab, loss, group);
+Node *optimizer_step(Elab *elab, OptimizerStep step) {
+  const Tree *tree = optimizer_tree(elab, step.loss, step.group);
   if (!tree) {
-    const TreeEntry *entry = tree_entry(tree_get(elab->spec, "losses"), loss);
+    const TreeEntry *entry = tree_entry(tree_get(elab->spec, "losses"), step.loss);
     elab_error(elab, entry ? entry->key_span : elab->spec->span,
-               "as in  optimizers: {default: adam(3e-4)}", "no optimizer for the loss '%s'", loss);
+               "as in  optimizers: {default: adam(3e-4)}", "no optimizer for the loss '%s'",
+               step.loss);
     return NULL;
   }
   Function *function;
-  Frame *frame = optimizer_frame(elab, tree, &function);
-  if (!frame) return NULL;
+  step.frame = optimizer_frame(elab, tree, &function);
+  if (!step.frame) return NULL;
   struct Site former = site_enter(elab, elab->globals, tree_expr(elab, tree));
-  Node *stepped = apply(elab, frame, function, loss, parameter, value, gradient);
-  if (stepped && !axes_within(stepped->axes, parameter->axes)) {
+  elab->optimizing = &step;
+  Node *stepped = apply(elab, &step, function);
+  elab->optimizing = NULL;
+  if (stepped && !axes_within(stepped->axes, step.parameter->axes)) {
     elab_error(elab, tree->span, "it may have those of the parameter alone",
-               "the optimizer's step for '%s' has axes %s", parameter->name,
+               "the optimizer's step for '%s' has axes %s", step.parameter->name,
                axes_text(elab->graph, elab->arena, stepped->axes));
     stepped = NULL;
   }

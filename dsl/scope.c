@@ -46,9 +46,9 @@ Entry *frame_add_lazy(Elab *elab, Frame *frame, const char *name, const char *wh
 
 /* Names of the language itself that no entry may take. */
 static bool reserved(const char *name) {
-  static const char *const names[] = {"low",    "high",     "inf",  "pi_",       "weight",
-                                      "valid",  "is_first", "step", "iteration", "updates",
-                                      "stored", "progress", "box",  "losses"};
+  static const char *const names[] = {
+      "low",     "high",   "inf",      "pi_", "weight", "valid",    "is_first", "step", "iteration",
+      "updates", "stored", "progress", "box", "losses", "training", "true",     "false"};
   for (size_t i = 0; i < COUNTOF(names); i++)
     if (strcmp(names[i], name) == 0) return true;
   return false;

@@ -11,6 +11,7 @@ typedef struct Function Function;
 typedef struct Record Record;
 typedef struct Bundle Bundle;
 typedef struct Environment Environment; /* dsl/environment.c */
+typedef struct Layers Layers;
 
 typedef enum ValueKind {
   VALUE_ERROR,
@@ -20,6 +21,14 @@ typedef enum ValueKind {
   VALUE_BUNDLE,
   VALUE_SLOT /* only in fields of records: the slot's value at this point of the program */
 } ValueKind;
+
+/* What an initialiser knows of the layer: numbers of units, whether it is the last of its network
+ * or head, and the axes of the weights' inputs and units. */
+typedef struct Fans {
+  double in, out;
+  bool last;
+  Axes rows, columns;
+} Fans;
 
 /* What an expression means. A number is a constant node. An error has been reported and is passed
  * on in silence. */
@@ -99,14 +108,16 @@ typedef struct Parameter {
   const char *name; /* "critic.dense1.w.obs" */
   Axes axes;
   uint32_t slot;
-  Node *init; /* in the init program */
+  Node *init;    /* in the init program */
+  Axes features; /* of a block of weights: those of the input that it belongs to, */
+                 /* before those that meet the units are renamed */
 } Parameter;
 
 typedef struct Network {
   const char *name;
   const Tree *tree;
   const char **inputs;
-  AxisId *input_axes; /* feature axis of each input */
+  Axes *input_axes; /* feature axes of each input */
   size_t input_count;
   Axes copies;
   Parameter *parameters; /* in the order of layers; minted by the declaring call */
@@ -202,9 +213,12 @@ struct Elab {
   Environment *environment; /* where the spec's environment is a declared one, else NULL */
   Frame *library, *globals; /* prelude names; the spec's names */
   Block block;
-  const char *path;       /* of the binding being evaluated: names the streams of its draws */
-  uint32_t occurrence;    /* draws so far in this binding */
-  double fan_in, fan_out; /* names of initialisers; 0 elsewhere */
+  const char *path;    /* of the binding being evaluated: names the streams of its draws */
+  uint32_t occurrence; /* draws so far in this binding */
+  Fans fans;           /* names of initialisers; 0 elsewhere */
+  Layers *layers;      /* the walk through a network's layers that is under way, or NULL */
+  bool training;       /* in a loss: what `training` means */
+  struct OptimizerStep *optimizing;
   Axes init_axes; /* in initialisers: the parameter's axes, which are the rows of draws there */
   uint32_t depth; /* of nested calls */
   Network **networks;
@@ -356,6 +370,8 @@ Value eval_call(Elab *elab, Frame *frame, const Expr *expr);
 /* A frame inside the function's scope with the call's parameters bound, for bodies that are not
  * values (optimisers); NULL after reporting. */
 Frame *call_frame(Elab *elab, Function *function, const Expr *site, Frame *caller);
+/* `require: condition, "message"`, one or a list; reported at the caller's place. */
+bool requirement_holds(Elab *elab, Frame *frame, const Tree *tree, const Expr *site);
 /* Adds a `define:` entry to a frame: a macro, or a function with its signature. Free names are
  * looked up from the spec, so that a spec that redefines a name of the prelude changes the
  * prelude's own use of it too. */
@@ -401,31 +417,40 @@ bool distribution_call(Elab *elab, Frame *frame, const Expr *expr,
 
 bool networks_declare(Elab *elab);
 Value network_call(Elab *elab, Function *function, const Expr *site, Value *args, size_t count);
-/* The tensors of a network (or its copy), taken in the order of its layers while a call goes
- * through them. */
-typedef struct Layers {
+/* A walk through the layers of a network (or its copy). Tensors are found by name. */
+struct Layers {
   Elab *elab;
   Network *network;
   const char *copy;
   const Expr *site;
-  bool declaring; /* the first walk mints the parameters */
-  size_t next;
-  uint32_t dense;     /* dense layers met so far */
-  const char *prefix; /* "critic" or "actor.mean" */
-  const Expr *item;   /* the layer being applied */
-} Layers;
-/* What flows from layer to layer: one tensor per input until the first dense layer joins them. */
+  bool declaring;      /* the first walk mints the parameters, with the inputs' values made up: */
+  Node **inputs;       /* nothing may depend on these */
+  const char *prefix;  /* of tensors' names: "critic", "actor.mean", "critic.gru1" */
+  const char **scopes; /* prefixes so far, of which equal ones are told apart by a number */
+  size_t scope_count, scope_capacity;
+  bool last;        /* in the last dense layer of the network or head */
+  const Expr *item; /* the layer being applied */
+};
+/* What flows from layer to layer: one tensor per input until a layer joins them. */
 typedef struct Flow {
   Node *values[8];
-  int features[8]; /* axis or -1 */
+  Axes features[8];
   const char *names[8];
   size_t count;
 } Flow;
-/* Applies a list of layers. False after reporting. */
-bool layers_apply(Layers *layers, Flow *flow, const Tree *tree);
-/* The next parameter of the walk: minted while declaring. */
-Node *layers_parameter(Layers *layers, const char *name, Axes axes, double fan_in, double fan_out,
-                       const Tree *init);
+/* Applies a list of layers; `ends` where nothing follows it. False after reporting. */
+bool layers_apply(Layers *layers, Flow *flow, const Tree *tree, bool ends);
+/* Enters the scope of a layer's name, as in "critic.layer_norm2"; returns the former prefix, to be
+ * put back by layers_leave. Both do nothing outside of networks. */
+const char *layers_enter(Elab *elab, const char *name);
+void layers_leave(Elab *elab, const char *prefix);
+
+/* ---- dense.c ---- */
+
+/* `dense` in a list of layers. */
+bool dense_layer(Layers *layers, Flow *flow, const Expr *item);
+Value builtin_dense(Elab *elab, Frame *frame, const Expr *expr);
+Value builtin_learned(Elab *elab, Frame *frame, const Expr *expr);
 
 /* ---- declare.c ---- */
 
@@ -440,7 +465,10 @@ uint32_t slot_declare(Elab *elab, const char *name, RlcSlotKind kind, Axes axes,
                       Span span);
 /* The initial value `tree` (NULL: `fallback`) of a tensor with these axes. NULL after reporting. */
 Node *init_value(Elab *elab, Frame *frame, const Tree *tree, const char *fallback, const char *name,
-                 Axes axes, double fan_in, double fan_out);
+                 Axes axes, Fans fans);
+/* The same from an expression. */
+Node *init_expression(Elab *elab, Frame *frame, const Expr *expr, const char *name, Axes axes,
+                      Fans fans);
 /* `axes:` of a declaration: names of known axes, or none. */
 bool declared_axes(Elab *elab, const Tree *tree, Axes *axes);
 /* The tensors behind a name (a network, a learned tensor): false after reporting. */
@@ -450,10 +478,21 @@ bool parameter_group(Elab *elab, const char *name, Span span, Parameter **items,
 
 /* The losses of a descend or together step, in order; adds outputs to the open program. */
 bool losses_step(Elab *elab, const char **names, const Span *spans, size_t count, bool together);
+/* One parameter about to be stepped on. */
+typedef struct OptimizerStep {
+  const char *loss, *group;
+  const Parameter *parameter;
+  Node *value, *gradient;
+  Node *gradient_norm; /* over all gradients of the descent */
+  Frame *frame;
+  const Tree *states;
+} OptimizerStep;
 /* The new value of a parameter after one step of the optimiser that belongs to it. NULL after
  * reporting. */
-Node *optimizer_step(Elab *elab, const char *loss, const char *group, const Parameter *parameter,
-                     Node *value, Node *gradient);
+Node *optimizer_step(Elab *elab, OptimizerStep step);
+/* The slot of an optimiser's state at its first use: a state that nothing reads takes no memory.
+ * RLC_NONE after reporting. */
+uint32_t optimizer_state(Elab *elab, const char *name);
 /* Checks the call that names an optimiser, whether or not anything is stepped with it. */
 void optimizer_check(Elab *elab, const Tree *tree);
 /* The metrics "PREFIX/NAME" of a map of scalars. */
