@@ -17,6 +17,10 @@ static const RlcModule module = {.abi = RLC_ABI,
 
 enum { MOST_WORDS = 24 };
 
+/* Another whose spec says how it is evaluated. */
+static const RlcModule evaluated = {
+    .name = "own", .env_id = "Pendulum-v1", .eval_every = 500, .eval_episodes = 7};
+
 /* Reads options given as one line of words; what it printed goes to `text`. */
 static int read_line(Options *options, const char *line, int stream, char text[4096]) {
   static char words[512];
@@ -55,6 +59,49 @@ START_TEST(defaults) {
   ck_assert(options.stop_after == 0);
   ck_assert(!options.quiet && !options.no_replay && !options.seed_given);
   ck_assert_int_eq(options.argc, 1);
+}
+END_TEST
+
+START_TEST(defaults_of_the_spec) {
+  Options options;
+  char *argv[] = {"x", "--eval-every", "0", NULL}, text[4096];
+  ck_assert_int_eq(options_read(&options, &evaluated, 1, argv), -1);
+  ck_assert_uint_eq(options.eval_every, 500);
+  ck_assert_uint_eq(options.eval_episodes, 7);
+  ck_assert_uint_eq(options.steps, 1000000);
+  ck_assert_int_eq(options_read(&options, &evaluated, 3, argv), -1);
+  ck_assert_uint_eq(options.eval_every, 0);
+  ck_assert_uint_eq(options.eval_episodes, 7);
+  char *help[] = {"x", "--help", NULL};
+  Capture capture = capture_begin(STDOUT_FILENO);
+  ck_assert_int_eq(options_read(&options, &evaluated, 2, help), 0);
+  capture_end(&capture, text, sizeof text);
+  ck_assert_ptr_nonnull(strstr(text, "0: at the end only (default 500, the spec's)\n"));
+  ck_assert_ptr_nonnull(strstr(text, "episodes of an evaluation (default 7, the spec's)\n"));
+  ck_assert_ptr_nonnull(strstr(text, "(default 1000)\n"));
+  RlcModule wrong = evaluated;
+  wrong.eval_episodes = 65536;
+  capture = capture_begin(STDERR_FILENO);
+  ck_assert_int_eq(options_read(&options, &wrong, 1, argv), 1);
+  capture_end(&capture, text, sizeof text);
+  ck_assert_str_eq(text,
+                   "error: --eval-episodes wants a whole number from 1 to 65535, not '65536'\n");
+}
+END_TEST
+
+/* On resume the directory says how the run was evaluated, whatever the spec's defaults are. */
+START_TEST(resume_keeps_its_evaluations) {
+  char *directory = directory_make();
+  Options options = read_good("x --eval-every 40");
+  char *argv[] = {"x", "--resume", directory, NULL}, made[4096];
+  RunError error;
+  options.out = directory;
+  ck_assert(rundir_make(&options, &module, made, sizeof made, &error));
+  ck_assert_int_eq(options_read(&options, &evaluated, 3, argv), -1);
+  rundir_adopt(&options);
+  ck_assert_uint_eq(options.eval_every, 40);
+  ck_assert_uint_eq(options.eval_episodes, 10);
+  directory_remove(directory);
 }
 END_TEST
 
@@ -393,10 +440,20 @@ START_TEST(result_pinned) {
 END_TEST
 
 int main(void) {
-  const TTest *const tests[] = {defaults,          everything_given,          resume_is_out,
-                                whole_numbers,     messages_pinned,           help_pinned,
-                                fresh_directory,   provenance_tells_no_names, default_directory,
-                                directory_refused, resumed_directory,         result_pinned};
+  const TTest *const tests[] = {defaults_of_the_spec,
+                                resume_keeps_its_evaluations,
+                                defaults,
+                                everything_given,
+                                resume_is_out,
+                                whole_numbers,
+                                messages_pinned,
+                                help_pinned,
+                                fresh_directory,
+                                provenance_tells_no_names,
+                                default_directory,
+                                directory_refused,
+                                resumed_directory,
+                                result_pinned};
   Suite *suite = suite_create("options");
   TCase *cases = tcase_create("options");
   for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) tcase_add_test(cases, tests[i]);
