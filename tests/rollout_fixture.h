@@ -87,6 +87,7 @@ typedef struct Roll {
   uint64_t bad_at;           /* vector step of which environment 1 gets bad_action */
   double bad_action;
   uint64_t nan_at; /* draw of `start` or `advance` that makes environment 2's observation bad */
+  char ticks[16];  /* the first passes: '|' of each, then the ticks of its `until` */
   uint64_t first_allocations, last_allocations; /* at the first and the last update */
 } Roll;
 
@@ -226,8 +227,14 @@ static inline void roll_store(const RlcCall *call) {
   }
 }
 
+static inline void roll_note(Roll *roll, char letter) {
+  size_t length = strlen(roll->ticks);
+  if (length + 1 < sizeof roll->ticks) roll->ticks[length] = letter;
+}
+
 static inline void roll_compute(const RlcCall *call) {
   uint32_t from, to;
+  if (call->thread == 0) roll_note(roll_of(call), '|');
   fake_share(call, ROLL_ENVS, &from, &to);
   for (uint32_t e = from; e < to; e++) {
     double gain = 0;
@@ -265,7 +272,10 @@ static inline void roll_update(const RlcCall *call) {
 }
 
 static inline void roll_tick(const RlcCall *call) {
-  if (call->thread == 0) roll_set(call, L_TICK, 0, roll_get(call, L_TICK, 0) + 1);
+  if (call->thread) return;
+  double tick = roll_get(call, L_TICK, 0) + 1;
+  roll_set(call, L_TICK, 0, tick);
+  roll_note(roll_of(call), (char)('0' + fmod(tick, 10)));
 }
 
 static inline void roll_enough(const RlcCall *call) {
@@ -295,14 +305,14 @@ static const RlcSlot roll_layout[ROLL_SLOTS] = {
     [L_W] = {"actor.w", RLC_PARAMETER, RLC_F32, D1("obs", ROLL_OBS)},
     [L_STEP] = {"step", RLC_COUNTER, RLC_F64, .rank = 0},
     [L_PAIR] = {"store.pair", RLC_RESULT, RLC_F64, D2("env", ROLL_ENVS, "two", 2), PANEL},
-    [L_R_OBS] = {"rollout.obs", RLC_COLUMN, RLC_F32, WHOLE2("obs", ROLL_OBS)},
+    [L_R_OBS] = {"rollout.obs", RLC_COLUMN, RLC_F32, WHOLE2("obs", ROLL_OBS), PANEL},
     [L_R_ACTION] = {"rollout.action", RLC_COLUMN, RLC_I32, WHOLE1},
-    [L_R_REWARD] = {"rollout.reward", RLC_COLUMN, RLC_F64, WHOLE1},
+    [L_R_REWARD] = {"rollout.reward", RLC_COLUMN, RLC_F64, WHOLE1, PANEL},
     [L_R_NEXT] = {"rollout.next_obs", RLC_COLUMN, RLC_F32, WHOLE2("obs", ROLL_OBS)},
     [L_R_TERMINATED] = {"rollout.terminated", RLC_COLUMN, RLC_F32, WHOLE1},
     [L_R_TRUNCATED] = {"rollout.truncated", RLC_COLUMN, RLC_I32, WHOLE1},
     [L_R_FIRST] = {"rollout.is_first", RLC_COLUMN, RLC_F64, WHOLE1},
-    [L_R_PAIR] = {"rollout.pair", RLC_COLUMN, RLC_F64, WHOLE2("two", 2)},
+    [L_R_PAIR] = {"rollout.pair", RLC_COLUMN, RLC_F64, WHOLE2("two", 2), PANEL, .lead = 1},
     [L_R_GAIN] = {"rollout.gain", RLC_COLUMN, RLC_F64, WHOLE1},
     [L_P_OBS] = {"part.obs", RLC_COLUMN, RLC_F32, D2("batch", ROLL_ROWS, "obs", ROLL_OBS), PANEL},
     [L_P_ACTION] = {"part.action", RLC_COLUMN, RLC_I32, D1("batch", ROLL_ROWS)},

@@ -158,6 +158,19 @@ START_TEST(offline_loops_are_evaluated) {
 }
 END_TEST
 
+/* Unless it is an early end of a repetition, which may come or not. */
+START_TEST(repetitions_may_end_early) {
+  RollRun *run = roll_run(true, NULL);
+  run->roll.steps[5].count = 2;
+  run->roll.steps[5].flags = RLC_AT_MOST;
+  run_new(&run->run, "--steps 48");
+  check_status(run, 0);
+  /* Four passes: ticks 1 and 2, 3 which ends it, 4 and 5, 6. */
+  ck_assert_str_eq(run->roll.ticks, "|12|3|45|6");
+  roll_run_end(run);
+}
+END_TEST
+
 START_TEST(endless_until_is_named) {
   RollRun *run = roll_run(true, NULL);
   run->roll.steps[5].count = 2;
@@ -179,6 +192,7 @@ int main(void) {
   tcase_add_loop_test(tests, nothing_is_allocated, 0, 2);
   tcase_add_test(tests, declared_evaluations_are_known);
   tcase_add_loop_test(tests, offline_loops_are_evaluated, 0, 2);
+  tcase_add_test(tests, repetitions_may_end_early);
   tcase_add_test(tests, endless_until_is_named);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);

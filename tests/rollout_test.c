@@ -337,7 +337,6 @@ static void spoil_program(Roll *roll) { roll->steps[5].index = ROLL_PROGRAMS; }
 static void spoil_operation(Roll *roll) { roll->steps[1].op = 99; }
 static void spoil_body(Roll *roll) { roll->steps[5].body = 2; }
 static void spoil_collect(Roll *roll) { roll->steps[0].op = RLC_DO_REPEAT; }
-static void spoil_panel(Roll *roll) { roll->slots[L_R_OBS].panel = 8; }
 static void spoil_time(Roll *roll) { roll->slots[L_R_REWARD].dims[0].extent = 5; }
 static void spoil_width(Roll *roll) { roll->slots[L_R_OBS].dims[2].extent = 2; }
 static void spoil_reward(Roll *roll) { roll->columns[2].width = 2; }
@@ -361,8 +360,7 @@ static const BadTable bad_tables[] = {
     {false, spoil_operation, "step 1 of the loop's table makes no sense (operation 99)"},
     {false, spoil_body, "step 5 of the loop's table makes no sense (operation 6)"},
     {false, spoil_collect, "there is a rollout, but the loop collects nothing"},
-    {false, spoil_panel, "slot 'rollout.obs' has not the plain layout [6][3].. of the rollout"},
-    {false, spoil_time, "slot 'rollout.reward' has not the plain layout [6][3].. of the rollout"},
+    {false, spoil_time, "slot 'rollout.reward' does not begin with the rollout's [6][3]"},
     {false, spoil_width, "column 'obs' of the rollout needs 3 elements in a row, but has 2"},
     {false, spoil_reward, "column 'reward' of the rollout needs 1 elements in a row, but has 2"},
     {false, spoil_source, "column 'pair' of the rollout is kept from no slot"},
