@@ -272,12 +272,13 @@ static Value builtin_box(Elab *elab, Frame *frame, const Expr *expr) {
 static const struct {
   const char *name;
   BuiltinFn fn;
-} builtins[] = {{"sum", builtin_sum},       {"mean", builtin_mean},     {"min", builtin_min},
-                {"max", builtin_max},       {"argmin", builtin_argmin}, {"argmax", builtin_argmax},
-                {"sort", builtin_sort},     {"gather", builtin_gather}, {"iota", builtin_iota},
-                {"ranks", builtin_ranks},   {"extent", builtin_extent}, {"index", builtin_index},
-                {"unroll", builtin_unroll}, {"shared", builtin_shared}, {"box", builtin_box},       {"dense", builtin_dense},
-                {"learned", builtin_learned}};
+} builtins[] = {
+    {"sum", builtin_sum},       {"mean", builtin_mean},       {"min", builtin_min},
+    {"max", builtin_max},       {"argmin", builtin_argmin},   {"argmax", builtin_argmax},
+    {"sort", builtin_sort},     {"gather", builtin_gather},   {"iota", builtin_iota},
+    {"ranks", builtin_ranks},   {"extent", builtin_extent},   {"index", builtin_index},
+    {"unroll", builtin_unroll}, {"shared", builtin_shared},   {"box", builtin_box},
+    {"dense", builtin_dense},   {"learned", builtin_learned}, {"orthonormal", builtin_orthonormal}};
 
 static const char *const draw_names[] = {"sample", "log_prob", "mode", "entropy", "kl"};
 

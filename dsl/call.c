@@ -126,7 +126,7 @@ static bool bind_parameters(Elab *elab, const Function *function, const Expr *si
     if (!given && !parameter->name)
       return elab_error(elab, site->span, signature_hint(elab, function),
                         "'%s' needs a value for its parameter '%s'", function->name, name);
-    Value value = given ? *given : eval(elab, function->scope, parameter->value);
+    Value value = given ? *given : eval(elab, frame, parameter->value);
     if (value.kind == VALUE_ERROR) return false;
     frame_add(elab, frame, name, "parameter", site->span, value);
   }

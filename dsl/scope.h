@@ -452,6 +452,10 @@ bool dense_layer(Layers *layers, Flow *flow, const Expr *item);
 Value builtin_dense(Elab *elab, Frame *frame, const Expr *expr);
 Value builtin_learned(Elab *elab, Frame *frame, const Expr *expr);
 
+/* ---- orthonormal.c ---- */
+
+Value builtin_orthonormal(Elab *elab, Frame *frame, const Expr *expr);
+
 /* ---- declare.c ---- */
 
 bool targets_declare(Elab *elab);

@@ -330,6 +330,40 @@ START_TEST(last_layer_is_known) {
 }
 END_TEST
 
+/* w transposed times w, or w times its transpose, whichever is smaller, is gain^2 times 1. */
+static void check_orthogonal(Spec *spec, const char *slot, int rows, int columns, double gain) {
+  Interp *interp = spec_interp(spec, "init");
+  interp_draws(interp, SEED, 0);
+  spec_run(interp);
+  const double *w = spec_get(spec, interp, slot);
+  bool wide = rows <= columns;
+  int count = wide ? rows : columns, length = wide ? columns : rows;
+  for (int a = 0; a < count; a++)
+    for (int b = 0; b <= a; b++) {
+      double sum = 0;
+      for (int i = 0; i < length; i++)
+        sum += wide ? w[a * columns + i] * w[b * columns + i]
+                    : w[i * columns + a] * w[i * columns + b];
+      double wanted = a == b ? gain * gain : 0;
+      ck_assert_msg(fabs(sum - wanted) < 1e-9, "%s: %d and %d have %g", slot, a, b, sum);
+    }
+}
+
+START_TEST(orthogonal_weights) {
+  Spec spec = init_spec("    heads: {a: 'dense[out]', v: dense()}\n"
+                        "    init: orthogonal(gain=sqrt(2), last=0.01)",
+                        "", "net(x).a + net(x).v");
+  check_orthogonal(&spec, "net.dense1.w", 100, 400, sqrt(2));
+  check_orthogonal(&spec, "net.dense2.w", 400, 50, sqrt(2));
+  check_orthogonal(&spec, "net.a.dense1.w", 50, 50, 0.01);
+  check_orthogonal(&spec, "net.v.dense1.w", 50, 1, 0.01);
+  spec_close(&spec);
+  Spec plain = init_spec("    init: orthogonal(2)", "", "net(x)");
+  check_orthogonal(&plain, "net.dense2.w", 400, 50, 2); /* last is gain */
+  spec_close(&plain);
+}
+END_TEST
+
 /* ---- dropout ---- */
 
 /* In a loss a share of `rate` is dropped and the rest grows; one draw per row. */
@@ -384,6 +418,7 @@ int main(void) {
   tcase_add_test(tcase, initialiser_of_biases);
   tcase_add_test(tcase, initialiser_of_the_spec);
   tcase_add_test(tcase, last_layer_is_known);
+  tcase_add_test(tcase, orthogonal_weights);
   tcase_add_test(tcase, dropout_in_losses);
   tcase_add_test(tcase, no_dropout_while_acting);
   suite_add_tcase(suite, tcase);
