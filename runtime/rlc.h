@@ -58,9 +58,10 @@ typedef struct RlcCall {
   char *work;    /* RlcProgram.work_bytes of scratch, 64-byte aligned, shared by the team, contents
                     undefined */
   uint64_t seed; /* of the run */
-  uint64_t step; /* draw counter: how many programs of this block have run before. There are four
-                    blocks, each with a counter of its own: acting; evaluating; all updates, which
-                    share one so that two of them never draw the same; the loop's other programs */
+  uint64_t step; /* draw counter. There are four, one for each kind of program: acting, where all
+                    programs of a vector step share its number (starts of declared environments
+                    count from 2^63); evaluating, likewise; all updates, which share one so that
+                    two of them never draw the same; the loop's other programs */
   uint32_t thread, threads;
   void (*barrier)(void *team);
   void *team;

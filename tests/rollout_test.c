@@ -216,6 +216,23 @@ START_TEST(parts_hold_their_rows) {
 }
 END_TEST
 
+/* Every time the loop reaches them, the parts come in an order of the next number. */
+START_TEST(epochs_are_shuffled_anew) {
+  Held *held = held_make(true, 1);
+  Parts *parts = &held->trainer.parts[0];
+  uint32_t order[ROLL_TIME * ROLL_ENVS];
+  for (uint64_t pass = 1; pass <= 3; pass++) {
+    ck_assert_msg(trainer_pass(&held->trainer), "%s", held->trainer.error.text);
+    ck_assert_uint_eq(held->trainer.state.shuffles, 2 * pass);
+    memcpy(order, parts->order, sizeof order);
+    parts_shuffle(parts, 5, 2 * pass - 1);
+    ck_assert_mem_eq(order, parts->order, sizeof order);
+    check_permutation(parts);
+  }
+  held_free(held);
+}
+END_TEST
+
 /* Parts that are large enough for the whole team. */
 START_TEST(large_parts_are_copied_by_all) {
   enum { TIME = 128, ENVS = 32, ROWS = TIME * ENVS / 2, WIDTH = 5 };
@@ -398,6 +415,7 @@ int main(void) {
   tcase_add_test(tests, shuffles_are_permutations);
   tcase_add_test(tests, shuffles_are_uniform);
   tcase_add_test(tests, parts_hold_their_rows);
+  tcase_add_test(tests, epochs_are_shuffled_anew);
   tcase_add_test(tests, large_parts_are_copied_by_all);
   tcase_add_loop_test(tests, bench_knows_rollouts, 0, 2);
   tcase_add_test(tests, bad_choices_are_named);
