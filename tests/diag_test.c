@@ -17,6 +17,25 @@ typedef struct Outcome {
   const char *text; /* all messages */
 } Outcome;
 
+/* The messages without the prelude's line numbers, which change with every line added to it. */
+static const char *without_prelude_lines(Arena *arena, const char *text) {
+  static const char prelude[] = "<prelude>:";
+  const char *out = "";
+  int quoted = 0; /* lines left of the prelude's text */
+  for (const char *at = text; *at;) {
+    size_t length = strcspn(at, "\n"), skip = 0;
+    bool place = strncmp(at, prelude, strlen(prelude)) == 0;
+    if (place) skip = strspn(at + strlen(prelude), "0123456789:") + strlen(prelude);
+    const char *bar = quoted ? memchr(at, '|', length) : NULL;
+    if (bar) skip = (size_t)(bar - at);
+    out = arena_printf(arena, "%s%s%.*s\n", out, place ? "<prelude>:" : "", (int)(length - skip),
+                       at + skip);
+    quoted = place ? 2 : quoted ? quoted - 1 : 0;
+    at += length + (at[length] == '\n');
+  }
+  return out;
+}
+
 static Outcome outcome_of(Arena *arena, const char *path, const char **overrides, size_t count) {
   Session session = {.arena = arena, .diag = diag_make(arena), .spec = path};
   session.overrides = overrides;
@@ -28,7 +47,7 @@ static Outcome outcome_of(Arena *arena, const char *path, const char **overrides
   Outcome outcome = {.good = session_elaborate(&session)};
   stderr = former;
   fclose(out);
-  outcome.text = arena_copy(arena, text, size);
+  outcome.text = without_prelude_lines(arena, arena_copy(arena, text, size));
   free(text);
   return outcome;
 }
