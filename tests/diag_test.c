@@ -74,6 +74,7 @@ static void case_run(const char *path) {
   size_t count = lines_of(arena, source->text, "# expect:", lines, COUNTOF(lines));
   ck_assert_msg(count > 0, "%s expects nothing", path);
   for (size_t i = 0; i < count; i++) expected = arena_printf(arena, "%s%s\n", expected, lines[i]);
+  expected = without_prelude_lines(arena, expected);
   size_t changes = lines_of(arena, source->text, "# override:", overrides, MAX_OVERRIDES);
   Outcome outcome = outcome_of(arena, path, overrides, changes);
   ck_assert_msg(!strcmp(outcome.text, expected), "%s says\n%s\nand should say\n%s", path,
