@@ -23,7 +23,7 @@ TESTS   = $(wildcard tests/*_test.c)
 MODELS  = $(patsubst %,$(BUILD)/%.h,$(wildcard envs/models/*.xml))
 
 object = $(patsubst %.c,$(BUILD)/%.o,$(1))
-OBJECTS = $(call object,$(SOURCES)) $(BUILD)/gen/prelude.o
+OBJECTS = $(call object,$(SOURCES)) $(BUILD)/gen/prelude.o $(BUILD)/gen/environments.o
 LIBRARY = $(BUILD)/librlc_runtime.a
 TESTBIN = $(patsubst tests/%.c,$(BUILD)/tests/%,$(TESTS))
 
@@ -71,7 +71,16 @@ $(BUILD)/gen/prelude.c: dsl/prelude.yaml
 	@{ echo '#include "dsl/dsl.h"'; echo 'const char dsl_prelude[] ='; \
 	   sed 's/\\/\\\\/g; s/"/\\"/g; s/^/  "/; s/$$/\\n"/' $<; echo '  ;'; } > $@
 
-$(BUILD)/gen/prelude.o: $(BUILD)/gen/prelude.c
+# The declared environments that rlc has by itself, by the name each has in its file.
+ENVFILES = $(wildcard specs/envs/*.yaml)
+$(BUILD)/gen/environments.c: $(ENVFILES) Makefile
+	@mkdir -p $(@D)
+	@{ echo '#include "dsl/dsl.h"'; echo 'const DeclaredFile dsl_environments[] = {'; \
+	   for f in $(ENVFILES); do printf '{"%s", "%s",\n' "$$(sed -n 's/^environment: *//p' $$f)" $$f; \
+	   sed 's/\\/\\\\/g; s/"/\\"/g; s/^/  "/; s/$$/\\n"/' $$f; echo '},'; done; \
+	   echo '{0}};'; } > $@
+
+$(BUILD)/gen/%.o: $(BUILD)/gen/%.c
 	@$(CC) $(CFLAGS) -c -o $@ $<
 
 $(BUILD)/tests/%: tests/%.c $(OBJECTS) $(LIBRARY)

@@ -204,10 +204,7 @@ static bool declared_programs(Elab *elab) {
   if (!elab->environment) return true;
   bool good = environment_programs(elab, "act", elab->env_count, &shell->explore);
   good = environment_programs(elab, "eval", EVALUATION_ENVIRONMENTS, &shell->evaluate) && good;
-  shell->sample.start = shell->evaluate.start;
-  shell->sample.advance = shell->evaluate.advance;
-  shell->sample.fresh = shell->evaluate.fresh;
-  return good;
+  return environment_programs(elab, "eval", EVALUATION_ENVIRONMENTS, &shell->sample) && good;
 }
 
 bool acting_elaborate(Elab *elab) {

@@ -280,7 +280,8 @@ static const struct {
     {"unroll", builtin_unroll}, {"shared", builtin_shared},   {"box", builtin_box},
     {"dense", builtin_dense},   {"learned", builtin_learned}, {"orthonormal", builtin_orthonormal}};
 
-static const char *const draw_names[] = {"sample", "log_prob", "mode", "entropy", "kl"};
+static const char *const other_names[] = {"sample", "log_prob",  "mode",     "entropy",
+                                          "kl",     "env_reset", "env_step", "env_observe"};
 
 bool builtin_call(Elab *elab, Frame *frame, const Expr *expr, Value *result) {
   for (size_t i = 0; i < COUNTOF(builtins); i++)
@@ -299,8 +300,8 @@ size_t builtin_names(const char **names, size_t capacity) {
   size_t count = 0;
   for (size_t i = 0; i < COUNTOF(builtins) && count < capacity; i++)
     names[count++] = builtins[i].name;
-  for (size_t i = 0; i < COUNTOF(draw_names) && count < capacity; i++)
-    names[count++] = draw_names[i];
+  for (size_t i = 0; i < COUNTOF(other_names) && count < capacity; i++)
+    names[count++] = other_names[i];
   count += tree_call_names(names + count, capacity - count);
   for (int op = 0; op < OP_COUNT && count < capacity; op++)
     if (!op_table[op].shaped && op != OP_mark && op != OP_guard) names[count++] = op_table[op].name;

@@ -10,6 +10,7 @@ typedef struct EnvFacts {
   const char *id;
   uint32_t obs_dim, act_dim, choices, limit;
   double low, high;
+  double threshold; /* the return that counts as solved; NAN */
 } EnvFacts;
 typedef bool (*EnvLookup)(const char *id, EnvFacts *facts);
 /* All ids, for messages: returns how many, the ids in *ids. */
@@ -59,5 +60,14 @@ Elaborated *dsl_elaborate(Arena *arena, Diag *diag, Tree *spec, const DslOptions
 
 /* The built-in prelude's text. */
 extern const char dsl_prelude[];
+
+/* The declared environments that rlc has by itself (specs/envs), the last one without an id. */
+typedef struct DeclaredFile {
+  const char *id, *path, *text;
+} DeclaredFile;
+extern const DeclaredFile dsl_environments[];
+
+/* The facts of a declared environment, by id or path. False after reporting. */
+bool dsl_environment(Arena *arena, Diag *diag, const char *id, EnvFacts *facts);
 
 #endif

@@ -42,8 +42,8 @@ static bool lookup_env(Elab *elab, const Tree *id) {
   size_t errors = diag_errors(elab->diag);
   if (environment_read(elab, id)) return true;
   if (diag_errors(elab->diag) > errors) return false;
-  const char *const *names;
-  size_t count = elab->options->env_names(&names);
+  const char *names[64];
+  size_t count = environment_names(elab, names, COUNTOF(names));
   const char *hint = hint_nearest(elab->arena, id->text.text, names, count);
   return elab_error(elab, id->span, hint ? hint : "`rlc envs` lists what there is",
                     "unknown environment '%s'", id->text.text);
@@ -125,12 +125,11 @@ static void add_env_names(Elab *elab) {
   for (size_t i = 0; i < COUNTOF(facts); i++)
     frame_add(elab, elab->globals, facts[i].name, "property of the environment", (Span){0},
               value_node(node_const(elab->graph, facts[i].value)));
-  elab->obs_axis = graph_axis(elab->graph, "obs", "", elab->env.obs_dim, AXIS_FEATURE, (Span){0});
+  elab->obs_axis = axis_instance(elab, "obs", elab->env.obs_dim, AXIS_FEATURE, (Span){0});
   if (discrete)
-    elab->choice_axis =
-        graph_axis(elab->graph, "choice", "", elab->env.choices, AXIS_FEATURE, (Span){0});
+    elab->choice_axis = axis_instance(elab, "choice", elab->env.choices, AXIS_FEATURE, (Span){0});
   else
-    elab->act_axis = graph_axis(elab->graph, "act", "", elab->env.act_dim, AXIS_FEATURE, (Span){0});
+    elab->act_axis = axis_instance(elab, "act", elab->env.act_dim, AXIS_FEATURE, (Span){0});
 }
 
 /* ---- names ---- */
@@ -276,7 +275,7 @@ static void keep_text(Elab *elab) {
   free(text);
 }
 
-Elaborated *dsl_elaborate(Arena *arena, Diag *diag, Tree *spec, const DslOptions *options) {
+static Elab *elab_make(Arena *arena, Diag *diag, Tree *spec, const DslOptions *options) {
   Elab *elab = NEW(arena, Elab);
   *elab = (Elab){.arena = arena,
                  .diag = diag,
@@ -292,6 +291,20 @@ Elaborated *dsl_elaborate(Arena *arena, Diag *diag, Tree *spec, const DslOptions
   for (int i = 0; i < RLC_COUNTERS; i++) elab->counters[i] = RLC_NONE;
   elab->library = frame_make(elab, NULL, "prelude");
   elab->globals = frame_make(elab, elab->library, "spec");
+  return elab;
+}
+
+bool dsl_environment(Arena *arena, Diag *diag, const char *id, EnvFacts *facts) {
+  const DslOptions options = {0};
+  Elab *elab = elab_make(arena, diag, tree_map(arena, (Span){0}), &options);
+  ExprText text = {id, strlen(id), NULL, {0}, NULL};
+  if (!add_prelude(elab) || !environment_read(elab, tree_scalar(arena, text))) return false;
+  *facts = elab->env;
+  return true;
+}
+
+Elaborated *dsl_elaborate(Arena *arena, Diag *diag, Tree *spec, const DslOptions *options) {
+  Elab *elab = elab_make(arena, diag, spec, options);
   if (!declare_all(elab)) return NULL;
   bool good = acting_elaborate(elab);
   good = loop_elaborate(elab) && good;

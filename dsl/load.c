@@ -122,9 +122,13 @@ static Tree *chain_load(Arena *arena, Diag *diag, Chain *chain, const char *path
   return base ? tree_overlay(arena, diag, base, without(arena, tree, "extends")) : NULL;
 }
 
-Tree *tree_load(Arena *arena, Diag *diag, const char *path, const char *expected) {
+Tree *tree_load_from(Arena *arena, Diag *diag, const char *path, const char *expected, Span from) {
   Chain chain = {.count = 0};
-  Tree *tree = chain_load(arena, diag, &chain, path, (Span){0}, expected);
+  Tree *tree = chain_load(arena, diag, &chain, path, from, expected);
   for (size_t i = 0; i < chain.count; i++) free(chain.real[i]);
   return tree;
+}
+
+Tree *tree_load(Arena *arena, Diag *diag, const char *path, const char *expected) {
+  return tree_load_from(arena, diag, path, expected, (Span){0});
 }

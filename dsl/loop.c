@@ -97,7 +97,10 @@ static bool descend(Loop *loop, const Tree *tree, bool together, bool *update) {
   size_t count;
   BlockKind kind = elab->block.kind;
   bool data = kind == BLOCK_REPLAY || kind == BLOCK_ROLLOUT || kind == BLOCK_PART;
-  if (elab->env_count && !elab->environment && !data)
+  bool simulates = elab->environment && !tree_get(elab->spec, "replay") && !elab->rollout_steps;
+  if (simulates)
+    elab->block = (Block){.draws = true}; /* its data are what env_step gives */
+  else if (elab->env_count && !data)
     return elab_error(elab, tree->span,
                       elab->rollout_steps ? "put 'collect: rollout' before it"
                                           : "put 'sample: replay' before it",

@@ -608,6 +608,8 @@ bool writes_elaborate(Elab *elab, Frame *frame, const char *loss, const Tree *ma
  * file. Fills elab->env, elab->environment and the axes of observations and actions. False where
  * there is none of that name, and after reporting. */
 bool environment_read(Elab *elab, const Tree *id);
+/* All environments there are, declared ones too. */
+size_t environment_names(const Elab *elab, const char **names, size_t capacity);
 /* The programs `start` and `advance` of `count` environments whose slots are "PREFIX.NAME", and
  * what they read and write: fills those fields of `acting`, whose `send` is known. Once for each
  * prefix. False after reporting. */

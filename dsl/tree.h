@@ -42,6 +42,8 @@ Tree *tree_parse(Arena *arena, Diag *diag, const Source *source);
  * the chain) and merges. `expected` names what the file should be for messages ("a loss
  * specification"). NULL after reporting. */
 Tree *tree_load(Arena *arena, Diag *diag, const char *path, const char *expected);
+/* The same for a path that stands at `from`. */
+Tree *tree_load_from(Arena *arena, Diag *diag, const char *path, const char *expected, Span from);
 
 /* base with `over` laid on it: maps merge and keep the base's order (new keys at the end), lists
  * and scalars replace, a written-out null deletes, an empty value is an error, deleting what is not
