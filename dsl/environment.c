@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *const env_result_names[ENV_RESULTS] = {"reward", "terminated", "truncated"};
 
@@ -31,7 +32,8 @@ static bool is_path(const char *name) {
   return length > 5 && strcmp(name + length - 5, ".yaml") == 0;
 }
 
-/* The path as seen from the folder of the file that says it. */
+/* The path as seen from the folder of the file that says it. Where no such file is, one of rlc's
+ * own may have that path below its folder of specs. */
 static const char *path_of(Elab *elab, const Tree *id) {
   const char *name = id->text.text, *from = id->span.source ? id->span.source->name : "";
   const char *slash = strrchr(from, '/');
@@ -40,14 +42,14 @@ static const char *path_of(Elab *elab, const Tree *id) {
 }
 
 static Tree *load(Elab *elab, const Tree *id) {
-  const char *name = id->text.text;
-  if (is_path(name))
-    return tree_load_from(elab->arena, elab->diag, path_of(elab, id), "an environment", id->span);
-  for (const DeclaredFile *file = dsl_environments; file->id; file++)
-    if (strcmp(file->id, name) == 0)
+  const char *name = id->text.text, *path = path_of(elab, id);
+  bool file_named = is_path(name), there = file_named && access(path, F_OK) == 0;
+  for (const DeclaredFile *file = dsl_environments; file->id && !there; file++)
+    if (strcmp(file_named ? file->path + strlen("specs/") : file->id, name) == 0)
       return tree_parse(elab->arena, elab->diag,
                         source_from_text(elab->arena, file->path, file->text));
-  return NULL;
+  return file_named ? tree_load_from(elab->arena, elab->diag, path, "an environment", id->span)
+                    : NULL;
 }
 
 size_t environment_names(const Elab *elab, const char **names, size_t capacity) {
