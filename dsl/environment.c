@@ -270,7 +270,7 @@ static bool check_observe(Elab *elab, EnvFacts *facts) {
   Node *node = environment_observe(elab, states);
   if (!node) return false;
   facts->obs_dim = 1;
-  if (axes_empty(node->axes)) return true; /* environment_observe gives it the axis */
+  if (axes_empty(node->axes)) return true; /* one number: an axis of extent 1 may be left out */
   unsigned cursor = 0;
   AxisId axis;
   bool one = axes_count(node->axes) == 1 && axes_next(node->axes, &cursor, &axis) &&

@@ -85,10 +85,7 @@ Node *environment_observe(Elab *elab, Node *const *states) {
   elab->path = "env.observe";
   Node *node = eval_tree_node(elab, frame, tree_get(env->tree, "observe"));
   environment_leave(elab, former);
-  bool single = elab->env.obs_dim == 1 && node && !axes_has(node->axes, elab->obs_axis);
-  if (!single) return node;
-  Node *first = node_const(elab->graph, 0);
-  return node_scatter(elab->graph, node, first, elab->obs_axis, axes_none());
+  return node;
 }
 
 /* ---- programs ---- */
@@ -224,15 +221,20 @@ static Record *state_record(Elab *elab, const char *what, Node *const *states) {
   return record;
 }
 
-static Value call_reset(Elab *elab, Frame *frame, const Expr *expr) {
-  Axes rows = elab->block.rows;
+/* Adds the axes in brackets: further rows of the call's draws. */
+static bool bracket_rows(Elab *elab, Frame *frame, const Expr *expr, Axes *rows) {
   for (uint32_t i = 0; i < expr->axis_count; i++) {
     int axis = axis_minted(elab, frame, &expr->axes[i], AXIS_ROW);
-    if (axis < 0) return value_error();
-    rows = axes_union(rows, axes_one((AxisId)axis));
+    if (axis < 0) return false;
+    *rows = axes_union(*rows, axes_one((AxisId)axis));
   }
+  return axes_may_meet(elab, expr->span, rows, 1);
+}
+
+static Value call_reset(Elab *elab, Frame *frame, const Expr *expr) {
+  Axes rows = elab->block.rows;
   Node **states = NEW_ARRAY(elab->arena, Node *, elab->environment->count + 1);
-  if (!axes_may_meet(elab, expr->span, &rows, 1) ||
+  if (!bracket_rows(elab, frame, expr, &rows) ||
       !environment_reset(elab, call_path(elab, expr), rows, states))
     return value_error();
   return value_record(state_record(elab, "a fresh state", states));
@@ -293,7 +295,7 @@ static Value call_step(Elab *elab, Frame *frame, const Expr *expr) {
   if (!states || !action || !check_action(elab, argument, action)) return value_error();
   Axes rows = step_rows(elab, states, action);
   Node **next = NEW_ARRAY(elab->arena, Node *, elab->environment->count + 1), *results[ENV_RESULTS];
-  if (!axes_may_meet(elab, expr->span, &rows, 1) ||
+  if (!bracket_rows(elab, frame, expr, &rows) ||
       !environment_step(elab, call_path(elab, expr), rows, states, action, next, results))
     return value_error();
   Record *record = state_record(elab, "a step", next);
@@ -314,7 +316,7 @@ static const struct {
   bool brackets;
   Value (*call)(Elab *elab, Frame *frame, const Expr *expr);
 } calls[] = {{"env_reset", "as in  env_reset[batch=64]()", 0, true, call_reset},
-             {"env_step", "as in  env_step(state, action)", 2, false, call_step},
+             {"env_step", "as in  env_step(state, action)", 2, true, call_step},
              {"env_observe", "as in  env_observe(state)", 1, false, call_observe}};
 
 /* TEMP */

@@ -94,11 +94,12 @@ static Node *check_input(Elab *elab, const Network *network, size_t i, Value arg
   unsigned cursor = 0;
   Axes lacking = node ? axes_minus(network->input_axes[i], node->axes) : axes_none();
   for (AxisId x; axes_next(lacking, &cursor, &x);)
-    return elab_error(elab, span, inputs_hint(elab, network),
-                      "the input '%s' of network '%s' needs the axis '%s', but this has %s",
-                      network->inputs[i], network->name, elab->graph->axes[x].label,
-                      axes_text(elab->graph, elab->arena, node->axes)),
-           NULL;
+    if (elab->graph->axes[x].extent > 1) /* along one of extent 1 a number is the same without it */
+      return elab_error(elab, span, inputs_hint(elab, network),
+                        "the input '%s' of network '%s' needs the axis '%s', but this has %s",
+                        network->inputs[i], network->name, elab->graph->axes[x].label,
+                        axes_text(elab->graph, elab->arena, node->axes)),
+             NULL;
   flow->values[i] = node;
   flow->features[i] = network->input_axes[i];
   flow->names[i] = network->inputs[i];
