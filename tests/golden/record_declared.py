@@ -19,8 +19,8 @@ def anything(count):
     return lambda obs, rng: int(rng.integers(count))
 
 
-def pump(obs, rng):  # the torque follows the first link's rate
-    return 2 if obs[4] > 0 else 0
+def pump(obs, rng):  # the torque follows the rate of its joint
+    return 2 if obs[5] > 0 else 0
 
 
 def weak(obs, rng):
