@@ -148,6 +148,8 @@ static Node *simplify_scan(Graph *graph, Node *node) {
 
 static Node *simplify_node(Graph *graph, Node *node, void *user) {
   Simplifier *s = user;
+  if (node->op == OP_table)
+    return node_table(graph, node->attr.axis, graph->tables[node->attr.key].values);
   for (size_t i = 0; i < s->count; i++) {
     Node *result = rule_try(graph, s->ranges, &s->rules[i], node);
     if (result && result != node) return result;

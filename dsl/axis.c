@@ -42,11 +42,17 @@ int axis_of(Elab *elab, Frame *frame, const ExprAxis *axis, Axes of) {
   return found;
 }
 
+/* Ranks of a sort, and what a tool puts aside: not what a label alone stands for. */
+static bool is_aside(const Axis *axis) {
+  size_t length = strlen(axis->scope);
+  return strcmp(axis->scope, "rank") == 0 || (length && axis->scope[length - 1] == '\'');
+}
+
 /* All instances of a label minted so far; -2 when there are several. */
 static int only_instance(const Graph *graph, const char *label) {
   int found = -1;
   for (uint32_t i = 0; i < graph->axis_count; i++)
-    if (strcmp(graph->axes[i].label, label) == 0 && strcmp(graph->axes[i].scope, "rank") != 0)
+    if (strcmp(graph->axes[i].label, label) == 0 && !is_aside(&graph->axes[i]))
       found = found == -1 ? (int)i : -2;
   return found;
 }
@@ -92,9 +98,7 @@ int axis_fresh(Elab *elab, const char *label, const char *scope, uint32_t extent
 static int instance(Elab *elab, const char *label, uint32_t extent, AxisClass order, Span span) {
   for (uint32_t i = 0; i < elab->graph->axis_count; i++) {
     const Axis *axis = &elab->graph->axes[i];
-    if (axis->extent == extent && strcmp(axis->label, label) == 0 &&
-        strcmp(axis->scope, "rank") != 0)
-      return (int)i;
+    if (axis->extent == extent && strcmp(axis->label, label) == 0 && !is_aside(axis)) return (int)i;
   }
   return axis_fresh(elab, label, "", extent, order, span);
 }

@@ -13,7 +13,10 @@ typedef struct Arguments {
 static Axes value_axes(Value value) {
   if (value.kind == VALUE_NODE) return value.node->axes;
   if (value.kind == VALUE_RECORD && value.record->node) return value.record->node->axes;
-  return axes_none();
+  Axes axes = axes_none();
+  for (size_t i = 0; value.kind == VALUE_RECORD && i < value.record->count; i++)
+    axes = axes_union(axes, value_axes(value.record->values[i]));
+  return axes;
 }
 
 static Axes all_axes(const Arguments *arguments) {

@@ -252,7 +252,10 @@ static Value sample(Elab *elab, Frame *frame, const Expr *site) {
   if (!value || !draw_density(elab, d, noise, value, site->span, &log_prob)) return value_error();
   Record *record = record_make(elab, arena_printf(elab->arena, "a draw from '%s'", d->name));
   record->node = value;
-  if (log_prob) record_add(elab, record, "log_prob", value_node(log_prob));
+  if (log_prob) {
+    record_add(elab, record, "log_prob", value_node(log_prob));
+    density_note(elab, value, log_prob, noise);
+  }
   if (noise) record_add(elab, record, "noise", value_node(noise));
   return value_record(record);
 }
@@ -319,6 +322,8 @@ static Value call_text(Elab *elab, Frame *frame, const Expr *expr, const char *n
                    ? NULL
                    : distribution_text(elab, d, expr->text, name, bound, expr->span, false);
   elab->site = former;
+  bool density = node && name && strcmp(name, "action") == 0;
+  if (density) density_note(elab, bound.node, node, NULL);
   return node ? value_node(node) : value_error();
 }
 

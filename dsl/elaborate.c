@@ -283,6 +283,7 @@ static Elab *elab_make(Arena *arena, Diag *diag, Tree *spec, const DslOptions *o
                  .spec = spec,
                  .path = "",
                  .graph = graph_make(arena)};
+  elab->graph->keep_axes = true;
   elab->module = NEW(arena, Module);
   elab->module->graph = elab->graph;
   elab->result = NEW(arena, Elaborated);
@@ -312,6 +313,7 @@ Elaborated *dsl_elaborate(Arena *arena, Diag *diag, Tree *spec, const DslOptions
   if (!good && !diag_errors(diag)) bug("a mistake that was not reported");
   if (diag_errors(diag)) return NULL;
   finish_shell(elab);
+  elab->graph->keep_axes = false;
   keep_text(elab);
   return elab->result;
 }

@@ -29,9 +29,9 @@ static bool has(const Names *names, const char *name) {
 /* ---- expressions ---- */
 
 static bool is_known(Elab *elab, const Names *bound, const Expr *expr) {
-  static const char *const language[] = {"step",     "iteration", "updates", "stored",
-                                         "progress", "pi_",       "inf",     "low",
-                                         "high",     "fan_in",    "fan_out", "box"};
+  static const char *const language[] = {"step",    "iteration", "updates", "stored", "progress",
+                                         "pi_",     "inf",       "low",     "high",   "fan_in",
+                                         "fan_out", "box",       "true",    "false"};
   const char *names[512];
   Frame *holder;
   if (has(bound, expr->text) || frame_lookup(elab->globals, expr->text, &holder)) return true;
@@ -62,8 +62,10 @@ static void check_expr(Elab *elab, Names *bound, const Expr *expr) {
   size_t before = bound->count;
   for (uint32_t i = 0; i < expr->axis_count; i++)
     if (expr->axes[i].size) check_expr(elab, bound, expr->axes[i].size);
-  bool unrolled = expr->kind == EXPR_NAME && strcmp(expr->text, "unroll") == 0;
-  for (uint32_t i = 0; i < expr->arg_count; i++) {
+  bool named = expr->kind == EXPR_NAME;
+  bool unrolled = named && (strcmp(expr->text, "unroll") == 0 || strcmp(expr->text, "scan") == 0);
+  bool joins = named && strcmp(expr->text, "join") == 0; /* behind the value stand axes */
+  for (uint32_t i = 0; i < (joins ? expr->arg_count > 0 : expr->arg_count); i++) {
     check_expr(elab, bound, expr->args[i].value);
     if (unrolled && expr->args[i].name) add(elab, bound, expr->args[i].name);
     for (uint32_t k = 0; unrolled && k < expr->axis_count; k++)
@@ -152,6 +154,88 @@ static void check_optimizer(Elab *elab, const TreeEntry *entry) {
                "the optimizer '%s' is for no loss, network or parameter", entry->key);
   if (!known) note_removed(elab, entry->key);
   optimizer_check(elab, entry->value);
+}
+
+/* ---- the score function ---- */
+
+void density_note(Elab *elab, Node *value, Node *log_prob, Node *noise) {
+  struct Density density = {value, log_prob, noise};
+  PUSH(elab->arena, elab->densities, elab->densities_count, elab->densities_capacity, density);
+}
+
+static bool reaches_marks(Elab *elab, const LossInfo *info, const Node *node) {
+  for (size_t i = 0; i < info->count; i++)
+    if (node_reaches(elab->graph, elab->arena, node, info->marks[i])) return true;
+  return false;
+}
+
+/* Whether the derivative of the loss comes to `value` otherwise than by `density`. */
+static bool reaches_beside(Elab *elab, const Node *loss, const Node *value, const Node *density) {
+  bool *reached = NEW_ARRAY(elab->arena, bool, loss->id + 1);
+  reached[loss->id] = true;
+  for (uint32_t id = loss->id + 1; id-- > value->id;) {
+    const Node *node = elab->graph->nodes[id];
+    if (!reached[id] || node == density) continue;
+    for (int i = 0; i < 3; i++)
+      if (node_flows(node, i)) reached[node->src[i]->id] = true;
+  }
+  return reached[value->id];
+}
+
+/* By id up to `last`: what is computed from `noise`, differentiably or not. */
+static bool *depending(Elab *elab, const Node *noise, uint32_t last) {
+  bool *depends = NEW_ARRAY(elab->arena, bool, last + 1);
+  for (uint32_t id = noise->id; id <= last; id++) {
+    const Node *node = elab->graph->nodes[id];
+    depends[id] = node == noise;
+    for (int i = 0; i < 3; i++)
+      depends[id] = depends[id] || (node->src[i] && depends[node->src[i]->id]);
+  }
+  return depends;
+}
+
+/* A product in the loss of the density and a constant weight that depends on the draw, or NULL. */
+static const Node *weighted(Elab *elab, const LossInfo *info, const Node *density,
+                            const Node *noise) {
+  const bool *depends = depending(elab, noise, info->value->id);
+  for (uint32_t id = density->id; id <= info->value->id; id++) {
+    const Node *node = elab->graph->nodes[id];
+    if (node->op != OP_mul && node->op != OP_div) continue;
+    for (int i = 0; i < 2; i++) {
+      const Node *weight = node->src[i], *other = node->src[1 - i];
+      if (depends[weight->id] && node_flows(node, 1 - i) &&
+          node_reaches(elab->graph, elab->arena, other, density) &&
+          !reaches_marks(elab, info, weight) &&
+          node_reaches(elab->graph, elab->arena, info->value, node))
+        return node;
+    }
+  }
+  return NULL;
+}
+
+/* stop(w) * a.log_prob, a being a draw that is differentiated through: the derivative of the log
+ * density along the path, which is no score function, and the loss has no other use for the path.
+ */
+void lint_score(Elab *elab, const LossInfo *info, Span where) {
+  for (size_t i = 0; i < elab->densities_count; i++) {
+    const struct Density *density = &elab->densities[i];
+    const Node *log_prob = density->log_prob, *value = density->value;
+    if (!node_reaches(elab->graph, elab->arena, info->value, log_prob) ||
+        !reaches_marks(elab, info, value))
+      continue;
+    for (size_t k = 0; k < elab->densities_count; k++) {
+      const struct Density *draw = &elab->densities[k];
+      if (!draw->noise || !node_reaches(elab->graph, elab->arena, value, draw->value)) continue;
+      if (reaches_beside(elab, info->value, draw->value, log_prob)) continue;
+      const Node *product = weighted(elab, info, log_prob, draw->noise);
+      if (!product) continue;
+      bool theirs = product->span.source && product->span.source != elab->prelude_source;
+      diag_warning(elab->diag, theirs ? product->span : where,
+                   "log_prob(p, stop(a)) of the draw a holds it fixed",
+                   "not the score function: this log_prob is differentiated through its draw too");
+      return;
+    }
+  }
 }
 
 void lint(Elab *elab) {

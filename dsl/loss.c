@@ -209,6 +209,7 @@ static bool evaluate(Elab *elab, const Tree *tree, Evaluated *loss) {
   if (!info->value || !good) return false;
   for (size_t i = 0; i < info->count; i++)
     info->gradients[i] = node_grad(elab->graph, info->value, info->marks[i]);
+  lint_score(elab, info, loss_value(tree)->span);
   return check_reached(elab, tree, loss);
 }
 

@@ -75,9 +75,7 @@ void note_constants(Elab *elab) {
 /* ---- names ---- */
 
 /* What is called but not a define: of the language, planned and not there yet. */
-static const char *const planned[] = {"concat", "linspace", "rename", "join",
-                                      "take",   "rank",     "cumsum", "scan",
-                                      "kl",     "bucket",   "stack",  "linear_scan"};
+static const char *const planned[] = {"bucket"};
 
 static bool is_planned(const char *name) {
   for (size_t i = 0; i < COUNTOF(planned); i++)

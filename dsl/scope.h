@@ -242,6 +242,11 @@ struct Elab {
     const char *name;
   } * streams; /* of all draws */
   size_t streams_count, streams_capacity;
+  struct Density {
+    Node *value, *log_prob;
+    Node *noise; /* of a draw; NULL where the value was given */
+  } * densities; /* every log_prob so far */
+  size_t densities_count, densities_capacity;
   Program *program;   /* open, or NULL */
   Program init;       /* collects initial values */
   Node *words[4];     /* u v w t while a noise formula is built */
@@ -335,6 +340,11 @@ bool is_poisoned(const Elab *elab, const char *name);
 /* Checks what nothing evaluated: unused defines and losses, optimizers for nothing, targets never
  * read. */
 void lint(Elab *elab);
+/* Remembers a density for lint_score: of a draw with its noise, or of a given value. */
+void density_note(Elab *elab, Node *value, Node *log_prob, Node *noise);
+/* Warns of a weighted log_prob whose draw is differentiated through: `where` is the loss's value.
+ */
+void lint_score(Elab *elab, const LossInfo *info, Span where);
 
 /* ---- eval.c ---- */
 

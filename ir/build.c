@@ -232,7 +232,7 @@ Node *node_const(Graph *graph, double value) {
 
 Node *node_table(Graph *graph, AxisId axis, const double *values) {
   uint32_t n = graph->axes[axis].extent;
-  bool equal = true;
+  bool equal = !graph->keep_axes;
   for (uint32_t i = 1; i < n; i++) equal = equal && values[i] == values[0];
   if (equal) return node_const(graph, values[0]);
   size_t key = 0;

@@ -138,6 +138,7 @@ struct Graph {
   size_t hash_size;
   uint64_t marks; /* serial numbers of mark and grad */
   Span span;      /* given to new nodes */
+  bool keep_axes; /* elaboration: a constant vector keeps its axis though all values are equal */
 };
 
 Graph *graph_make(Arena *arena);
@@ -166,7 +167,7 @@ Span graph_span(Graph *graph, Span span);
 Node *node_const(Graph *graph, double value);
 Node *node_input(Graph *graph, uint32_t slot);
 /* Constant vector along `axis`, values[extent]; all equal folds to a constant (rule R0 of
- * rewrites.md). */
+ * rewrites.md) unless the graph keeps axes. */
 Node *node_table(Graph *graph, AxisId axis, const double *values);
 Node *node_uniform(Graph *graph, uint64_t stream, Axes axes, int word);
 Node *node1(Graph *graph, OpCode op, Node *x);
@@ -203,6 +204,8 @@ Node *node_mark(Graph *graph, Node *x);
 /* d e / d x: a request that the grad pass expands. e has no axes. */
 Node *node_grad(Graph *graph, Node *e, Node *x);
 
+/* Whether a derivative flows from a node to its argument `arg`. */
+bool node_flows(const Node *node, int arg);
 /* True when a derivative of e with respect to x need not vanish: a path from e to x without stop or
  * selection of positions. */
 bool node_reaches(const Graph *graph, Arena *scratch, const Node *e, const Node *x);

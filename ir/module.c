@@ -49,8 +49,7 @@ bool module_rewrite(Module *module, Arena *scratch, RewriteFn fn, void *user) {
   return changed;
 }
 
-/* Whether a derivative flows from a node to its argument `arg`. */
-static bool flows(const Node *node, int arg) {
+bool node_flows(const Node *node, int arg) {
   const OpInfo *info = op_of(node);
   if (!node->src[arg]) return false;
   if (node->op == OP_grad) return arg == 0; /* a derivative of a derivative */
@@ -65,7 +64,7 @@ bool node_reaches(const Graph *graph, Arena *scratch, const Node *e, const Node 
     const Node *node = graph->nodes[id];
     reaches[id] = node == x;
     for (int i = 0; i < 3; i++)
-      if (flows(node, i) && node->src[i]->id >= x->id && reaches[node->src[i]->id])
+      if (node_flows(node, i) && node->src[i]->id >= x->id && reaches[node->src[i]->id])
         reaches[id] = true;
   }
   return reaches[e->id];
