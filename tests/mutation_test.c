@@ -12,7 +12,7 @@
 static const char *const specs[] = {"specs/sac.yaml", "specs/remac.yaml",
                                     "specs/toy/vector_field.yaml"};
 
-enum { MAX_TOKENS = 4096, SECONDS = 5 };
+enum { MAX_TOKENS = 16384, SECONDS = 5 };
 
 typedef struct Token {
   size_t begin, end;
@@ -139,7 +139,7 @@ static void child_run(const Source *source, const char *path, Mutation mutation,
   static Token tokens[MAX_TOKENS];
   Progress progress = {.mutation = mutation};
   size_t count = tokens_find(source->text, source->size, tokens);
-  for (size_t i = 0; i < count; i += prelude ? 2 : 1) {
+  for (size_t i = 0; i < count; i += prelude ? 7 : 1) {
     Arena *arena = arena_make();
     char *text = mutated(arena, source, &tokens[i], mutation);
     progress.token = tokens[i];
