@@ -64,9 +64,7 @@ static bool run_program(Trainer *trainer, uint32_t index, uint8_t flags, Work *w
 
 static bool run_sample(Trainer *trainer, uint32_t source) {
   Replay *replay = trainer->replay[source];
-  if (!replay || !replay_stored(replay))
-    return run_fail(&trainer->error, "the loop samples from '%s', which holds no rows",
-                    trainer->module->sources[source].name);
+  if (!replay_ready(replay, trainer->state.step, &trainer->error)) return false;
   replay_sample(replay, trainer->team, trainer->memory, trainer->options.seed,
                 trainer->samples[source]++);
   return true;
@@ -106,8 +104,9 @@ static bool run_step(Trainer *trainer, uint32_t at, Work *work, uint64_t *times)
     parts_shuffle(&trainer->parts[step->index], trainer->options.seed, trainer->state.shuffles++);
     *times = step->count;
     return true;
-  case RLC_DO_WRITE: /* the rows stay as they were filled */
-    return true;
+  case RLC_DO_WRITE:
+    return replay_write(trainer->replay[step->index], at, trainer->memory, trainer->state.step,
+                        &trainer->error);
   }
   return false;
 }

@@ -51,10 +51,7 @@ static bool loop_run(Trainer *trainer, uint32_t program, uint8_t flags) {
 
 static bool loop_sample(Trainer *trainer, uint32_t source) {
   Replay *replay = trainer->replay[source];
-  if (!replay || !replay_stored(replay))
-    return run_fail(&trainer->error,
-                    "the loop samples from '%s' at step %llu, which holds no rows yet",
-                    trainer->module->sources[source].name, (unsigned long long)trainer->state.step);
+  if (!replay_ready(replay, trainer->state.step, &trainer->error)) return false;
   replay_sample(replay, trainer->team, trainer->memory, trainer->options.seed,
                 trainer->samples[source]++);
   return true;
@@ -120,7 +117,8 @@ static bool loop_step(Trainer *trainer, uint32_t at) {
   case RLC_DO_PARTS:
     return loop_parts(trainer, step, body, end);
   case RLC_DO_WRITE:
-    return run_fail(&trainer->error, "operation %u of the loop is not there yet", step->op);
+    return replay_write(trainer->replay[step->index], at, trainer->memory, trainer->state.step,
+                        &trainer->error);
   }
   return false;
 }

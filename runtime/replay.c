@@ -1,50 +1,11 @@
-/* The ring of rows. A row is obs, action, reward, extra columns and one word of flags, contiguous,
- * so that sampling it touches one or two cache lines. Row r belongs to environment r % envs; its
- * next_obs is obs of row r + envs, except where the episode ended (the true final observation then
- * lies in `finals`) and for the newest vector step (whose next observations lie in `latest`).
- *
- * `finals` is as long as the ring, for the worst case, but untouched memory costs nothing: entries
- * are taken from a list of free ones, then from the lowest never used, so only as much is touched
- * as was ever in use at once. */
+/* Making a replay, appending to it, its checkpoints. How the ring lies is told in ring.h; sampling
+ * is in replay_sample.c. */
 #define _GNU_SOURCE /* madvise */
-#include "runtime/replay.h"
-#include "runtime/rng.h"
-#include "runtime/rows.h"
+#include "runtime/ring.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-
-enum { ROW_TERMINATED = 1, ROW_TRUNCATED = 2, ROW_ENDED = 3, ROW_SHIFT = 2 };
-enum { REPLAY_SHARED = 1024 }; /* batches from this size on are copied by the whole team */
-static const uint32_t NO_FINAL = UINT32_MAX >> ROW_SHIFT;
-
-typedef struct Column {
-  uint8_t kind;
-  uint32_t at; /* its place in a row, in floats */
-  Rows batch;  /* where a sample goes */
-  Rows from;   /* RLC_EXTRA: the slot it is stored from */
-} Column;
-
-typedef struct ReplayHead { /* what a checkpoint keeps beside the rows */
-  uint64_t capacity, envs, stride, head, stored, finals, free;
-} ReplayHead;
-
-struct Replay {
-  const RlcSource *source;
-  ReplayHead head; /* head.head: row that is written next; finals: entries ever used; free: first of
-                      the free list */
-  uint32_t obs_dim, act_dim, action, reward, flags; /* places in a row */
-  bool next;                                        /* some program reads next_obs */
-  char name[REPLAY_BLOBS][96];
-  uint32_t stream;
-  float *rows;   /* [capacity][stride] */
-  float *finals; /* [capacity][obs_dim] */
-  float *latest; /* [env][obs_dim] */
-  Column *columns;
-  const float **row,
-      **after; /* [batch] rows of the sample in progress and their next observations */
-};
 
 /* FNV-1a. */
 static uint32_t name_hash(const char *name) {
@@ -53,20 +14,23 @@ static uint32_t name_hash(const char *name) {
   return hash;
 }
 
-static uint32_t row_word(const Replay *replay, const float *row) {
-  uint32_t word;
-  memcpy(&word, row + replay->flags, sizeof word);
-  return word;
-}
-
-static float *row_at(const Replay *replay, uint64_t row) {
-  return replay->rows + row * replay->head.stride;
-}
-
 /* ---- making ---- */
 
+/* Slots [batch].. or, with a window, [batch][ahead].. as batch * ahead rows. */
+static bool batch_rows(const Replay *replay, Rows *rows, uint32_t slot, uint32_t width,
+                       RunError *error) {
+  const RlcSource *source = replay->source;
+  const RlcSlot *place = slot == RLC_NONE ? NULL : &replay->module->slots[slot];
+  if (place && source->window > 0 &&
+      (place->rank < 2 || place->dims[0].extent != source->batch ||
+       place->dims[1].extent != source->window))
+    return run_fail(error, "slot '%s' does not begin with [%u][%u], batch and window", place->name,
+                    source->batch, source->window);
+  return rows_make(rows, replay->module, slot, source->batch * replay->ahead, width, error);
+}
+
 /* Gives every column its place in the row and its batch slot. */
-static bool replay_layout(Replay *replay, const RlcModule *module, RunError *error) {
+static bool replay_layout(Replay *replay, RunError *error) {
   const RlcSource *source = replay->source;
   uint32_t at = replay->obs_dim + replay->act_dim + 1, envs = (uint32_t)replay->head.envs;
   replay->action = replay->obs_dim;
@@ -75,19 +39,55 @@ static bool replay_layout(Replay *replay, const RlcModule *module, RunError *err
     const RlcColumn *given = &source->columns[i];
     Column *column = &replay->columns[i];
     column->kind = given->kind;
-    if (!rows_make(&column->batch, module, given->slot, source->batch, given->width, error))
-      return false;
+    if (!batch_rows(replay, &column->batch, given->slot, given->width, error)) return false;
     if (given->kind == RLC_NEXT_OBS && given->slot != RLC_NONE) replay->next = true;
     if (given->kind == RLC_ACTION) column->at = replay->action;
     if (given->kind == RLC_REWARD) column->at = replay->reward;
     if (given->kind != RLC_EXTRA) continue;
     column->at = at;
     at += given->width;
-    if (!rows_make(&column->from, module, given->from_slot, envs, given->width, error))
+    if (replay->appends &&
+        !rows_make(&column->from, replay->module, given->from_slot, envs, given->width, error))
       return false;
   }
   replay->flags = at;
   replay->head.stride = at + 1;
+  return batch_rows(replay, &replay->valid, source->valid, 1, error) &&
+         rows_make(&replay->weight, replay->module, source->weight, source->batch, 1, error);
+}
+
+/* What one RLC_DO_WRITE of the loop writes. */
+static bool write_make(Replay *replay, ReplayWrite *write, uint32_t at, RunError *error) {
+  const RlcSource *source = replay->source;
+  const RlcStep *step = &replay->module->steps[at];
+  *write = (ReplayWrite){.step = at, .column = RLC_NONE};
+  uint32_t width = 1;
+  if (step->count != RLC_PRIORITY) {
+    if (step->count >= source->column_count)
+      return run_fail(error, "replay '%s': column %llu is written, but there are %u", source->name,
+                      (unsigned long long)step->count, source->column_count);
+    write->column = (uint32_t)step->count;
+    const RlcColumn *column = &source->columns[write->column];
+    if (column->kind != RLC_EXTRA)
+      return run_fail(error, "replay '%s': column '%s' is what happened and cannot be written",
+                      source->name, column->name);
+    replay->columns[write->column].written = true;
+    width = column->width;
+  } else if (!source->prioritized) {
+    return run_fail(error, "replay '%s': priorities are written, but it has none", source->name);
+  }
+  return rows_make(&write->from, replay->module, step->slot, source->batch, width, error);
+}
+
+static bool replay_writes(Replay *replay, RunError *error) {
+  const RlcModule *module = replay->module;
+  uint32_t number = (uint32_t)(replay->source - module->sources);
+  replay->writes = run_take(module->step_count, sizeof *replay->writes, error);
+  if (!replay->writes) return false;
+  for (uint32_t i = 0; i < module->step_count; i++)
+    if (module->steps[i].op == RLC_DO_WRITE && module->steps[i].index == number &&
+        !write_make(replay, &replay->writes[replay->write_count++], i, error))
+      return false;
   return true;
 }
 
@@ -100,7 +100,8 @@ static void rows_advise(void *rows, uint64_t bytes) {
 
 static bool replay_allocate(Replay *replay, RunError *error) {
   const ReplayHead *head = &replay->head;
-  uint32_t obs = replay->obs_dim, batch = replay->source->batch;
+  uint32_t obs = replay->obs_dim;
+  size_t batch = replay->source->batch, all = batch * replay->ahead;
   if (head->capacity >= NO_FINAL)
     return run_fail(error, "replay '%s': a capacity of %llu rows is too large",
                     replay->source->name, (unsigned long long)head->capacity);
@@ -108,29 +109,55 @@ static bool replay_allocate(Replay *replay, RunError *error) {
   if (replay->rows) rows_advise(replay->rows, head->capacity * head->stride * sizeof(float));
   replay->finals = replay->next ? run_take(head->capacity, obs * sizeof(float), error) : NULL;
   replay->latest = run_take(head->envs, obs * sizeof(float), error);
-  replay->row = run_take(batch, sizeof *replay->row, error);
-  replay->after = run_take(batch, sizeof *replay->after, error);
-  return replay->rows && (replay->finals || !replay->next) && replay->latest && replay->row &&
-         replay->after;
+  replay->since = run_take(head->envs, sizeof *replay->since, error);
+  replay->tail = run_take(head->envs + 1, sizeof *replay->tail, error);
+  replay->drawn = run_take(batch, sizeof *replay->drawn, error);
+  replay->mass = run_take(batch, sizeof *replay->mass, error);
+  replay->row = run_take(all, sizeof *replay->row, error);
+  replay->after = run_take(all, sizeof *replay->after, error);
+  if (replay->source->prioritized && !priorities_make(&replay->priorities, head->capacity, error))
+    return false;
+  return replay->rows && (replay->finals || !replay->next) && replay->latest && replay->since &&
+         replay->tail && replay->drawn && replay->mass && replay->row && replay->after;
+}
+
+/* Rows of all vector steps that hold the capacity. */
+static uint64_t capacity_rounded(uint64_t capacity, uint64_t envs) {
+  uint64_t vectors = (capacity + envs - 1) / envs;
+  return (vectors ? vectors : 1) * envs;
+}
+
+static void replay_name(Replay *replay) {
+  static const char *const part[REPLAY_BLOBS] = {"ring",   "rows",  "finals",
+                                                 "latest", "drawn", "priorities"};
+  for (int i = 0; i < REPLAY_BLOBS; i++)
+    snprintf(replay->name[i], sizeof replay->name[i], "replay.%s.%s", replay->source->name,
+             part[i]);
+  replay->stream = name_hash(replay->source->name);
 }
 
 Replay *replay_make(const RlcModule *module, uint32_t source, uint32_t envs, RunError *error) {
   Replay *replay = run_take(1, sizeof *replay, error);
   if (!replay) return NULL;
-  const char *part[REPLAY_BLOBS] = {"head", "rows", "finals", "latest"};
+  replay->module = module;
   replay->source = &module->sources[source];
-  for (int i = 0; i < REPLAY_BLOBS; i++)
-    snprintf(replay->name[i], sizeof replay->name[i], "replay.%s.%s", replay->source->name,
-             part[i]);
-  replay->stream = name_hash(replay->source->name);
+  replay->appends = envs > 0;
   replay->obs_dim = module->obs_dim;
   replay->act_dim = module->act_dim;
-  uint64_t vectors = (replay->source->capacity + envs - 1) / envs;
-  replay->head =
-      (ReplayHead){.capacity = (vectors ? vectors : 1) * envs, .envs = envs, .free = NO_FINAL};
+  replay->ahead = replay->source->window ? replay->source->window : 1;
+  replay_name(replay);
+  if (envs == 0) envs = 1;
+  replay->head = (ReplayHead){.capacity = capacity_rounded(replay->source->capacity, envs),
+                              .envs = envs,
+                              .free = NO_FINAL,
+                              .sampled = NEVER_SAMPLED,
+                              .largest = 1};
   replay->columns = run_take(replay->source->column_count, sizeof *replay->columns, error);
-  if (replay->columns && replay_layout(replay, module, error) && replay_allocate(replay, error))
+  if (replay->columns && replay_layout(replay, error) && replay_writes(replay, error) &&
+      replay_allocate(replay, error)) {
+    window_restore(replay);
     return replay;
+  }
   replay_free(replay);
   return NULL;
 }
@@ -145,6 +172,15 @@ void replay_free(Replay *replay) {
   free(replay->rows);
   free(replay->finals);
   free(replay->latest);
+  rows_free(&replay->valid);
+  rows_free(&replay->weight);
+  for (uint32_t i = 0; i < replay->write_count; i++) rows_free(&replay->writes[i].from);
+  free(replay->writes);
+  priorities_free(&replay->priorities);
+  free(replay->since);
+  free(replay->tail);
+  free(replay->drawn);
+  free(replay->mass);
   free(replay->row);
   free(replay->after);
   free(replay);
@@ -169,14 +205,17 @@ static void final_give(Replay *replay, uint32_t entry) {
   replay->head.free = entry;
 }
 
+uint32_t final_keep(Replay *replay, const float *obs) {
+  uint32_t entry = final_take(replay), width = replay->obs_dim;
+  memcpy(replay->finals + (size_t)entry * width, obs, width * sizeof(float));
+  return ROW_NEXT | entry << ROW_SHIFT;
+}
+
 static uint32_t row_flags(Replay *replay, const Pool *pool, uint32_t env) {
   uint32_t word = pool->terminated[env] ? ROW_TERMINATED : 0;
   if (pool->truncated[env]) word |= ROW_TRUNCATED;
   if (!replay->next || !word) return word;
-  uint32_t entry = final_take(replay), obs = replay->obs_dim;
-  memcpy(replay->finals + (size_t)entry * obs, pool->final_obs + (size_t)env * obs,
-         obs * sizeof(float));
-  return word | entry << ROW_SHIFT;
+  return word | final_keep(replay, pool->final_obs + (size_t)env * replay->obs_dim);
 }
 
 static void row_write(Replay *replay, float *row, const ReplayStep *step, uint32_t env) {
@@ -186,142 +225,77 @@ static void row_write(Replay *replay, float *row, const ReplayStep *step, uint32
   row[replay->reward] = step->pool->reward[env];
   for (uint32_t i = 0; i < replay->source->column_count; i++) {
     const Column *column = &replay->columns[i];
-    if (column->from.slot) rows_get(&column->from, step->memory, env, row + column->at);
+    if (column->from.slot)
+      rows_get(&column->from, step->memory, env, row + column->at);
+    else if (column->kind == RLC_EXTRA) /* until it is written */
+      memset(row + column->at, 0, replay->source->columns[i].width * sizeof *row);
   }
   uint32_t word = row_flags(replay, step->pool, env);
   memcpy(row + replay->flags, &word, sizeof word);
 }
 
+/* Moves past a vector step that was just written. */
+static void head_advance(ReplayHead *head) {
+  uint64_t limit = head->capacity - head->skip;
+  if (head->head < head->skip) { /* the rows never written are no more */
+    head->stored = head->capacity;
+    head->skip = 0;
+  } else if (head->stored < limit) {
+    head->stored += head->envs;
+  }
+  bool over_file = head->head < head->file_end;
+  head->head += head->envs;
+  if (over_file && head->head >= head->file_end) head->file_end = head->file_drawn = 0;
+  if (head->head == head->capacity) head->head = 0;
+  head->vectors++;
+}
+
 void replay_append(Replay *replay, const ReplayStep *step) {
   ReplayHead *head = &replay->head;
-  bool full = head->stored == head->capacity;
   for (uint32_t env = 0; env < head->envs; env++) {
     float *row = row_at(replay, head->head + env);
     uint32_t old = row_word(replay, row);
-    if (full && replay->next && (old & ROW_ENDED)) final_give(replay, old >> ROW_SHIFT);
+    if (old & ROW_NEXT) final_give(replay, old >> ROW_SHIFT);
     row_write(replay, row, step, env);
   }
   memcpy(replay->latest, step->pool->obs, head->envs * replay->obs_dim * sizeof(float));
-  head->head = (head->head + head->envs) % head->capacity;
-  if (!full) head->stored += head->envs;
+  head_advance(head);
+  window_append(replay);
 }
 
 uint64_t replay_stored(const Replay *replay) { return replay->head.stored; }
 uint64_t replay_capacity(const Replay *replay) { return replay->head.capacity; }
-
-/* ---- sampling ---- */
-
-uint64_t replay_index(const Replay *replay, uint64_t seed, uint64_t number, uint32_t element) {
-  Philox draw = philox(seed, replay->stream, number, element);
-  return rng_below((uint64_t)draw.word[0] << 32 | draw.word[1], replay->head.stored);
-}
-
-/* Where the next observation of row r lies. */
-static const float *row_after(const Replay *replay, uint64_t r, const float *row) {
-  const ReplayHead *head = &replay->head;
-  uint32_t word = row_word(replay, row);
-  if (word & ROW_ENDED) return replay->finals + (size_t)(word >> ROW_SHIFT) * replay->obs_dim;
-  uint64_t newest = (head->head + head->capacity - head->envs) % head->capacity;
-  if (r >= newest && r < newest + head->envs)
-    return replay->latest + (r - newest) * replay->obs_dim;
-  return row_at(replay, (r + head->envs) % head->capacity);
-}
-
-typedef struct SampleJob {
-  Replay *replay;
-  char *memory;
-  uint64_t seed, number;
-} SampleJob;
-
-static void row_prefetch(const float *row, uint64_t floats) {
-  for (uint64_t i = 0; i < floats; i += 16) __builtin_prefetch(row + i);
-}
-
-/* Finds elements from..to of the batch: first all rows, then, while they are on their way, their
- * next observations. */
-static void sample_find(const SampleJob *job, uint32_t from, uint32_t to) {
-  Replay *replay = job->replay;
-  for (uint32_t i = from; i < to; i++) {
-    replay->row[i] = row_at(replay, replay_index(replay, job->seed, job->number, i));
-    row_prefetch(replay->row[i], replay->head.stride);
-  }
-  for (uint32_t i = from; i < to && replay->next; i++) {
-    uint64_t r = (uint64_t)(replay->row[i] - replay->rows) / replay->head.stride;
-    replay->after[i] = row_after(replay, r, replay->row[i]);
-    row_prefetch(replay->after[i], replay->obs_dim);
-  }
-}
-
-/* Flags are bits of the rows' last words, so they go one by one. */
-static void column_flags(const Replay *replay, const Column *column, char *memory, uint32_t from,
-                         uint32_t to) {
-  uint32_t mask = column->kind == RLC_TERMINATED ? ROW_TERMINATED : ROW_TRUNCATED;
-  for (uint32_t i = from; i < to; i++) {
-    float flag = (row_word(replay, replay->row[i]) & mask) != 0;
-    rows_put(&column->batch, memory, i, &flag);
-  }
-}
-
-static void column_copy(const Replay *replay, const Column *column, char *memory, uint32_t from,
-                        uint32_t to) {
-  switch ((RlcColumnKind)column->kind) {
-  case RLC_NEXT_OBS:
-    rows_gather(&column->batch, memory, from, to, replay->after, 0);
-    break;
-  case RLC_TERMINATED:
-  case RLC_TRUNCATED:
-    column_flags(replay, column, memory, from, to);
-    break;
-  case RLC_OBS:
-  case RLC_ACTION:
-  case RLC_REWARD:
-  case RLC_EXTRA:
-    rows_gather(&column->batch, memory, from, to, replay->row, column->at);
-    break;
-  }
-}
-
-static void sample_part(void *arg, uint32_t thread, uint32_t threads) {
-  const SampleJob *job = arg;
-  Replay *replay = job->replay;
-  uint64_t batch = replay->source->batch;
-  uint32_t from = (uint32_t)(batch * thread / threads),
-           to = (uint32_t)(batch * (thread + 1) / threads);
-  sample_find(job, from, to);
-  for (uint32_t c = 0; c < replay->source->column_count; c++)
-    if (replay->columns[c].batch.slot)
-      column_copy(replay, &replay->columns[c], job->memory, from, to);
-}
-
-void replay_sample(Replay *replay, Team *team, char *memory, uint64_t seed, uint64_t number) {
-  SampleJob job = {replay, memory, seed, number};
-  if (replay->source->batch < REPLAY_SHARED)
-    sample_part(&job, 0, 1);
-  else
-    team_run(team, sample_part, &job);
-}
 
 /* ---- checkpoints ---- */
 
 void replay_blobs(Replay *replay, bool used, Blob *blobs) {
   const ReplayHead *head = &replay->head;
   uint64_t obs = replay->obs_dim * sizeof(float);
-  uint64_t rows = used ? head->stored : head->capacity,
-           finals = used ? head->finals : head->capacity;
+  uint64_t rows = used ? head->skip + head->stored : head->capacity,
+           finals = used ? head->finals : head->capacity, leaves = rows;
+  double *leaf = replay->priorities.sum ? priorities_leaf(&replay->priorities, 0) : NULL;
   if (!replay->next) finals = 0;
+  if (!leaf) leaves = 0;
   blobs[0] = (Blob){replay->name[0], &replay->head, sizeof replay->head, true};
   blobs[1] = (Blob){replay->name[1], replay->rows, rows * head->stride * sizeof(float), true};
   blobs[2] = (Blob){replay->name[2], replay->finals, finals * obs, true};
   blobs[3] = (Blob){replay->name[3], replay->latest, head->envs * obs, true};
+  blobs[4] =
+      (Blob){replay->name[4], replay->drawn, replay->source->batch * sizeof *replay->drawn, true};
+  blobs[5] = (Blob){replay->name[5], leaf, leaves * sizeof *leaf, true};
 }
 
-bool replay_check(const Replay *replay, RunError *error) {
+bool replay_resume(Replay *replay, RunError *error) {
   const ReplayHead *head = &replay->head;
-  uint64_t vectors = (replay->source->capacity + head->envs - 1) / (head->envs ? head->envs : 1);
-  bool good =
-      head->capacity == (vectors ? vectors : 1) * head->envs && head->stride == replay->flags + 1u;
-  good = good && head->stored <= head->capacity && head->head < head->capacity &&
-         head->finals <= head->capacity;
-  if (good) return true;
-  return run_fail(error, "replay '%s': the checkpoint's is of another shape", replay->source->name);
+  uint64_t envs = head->envs ? head->envs : 1;
+  bool good = head->capacity == capacity_rounded(replay->source->capacity, envs) &&
+              head->stride == replay->flags + 1u && head->head < head->capacity;
+  good = good && head->skip < envs && head->stored <= head->capacity - head->skip &&
+         head->finals <= head->capacity && head->file_drawn <= head->file_end &&
+         head->file_end <= head->capacity && file_rows(head) <= head->stored;
+  if (!good)
+    return run_fail(error, "replay '%s': the checkpoint's is of another shape",
+                    replay->source->name);
+  window_restore(replay);
+  return head->stored > 0 || replay_read(replay, error);
 }

@@ -1,5 +1,5 @@
 /* Row access to slots: the offset of element (row, column) is row[r] + column[c], because a layout
- * never mixes the first dimension with the others. */
+ * never mixes the first dimensions with the last. */
 #include "runtime/rows.h"
 #include "runtime/slot.h"
 
@@ -48,13 +48,20 @@ static void rows_fill(Rows *rows) {
   }
 }
 
+/* Whether the first dims number so many rows. */
+static bool rows_lead(const RlcSlot *slot, uint32_t count) {
+  uint64_t rows = 1;
+  for (uint32_t i = 0; i < slot->rank; i++)
+    if ((rows *= slot->dims[i].extent) == count) return true;
+  return false;
+}
+
 bool rows_make(Rows *rows, const RlcModule *module, uint32_t slot, uint32_t count, uint32_t width,
                RunError *error) {
   *rows = (Rows){.count = count, .width = width};
   if (slot == RLC_NONE) return true;
   const RlcSlot *place = &module->slots[slot];
-  if (place->rank == 0 || place->dims[0].extent != count ||
-      rlc_slot_elements(place) != (uint64_t)count * width)
+  if (!rows_lead(place, count) || rlc_slot_elements(place) != (uint64_t)count * width)
     return run_fail(error, "slot '%s' has not the shape [%u][%u] that its use needs", place->name,
                     count, width);
   rows->slot = place;

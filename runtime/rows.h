@@ -28,7 +28,8 @@ typedef struct Rows {
 } Rows;
 
 /* Prepares slot number `slot` (RLC_NONE allowed: slot stays NULL) with dims [count] (width 1) or
- * [count][...width...]. False, with a message, when the slot has another shape or memory is short.
+ * [count][...width...], where the first dim or the first ones together are `count`. False, with a
+ * message, when the slot has another shape or memory is short.
  */
 bool rows_make(Rows *rows, const RlcModule *module, uint32_t slot, uint32_t count, uint32_t width,
                RunError *error);

@@ -99,7 +99,7 @@ bool save_read(Trainer *trainer, LogMark *mark, uint64_t *seed) {
                        trainer->blob_count, &trainer->error))
     return false;
   for (uint32_t i = 0; i < trainer->module->source_count; i++)
-    if (!replay_check(trainer->replay[i], &trainer->error)) return false;
+    if (!replay_resume(trainer->replay[i], &trainer->error)) return false;
   carried_move(trainer, false);
   actor_set_state(&trainer->explore, trainer->pool_state);
   *mark = info.log;

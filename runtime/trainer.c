@@ -74,7 +74,6 @@ static bool step_makes_sense(const RlcModule *module, const RlcStep *step) {
   switch ((RlcStepOp)step->op) {
   case RLC_DO_COLLECT:
   case RLC_DO_REPEAT:
-  case RLC_DO_WRITE:
     return true;
   case RLC_DO_RUN:
     return step->index < module->program_count;
@@ -88,6 +87,8 @@ static bool step_makes_sense(const RlcModule *module, const RlcStep *step) {
     return step->index < module->source_count && step->count <= 1;
   case RLC_DO_PARTS:
     return step->index < module->view_count;
+  case RLC_DO_WRITE:
+    return step->index < module->source_count && step->slot < module->slot_count;
   }
   return false;
 }
@@ -170,13 +171,16 @@ static bool trainer_memory(Trainer *trainer) {
          trainer->parts;
 }
 
-/* Where rows are kept. A loop without environments may still sample what a file holds. */
+/* Where rows are kept. A loop without environments may still sample what a file holds, which a
+ * run that goes on finds in its checkpoint. */
 static bool trainer_data(Trainer *trainer) {
   const RlcModule *module = trainer->module;
   RunError *error = &trainer->error;
-  uint32_t envs = module->explore.count ? module->explore.count : 1;
-  for (uint32_t i = 0; i < module->source_count; i++)
+  uint32_t envs = trainer->collects ? module->explore.count : 0;
+  for (uint32_t i = 0; i < module->source_count; i++) {
     if (!(trainer->replay[i] = replay_make(module, i, envs, error))) return false;
+    if (!trainer->options.resume && !replay_read(trainer->replay[i], error)) return false;
+  }
   if (!rollout_make(&trainer->rollout, module, error)) return false;
   for (uint32_t i = 0; i < module->view_count; i++)
     if (!parts_make(&trainer->parts[i], module, i, error)) return false;
