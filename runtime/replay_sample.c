@@ -71,7 +71,6 @@ typedef struct SampleJob {
 
 static inline void row_prefetch(const float *row, uint64_t floats) {
   for (uint64_t i = 0; i < floats; i += 16) __builtin_prefetch(row + i);
-  __builtin_prefetch(row + floats - 1); /* on a line of its own where the row is not aligned */
 }
 
 /* Rows on their way into the cache: element i's, with the steps that follow where windows are. */
@@ -91,10 +90,10 @@ static void sample_draw(const SampleJob *job, uint32_t from, uint32_t to) {
     for (uint32_t i = from; i < to; i++) sample_prefetch(replay, i);
     return;
   }
-  uint64_t rows = window_rows(replay), skip = replay->head.skip;
-  for (uint32_t i = from; i < to; i++) { /* drawing the next ones hides the wait for memory */
-    uint64_t k = rng_below(draw_bits(replay, job->seed, job->number, i), rows);
-    replay->drawn[i] = replay->ahead > 1 ? window_row(replay, k) : skip + k;
+  uint64_t rows = window_rows(replay);
+  for (uint32_t i = from; i < to; i++) {
+    replay->drawn[i] =
+        window_row(replay, rng_below(draw_bits(replay, job->seed, job->number, i), rows));
     sample_prefetch(replay, i);
   }
 }
@@ -119,21 +118,40 @@ static void window_find(const SampleJob *job, uint32_t i) {
   }
 }
 
+/* The next observations of single steps, while the rows are on their way. */
+static void after_find(Replay *replay, uint32_t from, uint32_t to) {
+  for (uint32_t i = from; i < to && replay->next; i++) {
+    replay->after[i] = row_after(replay, replay->drawn[i], replay->row[i]);
+    row_prefetch(replay->after[i], replay->obs_dim);
+  }
+}
+
+/* Single steps, drawn uniformly: drawing the next ones hides the wait for memory. */
+static void plain_find(const SampleJob *job, uint32_t from, uint32_t to) {
+  Replay *replay = job->replay;
+  uint64_t rows = replay->head.stored, skip = replay->head.skip;
+  for (uint32_t i = from; i < to; i++) {
+    uint64_t r = skip + rng_below(draw_bits(replay, job->seed, job->number, i), rows);
+    replay->drawn[i] = r;
+    replay->row[i] = row_at(replay, r);
+    row_prefetch(replay->row[i], replay->head.stride);
+  }
+  after_find(replay, from, to);
+}
+
 /* Finds elements from..to of the batch: first all rows, then, while they are on their way, the
  * rows that follow and the next observations. */
 static void sample_find(const SampleJob *job, uint32_t from, uint32_t to) {
   Replay *replay = job->replay;
-  sample_draw(job, from, to);
-  if (replay->source->window > 0) {
-    for (uint32_t i = from; i < to; i++) window_find(job, i);
+  if (replay->source->window == 0 && !replay->source->prioritized) {
+    plain_find(job, from, to);
     return;
   }
-  for (uint32_t i = from; i < to; i++) {
-    replay->row[i] = row_at(replay, replay->drawn[i]);
-    if (!replay->next) continue;
-    replay->after[i] = row_after(replay, replay->drawn[i], replay->row[i]);
-    row_prefetch(replay->after[i], replay->obs_dim);
-  }
+  sample_draw(job, from, to);
+  for (uint32_t i = from; i < to && replay->source->window > 0; i++) window_find(job, i);
+  if (replay->source->window > 0) return;
+  for (uint32_t i = from; i < to; i++) replay->row[i] = row_at(replay, replay->drawn[i]);
+  after_find(replay, from, to);
 }
 
 /* Flags are bits of the rows' last words, so they go one by one. */
