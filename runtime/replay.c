@@ -105,6 +105,12 @@ static bool replay_allocate(Replay *replay, RunError *error) {
   if (head->capacity >= NO_FINAL)
     return run_fail(error, "replay '%s': a capacity of %llu rows is too large",
                     replay->source->name, (unsigned long long)head->capacity);
+  if (replay->ahead > head->capacity / head->envs)
+    return run_fail(error,
+                    "replay '%s': windows of %u steps do not fit the %llu that it holds of each "
+                    "environment",
+                    replay->source->name, replay->ahead,
+                    (unsigned long long)(head->capacity / head->envs));
   replay->rows = run_take(head->capacity, head->stride * sizeof(float), error);
   if (replay->rows) rows_advise(replay->rows, head->capacity * head->stride * sizeof(float));
   replay->finals = replay->next ? run_take(head->capacity, obs * sizeof(float), error) : NULL;
@@ -147,6 +153,7 @@ Replay *replay_make(const RlcModule *module, uint32_t source, uint32_t envs, Run
   replay->ahead = replay->source->window ? replay->source->window : 1;
   replay_name(replay);
   if (envs == 0) envs = 1;
+  replay->envs = envs;
   replay->head = (ReplayHead){.capacity = capacity_rounded(replay->source->capacity, envs),
                               .envs = envs,
                               .free = NO_FINAL,
@@ -287,12 +294,15 @@ void replay_blobs(Replay *replay, bool used, Blob *blobs) {
 
 bool replay_resume(Replay *replay, RunError *error) {
   const ReplayHead *head = &replay->head;
-  uint64_t envs = head->envs ? head->envs : 1;
-  bool good = head->capacity == capacity_rounded(replay->source->capacity, envs) &&
-              head->stride == replay->flags + 1u && head->head < head->capacity;
+  uint64_t envs = replay->envs;
+  bool good = head->envs == envs && head->stride == replay->flags + 1u &&
+              head->capacity == capacity_rounded(replay->source->capacity, envs) &&
+              head->head < head->capacity;
   good = good && head->skip < envs && head->stored <= head->capacity - head->skip &&
          head->finals <= head->capacity && head->file_drawn <= head->file_end &&
          head->file_end <= head->capacity && file_rows(head) <= head->stored;
+  for (uint32_t i = 0; good && i < replay->source->batch; i++)
+    good = replay->drawn[i] < head->capacity;
   if (!good)
     return run_fail(error, "replay '%s': the checkpoint's is of another shape",
                     replay->source->name);

@@ -232,7 +232,7 @@ static bool priority_write(Replay *replay, const ReplayWrite *write, const char 
                            uint64_t step, RunError *error) {
   float raw;
   rows_get(&write->from, memory, i, &raw);
-  double value = raw >= 0 ? pow(raw, replay->source->exponent) : NAN;
+  double value = raw >= 0 && isfinite(raw) ? pow(raw, replay->source->exponent) : NAN;
   if (!isfinite(value))
     return run_fail(error, "row %u of the batch from '%s' got the priority %g at step %llu", i,
                     replay->source->name, raw, (unsigned long long)step);

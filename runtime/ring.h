@@ -65,6 +65,7 @@ struct Replay {
   ReplayHead head;
   uint32_t obs_dim, act_dim, action, reward, flags; /* places in a row */
   uint32_t ahead;                                   /* rows per element of a batch, at least 1 */
+  uint32_t envs;                                    /* as the head has it, whatever is loaded */
   bool next;                                        /* some program reads next_obs */
   bool appends;                                     /* else its rows come from its file alone */
   char name[REPLAY_BLOBS][96];
