@@ -95,6 +95,7 @@ static bool env_stand_in(Elab *elab) {
   elab->env =
       (EnvFacts){.id = "unknown", .obs_dim = 1, .act_dim = 1, .limit = 1, .low = -1, .high = 1};
   elab->env_count = 1;
+  elab->env_unknown = true;
   return false;
 }
 
@@ -262,16 +263,26 @@ static bool declare_all(Elab *elab) {
   return true;
 }
 
-/* The resolved spec as text, for the trainer to carry, and its hash. */
-static void keep_text(Elab *elab) {
+static char *text_of(const Tree *tree, size_t *size) {
   char *text = NULL;
-  size_t size = 0;
-  FILE *memory = open_memstream(&text, &size);
+  FILE *memory = open_memstream(&text, size);
   if (!memory) bug("no memory for the resolved spec");
-  tree_print(elab->spec, memory);
+  tree_print(tree, memory);
   fclose(memory);
+  return text;
+}
+
+/* The resolved spec as text, for the trainer to carry, and its hash, which is also of the declared
+ * environment: another one is another spec. */
+static void keep_text(Elab *elab) {
+  size_t size = 0;
+  char *text = text_of(elab->spec, &size);
   elab->module->shell.spec = arena_copy(elab->arena, text, size);
   elab->module->shell.spec_hash = hash_bytes(HASH_SEED, text, size);
+  free(text);
+  if (!elab->environment) return;
+  text = text_of(environment_tree(elab), &size);
+  elab->module->shell.spec_hash = hash_bytes(elab->module->shell.spec_hash, text, size);
   free(text);
 }
 

@@ -339,6 +339,8 @@ static bool read_all(Elab *elab, EnvFacts *facts) {
   return good && check_texts(elab, facts);
 }
 
+const Tree *environment_tree(const Elab *elab) { return elab->environment->tree; }
+
 bool environment_read(Elab *elab, const Tree *id) {
   Tree *tree = load(elab, id);
   if (!tree || !tree_check_keys(elab->arena, elab->diag, tree, "environment")) return false;

@@ -97,7 +97,8 @@ static bool descend(Loop *loop, const Tree *tree, bool together, bool *update) {
   size_t count;
   BlockKind kind = elab->block.kind;
   bool data = kind == BLOCK_REPLAY || kind == BLOCK_ROLLOUT || kind == BLOCK_PART;
-  bool simulates = elab->environment && !tree_get(elab->spec, "replay") && !elab->rollout_steps;
+  bool simulates = (elab->environment || elab->env_unknown) && !tree_get(elab->spec, "replay") &&
+                   !elab->rollout_steps;
   if (simulates)
     elab->block = (Block){.draws = true}; /* its data are what env_step gives */
   else if (elab->env_count && !data)

@@ -210,6 +210,7 @@ struct Elab {
   struct Site site;     /* where mistakes inside the prelude are reported */
   uint64_t evaluations; /* of expressions so far */
   EnvFacts env;
+  bool env_unknown;         /* the one that is named cannot be had, which was reported */
   Environment *environment; /* where the spec's environment is a declared one, else NULL */
   Frame *library, *globals; /* prelude names; the spec's names */
   Block block;
@@ -618,6 +619,8 @@ bool writes_elaborate(Elab *elab, Frame *frame, const char *loss, const Tree *ma
  * file. Fills elab->env, elab->environment and the axes of observations and actions. False where
  * there is none of that name, and after reporting. */
 bool environment_read(Elab *elab, const Tree *id);
+/* Its file. */
+const Tree *environment_tree(const Elab *elab);
 /* All environments there are, declared ones too. */
 size_t environment_names(const Elab *elab, const char **names, size_t capacity);
 /* The programs `start` and `advance` of `count` environments whose slots are "PREFIX.NAME", and
