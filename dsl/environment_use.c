@@ -319,31 +319,7 @@ static const struct {
              {"env_step", "as in  env_step(state, action)", 2, true, call_step},
              {"env_observe", "as in  env_observe(state)", 1, false, call_observe}};
 
-/* TEMP */
-static bool temp_call(Elab *elab, Frame *frame, const Expr *expr, Value *result) {
-  if (strcmp(expr->text, "record") == 0) {
-    Record *record = record_make(elab, "a record");
-    for (uint32_t i = 0; i < expr->arg_count; i++)
-      record_add(elab, record, expr->args[i].name, eval(elab, frame, expr->args[i].value));
-    return *result = value_record(record), true;
-  }
-  if (strcmp(expr->text, "stack") != 0) return false;
-  AxisId a = axis_instance(elab, expr->axes[0].name, expr->arg_count, AXIS_DRAW, expr->span);
-  double *v = NEW_ARRAY(elab->arena, double, expr->arg_count);
-  for (uint32_t i = 0; i < expr->arg_count; i++) v[i] = i;
-  Node *t = node_table(elab->graph, a, v), *node = NULL;
-  for (uint32_t i = 0; i < expr->arg_count; i++) {
-    Node *x = eval_node(elab, frame, expr->args[i].value);
-    if (!x) return *result = value_error(), true;
-    node = node ? node3(elab->graph, OP_where,
-                        node2(elab->graph, OP_eq, t, node_const(elab->graph, i)), x, node)
-                : x;
-  }
-  return *result = value_node(node), true;
-}
-
 bool environment_call(Elab *elab, Frame *frame, const Expr *expr, Value *result) {
-  if (temp_call(elab, frame, expr, result)) return true;
   for (size_t i = 0; i < COUNTOF(calls); i++) {
     if (strcmp(calls[i].name, expr->text) != 0) continue;
     *result = value_error();
