@@ -100,6 +100,43 @@ static bool positions_fit(Elab *elab, Frame *frame, const Expr *expr, const Node
   return true;
 }
 
+/* Whether the positions cannot leave the axis. */
+static bool stays_within(const Elab *elab, const Node *at, AxisId axis) {
+  const Graph *graph = elab->graph;
+  uint32_t extent = graph->axes[axis].extent;
+  switch ((OpCode)at->op) {
+  case OP_const:
+    return is_position(at->attr.value, extent);
+  case OP_table:
+    for (uint32_t i = 0; i < graph->tables[at->attr.key].count; i++)
+      if (!is_position(graph->tables[at->attr.key].values[i], extent)) return false;
+    return true;
+  case OP_argmin:
+  case OP_argmax:
+  case OP_order:
+    return graph->axes[at->attr.axis].extent <= extent;
+  case OP_gather:
+  case OP_rename:
+  case OP_stop:
+  case OP_mark:
+    return stays_within(elab, at->src[0], axis);
+  case OP_where:
+    return stays_within(elab, at->src[1], axis) && stays_within(elab, at->src[2], axis);
+  case OP_input: /* the runtime checks what the spec acts with */
+    return elab->env.choices && axis == elab->choice_axis;
+  default:
+    return false;
+  }
+}
+
+/* Positions from data or arithmetic end at the axis's ends. */
+static Node *within(Elab *elab, Node *at, AxisId axis) {
+  if (stays_within(elab, at, axis)) return at;
+  Node *last = node_const(elab->graph, elab->graph->axes[axis].extent - 1.0);
+  return node2(elab->graph, OP_min, node2(elab->graph, OP_max, at, node_const(elab->graph, 0)),
+               last);
+}
+
 static Value builtin_gather(Elab *elab, Frame *frame, const Expr *expr) {
   if (expr->axis_count != 1 || expr->arg_count != 2)
     return wrong_form(elab, expr, "gather[x](values, positions)");
@@ -109,7 +146,7 @@ static Value builtin_gather(Elab *elab, Frame *frame, const Expr *expr) {
   if (axis < 0 || !positions_fit(elab, frame, expr, at, (AxisId)axis)) return value_error();
   Axes sets[] = {axes_minus(x->axes, axes_one((AxisId)axis)), at->axes};
   if (!axes_may_meet(elab, expr->span, sets, 2)) return value_error();
-  return value_node(node_gather(elab->graph, x, at, (AxisId)axis));
+  return value_node(node_gather(elab->graph, x, within(elab, at, (AxisId)axis), (AxisId)axis));
 }
 
 /* index[a=i](x): x at the constant position i along a. */
