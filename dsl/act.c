@@ -1,5 +1,5 @@
 /* Acting: the programs that choose actions, with the state that they keep between steps. */
-#include "dsl/scope.h"
+#include "dsl/data.h"
 
 #include <string.h>
 

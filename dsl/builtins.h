@@ -2,7 +2,7 @@
 #ifndef RLC_DSL_BUILTINS_H
 #define RLC_DSL_BUILTINS_H
 
-#include "dsl/scope.h"
+#include "dsl/data.h"
 
 /* A built-in function: evaluates a call, reports, returns its value. */
 typedef Value (*BuiltinFn)(Elab *elab, Frame *frame, const Expr *expr);

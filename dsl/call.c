@@ -1,5 +1,5 @@
 /* Calls: defines, networks, elementwise operations; fields of what they return. */
-#include "dsl/scope.h"
+#include "dsl/data.h"
 
 #include <string.h>
 

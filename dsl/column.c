@@ -3,7 +3,7 @@
  * A column has one slot in each place where it can be read: "act.NAME" after a step, "rollout.NAME"
  * over time and env, "SOURCE.NAME" in a sampled batch, "parts64.NAME" in a part of the rollout. A
  * slot is minted when something reads it, so the runtime fills no others. */
-#include "dsl/scope.h"
+#include "dsl/data.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* From a resolved spec to a module: facts of the environment, names, declarations, then the loop.
  */
-#include "dsl/scope.h"
+#include "dsl/data.h"
 #include "dsl/yaml.h"
 
 #include <math.h>

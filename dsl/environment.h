@@ -2,7 +2,7 @@
 #ifndef RLC_DSL_ENVIRONMENT_H
 #define RLC_DSL_ENVIRONMENT_H
 
-#include "dsl/scope.h"
+#include "dsl/data.h"
 
 /* One value that an environment remembers. */
 typedef struct EnvState {

@@ -1,5 +1,5 @@
 /* Expressions to values: names, operators, entries computed at first use. */
-#include "dsl/scope.h"
+#include "dsl/data.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* What elaboration did not come by: defines and losses that nothing uses, optimizers for nothing,
  * targets that nothing reads. Afterwards every name in the spec stands for something. */
-#include "dsl/scope.h"
+#include "dsl/data.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* The loop: its steps as a table for the runtime; what stands between two data steps becomes one
  * program. */
-#include "dsl/scope.h"
+#include "dsl/data.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* Losses: their scalar, its gradients with respect to what they are over, and the steps taken with
  * them. */
-#include "dsl/scope.h"
+#include "dsl/data.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* Running normalisers of `env: {normalize: [obs, reward]}`: text of the prelude's `normalize`, its
  * states declared once, its new values computed after each step of all environments. */
-#include "dsl/scope.h"
+#include "dsl/data.h"
 
 #include <string.h>
 

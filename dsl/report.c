@@ -1,6 +1,6 @@
 /* Messages of elaboration: each stands where the user can mend it, which is never in the prelude
  * and, for a number out of range, where the number is written. */
-#include "dsl/scope.h"
+#include "dsl/data.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Frames of names and records of values. */
-#include "dsl/scope.h"
+#include "dsl/data.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* What the loop learns from: replays, the rollout, shuffled parts of it. Opening reads their sizes,
  * so that batches have rows; closing, after all programs are known, gives their columns the slots
  * that something reads. */
-#include "dsl/scope.h"
+#include "dsl/data.h"
 
 #include <string.h>
 

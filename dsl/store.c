@@ -1,6 +1,6 @@
 /* Columns of the spec's own: `store` and `extra`, computed at each step, and `compute`, over the
  * whole rollout; and what losses write back to the rows they learned from. */
-#include "dsl/scope.h"
+#include "dsl/data.h"
 
 #include <string.h>
 

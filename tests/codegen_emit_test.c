@@ -134,6 +134,38 @@ END_TEST
 
 /* ---- tables ---- */
 
+/* What the runtime keeps and learns from. */
+static void data_tables_check(const RlcModule *m) {
+  ck_assert_uint_eq(m->sources[0].capacity, 1000000);
+  ck_assert_str_eq(m->sources[0].columns[1].name, "extra");
+  ck_assert_uint_eq(m->sources[0].columns[0].from_slot, RLC_NONE);
+  ck_assert_uint_eq(m->sources[1].column_count, 0);
+  ck_assert_uint_eq(m->sources[1].window, 3);
+  ck_assert(m->sources[1].prioritized && m->sources[1].exponent == 0.6);
+  ck_assert(m->sources[1].weight == 2 && m->sources[1].valid == 1);
+  ck_assert(m->sources[1].weight_exponent == 0.4 && !m->sources[0].file);
+  ck_assert_str_eq(m->sources[1].file, "a \"b\".safetensors");
+  ck_assert(m->choices == 3 && m->limit == 500 && m->eval_every == 5000 && m->eval_episodes == 7);
+  ck_assert(m->rollout.steps == 32 && m->rollout.column_count == 2);
+  ck_assert_str_eq(m->rollout.columns[0].name, "obs");
+  ck_assert(m->view_count == 2 && !m->views[0].column_count && m->views[1].rows == 16);
+  ck_assert(m->views[1].columns[1].from == 3 && m->views[1].columns[1].to == 0);
+}
+
+/* Names, numbers and how to act. */
+static void facts_check(const RlcModule *m, const RlcModule *shell, const char *spec) {
+  ck_assert_str_eq(m->name, "na\"me");
+  ck_assert_str_eq(m->spec, spec);
+  ck_assert_str_eq(m->env_id, "Pendulum-v1");
+  ck_assert_str_eq(m->target, "c");
+  ck_assert_uint_eq(m->abi, RLC_ABI);
+  ck_assert(m->spec_hash == shell->spec_hash && m->init == 1 && m->rescale == 1);
+  ck_assert(m->act_low == -2 && m->act_high == 0.1);
+  ck_assert_mem_eq(m->counters, shell->counters, sizeof m->counters);
+  ck_assert_mem_eq(&m->explore, &shell->explore, sizeof m->explore);
+  ck_assert_mem_eq(&m->evaluate, &shell->evaluate, sizeof m->evaluate);
+}
+
 START_TEST(strings_and_tables_survive) {
   static const char spec[] = "name: \"x\"\n  a\\b: 1 # \xc3\xa9 ?\?/ 'q'\n\ttab\n\n";
   static const RlcColumn columns[] = {{"obs", RLC_OBS, 3, 1, RLC_NONE},
@@ -185,30 +217,8 @@ START_TEST(strings_and_tables_survive) {
   module->programs[0].minimal_flops = 12345;
   Built built = build_module(arena, module, RLC_F32, 16);
   const RlcModule *m = built.rlc;
-  ck_assert_str_eq(m->name, "na\"me");
-  ck_assert_str_eq(m->spec, spec);
-  ck_assert_str_eq(m->env_id, "Pendulum-v1");
-  ck_assert_str_eq(m->target, "c");
-  ck_assert_uint_eq(m->abi, RLC_ABI);
-  ck_assert(m->spec_hash == shell->spec_hash && m->init == 1 && m->rescale == 1);
-  ck_assert(m->act_low == -2 && m->act_high == 0.1);
-  ck_assert_mem_eq(m->counters, shell->counters, sizeof m->counters);
-  ck_assert_mem_eq(&m->explore, &shell->explore, sizeof m->explore);
-  ck_assert_mem_eq(&m->evaluate, &shell->evaluate, sizeof m->evaluate);
-  ck_assert_uint_eq(m->sources[0].capacity, 1000000);
-  ck_assert_str_eq(m->sources[0].columns[1].name, "extra");
-  ck_assert_uint_eq(m->sources[0].columns[0].from_slot, RLC_NONE);
-  ck_assert_uint_eq(m->sources[1].column_count, 0);
-  ck_assert_uint_eq(m->sources[1].window, 3);
-  ck_assert(m->sources[1].prioritized && m->sources[1].exponent == 0.6);
-  ck_assert(m->sources[1].weight == 2 && m->sources[1].valid == 1);
-  ck_assert(m->sources[1].weight_exponent == 0.4 && !m->sources[0].file);
-  ck_assert_str_eq(m->sources[1].file, "a \"b\".safetensors");
-  ck_assert(m->choices == 3 && m->limit == 500 && m->eval_every == 5000 && m->eval_episodes == 7);
-  ck_assert(m->rollout.steps == 32 && m->rollout.column_count == 2);
-  ck_assert_str_eq(m->rollout.columns[0].name, "obs");
-  ck_assert(m->view_count == 2 && !m->views[0].column_count && m->views[1].rows == 16);
-  ck_assert(m->views[1].columns[1].from == 3 && m->views[1].columns[1].to == 0);
+  facts_check(m, shell, spec);
+  data_tables_check(m);
   ck_assert_uint_eq(m->steps[0].count, 200);
   ck_assert_uint_eq(m->steps[1].flags, RLC_IS_UPDATE);
   ck_assert_double_eq(m->programs[0].minimal_flops, 12345);
