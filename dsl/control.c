@@ -25,29 +25,28 @@ static Value builtin_record(Elab *elab, Frame *frame, const Expr *expr) {
 
 /* ---- unroll ---- */
 
-static const char *kind_text(Value value) {
+/* What a carry stays, round after round. A network's name and a target's are trees of parameters.
+ */
+static const char *carry_kind(Value value) {
+  if (value_is_bundle(value)) return "a tree of parameters";
   if (value.kind == VALUE_FUNCTION) return "a function";
   return value.kind == VALUE_RECORD && !value.record->node ? "a record" : "a tensor";
 }
 
-/* Whether a round's result may be the next round's carry: a tensor stays one, a record keeps its
+/* Whether a round's result may be the next round's carry: of the same kind, and a record keeps its
  * fields. */
 static bool carry_fits(Elab *elab, const Expr *expr, Value before, Value after) {
   const Expr *body = expr->args[1].value;
-  bool fields = before.kind == VALUE_RECORD && !before.record->node;
-  for (size_t i = 0; fields && after.kind == VALUE_RECORD && i < before.record->count; i++)
+  bool fields = before.kind == VALUE_RECORD && after.kind == VALUE_RECORD && !before.record->node;
+  for (size_t i = 0; fields && i < before.record->count; i++)
     if (!record_get(after.record, before.record->names[i]))
       return elab_error(elab, body->span, "the next round has what this one leaves",
                         "the carry '%s' loses its field '%s'", expr->args[0].name,
                         before.record->names[i]);
-  bool tensor = after.kind == VALUE_NODE || (after.kind == VALUE_RECORD && after.record->node);
-  bool same = fields                          ? after.kind == VALUE_RECORD
-              : before.kind == VALUE_FUNCTION ? after.kind == VALUE_FUNCTION
-                                              : tensor;
-  if (same) return true;
+  if (strcmp(carry_kind(before), carry_kind(after)) == 0) return true;
   return elab_error(elab, body->span, "the next round has what this one leaves",
-                    "the carry '%s' is %s and becomes %s", expr->args[0].name, kind_text(before),
-                    kind_text(after));
+                    "the carry '%s' is %s and becomes %s", expr->args[0].name, carry_kind(before),
+                    carry_kind(after));
 }
 
 /* unroll[j=n](carry = init, body): body evaluated n times with j = 0 .. n-1; n may be 0. */
