@@ -21,8 +21,8 @@ static void avg_features(const Point *p, const char *network, const double *obs,
   char layer[NET_NAME];
   double h[NET_WIDTH], length = 0;
   snprintf(layer, sizeof layer, "%s.dense1", network);
-  uint32_t n = dense_two(p, p->before, 0, layer, act ? ".obs" : "", obs, act ? ".action" : NULL, act,
-                         h);
+  uint32_t n =
+      dense_two(p, p->before, 0, layer, act ? ".obs" : "", obs, act ? ".action" : NULL, act, h);
   for (uint32_t i = 0; i < n; i++) h[i] *= h[i] > 0 ? 1 : 0.01;
   snprintf(layer, sizeof layer, "%s.dense2", network);
   dense_one(p, p->before, 0, layer, h, phi);
@@ -78,8 +78,8 @@ static double avg_sigma(AvgScale *s, double soft_reward, bool terminated) {
     s->running = 0;
   }
   double mean_square = s->ends ? s->squares / s->ends : 0;
-  double variance = variance_of(s->rewards, s->count) +
-                    variance_of(s->discounts, s->count) * mean_square;
+  double variance =
+      variance_of(s->rewards, s->count) + variance_of(s->discounts, s->count) * mean_square;
   variance = fmax(variance, 1e-4);
   return !s->ends && variance <= 0.01 ? 1 : sqrt(variance);
 }
@@ -89,7 +89,8 @@ typedef struct AvgStep {
   bool terminated, truncated;
 } AvgStep;
 
-/* A first reward without a variance, ends for good, a time limit, after which the return goes on. */
+/* A first reward without a variance, ends for good, a time limit, after which the return goes on.
+ */
 static AvgStep avg_step(int t) {
   AvgStep step = {.noise = 0.9 * cos(2.1 * t),
                   .reward = t == 0 ? 0.5 : -1 - 2 * sin(1.7 * t),
@@ -117,7 +118,7 @@ static double adam_step(double old, double gradient, double *second, int n, doub
   return old - lr * gradient / (sqrt(*second / (1 - pow(0.999, n))) + 1e-8);
 }
 
-static void avg_fresh(Point *p) {
+static void fresh_states(Point *p) {
   for (uint32_t s = 0; s < p->spec.graph->slot_count; s++)
     if (p->spec.graph->slots[s].kind == RLC_OPTIMIZER || p->spec.graph->slots[s].kind == RLC_STATE)
       memset(p->before[s], 0, spec_size(&p->spec, s) * sizeof(double));
@@ -127,13 +128,14 @@ static void avg_fresh(Point *p) {
 START_TEST(avg_is_its_equations) {
   Point p = point_open(spec_open("specs/avg.yaml", avg_sizes), "update", 3);
   AvgScale scale = {.count = 0};
-  avg_fresh(&p);
+  fresh_states(&p);
   for (int t = 0; t < AVG_STEPS; t++) {
     AvgStep step = avg_step(t);
     double log_prob, next_log_prob, action = avg_policy(&p, step.obs, step.noise, &log_prob);
     avg_give(&p, &step, action);
     point_run(&p, (uint64_t)t);
-    double next = avg_policy(&p, step.next, *point_normals(&p, 1), &next_log_prob);
+    double next =
+        avg_policy(&p, step.next, *point_normals(&p, "losses.critic.next"), &next_log_prob);
     double sigma = avg_sigma(&scale, step.reward - AVG_ALPHA * log_prob, step.terminated);
     double v = avg_q(&p, step.next, next) - AVG_ALPHA * next_log_prob;
     double y = step.reward + AVG_GAMMA * !step.terminated * v;
@@ -150,12 +152,12 @@ START_TEST(avg_is_its_equations) {
 }
 END_TEST
 
-/* Both steps are taken from gradients at the parameters that acted: the actor's by differences under
- * the old critic, the critic's in closed form for its last layer. */
+/* Both steps are taken from gradients at the parameters that acted: the actor's by differences
+ * under the old critic, the critic's in closed form for its last layer. */
 START_TEST(avg_steps_at_the_old_parameters) {
   Point p = point_open(spec_open("specs/avg.yaml", avg_sizes), "update", 4);
   double second[AVG_HIDDEN] = {0}, second_bias = 0;
-  avg_fresh(&p);
+  fresh_states(&p);
   for (int t = 0; t < 3; t++) {
     AvgStep step = avg_step(t);
     double log_prob, phi[NET_WIDTH], action = avg_policy(&p, step.obs, step.noise, &log_prob);
@@ -199,10 +201,9 @@ static void norm_tanh_elu(const Point *p, double **slots, const char *network, c
   uint32_t n =
       dense_two(p, slots, 0, layer, act ? ".obs" : "", obs, act ? ".action" : NULL, act, h);
   layer_norm_of(h, n);
-  const char *plain = strncmp(network, "slow.", 5) == 0 ? network : network;
   char scale[NET_NAME], shift[NET_NAME];
-  snprintf(scale, sizeof scale, "%s.layer_norm1.scale", plain);
-  snprintf(shift, sizeof shift, "%s.layer_norm1.shift", plain);
+  snprintf(scale, sizeof scale, "%s.layer_norm1.scale", network);
+  snprintf(shift, sizeof shift, "%s.layer_norm1.shift", network);
   for (uint32_t i = 0; i < n; i++)
     h[i] = tanh(h[i] * point_at(p, slots, scale)[i] + point_at(p, slots, shift)[i]);
   snprintf(layer, sizeof layer, "%s.dense2", network);
@@ -244,8 +245,6 @@ typedef struct Tries {
   double a[MPO_BATCH][MPO_TRIES], q[MPO_BATCH][MPO_TRIES];
 } Tries;
 
-/* The two draws of the program have equal sizes; this one gave the actions of the E-step, which is
- * tried with both. */
 static Tries mpo_tries(const Point *p, const double *noise) {
   Tries t;
   for (int b = 0; b < MPO_BATCH; b++) {
@@ -276,8 +275,8 @@ static double mpo_weight(const Tries *t, int b, int k, double temperature) {
   return exp(t->q[b][k] / temperature) / total;
 }
 
-/* The derivative of the dual by the temperature: epsilon less the divergence of the weighted actions
- * from even ones. */
+/* The derivative of the dual by the temperature: epsilon less the divergence of the weighted
+ * actions from even ones. */
 static double mpo_dual_slope(const Tries *t, double temperature, double epsilon) {
   double slope = epsilon;
   for (int b = 0; b < MPO_BATCH; b++)
@@ -288,8 +287,7 @@ static double mpo_dual_slope(const Tries *t, double temperature, double epsilon)
   return slope;
 }
 
-/* A step of Adam at rate 0.01 from nothing goes 0.01 against the sign; its first moment tells the
- * gradient. */
+/* Adam's first moment after one step from nothing tells the gradient. */
 static double gradient_of(const Point *p, const char *loss, const char *parameter) {
   const char *name = arena_printf(p->spec.arena, "optimizer.%s.%s.first", loss, parameter);
   return *point_at(p, p->after, name) / 0.1;
@@ -297,7 +295,7 @@ static double gradient_of(const Point *p, const char *loss, const char *paramete
 
 static Point mpo_open(void) {
   Point p = point_open(spec_open("specs/mpo.yaml", mpo_sizes), "update", 5);
-  avg_fresh(&p);
+  fresh_states(&p);
   point_give(&p, "raw_temperature", (double[]){-0.7});
   point_give(&p, "raw_mean_price", (double[]){0.3});
   point_give(&p, "raw_std_price", (double[]){1.4});
@@ -308,7 +306,7 @@ static Point mpo_open(void) {
 START_TEST(mpo_is_its_equations) {
   Point p = mpo_open();
   point_run(&p, 0);
-  Tries t = mpo_tries(&p, point_normals_of(&p, "losses.temperature.a"));
+  Tries t = mpo_tries(&p, point_normals(&p, "losses.temperature.a"));
   double temperature = softplus_of(-0.7) + 1e-8, fit = 0, mean_kl = 0, std_kl = 0;
   same(point_metric(&p, "losses/temperature"), mpo_dual(&t, temperature, 0.2), "dual");
   double slope = 1 / (1 + exp(0.7)); /* of softplus */
@@ -342,7 +340,7 @@ END_TEST
 START_TEST(mpo_evaluates_the_copied_policy) {
   Point p = mpo_open();
   point_run(&p, 0);
-  const double *noise = point_normals_of(&p, "losses.critic.next");
+  const double *noise = point_normals(&p, "losses.critic.next");
   double loss = 0;
   for (int b = 0; b < MPO_BATCH; b++) {
     const double *next = point_at(&p, p.before, "replay.next_obs") + b * MPO_OBS;
@@ -373,8 +371,8 @@ static void elu_layers(const Point *p, const char *network, const double *obs, c
   char layer[NET_NAME];
   double h[NET_WIDTH], g[NET_WIDTH];
   snprintf(layer, sizeof layer, "%s.dense1", network);
-  elu_all(h, dense_two(p, p->before, 0, layer, act ? ".obs" : "", obs, act ? ".action" : NULL, act,
-                       h));
+  elu_all(
+      h, dense_two(p, p->before, 0, layer, act ? ".obs" : "", obs, act ? ".action" : NULL, act, h));
   snprintf(layer, sizeof layer, "%s.dense2", network);
   elu_all(g, dense_one(p, p->before, 0, layer, h, g));
   snprintf(layer, sizeof layer, "%s.dense3", network);

@@ -1,12 +1,12 @@
-/* What tests of whole losses share: a program of a spec run once at a random point on the oracle, its
- * slots before and after, its draws, and networks evaluated from their slots in plain loops. */
+/* What tests of whole losses share: a program of a spec run once at a random point on the oracle,
+ * its slots before and after, its draws, and networks evaluated from their slots in plain loops. */
 #ifndef RLC_TESTS_SPEC_NETWORK_H
 #define RLC_TESTS_SPEC_NETWORK_H
 
 #include "compiler/gradcheck.h"
 #include "tests/spec_fixture.h"
 
-enum { NET_WIDTH = 128, POINT_DRAWS = 8, NET_NAME = 96 };
+enum { NET_WIDTH = 128, NET_NAME = 96 };
 
 typedef struct Point {
   Spec spec;
@@ -52,21 +52,20 @@ static inline double point_metric(const Point *p, const char *name) {
   return *point_at(p, p->after, arena_printf(p->spec.arena, "metric.%s", name));
 }
 
-/* The normal draws of the last run with so many elements, the first such one; they are made of two
- * uniform words each. */
-static inline double *point_normals(const Point *p, uint64_t size) {
+/* The normal draws that stood in this binding, in the last run: made of two uniform words each,
+ * whose stream is named after it. */
+static inline double *point_normals(const Point *p, const char *binding) {
   Node **nodes;
   Module *module = p->spec.module;
   const Program *program = &module->programs[spec_program(&p->spec, p->program)];
   size_t count = module_reach(module, program, p->spec.arena, &nodes);
-  const Node *words[2] = {NULL};
-  for (size_t i = 0; i < count; i++) {
-    const Node *node = nodes[i];
-    if (node->op != OP_uniform || axes_extent(p->spec.graph, node->axes) != size) continue;
-    ck_assert_msg(!words[node->attr.word], "two draws of %llu elements", (unsigned long long)size);
-    words[node->attr.word] = node;
-  }
-  ck_assert(words[0] && words[1]);
+  uint64_t stream = hash_text(HASH_SEED, arena_printf(p->spec.arena, "%s#0", binding));
+  const Node *words[4] = {NULL};
+  for (size_t i = 0; i < count; i++)
+    if (nodes[i]->op == OP_uniform && nodes[i]->attr.key == stream)
+      words[nodes[i]->attr.word] = nodes[i];
+  ck_assert_msg(words[0] && words[1], "no normal draw in '%s'", binding);
+  uint64_t size = axes_extent(p->spec.graph, words[0]->axes);
   const double *u = interp_value(p->interp, words[0]), *v = interp_value(p->interp, words[1]);
   double *normals = NEW_ARRAY(p->spec.arena, double, size);
   for (uint64_t i = 0; i < size; i++) normals[i] = sqrt(-2 * log(u[i])) * cos(2 * M_PI * v[i]);
@@ -108,7 +107,8 @@ static inline void dense_add(const Point *p, double **slots, uint32_t twin, cons
   }
 }
 
-/* A dense layer of one or two inputs, whose weight blocks are "w" or "w.NAME"; returns its units. */
+/* A dense layer of one or two inputs, whose weight blocks are "w" or "w.NAME"; returns its units.
+ */
 static inline uint32_t dense_two(const Point *p, double **slots, uint32_t twin, const char *layer,
                                  const char *first, const double *in, const char *second,
                                  const double *in2, double *out) {
