@@ -52,18 +52,26 @@ static inline double point_metric(const Point *p, const char *name) {
   return *point_at(p, p->after, arena_printf(p->spec.arena, "metric.%s", name));
 }
 
-/* The normal draws that stood in this binding, in the last run: made of two uniform words each,
- * whose stream is named after it. */
+/* Whether the stream is one of this binding: draws and calls in a binding are counted together. */
+static inline bool is_stream_of(const Point *p, uint64_t stream, const char *binding) {
+  for (int i = 0; i < 64; i++)
+    if (hash_text(HASH_SEED, arena_printf(p->spec.arena, "%s#%d", binding, i)) == stream)
+      return true;
+  return false;
+}
+
+/* The normal draw that stood in this binding, in the last run: made of two uniform words each. */
 static inline double *point_normals(const Point *p, const char *binding) {
   Node **nodes;
   Module *module = p->spec.module;
   const Program *program = &module->programs[spec_program(&p->spec, p->program)];
   size_t count = module_reach(module, program, p->spec.arena, &nodes);
-  uint64_t stream = hash_text(HASH_SEED, arena_printf(p->spec.arena, "%s#0", binding));
   const Node *words[4] = {NULL};
-  for (size_t i = 0; i < count; i++)
-    if (nodes[i]->op == OP_uniform && nodes[i]->attr.key == stream)
-      words[nodes[i]->attr.word] = nodes[i];
+  for (size_t i = 0; i < count; i++) {
+    if (nodes[i]->op != OP_uniform || !is_stream_of(p, nodes[i]->attr.key, binding)) continue;
+    ck_assert_msg(!words[nodes[i]->attr.word], "two draws in '%s'", binding);
+    words[nodes[i]->attr.word] = nodes[i];
+  }
   ck_assert_msg(words[0] && words[1], "no normal draw in '%s'", binding);
   uint64_t size = axes_extent(p->spec.graph, words[0]->axes);
   const double *u = interp_value(p->interp, words[0]), *v = interp_value(p->interp, words[1]);
