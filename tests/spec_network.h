@@ -80,6 +80,39 @@ static inline double *point_normals(const Point *p, const char *binding) {
   return normals;
 }
 
+static inline void same(double found, double exact, const char *what) {
+  ck_assert_msg(fixture_near(found, exact, 1e-9), "%s: %.17g, not %.17g", what, found, exact);
+}
+
+/* Optimisers and states as they start. */
+static inline void fresh_states(Point *p) {
+  for (uint32_t s = 0; s < p->spec.graph->slot_count; s++)
+    if (p->spec.graph->slots[s].kind == RLC_OPTIMIZER || p->spec.graph->slots[s].kind == RLC_STATE)
+      memset(p->before[s], 0, spec_size(&p->spec, s) * sizeof(double));
+}
+
+/* Adam's first moment after one step from nothing tells the gradient. */
+static inline double gradient_of(const Point *p, const char *loss, const char *parameter) {
+  const char *name = arena_printf(p->spec.arena, "optimizer.%s.%s.first", loss, parameter);
+  return *point_at(p, p->after, name) / 0.1;
+}
+
+/* Windows of a replay that count up to and with step last[b], which ended for good where ends[b];
+ * behind it stands another story. */
+static inline void point_windows(Point *p, int batch, int ahead, const int *last,
+                                 const bool *ends) {
+  double *valid = point_at(p, p->before, "replay.valid");
+  double *terminated = point_at(p, p->before, "replay.terminated");
+  double *reward = point_at(p, p->before, "replay.reward");
+  for (int b = 0; b < batch; b++)
+    for (int k = 0; k < ahead; k++) {
+      int i = b * ahead + k;
+      valid[i] = k <= last[b];
+      terminated[i] = (k == last[b] && ends[b]) || k > last[b];
+      reward[i] = k > last[b] ? 100 : 4 * sin(1.3 * i);
+    }
+}
+
 /* ---- networks ---- */
 
 static inline bool is_copies(const Point *p, AxisId axis) {
