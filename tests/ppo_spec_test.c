@@ -147,9 +147,23 @@ static const double values[STEPS] = {0.3, 0.7, -0.2, 1.5, 0.9, -0.4};
 /* of the true next observations: behind an end, not the next row's value */
 static const double next_values[STEPS] = {0.7, 5, -0.2 + 4, 2.5, -0.4, 8};
 
-static Tiny advantages(const char *path, const Ends *e) {
-  Tiny t = tiny_open(path, "env.id=Pendulum-v1 steps=6 minibatches=2 epochs=1 hidden=3", "update",
-                     "rollout");
+typedef struct Form {
+  const char *path, *sizes;
+  bool limits_end;
+} Form;
+
+static const Form forms[] = {
+    {"specs/ppo.yaml", "env.id=Pendulum-v1", false},
+    {"specs/ppo_discrete.yaml", "env.count=1", false},
+    {"specs/ppo_cleanrl.yaml", "env.id=Pendulum-v1", true},
+    {"specs/ppo_discrete_cleanrl.yaml", "env.count=1", true},
+    {"specs/dpo_purejaxrl.yaml", "env.id=Pendulum-v1 env.count=1", true},
+};
+
+static Tiny advantages(const Form *form, const Ends *e) {
+  char sizes[128];
+  snprintf(sizes, sizeof sizes, "%s steps=6 minibatches=2 epochs=1 hidden=3", form->sizes);
+  Tiny t = tiny_open(form->path, sizes, "update", "rollout");
   set(&t, "reward", rewards);
   set(&t, "value", values);
   set(&t, "next_value", next_values);
@@ -159,14 +173,12 @@ static Tiny advantages(const char *path, const Ends *e) {
   return t;
 }
 
-static const char *const with_advantages[] = {"specs/ppo.yaml", "specs/ppo_cleanrl.yaml"};
-
 START_TEST(advantages_end_where_episodes_do) {
   const Ends *e = &ends[_i % (int)COUNTOF(ends)];
-  bool limits_end = _i >= (int)COUNTOF(ends);
-  Tiny t = advantages(with_advantages[limits_end], e);
+  const Form *form = &forms[_i / (int)COUNTOF(ends)];
+  Tiny t = advantages(form, e);
   for (int k = 0; k < STEPS; k++) {
-    double a = advantage(e, rewards, values, next_values, k, limits_end);
+    double a = advantage(e, rewards, values, next_values, k, form->limits_end);
     same(got(&t, "advantage")[k], a, "advantage");
     same(got(&t, "target")[k], a + values[k], "target");
   }
@@ -180,7 +192,7 @@ START_TEST(time_limits_bootstrap_and_ends_do_not) {
   end.terminated[5] = both.terminated[5] = 1;
   const Ends *all[] = {&none, &limit, &end, &both};
   for (int i = 0; i < 4; i++) {
-    Tiny t = advantages("specs/ppo.yaml", all[i]);
+    Tiny t = advantages(&forms[0], all[i]);
     double last = i < 2 ? 2 + 0.99 * 8 + 0.4 : 2 + 0.4;
     same(got(&t, "advantage")[5], last, "last");
     same(got(&t, "advantage")[4], -1 + 0.99 * -0.4 - 0.9 + 0.99 * 0.95 * last, "before it");
@@ -293,25 +305,81 @@ START_TEST(clipped_rows_have_no_gradient) {
 END_TEST
 
 /* CleanRL's form: both sides of the value's clip matter, and the deviation is of a sample. */
-START_TEST(the_code_clips_values) {
-  Tiny t = tiny_open("specs/ppo_cleanrl.yaml", PENDULUM, "update2", "parts8");
+static void clipped_values(Tiny *t, double (*log_prob)(const Tiny *, uint32_t), double bonus) {
   double adv[BATCH], old[BATCH], target[BATCH];
   const double away[BATCH] = {0.1, -0.1, 0.5, 0.5, -0.5, -0.5, 0.3, 0};
   const double aim[BATCH] = {1, 1, -2, 2, 2, -2, 0.1, 0};
   for (uint32_t b = 0; b < BATCH; b++) {
-    old[b] = value_at(&t, b) - away[b];
+    old[b] = value_at(t, b) - away[b];
     target[b] = old[b] + aim[b];
   }
-  set(&t, "value", old);
-  set(&t, "target", target);
-  set_ratios(&t, wanted_ratio, unmoved_at);
-  set(&t, "advantage", advantages_given);
-  spec_run(t.interp);
+  set(t, "value", old);
+  set(t, "target", target);
+  set_ratios(t, wanted_ratio, log_prob);
+  set(t, "advantage", advantages_given);
+  spec_run(t->interp);
   standardized(advantages_given, 1, adv);
-  double clipped = ppo_loss(&t, wanted_ratio, adv, true);
-  ck_assert_double_gt(clipped - ppo_loss(&t, wanted_ratio, adv, false), 0.01);
-  same(metric(&t, "losses/ppo"), clipped, "loss");
+  double clipped = ppo_loss(t, wanted_ratio, adv, true);
+  ck_assert_double_gt(clipped - ppo_loss(t, wanted_ratio, adv, false), 0.01);
+  same(metric(t, "losses/ppo"), clipped - bonus * metric(t, "ppo/entropy"), "loss");
+  spec_close(&t->spec);
+}
+
+START_TEST(the_code_clips_values) {
+  Tiny t = tiny_open("specs/ppo_cleanrl.yaml", PENDULUM, "update2", "parts8");
+  clipped_values(&t, unmoved_at, 0);
+}
+END_TEST
+
+static bool ends_in(const char *name, const char *end) {
+  return strlen(name) >= strlen(end) && strcmp(name + strlen(name) - strlen(end), end) == 0;
+}
+
+/* A limit on the length of the gradient over both networks and the deviation, not one on each entry
+ * or on each network: with targets far off, exactly that length is what the moments take in. */
+START_TEST(one_length_bounds_both_networks) {
+  Tiny t = tiny_open("specs/ppo.yaml", PENDULUM, "update2", "parts8");
+  const double far[BATCH] = {90, -80, 70, 60, -50, 40, 30, -20};
+  const Slot *slots = t.spec.graph->slots;
+  double square = 0;
+  uint32_t count = (uint32_t)t.spec.graph->slot_count, tensors = 0;
+  set(&t, "target", far);
+  for (uint32_t s = 0; s < count; s++)
+    if (ends_in(slots[s].name, ".first"))
+      interp_set(t.interp, s, NEW_ARRAY(t.spec.arena, double, spec_size(&t.spec, s)));
+  spec_run(t.interp);
+  for (uint32_t s = 0; s < count; s++) {
+    if (!ends_in(slots[s].name, ".first")) continue;
+    const double *first = spec_get(&t.spec, t.interp, slots[s].name);
+    for (uint64_t i = 0; i < spec_size(&t.spec, s); i++) square += pow(first[i] / (1 - 0.9), 2);
+    tensors++;
+  }
+  ck_assert_uint_eq(tensors, 13); /* three layers of two networks, and log_std */
+  same(sqrt(square), 0.5, "length");
   spec_close(&t.spec);
+}
+END_TEST
+
+/* What a bias of the critic moves by at a point of the run; the paper's form counts no passes. */
+static double moved_by(const char *path, double progress, double iteration) {
+  Tiny t = tiny_open(path, PENDULUM, "update2", "parts8");
+  interp_set(t.interp, spec_slot(&t.spec, "counter.progress"), &progress);
+  if (iteration >= 0) interp_set(t.interp, spec_slot(&t.spec, "counter.iteration"), &iteration);
+  spec_run(t.interp);
+  double by = *spec_get(&t.spec, t.interp, "critic.dense3.b") - *before(&t, "critic.dense3.b");
+  spec_close(&t.spec);
+  return by;
+}
+
+/* The rate falls to 0 with what is done; in the code's form without the rollout in hand. */
+START_TEST(rates_fall) {
+  double whole = moved_by("specs/ppo.yaml", 0, -1);
+  ck_assert_double_gt(fabs(whole), 1e-5);
+  ck_assert_double_eq_tol(moved_by("specs/ppo.yaml", 0.25, -1) / whole, 0.75, 1e-9);
+  ck_assert_double_eq(moved_by("specs/ppo.yaml", 1, -1), 0);
+  whole = moved_by("specs/ppo_cleanrl.yaml", 0, 0);
+  ck_assert_double_eq(moved_by("specs/ppo_cleanrl.yaml", 0.25, 0), whole);
+  ck_assert_double_eq_tol(moved_by("specs/ppo_cleanrl.yaml", 1, 3) / whole, 0.25, 1e-9);
 }
 END_TEST
 
@@ -347,6 +415,13 @@ START_TEST(ppo_with_choices_is_its_equations) {
   same(metric(&t, "ppo/entropy"), entropy, "entropy");
   same(metric(&t, "losses/ppo"), ppo_loss(&t, wanted_ratio, adv, false) - 0.01 * entropy, "loss");
   spec_close(&t.spec);
+}
+END_TEST
+
+START_TEST(the_code_clips_values_with_choices) {
+  Tiny t = tiny_open("specs/ppo_discrete_cleanrl.yaml", CARTPOLE, "update2", "parts8");
+  set(&t, "action", choices_given);
+  clipped_values(&t, chosen_at, 0.01);
 }
 END_TEST
 
@@ -492,14 +567,18 @@ int main(void) {
   TCase *tests = tcase_create("ppo_spec");
   suite_add_tcase(suite, tests);
   tcase_set_timeout(tests, 60);
-  tcase_add_loop_test(tests, advantages_end_where_episodes_do, 0, 2 * (int)COUNTOF(ends));
+  tcase_add_loop_test(tests, advantages_end_where_episodes_do, 0,
+                      (int)(COUNTOF(forms) * COUNTOF(ends)));
   tcase_add_test(tests, time_limits_bootstrap_and_ends_do_not);
   tcase_add_test(tests, ppo_is_its_equations);
   tcase_add_test(tests, entropy_is_a_bonus);
   tcase_add_test(tests, clipped_rows_have_no_gradient);
   tcase_add_test(tests, the_code_clips_values);
+  tcase_add_test(tests, one_length_bounds_both_networks);
+  tcase_add_test(tests, rates_fall);
   tcase_add_test(tests, actions_are_clipped_on_their_way);
   tcase_add_test(tests, ppo_with_choices_is_its_equations);
+  tcase_add_test(tests, the_code_clips_values_with_choices);
   tcase_add_test(tests, rpo_moves_the_mean);
   tcase_add_loop_test(tests, dpo_takes_its_drift_off, 0, 2 * (int)COUNTOF(drifts));
   tcase_add_test(tests, a2c_is_its_equations);
