@@ -195,6 +195,26 @@ START_TEST(avg_keeps_the_noise_that_acted) {
 }
 END_TEST
 
+/* Deviations are from exp(-10) to e; a bound that holds lets no gradient through. */
+START_TEST(avg_bounds_the_deviation) {
+  Point p = point_open(spec_open("specs/avg.yaml", avg_sizes), "update", 6);
+  static const double pushed[] = {9, -60};
+  for (int i = 0; i < 2; i++) {
+    AvgStep step = avg_step(1);
+    double log_prob;
+    fresh_states(&p);
+    point_give(&p, "actor.log_var.dense1.b", &pushed[i]);
+    avg_give(&p, &step, avg_policy(&p, step.obs, step.noise, &log_prob));
+    point_run(&p, 0);
+    same(point_metric(&p, "losses/actor"), avg_actor_loss(&p, step.obs, step.noise), "actor");
+    ck_assert(*point_at(&p, p.after, "actor.log_var.dense1.b") == pushed[i]);
+    ck_assert(*point_at(&p, p.after, "actor.mean.dense1.b") !=
+              *point_at(&p, p.before, "actor.mean.dense1.b"));
+  }
+  spec_close(&p.spec);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("AVG");
   TCase *tcase = tcase_create("equations");
@@ -202,6 +222,7 @@ int main(void) {
   tcase_add_test(tcase, avg_is_its_equations);
   tcase_add_test(tcase, avg_steps_at_the_old_parameters);
   tcase_add_test(tcase, avg_keeps_the_noise_that_acted);
+  tcase_add_test(tcase, avg_bounds_the_deviation);
   suite_add_tcase(suite, tcase);
   return fixture_run(suite);
 }
