@@ -42,10 +42,11 @@ static inline double *row(const Point *p, const char *column, uint32_t width, in
 /* An update of a minibatch at a random point where all are of a size that tells them apart. */
 static inline Point update_open(const char *path, const char *overrides) {
   Point p = point_open(spec_open(path, overrides), "update2", SEED);
+  bool has_aux = strstr(path, "no_aux") == NULL;
   *before(&p, "log_alpha") = log(0.3);
   *before(&p, "log_beta") = log(0.7);
   for (int b = 0; b < BATCH; b++) {
-    *row(&p, "terminated", 1, b) = b % 4 == 1;
+    if (has_aux) *row(&p, "terminated", 1, b) = b % 4 == 1;
     *row(&p, "target", 1, b) = 0.3 + 0.45 * b;
   }
   return p;
@@ -56,15 +57,17 @@ static inline void set_all(Point *p, const char *name, double value) {
   for (uint64_t i = 0; i < spec_size(&p->spec, slot); i++) p->before[slot][i] = value;
 }
 
-/* The collecting policy is this one, its means moved in front of tanh. */
-static inline void old_is_moved(Point *p, double by) {
+/* The collecting policy is this one, with this bias moved by so much. */
+static inline void old_is_moved(Point *p, const char *bias, double by) {
   for (size_t s = 0; s < p->spec.graph->slot_count; s++) {
     const char *name = p->spec.graph->slots[s].name;
     if (strncmp(name, "old.", 4) != 0) continue;
     memcpy(p->before[s], before(p, name + 4), spec_size(&p->spec, (uint32_t)s) * sizeof(double));
   }
-  for (int i = 0; i < ACT; i++) before(p, "old.actor.mean.dense1.b")[i] += by;
+  before(p, arena_printf(p->spec.arena, "old.%s", bias))[0] += by;
 }
+
+static const char *const mean_bias = "actor.mean.dense1.b";
 
 /* ---- networks ---- */
 

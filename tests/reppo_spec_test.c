@@ -248,7 +248,7 @@ START_TEST(actors_loss_is_its_equation) {
   double loss = 0, kl = 0, entropy = 0;
   int held = 0;
   set_all(&p, "zero", 0.01);
-  old_is_moved(&p, 0.4);
+  old_is_moved(&p, mean_bias, 0.4);
   point_run(&p, 1);
   for (int b = 0; b < BATCH; b++) {
     Row r = actor_row(&p, NORM_RMS, b, false);
@@ -293,7 +293,7 @@ START_TEST(prices_move_as_bounds_are_met) {
   }
   set_all(&p, "actor.mean.dense1.w", 0);
   set_all(&p, "actor.log_std.dense1.w", 0);
-  old_is_moved(&p, s->moved);
+  old_is_moved(&p, mean_bias, s->moved);
   point_run(&p, 1);
   double alpha = *after(&p, "log_alpha") - log(0.3), beta = *after(&p, "log_beta") - log(0.7);
   ck_assert_msg(fabs(alpha - s->alpha * 3e-4) < 1e-8, "alpha by %g", alpha);
@@ -330,7 +330,7 @@ END_TEST
 /* The actor's first layer after a step, with this changed by a bit. */
 static void stepped(double moved, const char *name, double by, double *out) {
   Point p = update_open(path, REPPO_SIZES REPPO_BINS PLAIN_STEPS);
-  old_is_moved(&p, moved);
+  old_is_moved(&p, mean_bias, moved);
   *before(&p, name) += by;
   point_run(&p, 1);
   memcpy(out, after(&p, "actor.dense1.w"), OBS * HIDDEN * sizeof *out);
@@ -343,9 +343,9 @@ START_TEST(a_row_has_one_of_two_gradients) {
   const bool counts[][3] = {{false, true, true}, {true, false, false}};
   for (int outside = 0; outside < 2; outside++) {
     double plain[OBS * HIDDEN], other[OBS * HIDDEN];
-    stepped(outside ? 4 : 0, "log_beta", 0, plain);
+    stepped(outside ? 7 : 0, "log_beta", 0, plain);
     for (int i = 0; i < 3; i++) {
-      stepped(outside ? 4 : 0, changed[i], 0.3, other);
+      stepped(outside ? 7 : 0, changed[i], 0.3, other);
       bool differs = memcmp(plain, other, sizeof plain) != 0;
       ck_assert_msg(differs == counts[outside][i], "%s %s", changed[i], outside ? "outside" : "in");
     }
