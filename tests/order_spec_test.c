@@ -1,10 +1,9 @@
 /* The specs of order statistics that draw tries, through their own programs on the oracle: every
  * try's weight against brute force over subsets, the objective that follows the path, and, over all
  * batches of a few outcomes, that the score functions are unbiased. */
-#include "compiler/gradcheck.h"
-#include "tests/spec_fixture.h"
+#include "tests/order_fixture.h"
 
-enum { SEED = 20261121, MOST = 8, OUTCOMES = 3, ITEMS = 4, BATCHES = 81 };
+enum { MOST = 8, OUTCOMES = 3, ITEMS = 4, BATCHES = 81 };
 
 /* ---- a spec with more in its log ---- */
 
@@ -22,44 +21,16 @@ __attribute__((format(printf, 2, 3))) static void add(Text *t, const char *forma
   ck_assert_uint_lt(t->length, sizeof t->text);
 }
 
-typedef struct Run {
-  Spec spec;
-  Interp *interp;
-} Run;
-
 /* One update of the text's spec at a plausible point. */
-static Run run_text(const Text *t, const char *overrides) {
-  Run run = {.spec = spec_text(t->text, overrides)};
-  ck_assert_uint_eq(diag_warnings(run.spec.session.diag), 0);
-  spec_passes(&run.spec, "grad");
-  double **point = gradcheck_point(run.spec.arena, run.spec.module, SEED);
-  run.interp = spec_interp(&run.spec, "update");
-  for (uint32_t s = 0; s < run.spec.graph->slot_count; s++) interp_set(run.interp, s, point[s]);
-  interp_draws(run.interp, SEED, 5);
+static Run run_text(const Text *t) {
+  Run run = run_open(spec_text(t->text, ""), "update");
   spec_run(run.interp);
   return run;
 }
 
-__attribute__((format(printf, 2, 3))) static double logged(const Run *run, const char *format,
-                                                           ...) {
-  char name[64];
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(name, sizeof name, format, arguments);
-  va_end(arguments);
-  return spec_scalar(&run->spec, run->interp, arena_printf(run->spec.arena, "metric.%s", name));
-}
-
-static void same(double found, double exact, const char *what) {
-  ck_assert_msg(fixture_near(found, exact, 1e-11), "%s: %.17g, not %.17g", what, found, exact);
-}
+static void same(double found, double exact, const char *what) { near(found, exact, 1e-11, what); }
 
 /* ---- statistics by enumeration ---- */
-
-static int by_value(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
 
 /* sum alpha_j X_(j), alpha from the lowest rank. */
 static double statistic(int K, const double *alpha, const double *x) {
@@ -172,7 +143,7 @@ START_TEST(tries_have_their_weights) {
   int e = _i % (int)COUNTOF(estimators), n = sizes[_i / (int)COUNTOF(estimators)][0],
       K = sizes[_i / (int)COUNTOF(estimators)][1];
   Text t = tries(estimators[e].path, n, K, "credit[try](q)");
-  Run run = run_text(&t, "");
+  Run run = run_text(&t);
   double q[MOST], loss = 0, total = 0;
   for (int i = 0; i < n; i++) q[i] = logged(&run, "actor/q%d", i);
   ck_assert_double_ne(subset_mean(n, q, 1, best[1], 0, 0), q[0]); /* they differ */
@@ -186,7 +157,7 @@ START_TEST(tries_have_their_weights) {
   same(logged(&run, "actor/best"), best_mean(n, q, K, 0, 0), "best");
   if (estimators[e].weight == plain) same(total, K * best_mean(n, q, K, 0, 0), "sum of weights");
   if (estimators[e].weight == difference) ck_assert_double_lt(fabs(total), 1e-12);
-  spec_close(&run.spec);
+  run_close(&run);
 }
 END_TEST
 
@@ -233,12 +204,12 @@ START_TEST(presets_follow_the_path) {
   Text t = tries("ordergrad", M, K, NULL);
   for (int j = 0; j < K; j++) add(&t, "      alpha%d: index[rank=%d](alpha)\n", j, j);
   add_statistic(&t, presets[_i].text);
-  Run run = run_text(&t, "");
+  Run run = run_text(&t);
   double q[M];
   for (int i = 0; i < M; i++) q[i] = logged(&run, "actor/q%d", i);
   for (int j = 0; j < K; j++) same(logged(&run, "actor/alpha%d", j), alpha[j], presets[_i].text);
   same(logged(&run, "losses/actor"), -subset_mean(M, q, K, alpha, 0, 0), presets[_i].text);
-  spec_close(&run.spec);
+  run_close(&run);
 }
 END_TEST
 
@@ -251,7 +222,7 @@ START_TEST(one_sort_is_include_one) {
   for (int p = 0; p < 2; p++) {
     Text t = tries(paths[p], M, K, "credit");
     add_statistic(&t, presets[_i].text);
-    Run run = run_text(&t, "");
+    Run run = run_text(&t);
     double q[M], total = 0;
     for (int i = 0; i < M; i++) q[i] = logged(&run, "actor/q%d", i);
     for (int i = 0; i < M; i++) {
@@ -264,7 +235,7 @@ START_TEST(one_sort_is_include_one) {
     ck_assert_double_lt(fabs(total), 1e-12);
     same(logged(&run, "actor/value"), subset_mean(M, q, K, alpha, 0, 0), "value");
     loss[p] = logged(&run, "losses/actor");
-    spec_close(&run.spec);
+    run_close(&run);
   }
   same(loss[1], loss[0], presets[_i].text);
 }
@@ -312,9 +283,9 @@ static void expect_unbiased(const Text *t, int K, const double *alpha, const dou
                             const char *what) {
   double exact[OUTCOMES];
   exact_gradient(K, alpha, reward, exact);
-  Run run = run_text(t, "");
+  Run run = run_text(t);
   for (int o = 0; o < OUTCOMES; o++) same(logged(&run, "actor/slope%d", o), exact[o], what);
-  spec_close(&run.spec);
+  run_close(&run);
 }
 
 START_TEST(max_at_k_is_unbiased) {
