@@ -10,7 +10,7 @@ BUILD ?= build
 OPT ?= -O2 -g
 WARN = -Wall -Wextra -Werror
 CFLAGS += -std=gnu11 $(OPT) $(WARN) -I. -I$(BUILD) -fno-math-errno -ffp-contract=off -fPIC $(SANITIZE)
-LDLIBS = -lyaml -lm -ldl -lpthread
+LDLIBS = -lyaml $(LLVM_LIBS) -lm -ldl -lpthread
 VERSION := 0.1.0
 COMMIT := $(shell git describe --always --dirty 2>/dev/null || echo no git)
 
@@ -48,7 +48,7 @@ $(LIBRARY): $(call object,$(RUNTIME))
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  cc   $<"
-	@$(CC) $(CFLAGS) $(if $(filter envs/%,$<),$(ENVCFLAGS)) -MMD -MP -c -o $@ $<
+	@$(CC) $(CFLAGS) $(if $(filter envs/%,$<),$(ENVCFLAGS)) $(if $(filter codegen/%,$<),$(LLVM_CFLAGS)) -MMD -MP -c -o $@ $<
 
 $(BUILD)/envs/mujoco_tasks.o: $(MODELS)
 

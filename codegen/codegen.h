@@ -8,8 +8,9 @@ typedef struct CodegenOptions {
   RlcType real; /* RLC_F32, or RLC_F64 for gradcheck and agreement in double */
   uint32_t
       lanes; /* elements of `real` in one vector register of the target (16 for AVX-512 float32) */
-  const char *target;   /* "c" */
+  const char *target;   /* "c", "native" */
   const char *compiler; /* provenance text */
+  const char *march;    /* native: a CPU by LLVM's name for it; NULL: this machine's */
 } CodegenOptions;
 
 /* A module made ready for emitting: kernels in order per program, loop IR, offsets. */
@@ -35,13 +36,22 @@ size_t code_kernels(const Code *code, Arena *arena, KernelInfo **kernels);
  * "runtime/rlc.h" and standard headers. */
 void emit_c(const Code *code, bool with_main, FILE *out);
 
+/* Code in this process. */
+typedef struct Loaded Loaded;
+const RlcModule *load_module(const Loaded *loaded);
+void load_close(Loaded *loaded);
+
 /* Compiles the text with the C compiler (CC or gcc, else clang) as a shared object in a private
  * temporary folder and loads it; the module lives until load_close. NULL with a reason in error.
  * `include` is the folder that holds runtime/rlc.h. */
-typedef struct Loaded Loaded;
 Loaded *load_c(const Code *code, const char *include, char *error, size_t size);
-const RlcModule *load_module(const Loaded *loaded);
-void load_close(Loaded *loaded);
+
+/* The same through LLVM, in memory: no file, no C compiler. */
+Loaded *load_native(const Code *code, char *error, size_t size);
+/* The object file that load_native would load, for a linker: it defines `rlc_module`. */
+bool native_object(const Code *code, FILE *out, char *error, size_t size);
+/* Its LLVM IR as text, before LLVM has touched it. */
+void native_print(const Code *code, FILE *out);
 
 /* Flags that generated C is compiled with (shared by load_c and `rlc compile`), NULL-terminated. */
 extern const char *const emit_c_flags[];

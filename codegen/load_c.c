@@ -1,5 +1,5 @@
 /* Generated C to callable code: a C compiler as a child process, then dlopen. */
-#include "codegen/codegen.h"
+#include "codegen/load.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -22,11 +22,6 @@ const char *const emit_c_flags[] = {
     "-lmvec",
 #endif
     "-lm", NULL};
-
-struct Loaded {
-  void *handle;
-  const RlcModule *module;
-};
 
 typedef struct Job {
   char folder[512], source[528], object[528], log[528];
@@ -126,22 +121,19 @@ static bool job_compile(Job *job, const char *include) {
   return false;
 }
 
+static void close_handle(void *handle) { dlclose(handle); }
+
 static Loaded *job_load(Job *job) {
   void *handle = dlopen(job->object, RTLD_NOW | RTLD_LOCAL);
   if (!handle) {
     job_fail(job, "generated code does not load", dlerror());
     return NULL;
   }
-  Loaded *loaded = calloc(1, sizeof *loaded);
   const RlcModule *module = dlsym(handle, "rlc_module");
-  if (!loaded || !module) {
-    job_fail(job, "generated code", loaded ? "has no rlc_module" : "no memory");
-    free(loaded);
-    dlclose(handle);
-    return NULL;
-  }
-  *loaded = (Loaded){handle, module};
-  return loaded;
+  if (module) return loaded_make(module, handle, close_handle);
+  job_fail(job, "generated code", "has no rlc_module");
+  dlclose(handle);
+  return NULL;
 }
 
 Loaded *load_c(const Code *code, const char *include, char *error, size_t size) {
@@ -154,12 +146,4 @@ Loaded *load_c(const Code *code, const char *include, char *error, size_t size) 
   unlink(job.log);
   rmdir(job.folder);
   return loaded;
-}
-
-const RlcModule *load_module(const Loaded *loaded) { return loaded->module; }
-
-void load_close(Loaded *loaded) {
-  if (!loaded) return;
-  dlclose(loaded->handle);
-  free(loaded);
 }

@@ -37,7 +37,7 @@ static void emit_module_make(Module *module) {
 }
 
 static char *emitted_text(Arena *arena, Module *module, RlcType real, uint32_t lanes) {
-  CodegenOptions options = {real, lanes, "c", "test"};
+  CodegenOptions options = {.real = real, .lanes = lanes, .target = "c", .compiler = "test"};
   Code *code = code_make(arena, module, &options);
   char *text = NULL;
   size_t size = 0;
@@ -236,7 +236,7 @@ START_TEST(the_loader_says_what_is_wrong) {
   Arena *arena = arena_make();
   Module *module = fixture_module(arena);
   emit_module_make(module);
-  CodegenOptions options = {RLC_F32, 16, "c", "test"};
+  CodegenOptions options = {.real = RLC_F32, .lanes = 16, .target = "c", .compiler = "test"};
   Code *code = code_make(arena, module, &options);
   char error[256];
   setenv("CC", "no-such-compiler", 1);
@@ -256,7 +256,7 @@ START_TEST(listings_name_every_kernel) {
   Arena *arena = arena_make();
   Module *module = fixture_module(arena);
   emit_module_make(module);
-  CodegenOptions options = {RLC_F32, 16, "c", "test"};
+  CodegenOptions options = {.real = RLC_F32, .lanes = 16, .target = "c", .compiler = "test"};
   Code *code = code_make(arena, module, &options);
   KernelInfo *kernels;
   size_t count = code_kernels(code, arena, &kernels), size = 0;

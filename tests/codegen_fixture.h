@@ -51,12 +51,13 @@ static inline void built_memory(Built *built) {
 
 static inline Built build_module(Arena *arena, Module *module, RlcType real, uint32_t lanes) {
   Built built = {.arena = arena, .module = module};
-  CodegenOptions options = {real, lanes, "c", "test"};
+  CodegenOptions options = {.real = real, .lanes = lanes, .target = "c", .compiler = "test"};
   built.code = code_make(arena, module, &options);
   const char *overlap = plan_check(built.code, arena);
   ck_assert_msg(!overlap, "%s", overlap);
   char error[4096];
-  built.loaded = load_c(built.code, RLC_ROOT, error, sizeof error);
+  built.loaded = getenv("RLC_TEST_NATIVE") ? load_native(built.code, error, sizeof error)
+                                           : load_c(built.code, RLC_ROOT, error, sizeof error);
   ck_assert_msg(built.loaded != NULL, "%s", error);
   built.rlc = load_module(built.loaded);
   built_memory(&built);

@@ -178,7 +178,7 @@ END_TEST
 static Code *network_code(Arena *arena) {
   Module *module = fixture_module(arena);
   network_module(module);
-  CodegenOptions options = {RLC_F32, 16, "c", "test"};
+  CodegenOptions options = {.real = RLC_F32, .lanes = 16, .target = "c", .compiler = "test"};
   return code_make(arena, module, &options);
 }
 

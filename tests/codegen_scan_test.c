@@ -105,7 +105,7 @@ END_TEST
 /* The number of items of the only kernel. */
 static uint64_t items_of(Node *node) {
   result(node, "r", node->integer ? RLC_I32 : RLC_F32);
-  CodegenOptions options = {RLC_F32, 16, "c", "test"};
+  CodegenOptions options = {.real = RLC_F32, .lanes = 16, .target = "c", .compiler = "test"};
   Code *code = code_make(arena, module, &options);
   ck_assert_uint_eq(code->programs[0].kernel_count, 1);
   return code->programs[0].kernels[0]->items;

@@ -195,7 +195,7 @@ START_TEST(contractions_count_their_flops) {
   Arena *arena = arena_make();
   Module *module = fixture_module(arena);
   products_program(module, 3, 6, 17);
-  CodegenOptions options = {RLC_F32, 16, "c", "test"};
+  CodegenOptions options = {.real = RLC_F32, .lanes = 16, .target = "c", .compiler = "test"};
   Code *code = code_make(arena, module, &options);
   /* One layer: forward, dX and dW; both vectors. Copies: see batched_products, term by term. */
   double one = 2 * 3 * 6 * 17, copies = 2, tries = 5;

@@ -63,6 +63,7 @@ find_packages() {
   else
     missing="$missing libyaml-dev check"
   fi
+  command -v llvm-config-19 >/dev/null || missing="$missing llvm-19-dev"
   # shellcheck disable=SC2086 # a list of words
   [ -z "$missing" ] || apt_install $missing
 }
@@ -130,14 +131,13 @@ find_mujoco() {
 }
 
 write_makefile() {
-  have_llvm=0
-  command -v llvm-config-19 >/dev/null && have_llvm=1
   {
     echo "# Written by tools/deps.sh."
     echo "MUJOCO_INC := $MUJOCO_INC"
     echo "MUJOCO_LIB_DIR := $MUJOCO_LIB_DIR"
     echo "MUJOCO_VERSION := $MUJOCO_VERSION"
-    echo "HAVE_LLVM := $have_llvm"
+    echo "LLVM_CFLAGS := -isystem $(llvm-config-19 --includedir)"
+    echo "LLVM_LIBS := -L$(llvm-config-19 --libdir) $(llvm-config-19 --libs)"
   } >"$BUILD/deps.mk.new"
   # An unchanged file keeps its time, so that nothing is rebuilt for it.
   if cmp -s "$BUILD/deps.mk.new" "$BUILD/deps.mk"; then
@@ -152,4 +152,4 @@ mkdir -p "$BUILD"
 find_packages
 find_mujoco
 write_makefile
-say "ready: MuJoCo $MUJOCO_VERSION in $MUJOCO_LIB_DIR; LLVM 19: $have_llvm"
+say "ready: MuJoCo $MUJOCO_VERSION in $MUJOCO_LIB_DIR; LLVM $(llvm-config-19 --version)"
