@@ -182,6 +182,8 @@ Code *code_make(Arena *arena, Module *module, const CodegenOptions *options) {
   return code;
 }
 
+const CodegenOptions *code_options(const Code *code) { return &code->options; }
+
 /* ---- listings ---- */
 
 static void print_kernel(const Kernel *kernel, FILE *out) {

@@ -19,6 +19,7 @@ typedef struct Code Code;
 /* Schedules, lowers and plans every program; fills module->shell: slots with layout and offsets,
  * memory_bytes, programs' work_bytes and flops (run pointers stay NULL). */
 Code *code_make(Arena *arena, Module *module, const CodegenOptions *options);
+const CodegenOptions *code_options(const Code *code);
 
 /* What is in it, for `rlc emit --stage kernels|loops` and `rlc explain`. */
 void code_print_kernels(const Code *code, FILE *out);
@@ -32,9 +33,8 @@ typedef struct KernelInfo {          /* one kernel, for `rlc explain` */
 size_t code_kernels(const Code *code, Arena *arena, KernelInfo **kernels);
 
 /* One self-contained C11 file (GNU vector extensions): kernels, programs, tables and `const
- * RlcModule rlc_module`. With `with_main` it ends with int main calling rlc_main. It includes only
- * "runtime/rlc.h" and standard headers. */
-void emit_c(const Code *code, bool with_main, FILE *out);
+ * RlcModule rlc_module`. It includes only "runtime/rlc.h" and standard headers. */
+void emit_c(const Code *code, FILE *out);
 
 /* Code in this process. */
 typedef struct Loaded Loaded;
@@ -50,6 +50,8 @@ Loaded *load_c(const Code *code, const char *include, char *error, size_t size);
 Loaded *load_native(const Code *code, char *error, size_t size);
 /* The object file that load_native would load, for a linker: it defines `rlc_module`. */
 bool native_object(const Code *code, FILE *out, char *error, size_t size);
+/* Version and CPU, for provenance. */
+const char *native_compiler(Arena *arena);
 /* Its LLVM IR as text, before LLVM has touched it. */
 void native_print(const Code *code, FILE *out);
 

@@ -426,7 +426,7 @@ static void emit_table(const Code *code, size_t number, FILE *out) {
   fputs("};\n\n", out);
 }
 
-void emit_c(const Code *code, bool with_main, FILE *out) {
+void emit_c(const Code *code, FILE *out) {
   emit_prologue(code, out);
   for (size_t i = 0; i < code->module->graph->table_count; i++)
     if (code->tables[i]) emit_table(code, i, out);
@@ -437,6 +437,4 @@ void emit_c(const Code *code, bool with_main, FILE *out) {
     emit_program(program, i, out);
   }
   emit_module(code, out);
-  if (with_main)
-    fputs("\nint main(int argc, char **argv) { return rlc_main(&rlc_module, argc, argv); }\n", out);
 }

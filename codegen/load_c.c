@@ -47,7 +47,7 @@ static bool job_start(Job *job) {
 static bool job_write(Job *job, const Code *code) {
   FILE *out = fopen(job->source, "w");
   if (!out) return job_fail(job, job->source, strerror(errno));
-  emit_c(code, false, out);
+  emit_c(code, out);
   bool failed = ferror(out) != 0;
   if (fclose(out) || failed) return job_fail(job, job->source, "cannot be written");
   return true;

@@ -118,6 +118,15 @@ bool native_object(const Code *code, FILE *out, char *error, size_t size) {
   return good || fail(error, size, "the object file", "cannot be written");
 }
 
+const char *native_compiler(Arena *arena) {
+  unsigned major, minor, patch;
+  LLVMGetVersion(&major, &minor, &patch);
+  char *cpu = LLVMGetHostCPUName();
+  const char *text = arena_printf(arena, "LLVM %u.%u.%u for %s", major, minor, patch, cpu);
+  LLVMDisposeMessage(cpu);
+  return text;
+}
+
 void native_print(const Code *code, FILE *out) {
   Arena *arena = arena_make();
   LLVMContextRef context = LLVMContextCreate();

@@ -26,8 +26,29 @@ static uint32_t host_lanes(void) {
   return 4;
 }
 
-CodegenOptions build_options(Arena *arena) {
-  CodegenOptions options = {.real = RLC_F32, .lanes = host_lanes(), .target = "c"};
+bool build_target(Session *session, bool oracle) {
+  static const char *const targets[] = {"native", "c", "oracle"};
+  size_t count = oracle ? 3 : 2;
+  if (!session->target) session->target = targets[0];
+  for (size_t i = 0; i < count; i++)
+    if (strcmp(session->target, targets[i]) == 0) return true;
+  const char *near = nearest_name(session->target, targets, count);
+  fprintf(stderr, "error: there is no target '%s'%s%s%s; there are native and c%s\n",
+          session->target, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "",
+          oracle ? ", and oracle" : "");
+  return false;
+}
+
+static bool is_native(const CodegenOptions *options) {
+  return strcmp(options->target, "native") == 0;
+}
+
+CodegenOptions build_options(Arena *arena, const char *target) {
+  CodegenOptions options = {.real = RLC_F32, .lanes = host_lanes(), .target = target};
+  if (is_native(&options)) {
+    options.compiler = arena_printf(arena, "rlc " RLC_VERSION "; %s", native_compiler(arena));
+    return options;
+  }
   const char *flags = "";
   for (size_t i = 0; emit_c_flags[i]; i++)
     flags = arena_printf(arena, "%s %s", flags, emit_c_flags[i]);
@@ -66,7 +87,7 @@ static bool memory_fits(Session *session) {
 }
 
 Code *build_code(Session *session) {
-  CodegenOptions options = build_options(session->arena);
+  CodegenOptions options = build_options(session->arena, session->target);
   Code *code = code_make(session->arena, session->elaborated->module, &options);
   return memory_fits(session) ? code : NULL;
 }
@@ -108,12 +129,27 @@ static bool run(const char *const *argv) {
   return WEXITSTATUS(status) == 0;
 }
 
-static bool compile(Arena *arena, const char *source, const char *output, const char *include,
-                    const char *library) {
+Loaded *build_load(Arena *arena, const Code *code) {
+  const char *include, *library;
+  char error[4096];
+  Loaded *loaded = NULL;
+  if (is_native(code_options(code)))
+    loaded = load_native(code, error, sizeof error);
+  else if (!build_find(arena, &include, &library))
+    return NULL;
+  else
+    loaded = load_c(code, include, error, sizeof error);
+  if (!loaded) fprintf(stderr, "error: %s\n", error);
+  return loaded;
+}
+
+/* Source or object to an executable: the C compiler also knows how to link. */
+static bool compile(Arena *arena, const char *source, bool native, const char *output,
+                    const char *include, const char *library) {
   const char *argv[64], *name = compiler_name();
   size_t n = compiler_words(arena_copy(arena, name, strlen(name)), argv, 32);
   if (!n) return fprintf(stderr, "error: CC names no C compiler: '%s'\n", name), false;
-  for (size_t i = 0; emit_c_flags[i]; i++) argv[n++] = emit_c_flags[i];
+  for (size_t i = 0; !native && emit_c_flags[i]; i++) argv[n++] = emit_c_flags[i];
   argv[n++] = arena_printf(arena, "-I%s", include);
   argv[n++] = "-o";
   argv[n++] = output;
@@ -125,18 +161,27 @@ static bool compile(Arena *arena, const char *source, const char *output, const 
   return run(argv);
 }
 
+static bool write_source(const Code *code, bool native, FILE *out) {
+  char error[4096];
+  if (!native) return emit_c(code, out), true;
+  if (native_object(code, out, error, sizeof error)) return true;
+  fprintf(stderr, "error: %s\n", error);
+  return false;
+}
+
 bool build_trainer(Arena *arena, const Code *code, const char *output) {
   const char *include, *library;
   if (!build_find(arena, &include, &library)) return false;
-  const char *source = arena_printf(arena, "%s.new.c", output),
+  bool native = is_native(code_options(code));
+  const char *source = arena_printf(arena, "%s.new.%s", output, native ? "o" : "c"),
              *made = arena_printf(arena, "%s.new", output);
   FILE *out = fopen(source, "w");
   if (!out)
     return fprintf(stderr, "error: cannot write '%s': %s\n", source, strerror(errno)), false;
-  emit_c(code, true, out);
-  bool good = fclose(out) == 0;
-  if (!good) fprintf(stderr, "error: cannot write '%s': %s\n", source, strerror(errno));
-  good = good && compile(arena, source, made, include, library);
+  bool good = write_source(code, native, out);
+  if (fclose(out) != 0 && good)
+    good = (fprintf(stderr, "error: cannot write '%s': %s\n", source, strerror(errno)), false);
+  good = good && compile(arena, source, native, made, include, library);
   if (good && rename(made, output) != 0)
     good = (fprintf(stderr, "error: cannot write '%s': %s\n", output, strerror(errno)), false);
   unlink(source);

@@ -6,9 +6,12 @@
 #include "codegen/codegen.h"
 #include "compiler/session.h"
 
-/* float32 for this machine's vectors, target C, with the C compiler and its flags named for
- * provenance. */
-CodegenOptions build_options(Arena *arena);
+/* Takes --target, "native" when it is not given; "oracle" is one where a program runs at once.
+ * False after a message. */
+bool build_target(Session *session, bool oracle);
+
+/* float32 for this machine's vectors, with the compiler and its flags named for provenance. */
+CodegenOptions build_options(Arena *arena, const char *target);
 
 /* The session's module, which has been through the passes, as code for this machine. NULL after
  * reporting that a program would need more memory than 16 GiB, at the place of its largest tensor.
@@ -18,6 +21,9 @@ Code *build_code(Session *session);
 /* The folder with runtime/rlc.h, and the runtime's library: beside this executable (build/rlc) or
  * under $RLC_HOME. False after a message. */
 bool build_find(Arena *arena, const char **include, const char **library);
+
+/* The code in this process, for the target that it was made for. NULL after a message. */
+Loaded *build_load(Arena *arena, const Code *code);
 
 /* Compiles the code to an executable trainer at `output`, through a temporary name. False after a
  * message. */

@@ -15,20 +15,17 @@ static const uint64_t STEPS = 1000000000000; /* of the run that is measured: it 
 /* ---- compiling ---- */
 
 static Loaded *compile(Session *session, Figures *figures) {
-  const char *include, *library;
-  char error[4096];
   double start = run_clock();
-  if (!session_elaborate(session)) return NULL;
+  if (!build_target(session, false) || !session_elaborate(session)) return NULL;
   pipeline_run(session->elaborated->module, &session->pipeline);
   Code *code = build_code(session);
   if (!code) return NULL;
   double lowered = run_clock();
-  if (!build_find(session->arena, &include, &library)) return NULL;
-  Loaded *loaded = load_c(code, include, error, sizeof error);
-  if (!loaded) return fprintf(stderr, "error: %s\n", error), NULL;
+  Loaded *loaded = build_load(session->arena, code);
+  if (!loaded) return NULL;
   figures->compile_seconds = run_clock() - start;
-  figures->compile_rlc_seconds = lowered - start;
-  figures->compile_cc_seconds = figures->compile_seconds - figures->compile_rlc_seconds;
+  figures->compile_front_seconds = lowered - start;
+  figures->compile_code_seconds = figures->compile_seconds - figures->compile_front_seconds;
   return loaded;
 }
 

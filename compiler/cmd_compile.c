@@ -8,17 +8,6 @@
 #include "compiler/build.h"
 #include "compiler/interp.h"
 
-static const char *const targets[] = {"c", "oracle"};
-
-static bool target_good(const Session *session, size_t allowed) {
-  for (size_t i = 0; i < allowed; i++)
-    if (!session->target || strcmp(session->target, targets[i]) == 0) return true;
-  const char *near = nearest_name(session->target, targets, allowed);
-  fprintf(stderr, "error: there is no target '%s'%s%s%s; there is 'c'\n", session->target,
-          near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-  return false;
-}
-
 static double now(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
@@ -27,7 +16,7 @@ static double now(void) {
 
 int command_compile(Session *session) {
   double start = now();
-  if (!target_good(session, 1) || !pipeline_options_good(&session->pipeline) ||
+  if (!build_target(session, false) || !pipeline_options_good(&session->pipeline) ||
       !session_elaborate(session))
     return EXIT_USER;
   pipeline_run(session->elaborated->module, &session->pipeline);
@@ -38,7 +27,7 @@ int command_compile(Session *session) {
   const char *output = session->output ? session->output : shell->name;
   double lowered = now();
   if (!build_trainer(session->arena, code, output)) return EXIT_USER;
-  printf("%s: %s on %s, %.2f s (%.3f s of it rlc, the rest the C compiler)\n", output, shell->name,
+  printf("%s: %s on %s, %.2f s (%.3f s of it the front end)\n", output, shell->name,
          shell->env_id ? shell->env_id : "no environment", now() - start, lowered - start);
   return 0;
 }
@@ -52,11 +41,11 @@ static int run_module(Session *session, const RlcModule *module) {
 }
 
 int command_train(Session *session) {
-  if (!target_good(session, 2) || !pipeline_options_good(&session->pipeline) ||
+  if (!build_target(session, true) || !pipeline_options_good(&session->pipeline) ||
       !session_elaborate(session))
     return EXIT_USER;
   Module *module = session->elaborated->module;
-  if (session->target && strcmp(session->target, "oracle") == 0) {
+  if (strcmp(session->target, "oracle") == 0) {
     session->pipeline.stop = "grad";
     pipeline_run(module, &session->pipeline);
     return run_module(session, oracle_module(session->arena, module));
@@ -64,11 +53,8 @@ int command_train(Session *session) {
   pipeline_run(module, &session->pipeline);
   Code *code = build_code(session);
   if (!code) return EXIT_USER;
-  const char *include, *library;
-  char error[4096];
-  if (!build_find(session->arena, &include, &library)) return EXIT_USER;
-  Loaded *loaded = load_c(code, include, error, sizeof error);
-  if (!loaded) return fprintf(stderr, "error: %s\n", error), EXIT_USER;
+  Loaded *loaded = build_load(session->arena, code);
+  if (!loaded) return EXIT_USER;
   int status = run_module(session, load_module(loaded));
   load_close(loaded);
   return status;

@@ -33,24 +33,27 @@ static int write_stage(Session *session, FILE *out) {
     code_print_kernels(code, out);
   else if (strcmp(stage, "loops") == 0)
     code_print_loops(code, out);
+  else if (strcmp(stage, "llvm") == 0)
+    native_print(code, out);
   else
-    emit_c(code, true, out);
+    emit_c(code, out);
   return 0;
 }
 
 static bool knows_stage(const char *stage) {
-  static const char *const names[] = {"spec", "ir", "grad", "opt", "kernels", "loops", "c"};
+  static const char *const names[] = {"spec", "ir", "grad", "opt", "kernels", "loops", "c", "llvm"};
   for (size_t i = 0; stage && i < COUNTOF(names); i++)
     if (strcmp(names[i], stage) == 0) return true;
   if (!stage) return true;
   const char *near = nearest_name(stage, names, COUNTOF(names));
   fprintf(stderr,
-          "error: there is no stage '%s'%s%s%s; there are spec ir grad opt kernels loops c\n",
+          "error: there is no stage '%s'%s%s%s; there are spec ir grad opt kernels loops c llvm\n",
           stage, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   return false;
 }
 
 int command_emit(Session *session) {
+  session->target = session->stage && strcmp(session->stage, "llvm") == 0 ? "native" : "c";
   if (!knows_stage(session->stage) || !pipeline_options_good(&session->pipeline) ||
       !session_elaborate(session))
     return EXIT_USER;

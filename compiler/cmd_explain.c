@@ -167,6 +167,7 @@ int command_explain(Session *session) {
   if (!session_elaborate(session)) return EXIT_USER;
   Report report = {.session = session};
   passes_run(&report);
+  session->target = "native";
   Code *code = build_code(session);
   if (!code) return EXIT_USER;
   report.kernel_count = code_kernels(code, session->arena, &report.kernels);

@@ -20,16 +20,13 @@ typedef struct Generated {
 
 static const RlcModule *generate(void *user, Module *module) {
   Generated *generated = user;
-  const char *include, *library;
-  char error[4096];
-  CodegenOptions options = build_options(generated->session->arena);
+  CodegenOptions options = build_options(generated->session->arena, generated->session->target);
   options.real = RLC_F64;
   options.lanes /= 2;
-  if (generated->count == 64 || !build_find(generated->session->arena, &include, &library))
-    return NULL;
+  if (generated->count == COUNTOF(generated->loaded)) return NULL;
   Loaded *loaded =
-      load_c(code_make(generated->session->arena, module, &options), include, error, sizeof error);
-  if (!loaded) return fprintf(stderr, "error: %s\n", error), NULL;
+      build_load(generated->session->arena, code_make(generated->session->arena, module, &options));
+  if (!loaded) return NULL;
   generated->loaded[generated->count++] = loaded;
   return load_module(loaded);
 }
@@ -70,6 +67,7 @@ static bool check(Session *session, const char *name, const GradcheckTarget *tar
 }
 
 int command_gradcheck(Session *session) {
+  if (!build_target(session, false)) return EXIT_USER;
   if (!session_elaborate(session)) return EXIT_USER;
   if (session->elaborated->loss_count == 0)
     return fprintf(stderr, "error: the spec has no losses to check\n"), EXIT_USER;
@@ -79,7 +77,7 @@ int command_gradcheck(Session *session) {
   bool first = true;
   if (session->json) printf("{\"tolerance\":%g,\"results\":[", tolerance);
   bool good = check(session, "oracle", NULL, &worst, &first);
-  good = check(session, "c", &target, &worst, &first) && good;
+  good = check(session, session->target, &target, &worst, &first) && good;
   for (size_t i = 0; i < generated.count; i++) load_close(generated.loaded[i]);
   if (session->json)
     printf("],\"worst\":%.3g,\"passed\":%s}\n", isinf(worst) ? -1 : worst, good ? "true" : "false");

@@ -12,8 +12,8 @@
 static bool lookup_env(const char *id, EnvFacts *facts) {
   const EnvSpec *spec = env_find(id);
   if (!spec) return false;
-  *facts = (EnvFacts){spec->id,      spec->obs_dim,  spec->act_dim,  spec->choices,
-                      spec->limit,   spec->act_low,  spec->act_high, spec->threshold};
+  *facts = (EnvFacts){spec->id,    spec->obs_dim, spec->act_dim,  spec->choices,
+                      spec->limit, spec->act_low, spec->act_high, spec->threshold};
   return true;
 }
 

@@ -130,7 +130,7 @@ static void figures_agree(const char *json) {
           number_of(json, "end_to_end_updates_per_second") * mflop / 1e3 / peak, 1e-6,
           "end to end");
   ck_near(number_of(json, "compile_seconds"),
-          number_of(json, "compile_rlc_seconds") + number_of(json, "compile_cc_seconds"), 1e-6,
+          number_of(json, "compile_front_seconds") + number_of(json, "compile_code_seconds"), 1e-6,
           "compile seconds");
 }
 
@@ -148,7 +148,7 @@ static void check_bench(const char *spec, uint32_t threads) {
                                          "core_gflops",
                                          "end_to_end_steps_per_second",
                                          "lanes",
-                                         "compile_rlc_seconds"};
+                                         "compile_front_seconds"};
   command_text(command_bench, spec, true, threads, text);
   for (size_t i = 0; i < COUNTOF(positive); i++) {
     double value = number_of(text, positive[i]);

@@ -42,7 +42,7 @@ static char *emitted_text(Arena *arena, Module *module, RlcType real, uint32_t l
   char *text = NULL;
   size_t size = 0;
   FILE *out = open_memstream(&text, &size);
-  emit_c(code, false, out);
+  emit_c(code, out);
   fclose(out);
   char *copy = arena_copy(arena, text, size);
   free(text);

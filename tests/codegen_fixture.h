@@ -49,15 +49,23 @@ static inline void built_memory(Built *built) {
   built->work = guarded_alloc(work_size(built->rlc), 0xff);
 }
 
+/* What generated code is tested with: RLC_TARGET, else the default of `rlc`. */
+static inline const char *test_target(void) {
+  const char *target = getenv("RLC_TARGET");
+  return target ? target : "native";
+}
+
 static inline Built build_module(Arena *arena, Module *module, RlcType real, uint32_t lanes) {
   Built built = {.arena = arena, .module = module};
-  CodegenOptions options = {.real = real, .lanes = lanes, .target = "c", .compiler = "test"};
+  CodegenOptions options = {
+      .real = real, .lanes = lanes, .target = test_target(), .compiler = "test"};
   built.code = code_make(arena, module, &options);
   const char *overlap = plan_check(built.code, arena);
   ck_assert_msg(!overlap, "%s", overlap);
   char error[4096];
-  built.loaded = getenv("RLC_TEST_NATIVE") ? load_native(built.code, error, sizeof error)
-                                           : load_c(built.code, RLC_ROOT, error, sizeof error);
+  bool native = strcmp(test_target(), "native") == 0;
+  built.loaded = native ? load_native(built.code, error, sizeof error)
+                        : load_c(built.code, RLC_ROOT, error, sizeof error);
   ck_assert_msg(built.loaded != NULL, "%s", error);
   built.rlc = load_module(built.loaded);
   built_memory(&built);

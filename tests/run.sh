@@ -2,18 +2,20 @@
 # Runs test programs of BUILD/tests, as many at once as there are cores, and sums up. Check prints "NN%: Checks: ..." per program; programs print
 # "SKIP: why" for what they leave out, and skips are counted here. The last line is "N passed, N failed, N skipped".
 #   tests/run.sh BUILD [NAME ...]
+# Generated code is native, or what NAME@TARGET says.
 set -u
 if [ "${1:-}" = --one ]; then
   build=$2 name=$3
   start=$(date +%s)
-  "$build/tests/$name" >"$build/tests/out/$name.log" 2>&1
+  case $name in *@*) export RLC_TARGET="${name#*@}" ;; esac
+  "$build/tests/${name%@*}" >"$build/tests/out/$name.log" 2>&1
   echo "$? $(($(date +%s) - start))" >"$build/tests/out/$name.status"
   exit 0
 fi
 build=$1
 shift
 # The longest first, so that no core waits for them at the end.
-[ $# -gt 0 ] || set -- $({ echo trainer_test; echo agree_test; echo codegen_test; ls tests/*_test.c | sed 's|tests/||; s|\.c$||'; } | awk '!seen[$0]++')
+[ $# -gt 0 ] || set -- $({ echo trainer_test; echo agree_test; echo codegen_test; for name in codegen_test codegen_random_test codegen_scan_test codegen_memory_test codegen_emit_test trees_test; do echo $name@c; done; ls tests/*_test.c | sed 's|tests/||; s|\.c$||'; } | awk '!seen[$0]++')
 rm -rf "$build/tests/out"
 mkdir -p "$build/tests/out"
 # A loaded machine is no failure: Check's own limit of 4 seconds a test is for quiet ones.

@@ -42,7 +42,8 @@ static inline void trainer_build(const char *folder, const char *name, const cha
                                  const char *overrides) {
   Spec spec = spec_open(spec_path, overrides);
   spec_passes(&spec, NULL);
-  CodegenOptions options = build_options(spec.arena);
+  CodegenOptions options =
+      build_options(spec.arena, getenv("RLC_TARGET") ? getenv("RLC_TARGET") : "native");
   Code *code = code_make(spec.arena, spec.module, &options);
   ck_assert_msg(build_trainer(spec.arena, code, path_in(folder, name).text), "%s: no trainer",
                 name);

@@ -11,6 +11,8 @@ else
 fi
 echo "== long forms of the tests"
 RLC_LONG=1 tests/run.sh build
+echo "== generated C"
+RLC_TARGET=c tests/run.sh build
 echo "== address and undefined-behaviour sanitizers"
 make --no-print-directory asan
 if command -v clang >/dev/null; then
@@ -32,6 +34,7 @@ echo "== every spec on every target"
 for spec in $(find specs -name '*.yaml' | sort); do
   build/rlc check "$spec" >/dev/null
   build/rlc compile "$spec" -o build/all_specs >/dev/null
+  build/rlc compile "$spec" --target c -o build/all_specs >/dev/null
   echo "compiled $spec"
 done
 echo "all passed"
