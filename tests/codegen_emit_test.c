@@ -157,7 +157,7 @@ static void facts_check(const RlcModule *m, const RlcModule *shell, const char *
   ck_assert_str_eq(m->name, "na\"me");
   ck_assert_str_eq(m->spec, spec);
   ck_assert_str_eq(m->env_id, "Pendulum-v1");
-  ck_assert_str_eq(m->target, "c");
+  ck_assert_str_eq(m->target, test_target());
   ck_assert_uint_eq(m->abi, RLC_ABI);
   ck_assert(m->spec_hash == shell->spec_hash && m->init == 1 && m->rescale == 1);
   ck_assert(m->act_low == -2 && m->act_high == 0.1);
