@@ -316,6 +316,60 @@ START_TEST(any_statistic_is_unbiased) {
 }
 END_TEST
 
+/* What a try is worth in a batch is on average what its outcome is worth exactly (OrderGrad's
+ * theorem of the two regimes). */
+START_TEST(batches_are_exact_on_average) {
+  static const double alpha[3] = {0.4, -0.3, 0.7};
+  Text t = {0};
+  add_batches(&t, "ordergrad/include_one", 3, rewards, "order_advantage[item, rank](r, alpha)");
+  for (int o = 0; o < OUTCOMES; o++) {
+    add(&t, "      exact%d: index[arm=%d](expected_order_advantage[arm, rank](", o, o);
+    add(&t, "stack[arm](%g, %g, %g), stack[arm](%g, %g, %g), alpha))\n", rewards[0], rewards[1],
+        rewards[2], chances[0], chances[1], chances[2]);
+    add(&t,
+        "      mean%d: sum[combo](chance * (index[item=0](outcome) == %d) / %g * index[item=0](", o,
+        o, chances[o]);
+    add(&t, "include_one[item, rank](r, alpha) - leave_one_out[item, rank](r, alpha)))\n");
+  }
+  add_statistic(&t, "concat[k](0.4, -0.3, 0.7)");
+  Run run = run_text(&t);
+  double value = 0;
+  for (int tuple = 0; tuple < 27; tuple++) {
+    int draws[3] = {tuple % 3, tuple / 3 % 3, tuple / 9};
+    double x[3], chance = 1;
+    for (int k = 0; k < 3; k++) {
+      x[k] = rewards[draws[k]];
+      chance *= chances[draws[k]];
+    }
+    value += chance * statistic(3, alpha, x);
+  }
+  for (int o = 0; o < OUTCOMES; o++) {
+    double with = 0;
+    for (int pair = 0; pair < 9; pair++) {
+      double x[3] = {rewards[o], rewards[pair % 3], rewards[pair / 3]};
+      with += chances[pair % 3] * chances[pair / 3] * statistic(3, alpha, x);
+    }
+    same(logged(&run, "actor/exact%d", o), with - value, "exact");
+    same(logged(&run, "actor/mean%d", o), with - value, "mean over batches");
+  }
+  run_close(&run);
+}
+END_TEST
+
+/* K = 1 is the mean, and its score function leave-one-out REINFORCE. */
+START_TEST(one_draw_is_leave_one_out) {
+  enum { M = 5 };
+  Text t = tries("ordergrad/score", M, 1, "credit");
+  add_statistic(&t, "top_mean[k](1)");
+  Run run = run_text(&t);
+  double q[M], sum = 0;
+  for (int i = 0; i < M; i++) sum += q[i] = logged(&run, "actor/q%d", i);
+  for (int i = 0; i < M; i++)
+    same(logged(&run, "actor/credit%d", i), (q[i] - (sum - q[i]) / (M - 1)) / M, "credit");
+  run_close(&run);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("order specs");
   TCase *tests = tcase_create("order specs");
@@ -327,5 +381,7 @@ int main(void) {
   tcase_add_loop_test(tests, one_sort_is_include_one, 0, (int)COUNTOF(presets));
   tcase_add_loop_test(tests, max_at_k_is_unbiased, 0, (int)COUNTOF(estimators) * 2);
   tcase_add_loop_test(tests, any_statistic_is_unbiased, 0, 6);
+  tcase_add_test(tests, batches_are_exact_on_average);
+  tcase_add_test(tests, one_draw_is_leave_one_out);
   return fixture_run(suite);
 }
