@@ -10,43 +10,11 @@
 #include "compiler/gradcheck.h"
 #include "runtime/slot.h"
 #include "runtime/training.h"
+#include "tests/spec_files.h"
 
-#include <dirent.h>
-#include <sys/stat.h>
+enum { PASSES = 3, GRADCHECK_COMPONENTS = 12 };
 
-enum { MOST_SPECS = 128, PASSES = 3, GRADCHECK_COMPONENTS = 12 };
-
-static const char *specs[MOST_SPECS]; /* paths below RLC_ROOT, set once by main */
-static int spec_count;
-
-/* ---- finding ---- */
-
-/* Studies vary specs, environments are parts of them. */
-static bool is_skipped(const char *name) {
-  return name[0] == '.' || strcmp(name, "envs") == 0 || strcmp(name, "studies") == 0;
-}
-
-static int by_name(const void *a, const void *b) {
-  return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static void find_specs(Arena *arena, const char *folder) {
-  DIR *directory = opendir(arena_printf(arena, "%s/%s", RLC_ROOT, folder));
-  if (!directory) return;
-  for (struct dirent *entry; (entry = readdir(directory));) {
-    if (is_skipped(entry->d_name)) continue;
-    const char *path = arena_printf(arena, "%s/%s", folder, entry->d_name), *only;
-    struct stat facts;
-    if (stat(arena_printf(arena, "%s/%s", RLC_ROOT, path), &facts) != 0) continue;
-    if (S_ISDIR(facts.st_mode)) find_specs(arena, path);
-    size_t length = strlen(path);
-    bool spec = S_ISREG(facts.st_mode) && length > 5 && !strcmp(path + length - 5, ".yaml");
-    only = getenv("RLC_SPECS");
-    if (spec && (!only || strstr(path, only)) && spec_count < MOST_SPECS)
-      specs[spec_count++] = path;
-  }
-  closedir(directory);
-}
+static SpecFiles specs; /* set once by main */
 
 /* What stands behind `# test:` in the spec. */
 static const char *test_overrides(Arena *arena, const char *path) {
@@ -62,17 +30,17 @@ static const char *test_overrides(Arena *arena, const char *path) {
 /* ---- checks ---- */
 
 START_TEST(checks_at_its_own_size) {
-  Spec spec = spec_open(specs[_i], "");
+  Spec spec = spec_open(specs.paths[_i], "");
   const char *error = ir_verify(spec.module, spec.arena, "elaborate");
-  ck_assert_msg(!error, "%s: %s", specs[_i], error);
-  ck_assert_msg(diag_warnings(spec.session.diag) == 0, "%s has warnings", specs[_i]);
+  ck_assert_msg(!error, "%s: %s", specs.paths[_i], error);
+  ck_assert_msg(diag_warnings(spec.session.diag) == 0, "%s has warnings", specs.paths[_i]);
   spec_close(&spec);
 }
 END_TEST
 
 START_TEST(derivatives_are_right) {
   Arena *arena = arena_make();
-  Spec spec = spec_open(specs[_i], test_overrides(arena, specs[_i]));
+  Spec spec = spec_open(specs.paths[_i], test_overrides(arena, specs.paths[_i]));
   const Elaborated *e = spec.session.elaborated;
   GradcheckLoss *losses = NEW_ARRAY(arena, GradcheckLoss, e->loss_count + 1);
   for (size_t i = 0; i < e->loss_count; i++)
@@ -81,16 +49,16 @@ START_TEST(derivatives_are_right) {
   GradcheckOptions options = {.components = GRADCHECK_COMPONENTS, .tolerance = 1e-6};
   GradcheckResult *results;
   size_t count = gradcheck_run(arena, spec.module, losses, e->loss_count, &options, &results);
-  ck_assert_msg(count > 0, "%s: nothing was checked", specs[_i]);
+  ck_assert_msg(count > 0, "%s: nothing was checked", specs.paths[_i]);
   double worst = 0;
   for (size_t i = 0; i < count; i++) {
     const GradcheckResult *r = &results[i];
-    ck_assert_msg(r->passed, "%s: loss %s, %s %s: error %.3g, %llu of %llu skipped", specs[_i],
-                  r->loss, r->parameter, r->where, r->worst, (unsigned long long)r->skipped,
-                  (unsigned long long)r->components);
+    ck_assert_msg(r->passed, "%s: loss %s, %s %s: error %.3g, %llu of %llu skipped",
+                  specs.paths[_i], r->loss, r->parameter, r->where, r->worst,
+                  (unsigned long long)r->skipped, (unsigned long long)r->components);
     if (r->worst > worst) worst = r->worst;
   }
-  printf("%s: gradients within %.2g\n", specs[_i], worst);
+  printf("%s: gradients within %.2g\n", specs.paths[_i], worst);
   spec_close(&spec);
   arena_free(arena);
 }
@@ -151,7 +119,8 @@ static void check_code(const char *path, const char *overrides, const Trainer *o
                        double bar) {
   Runner runner = {.spec = spec_open(path, overrides), .generated = true};
   spec_passes(&runner.spec, NULL);
-  runner.built = build_module(runner.spec.arena, runner.spec.module, real, real == RLC_F64 ? 8 : 16);
+  runner.built =
+      build_module(runner.spec.arena, runner.spec.module, real, real == RLC_F64 ? 8 : 16);
   Trainer *code = train(runner.built.rlc, PASSES, path);
   compare(code, oracle, path, bar, real == RLC_F64 ? "double" : "single");
   trainer_free(code);
@@ -162,7 +131,7 @@ static void check_code(const char *path, const char *overrides, const Trainer *o
 
 START_TEST(passes_agree_with_the_oracle) {
   Arena *arena = arena_make();
-  const char *path = specs[_i], *overrides = test_overrides(arena, path);
+  const char *path = specs.paths[_i], *overrides = test_overrides(arena, path);
   Spec spec = spec_open(path, overrides);
   spec_passes(&spec, "grad");
   Trainer *oracle = train(oracle_module(spec.arena, spec.module), PASSES, path);
@@ -178,14 +147,13 @@ END_TEST
 
 int main(void) {
   Arena *arena = arena_make();
-  find_specs(arena, "specs");
-  qsort(specs, (size_t)spec_count, sizeof *specs, by_name);
+  spec_files_find(&specs, arena, "specs", getenv("RLC_SPECS"));
   Suite *suite = suite_create("specs");
   TCase *tcase = tcase_create("all");
   tcase_set_timeout(tcase, 300);
-  tcase_add_loop_test(tcase, checks_at_its_own_size, 0, spec_count);
-  tcase_add_loop_test(tcase, derivatives_are_right, 0, spec_count);
-  tcase_add_loop_test(tcase, passes_agree_with_the_oracle, 0, spec_count);
+  tcase_add_loop_test(tcase, checks_at_its_own_size, 0, specs.count);
+  tcase_add_loop_test(tcase, derivatives_are_right, 0, specs.count);
+  tcase_add_loop_test(tcase, passes_agree_with_the_oracle, 0, specs.count);
   suite_add_tcase(suite, tcase);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);
