@@ -11,8 +11,9 @@
 #define REPPO_SIZES                                                                                \
   "env.id=Swimmer-v5 env.normalize=null env.count=4 steps=4 minibatches=2 epochs=2 hidden=3 "      \
   "draws=3"
-#define REPPO_BINS  " bins=5 vmin=0 vmax=4"
-#define PLAIN_STEPS " optimizers.default=sgd(1)" /* what a tensor loses is its gradient */
+#define REPPO_BINS " bins=5 vmin=0 vmax=4"
+/* What a tensor of the actor's loses is its gradient; the critic goes a small step of its own. */
+#define PLAIN_STEPS " optimizers.default=sgd(1) optimizers.critic=sgd(1e-4)"
 
 enum { SEED = 20261121, BATCH = 8, OBS = 8, ACT = 2, BINS = 5, DRAWS = 3, HIDDEN = 3 };
 

@@ -136,6 +136,7 @@ START_TEST(weights_of_densities_are_scores) {
     }
     for (int k = 0; k < TRIES; k++) {
       double advantage = q[k] - (sum - q[k]) / (TRIES - 1);
+      ck_assert_double_gt(fabs(advantage), 1e-3);
       loss += (0.3 * log_p[k] - log_of(&d, action[k]) * advantage) / TRIES / BATCH;
       for (int i = 0; i < ACT; i++) {
         double u = atanh(action[k][i]), score = (u - d.mean[i]) / (d.std[i] * d.std[i]);
@@ -209,7 +210,7 @@ enum { CHOICES = 2, CART = 4 };
 static const char *const discrete = "specs/reppo_discrete.yaml";
 static const char *const discrete_sizes =
     "env.normalize=null env.reward_scale=0.1 env.count=4 steps=4 minibatches=2 epochs=2 hidden=3 "
-    "gamma=0.98" REPPO_BINS PLAIN_STEPS;
+    "gamma=0.98 kl_bound=0.1" REPPO_BINS PLAIN_STEPS;
 
 static void choices_at(const Point *p, const char *actor, const double *obs, double *log_p) {
   Arena *arena = p->spec.arena;
