@@ -48,8 +48,9 @@ static const Kind kinds[] = {{"specs/dqn.yaml", false, false},
 static const char *const bounds[] = {"0.01", "1", "100"};
 
 /* Chooses by the copy itself, or (double) by the network that learns; `other` counts the rows in
- * which these differ. */
-static double q_loss(const Tiny *t, const Kind *kind, double bound, int *other) {
+ * which these differ; nothing follows the rows of `over`. */
+static double q_loss(const Tiny *t, const Kind *kind, const double *over, double bound,
+                     int *other) {
   double loss = 0;
   for (int b = 0; b < BATCH; b++) {
     double q[CHOICES], chooses[CHOICES], judges[CHOICES];
@@ -58,7 +59,7 @@ static double q_loss(const Tiny *t, const Kind *kind, double bound, int *other) 
     values(t, "slow.critic", row(t, "replay.next_obs", b), kind->dueling, judges);
     *other += best(chooses) != best(judges);
     double next = judges[best(kind->doubled ? chooses : judges)];
-    double y = tiny_before(t, "replay.reward")[b] + 0.99 * (1 - ends[b]) * next;
+    double y = tiny_before(t, "replay.reward")[b] + 0.99 * (1 - over[b]) * next;
     loss += huber(y - q[(int)actions[b]], bound) / BATCH;
   }
   return loss;
@@ -77,11 +78,31 @@ START_TEST(q_learning_follows_its_equation) {
   double leaning[CHOICES] = {0.3, -0.3};
   tiny_set(&t, bias, leaning);
   spec_run(t.interp);
-  tiny_same(tiny_metric(&t, "losses/critic"), q_loss(&t, kind, atof(bound), &other), kind->path);
+  tiny_same(tiny_metric(&t, "losses/critic"), q_loss(&t, kind, ends, atof(bound), &other),
+            kind->path);
   ck_assert_int_gt(other, 0);
   ck_assert(!tiny_has(&t, "replay.truncated")); /* a time limit bootstraps */
   spec_close(&t.spec);
   arena_free(arena);
+}
+END_TEST
+
+/* In rejax a time limit is an end; errors are squared. */
+START_TEST(rejax_ends_at_a_time_limit) {
+  static const Kind kind = {"rejax", true, true};
+  static const char text[] = "name: rejax\nextends: " RLC_ROOT "/specs/dueling_dqn_rejax.yaml\n"
+                             "networks:\n  critic:\n"
+                             "    layers: dense(first_hidden), relu, dense(second_hidden), relu\n";
+  static const double limits[BATCH] = {0, 0, 1, 0, 1, 0, 0, 1},
+                      over[BATCH] = {0, 1, 1, 0, 1, 0, 0, 1};
+  int other = 0;
+  Tiny t = tiny_of(spec_text(text, TINY), "update");
+  tiny_set(&t, "replay.terminated", ends);
+  tiny_set(&t, "replay.truncated", limits);
+  tiny_set(&t, "replay.action", actions);
+  spec_run(t.interp);
+  tiny_same(tiny_metric(&t, "losses/critic"), q_loss(&t, &kind, over, INFINITY, &other), "loss");
+  spec_close(&t.spec);
 }
 END_TEST
 
@@ -332,6 +353,7 @@ int main(void) {
   tcase_set_timeout(tcase, 60);
   tcase_add_loop_test(tcase, q_learning_follows_its_equation, 0,
                       (int)(COUNTOF(kinds) * COUNTOF(bounds)));
+  tcase_add_test(tcase, rejax_ends_at_a_time_limit);
   tcase_add_test(tcase, dueling_values_ignore_a_common_advantage);
   tcase_add_test(tcase, the_copy_is_hard);
   tcase_add_loop_test(tcase, epsilon_falls, 0, (int)COUNTOF(epsilons));
