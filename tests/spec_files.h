@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MOST_SPECS = 128 };
+enum { MOST_SPECS = 512 };
 
 typedef struct SpecFiles {
   const char *paths[MOST_SPECS]; /* below RLC_ROOT, in order */
