@@ -85,7 +85,7 @@ static bool positions_fit(Elab *elab, Frame *frame, const Expr *expr, const Node
   if (bad)
     return number_error(elab, frame, expr->args[1].value, NULL,
                         "a position along '%s' is a whole number from 0 to %u, not %.10g",
-                        expr->axes[0].name, extent - 1, *bad);
+                        elab->graph->axes[axis].label, extent - 1, *bad);
   if (!node_is_whole(elab->graph, at))
     return elab_error(elab, expr->args[1].value->span, "as argmax and argmin give them",
                       "positions must be whole numbers");
@@ -96,7 +96,7 @@ static bool positions_fit(Elab *elab, Frame *frame, const Expr *expr, const Node
         "positions among sorted values are ranks: they mean nothing among unsorted ones");
   if (axes_has(at->axes, axis))
     return elab_error(elab, expr->span, NULL, "the positions already have the axis '%s'",
-                      expr->axes[0].name);
+                      elab->graph->axes[axis].label);
   return true;
 }
 
@@ -147,6 +147,41 @@ static Value builtin_gather(Elab *elab, Frame *frame, const Expr *expr) {
   Axes sets[] = {axes_minus(x->axes, axes_one((AxisId)axis)), at->axes};
   if (!axes_may_meet(elab, expr->span, sets, 2)) return value_error();
   return value_node(node_gather(elab->graph, x, within(elab, at, (AxisId)axis), (AxisId)axis));
+}
+
+/* The axes in brackets but the last, over which a bucket is filled; the values and the positions,
+ * or the positions alone, have them. */
+static bool bucket_rows(Elab *elab, Frame *frame, const Expr *expr, const Node *at, Axes *rows) {
+  *rows = axes_none();
+  for (uint32_t i = 0; i + 1 < expr->axis_count; i++) {
+    int axis = axis_of(elab, frame, &expr->axes[i], at->axes);
+    if (axis < 0) return false;
+    *rows = axes_union(*rows, axes_one((AxisId)axis));
+  }
+  return true;
+}
+
+/* bucket[x, bin=n](e, i): along the new axis `bin` the sum over x of e where i is that position. */
+static Value builtin_bucket(Elab *elab, Frame *frame, const Expr *expr) {
+  bool form = expr->axis_count >= 2 && expr->arg_count == 2 && !expr->args[0].name &&
+              expr->axes[expr->axis_count - 1].size;
+  for (uint32_t i = 0; form && i + 1 < expr->axis_count; i++) form = !expr->axes[i].size;
+  if (!form) return wrong_form(elab, expr, "bucket[x, bin=n](values, positions)");
+  Node *x = eval_node(elab, frame, expr->args[0].value),
+       *at = eval_node(elab, frame, expr->args[1].value);
+  Axes rows;
+  if (!x || !at || !bucket_rows(elab, frame, expr, at, &rows)) return value_error();
+  int to = axis_minted(elab, frame, &expr->axes[expr->axis_count - 1], AXIS_FEATURE);
+  if (to < 0 || !positions_fit(elab, frame, expr, at, (AxisId)to)) return value_error();
+  if (axes_has(x->axes, (AxisId)to))
+    return elab_error(elab, expr->args[0].value->span, NULL,
+                      "the values have the axis '%s' already",
+                      expr->axes[expr->axis_count - 1].name),
+           value_error();
+  Axes sets[] = {x->axes, at->axes};
+  if (!axes_may_meet(elab, expr->span, sets, 2)) return value_error();
+  at = within(elab, at, (AxisId)to);
+  return value_node(node_scatter(elab->graph, x, at, (AxisId)to, rows));
 }
 
 /* index[a=i](x): x at the constant position i along a. */
@@ -487,6 +522,7 @@ static Value builtin_linear_scan(Elab *elab, Frame *frame, const Expr *expr) {
 }
 
 const Builtin axis_builtins[] = {{"gather", builtin_gather},
+                                 {"bucket", builtin_bucket},
                                  {"index", builtin_index},
                                  {"sort", builtin_sort},
                                  {"rank", builtin_rank},

@@ -74,15 +74,6 @@ void note_constants(Elab *elab) {
 
 /* ---- names ---- */
 
-/* What is called but not a define: of the language, planned and not there yet. */
-static const char *const planned[] = {"bucket"};
-
-static bool is_planned(const char *name) {
-  for (size_t i = 0; i < COUNTOF(planned); i++)
-    if (strcmp(planned[i], name) == 0) return true;
-  return false;
-}
-
 static bool is_builtin(const char *name) {
   const char *names[256];
   size_t count = builtin_names(names, COUNTOF(names));
@@ -160,10 +151,6 @@ void report_unknown(Elab *elab, Frame *frame, const Expr *expr, const char *kind
   if (!called && strcmp(name, "losses") == 0) {
     elab_error(elab, expr->name_span, "as in losses.actor.a",
                "a value of a loss is written losses.NAME.LET");
-    return;
-  }
-  if (called && is_planned(name)) {
-    elab_error(elab, expr->name_span, NULL, "'%s' is not supported yet", name);
     return;
   }
   bool value = !called && strcmp(kind, "name") == 0;

@@ -136,6 +136,10 @@ START_TEST(axis_tools) {
   VALUES("rank[k](0 * p)", "k", 2, 1, 0);
   VALUES("gather[k](sort[k](p), rank[k](p))", "k", 3, 1, 2);
   VALUES("sort[k](10 * iota[k=3] + 0 * p, by=p)", "k", 10, 20, 0);
+  VALUES("bucket[k, cell=2](p, floor(0.5 * p))", "cell", 1, 5);
+  VALUES("bucket[k, cell=3](1, rank[k](p))", "cell", 1, 1, 1);
+  VALUES("sum[j](bucket[i, cell=2](m, 1 - iota[i=2]))", "cell", 33, 3);
+  VALUES("gather[cell](bucket[k, cell=3](10 * p, rank[k](p)), rank[k](p))", "k", 30, 10, 20);
   VALUES("index[i=1](sort[j](m, by=-m))", "j", 12, 11, 10);
   VALUES("gather[k](p, stack[z](2, 0, 2, 1))", "z", 2, 3, 2, 1);
   VALUES("shift[k=1](p)", "k", 0, 3, 1);
