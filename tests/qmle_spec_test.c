@@ -106,6 +106,8 @@ START_TEST(table_1) {
   ck_assert_uint_eq(shell->explore.count, 1);
   ck_assert_int_eq(shell->steps[0].op, RLC_DO_COLLECT);
   ck_assert_uint_eq(shell->steps[0].count, 10);
+  for (uint32_t s = 0; s < spec.graph->slot_count; s++) /* time limits are no ends */
+    ck_assert_str_ne(spec.graph->slots[s].name, "replay.truncated");
   spec_close(&spec);
 }
 END_TEST
