@@ -22,6 +22,8 @@ typedef struct ReplayStep {
 Replay *replay_make(const RlcModule *module, uint32_t source, uint32_t envs, RunError *error);
 void replay_free(Replay *replay);
 
+/* The folder that holds the source's file, whatever the spec says; NULL: what the spec says. */
+void replay_folder(Replay *replay, const char *folder);
 /* Reads the source's file, if it has one, into the empty replay. */
 bool replay_read(Replay *replay, RunError *error);
 

@@ -30,7 +30,8 @@ static bool dataset_map(Dataset *dataset, const char *path, RunError *error) {
     good = text != MAP_FAILED;
     if (good) dataset->text = text, dataset->bytes = (uint64_t)status.st_size;
   }
-  if (!good) run_fail(error, "cannot be read: %s", strerror(errno));
+  if (!good)
+    run_fail(error, "cannot be read: %s; --data DIR names another folder", strerror(errno));
   if (fd >= 0) close(fd);
   return good && (dataset->text || run_fail(error, "is no safetensors file: it is too short"));
 }
@@ -69,6 +70,7 @@ static void tensor_floats(const Dataset *dataset, const SafeTensor *tensor, uint
     if (tensor->type == RLC_F32) memcpy(&to[i], data + 4 * (at + i), 4);
     if (tensor->type == RLC_F64) memcpy(&wide, data + 8 * (at + i), 8), to[i] = (float)wide;
     if (tensor->type == RLC_I32) memcpy(&whole, data + 4 * (at + i), 4), to[i] = (float)whole;
+    if (tensor->type == SAFETENSORS_BOOL) to[i] = data[at + i] != 0;
   }
 }
 
@@ -207,8 +209,20 @@ static bool rows_read(Replay *replay, const Dataset *dataset, const SafeTensor *
   return true;
 }
 
+void replay_folder(Replay *replay, const char *folder) { replay->folder = folder; }
+
+/* Where the file of a source is. */
+static bool file_path(const Replay *replay, char *path, size_t size, RunError *error) {
+  const char *file = replay->source->file, *slash = strrchr(file, '/');
+  int length = replay->folder
+                   ? snprintf(path, size, "%s/%s", replay->folder, slash ? slash + 1 : file)
+                   : snprintf(path, size, "%s", file);
+  return (length >= 0 && (size_t)length < size) || run_fail(error, "the path is too long");
+}
+
 bool replay_read(Replay *replay, RunError *error) {
   const RlcSource *source = replay->source;
+  char path[4096] = "";
   if (!source->file) return true;
   Dataset dataset = {0};
   RunError why = {""};
@@ -217,11 +231,11 @@ bool replay_read(Replay *replay, RunError *error) {
     if (source->columns[c].width > widest) widest = source->columns[c].width;
   const SafeTensor **tensors = run_take(source->column_count, sizeof *tensors, &why);
   float *values = run_take(widest, sizeof *values, &why);
-  bool good = tensors && values && dataset_open(&dataset, source->file, &why) &&
+  bool good = tensors && values && file_path(replay, path, sizeof path, &why) &&
+              dataset_open(&dataset, path, &why) &&
               rows_read(replay, &dataset, tensors, values, &why);
   dataset_close(&dataset);
   free(tensors);
   free(values);
-  return good ||
-         run_fail(error, "replay '%s': '%.300s' %.500s", source->name, source->file, why.text);
+  return good || run_fail(error, "replay '%s': '%.300s' %.500s", source->name, path, why.text);
 }

@@ -62,6 +62,7 @@ typedef struct ReplayHead { /* what a checkpoint keeps beside the rows */
 struct Replay {
   const RlcSource *source;
   const RlcModule *module;
+  const char *folder; /* of the file, or NULL: as the spec says */
   ReplayHead head;
   uint32_t obs_dim, act_dim, action, reward, flags; /* places in a row */
   uint32_t ahead;                                   /* rows per element of a batch, at least 1 */

@@ -7,11 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The element types by the names that the format gives them. */
+/* The element types by the names that the format gives them; the last one is read alone. */
 static const struct {
   const char *name;
   uint32_t bytes;
-} types[] = {[RLC_F32] = {"F32", 4}, [RLC_F64] = {"F64", 8}, [RLC_I32] = {"I32", 4}};
+} types[] = {[RLC_F32] = {"F32", 4},
+             [RLC_F64] = {"F64", 8},
+             [RLC_I32] = {"I32", 4},
+             [SAFETENSORS_BOOL] = {"BOOL", 1}};
 enum { TYPES = sizeof types / sizeof types[0] };
 
 bool safetensors_saves(const RlcSlot *slot) {
@@ -153,7 +156,7 @@ static void parse_type(JsonReader *json, SafeTensor *tensor) {
   json_read_string(json, name, sizeof name);
   for (tensor->type = 0; tensor->type < TYPES; tensor->type++)
     if (strcmp(name, types[tensor->type].name) == 0) return;
-  if (!json->problem) json->problem = "an element type that is not F32, F64 or I32";
+  if (!json->problem) json->problem = "an element type that is not F32, F64, I32 or BOOL";
 }
 
 static void parse_shape(JsonReader *json, SafeTensor *tensor) {

@@ -5,12 +5,13 @@
 
 #include "runtime/output.h"
 
-#define SAFETENSORS_NAME 256 /* bytes of the longest tensor name, with its end */
+#define SAFETENSORS_BOOL (RLC_I32 + 1) /* the type of bytes that are 0 or 1, in data files */
+#define SAFETENSORS_NAME 256           /* bytes of the longest tensor name, with its end */
 
 /* One tensor of a file, as its header tells. */
 typedef struct SafeTensor {
   char name[SAFETENSORS_NAME];
-  uint8_t type; /* RlcType */
+  uint8_t type; /* RlcType, or SAFETENSORS_BOOL */
   uint32_t rank;
   uint64_t shape[RLC_MAX_RANK];
   uint64_t begin, end; /* bytes, from the start of the data */

@@ -22,6 +22,7 @@ typedef struct Options {
   const char *out;     /* --out: run directory; default runs/{env}__{name}__{seed}__{time} */
   const char *resume;  /* --resume DIR: go on from the directory's newest good checkpoint; implies
                           --out DIR */
+  const char *data;    /* --data: folder of the files that fill replays, else as the spec says */
   uint64_t eval_every; /* --eval-every (default: the spec's, else 10,000; 0: only at the end) */
   uint32_t eval_episodes;    /* --eval-episodes (default: the spec's, else 10) */
   uint64_t checkpoint_every; /* --checkpoint-every (default 100,000; 0: only at the end) */

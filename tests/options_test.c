@@ -241,6 +241,7 @@ START_TEST(help_pinned) {
       "  --threads N            threads; results do not depend on it (default 1)\n"
       "  --out DIR              run directory (default runs/{env}__{name}__{seed}__{time})\n"
       "  --resume DIR           go on from the newest checkpoint of a run directory\n"
+      "  --data DIR             folder of the spec's data files (default: where the spec says)\n"
       "  --eval-every N         steps between evaluations; 0: at the end only (default 10000)\n"
       "  --eval-episodes N      episodes of an evaluation (default 10)\n"
       "  --checkpoint-every N   steps between checkpoints; 0: at the end only (default 100000)\n"

@@ -9,6 +9,7 @@ typedef struct Array {
   uint32_t width;
   float values[FILE_ROWS * 3];
   uint64_t rows;
+  bool bytes; /* written as BOOL */
 } Array;
 
 /* What an environment that is not among the others' did, one step behind the other. */
@@ -39,19 +40,31 @@ static void arrays_fill(Array *arrays) {
   }
 }
 
+static uint64_t array_bytes(const Array *array) {
+  return array->rows * array->width * (array->bytes ? 1 : sizeof(float));
+}
+
+static void array_write(const Array *array, FILE *file) {
+  for (uint64_t i = 0; !array->bytes && i < array->rows * array->width; i++)
+    ck_assert(fwrite(&array->values[i], sizeof(float), 1, file) == 1);
+  for (uint64_t i = 0; array->bytes && i < array->rows * array->width; i++)
+    ck_assert(fputc(array->values[i] != 0, file) != EOF);
+}
+
 /* Writes the arrays that have a name. */
 static void arrays_write(const Array *arrays, const char *path) {
   char header[2048] = "{";
   uint64_t at = 0, bytes;
   for (int a = 0; a < ARRAYS; a++) {
     if (!arrays[a].name) continue;
-    bytes = arrays[a].rows * arrays[a].width * sizeof(float);
+    bytes = array_bytes(&arrays[a]);
     char width[24] = "";
     if (arrays[a].width > 1) snprintf(width, sizeof width, ",%u", arrays[a].width);
     snprintf(header + strlen(header), sizeof header - strlen(header),
-             "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[%llu%s],\"data_offsets\":[%llu,%llu]}",
-             header[1] ? "," : "", arrays[a].name, (unsigned long long)arrays[a].rows, width,
-             (unsigned long long)at, (unsigned long long)(at + bytes));
+             "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[%llu%s],\"data_offsets\":[%llu,%llu]}",
+             header[1] ? "," : "", arrays[a].name, arrays[a].bytes ? "BOOL" : "F32",
+             (unsigned long long)arrays[a].rows, width, (unsigned long long)at,
+             (unsigned long long)(at + bytes));
     at += bytes;
   }
   strcat(header, "}");
@@ -60,8 +73,7 @@ static void arrays_write(const Array *arrays, const char *path) {
   ck_assert(file && fwrite(&bytes, sizeof bytes, 1, file) == 1);
   ck_assert(fwrite(header, 1, bytes, file) == bytes);
   for (int a = 0; a < ARRAYS; a++)
-    if (arrays[a].name)
-      fwrite(arrays[a].values, sizeof(float), arrays[a].rows * arrays[a].width, file);
+    if (arrays[a].name) array_write(&arrays[a], file);
   ck_assert(fclose(file) == 0);
 }
 
@@ -204,6 +216,33 @@ START_TEST(some_columns_may_be_missing) {
 }
 END_TEST
 
+/* Flags may be BOOL, an odd number of bytes before other arrays. */
+START_TEST(flags_may_be_bytes) {
+  Filled filled;
+  filled_begin(&filled, 3, false);
+  filled.arrays[4].bytes = filled.arrays[5].bytes = true;
+  arrays_write(filled.arrays, filled.path);
+  ck_assert_msg(filled_read(&filled, 0), "%s", filled.error.text);
+  ck_assert_uint_eq(seen_rows(&filled, 0), whole_rows(&filled));
+  filled_end(&filled);
+}
+END_TEST
+
+/* The file's name in another folder than the spec's. */
+START_TEST(another_folder) {
+  Filled filled;
+  char wrong[96];
+  filled_begin(&filled, 0, false);
+  snprintf(wrong, sizeof wrong, "/nowhere%.60s", filled.path + strlen(P_tmpdir));
+  filled.f.source.file = wrong;
+  ck_assert(!filled_read(&filled, 0));
+  replay_folder(filled.replay, P_tmpdir);
+  ck_assert_msg(replay_read(filled.replay, &filled.error), "%s", filled.error.text);
+  ck_assert_uint_eq(replay_stored(filled.replay), FILE_ROWS);
+  filled_end(&filled);
+}
+END_TEST
+
 static void check_message(Filled *filled, const char *message) {
   char text[256];
   ck_assert(!filled_read(filled, 0));
@@ -251,7 +290,8 @@ START_TEST(messages_pinned) {
   check_text(&filled, "\2\0\0\0\0\0\0\0{]", 10,
              "is no good safetensors file: its header is not good: a string expected");
   filled.f.source.file = "/nowhere/rows.safetensors";
-  check_message(&filled, "cannot be read: No such file or directory");
+  check_message(&filled,
+                "cannot be read: No such file or directory; --data DIR names another folder");
   filled_end(&filled);
 }
 END_TEST
@@ -263,6 +303,8 @@ int main(void) {
   tcase_add_loop_test(tests, rows_are_read_and_replaced, 0, 8);
   tcase_add_loop_test(tests, resuming_keeps_or_reads_the_file, 0, 2);
   tcase_add_test(tests, some_columns_may_be_missing);
+  tcase_add_test(tests, flags_may_be_bytes);
+  tcase_add_test(tests, another_folder);
   tcase_add_test(tests, messages_pinned);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);

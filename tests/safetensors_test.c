@@ -65,7 +65,7 @@ START_TEST(messages_pinned) {
       {"{\"t\":{}}", 0, "tensor 't': a tensor without dtype, shape or data_offsets"},
       {"{\"t\":{\"type\":1}}", 0, "tensor 't': a tensor with an unknown key"},
       {"{\"t\":{\"dtype\":\"BF16\"}}", 0,
-       "tensor 't': an element type that is not F32, F64 or I32"},
+       "tensor 't': an element type that is not F32, F64, I32 or BOOL"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     SafeTensors file;
