@@ -276,9 +276,13 @@ static char *text_of(const Tree *tree, size_t *size) {
  * environment: another one is another spec. */
 static void keep_text(Elab *elab) {
   size_t size = 0;
+  files_rename(elab, false);
   char *text = text_of(elab->spec, &size);
-  elab->module->shell.spec = arena_copy(elab->arena, text, size);
   elab->module->shell.spec_hash = hash_bytes(HASH_SEED, text, size);
+  free(text);
+  files_rename(elab, true);
+  text = text_of(elab->spec, &size);
+  elab->module->shell.spec = arena_copy(elab->arena, text, size);
   free(text);
   if (!elab->environment) return;
   text = text_of(environment_tree(elab), &size);

@@ -32,24 +32,17 @@ static bool is_path(const char *name) {
   return length > 5 && strcmp(name + length - 5, ".yaml") == 0;
 }
 
-/* The path as seen from the folder of the file that says it. Where no such file is, one of rlc's
- * own may have that path below its folder of specs. */
-static const char *path_of(Elab *elab, const Tree *id) {
-  const char *name = id->text.text, *from = id->span.source ? id->span.source->name : "";
-  const char *slash = strrchr(from, '/');
-  if (name[0] == '/' || !slash) return name;
-  return arena_printf(elab->arena, "%.*s%s", (int)(slash - from) + 1, from, name);
-}
-
+/* Where no file of that path is, one of rlc's own may have it below its folder of specs. */
 static Tree *load(Elab *elab, const Tree *id) {
-  const char *name = id->text.text, *path = path_of(elab, id);
-  bool file_named = is_path(name), there = file_named && access(path, F_OK) == 0;
+  const char *name = id->text.text, *path = path_seen(elab, id);
+  bool is_file = is_path(name), there = is_file && access(path, F_OK) == 0;
   for (const DeclaredFile *file = dsl_environments; file->id && !there; file++)
-    if (strcmp(file_named ? file->path + strlen("specs/") : file->id, name) == 0)
+    if (strcmp(is_file ? file->path + strlen("specs/") : file->id, name) == 0)
       return tree_parse(elab->arena, elab->diag,
                         source_from_text(elab->arena, file->path, file->text));
-  return file_named ? tree_load_from(elab->arena, elab->diag, path, "an environment", id->span)
-                    : NULL;
+  if (!is_file) return NULL;
+  file_named(elab, id);
+  return tree_load_from(elab->arena, elab->diag, path, "an environment", id->span);
 }
 
 size_t environment_names(const Elab *elab, const char **names, size_t capacity) {

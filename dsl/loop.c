@@ -439,9 +439,13 @@ static bool log_step(Loop *loop) {
 /* Whether the loop gets data: by acting, or from a file. Declared environments can be learned from
  * without. */
 static bool check_data(Elab *elab, const Loop *loop, Span span) {
-  bool collects = !elab->env_count || elab->environment;
-  for (size_t i = 0; i < loop->count; i++)
-    collects = collects || loop->steps[i].op == RLC_DO_COLLECT;
+  bool acts = false, collects = !elab->env_count || elab->environment;
+  for (size_t i = 0; i < loop->count; i++) acts = acts || loop->steps[i].op == RLC_DO_COLLECT;
+  const Tree *normalize = tree_get(tree_get(elab->spec, "env"), "normalize");
+  if (normalize && has_normalizer(elab) && !acts)
+    return elab_error(elab, normalize->span, "remove it, or act with  - collect: 1",
+                      "the statistics of 'normalize' move only while acting, and no step collects");
+  collects = collects || acts;
   for (uint32_t i = 0; i < elab->module->shell.source_count; i++)
     collects = collects || elab->module->shell.sources[i].file;
   return collects ||

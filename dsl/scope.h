@@ -6,6 +6,7 @@
 
 typedef struct Elab Elab;
 typedef struct Frame Frame;
+typedef struct Entry Entry;
 typedef struct Network Network;
 typedef struct Function Function;
 typedef struct Record Record;
@@ -64,6 +65,8 @@ struct Function {
   const char *copy; /* and whose parameters: NULL the trained ones, else the target's name */
   bool active;      /* FUNCTION_DEFINE: its body is being evaluated further out */
   Frame *arguments; /* FUNCTION_DISTRIBUTION: the frame of a distribution's parameters and lets */
+  const Entry *let; /* FUNCTION_DISTRIBUTION: the let that made it, or NULL */
+  bool reported;    /* it was used where a draw of it is needed, which was reported */
 };
 
 typedef enum EntryState {
@@ -75,7 +78,7 @@ typedef enum EntryState {
   ENTRY_SLOT   /* the slot's value at this point of the program */
 } EntryState;
 
-typedef struct Entry {
+struct Entry {
   const char *name;
   const char *what; /* "constant", "network", "let", for messages */
   Span span;
@@ -85,7 +88,7 @@ typedef struct Entry {
   uint32_t slot;
   bool expanding; /* ENTRY_MACRO: in use further out */
   bool used;      /* something evaluated it */
-} Entry;
+};
 
 /* An axis name in scope: the parameter `x` of a define stands for the label `try`, and for an
  * instance where one is known. */
@@ -266,6 +269,11 @@ struct Elab {
     size_t step; /* of the loop's table */
   } * written;
   size_t written_count, written_capacity;
+  struct NamedFile {
+    Tree *name;
+    const char *path; /* absolute */
+  } * files;          /* that the spec names */
+  size_t file_count, file_capacity;
 };
 
 /* ---- scope.c ---- */
@@ -336,6 +344,17 @@ bool name_declare(Elab *elab, const char *name, const char *what, Span span);
 void poison(Elab *elab, const char *name, const char *what, Span span);
 bool is_poisoned(const Elab *elab, const char *name);
 
+/* ---- paths.c ---- */
+
+/* The path of a file as seen from the working directory: what a spec says is seen from its own
+ * folder. */
+const char *path_seen(Elab *elab, const Tree *name);
+const char *path_absolute(Elab *elab, const char *path);
+/* Remembers a file that the spec names, for files_rename. */
+void file_named(Elab *elab, const Tree *name);
+/* Writes into the spec the absolute path of every file that it names, or its name alone. */
+void files_rename(Elab *elab, bool absolute);
+
 /* ---- lint.c ---- */
 
 /* Checks what nothing evaluated: unused defines and losses, optimizers for nothing, targets never
@@ -367,6 +386,8 @@ bool eval_count(Elab *elab, Frame *frame, const Tree *tree, const char *what, do
 const Expr *tree_expr(Elab *elab, const Tree *tree);
 const Expr *key_signature(Elab *elab, const TreeEntry *entry);
 bool tree_names(Elab *elab, const Tree *tree, const char ***names, Span **spans, size_t *count);
+/* Refuses a distribution where a draw of it is needed, once, at the let that made it. */
+void report_not_drawn(Elab *elab, Function *distribution, Span span);
 /* The tensor a value means: a node, or a record that has one. NULL after reporting. */
 Node *value_tensor(Elab *elab, Value value, Span span);
 /* Reports when two instances of one label meet; `nodes` may have NULLs. */

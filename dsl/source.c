@@ -3,7 +3,9 @@
  * that something reads. */
 #include "dsl/data.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #define REPLAY_BYTES 1099511627776.0 /* 1 TiB: more is a mistake */
 #define ROLLOUT_ROWS 1e9
@@ -44,16 +46,17 @@ static bool read_priority(Elab *elab, const Tree *tree, RlcSource *source) {
                        &source->weight_exponent);
 }
 
-/* The file that fills a source, relative to the spec that names it. */
+/* The file that fills a source. It may be missing now: a trainer can be given another folder. */
 static bool read_file(Elab *elab, const Tree *tree, RlcSource *source) {
   if (!tree) return true;
-  if (tree->kind != TREE_SCALAR)
+  if (tree->kind != TREE_SCALAR || !*tree->text.text)
     return elab_error(elab, tree->span, "as in  from: demos.safetensors", "expected a file name");
-  const char *file = tree->text.text, *spec = tree->span.source ? tree->span.source->name : "";
-  const char *slash = strrchr(spec, '/');
-  source->file = *file == '/' || !slash
-                     ? file
-                     : arena_printf(elab->arena, "%.*s/%s", (int)(slash - spec), spec, file);
+  const char *path = path_seen(elab, tree);
+  if (access(path, R_OK) != 0)
+    diag_warning(elab->diag, tree->span, "a trainer's --data names another folder",
+                 "the data file '%s' cannot be read: %s", path, strerror(errno));
+  source->file = path_absolute(elab, path);
+  file_named(elab, tree);
   return true;
 }
 
