@@ -132,7 +132,8 @@ const char *kinds_text(Arena *arena, int kinds) {
 }
 
 static void row_print(FILE *out, const Key *key, bool markdown, Arena *arena) {
-  static const char *const presence[] = {"", "required", "one of these", "one of these, with do"};
+  static const char *const presence[] = {"", "required", "required", "one of these",
+                                         "one of these, with do"};
   const char *kinds = kinds_text(arena, key->kinds);
   if (markdown)
     fprintf(out, "| `%s` | %s | %s | %s | `%s` |\n", key->path, kinds, presence[key->presence],

@@ -21,7 +21,9 @@ enum {
   SIGNATURE = 512, /* the key is name[axes](parameters) */
 };
 
-typedef enum Presence { OPTIONAL, REQUIRED, ONE, BODY } Presence;
+/* NEEDED: required, as REQUIRED, but whether it is missing depends on more than its own map;
+ * whoever reads it says so. */
+typedef enum Presence { OPTIONAL, REQUIRED, NEEDED, ONE, BODY } Presence;
 
 /* The tables of dsl/keys.def. */
 typedef enum Table { TABLE_spec, TABLE_step, TABLE_environment, TABLE_study } Table;
