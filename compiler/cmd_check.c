@@ -18,16 +18,24 @@ static uint64_t count_kind(const Graph *graph, RlcSlotKind kind) {
   return count;
 }
 
+static void print_env(const Session *session, const RlcModule *shell) {
+  if (!shell->env_id) {
+    printf("%s, without an environment\n", shell->name);
+    return;
+  }
+  const char *actions = shell->choices
+                            ? arena_printf(session->arena, "%u choices", shell->choices)
+                            : arena_printf(session->arena, "%u actions in [%g, %g]", shell->act_dim,
+                                           shell->act_low, shell->act_high);
+  printf("%s on %s: %u observations, %s, %u environment%s\n", shell->name, shell->env_id,
+         shell->obs_dim, actions, shell->explore.count, shell->explore.count == 1 ? "" : "s");
+}
+
 static void print_text(Session *session) {
   const Elaborated *e = session->elaborated;
   const Graph *graph = e->module->graph;
   const RlcModule *shell = &e->module->shell;
-  if (shell->env_id)
-    printf("%s on %s: %u observations, %u actions in [%g, %g], %u environment%s\n", shell->name,
-           shell->env_id, shell->obs_dim, shell->act_dim, shell->act_low, shell->act_high,
-           shell->explore.count, shell->explore.count == 1 ? "" : "s");
-  else
-    printf("%s, without an environment\n", shell->name);
+  print_env(session, shell);
   if (e->constant_count) printf("constants:\n");
   for (size_t i = 0; i < e->constant_count; i++)
     printf("  %-28s %.12g\n", e->constants[i].name, e->constants[i].value);
@@ -43,6 +51,9 @@ static void print_text(Session *session) {
   for (size_t i = 0; i < e->draw_count; i++)
     printf("  %-28s %-14s %s\n", e->draws[i].path, e->draws[i].what,
            axes_text(graph, session->arena, e->draws[i].axes));
+  if (e->let_count) printf("values:\n");
+  for (size_t i = 0; i < e->let_count; i++)
+    printf("  %-28s %s\n", e->lets[i].path, axes_text(graph, session->arena, e->lets[i].axes));
   printf("losses:\n");
   for (size_t i = 0; i < e->loss_count; i++)
     printf("  %-28s over %zu tensors\n", e->losses[i].name, e->losses[i].count);

@@ -118,6 +118,22 @@ static bool report_unused(Elab *elab, const Function *function, const Expr *site
   return true;
 }
 
+/* Arguments by names that no parameter has, where another mistake ends the call. */
+static void report_misnamed(Elab *elab, const Function *function, const Arguments *arguments) {
+  const Expr *signature = function->signature;
+  for (size_t i = 0; arguments->site && i < arguments->count; i++) {
+    const ExprArg *arg = &arguments->site[i];
+    bool known = !arg->name;
+    for (uint32_t k = 0; k < signature->arg_count && !known; k++) {
+      const ExprArg *parameter = &signature->args[k];
+      known = strcmp(arg->name, parameter->name ? parameter->name : parameter->value->text) == 0;
+    }
+    if (!known)
+      elab_error(elab, arg->name_span, signature_hint(elab, function), "'%s' has no parameter '%s'",
+                 function->name, arg->name);
+  }
+}
+
 static bool bind_parameters(Elab *elab, const Function *function, const Expr *site, Frame *frame,
                             const Arguments *arguments) {
   bool used[64] = {false};
@@ -126,9 +142,11 @@ static bool bind_parameters(Elab *elab, const Function *function, const Expr *si
     const ExprArg *parameter = &function->signature->args[i];
     const char *name = parameter->name ? parameter->name : parameter->value->text;
     const Value *given = argument_for(arguments, name, i, used);
-    if (!given && !parameter->name)
+    if (!given && !parameter->name) {
+      report_misnamed(elab, function, arguments);
       return elab_error(elab, site->span, signature_hint(elab, function),
                         "'%s' needs a value for its parameter '%s'", function->name, name);
+    }
     Value value = given ? *given : eval(elab, frame, parameter->value);
     if (value.kind == VALUE_ERROR) return false;
     frame_add(elab, frame, name, "parameter", site->span, value);
@@ -396,6 +414,10 @@ Value eval_field(Elab *elab, Frame *frame, const Expr *expr) {
   Value base = eval(elab, frame, expr->base);
   if (base.kind == VALUE_ERROR) return base;
   if (base.kind == VALUE_BUNDLE && !expr->called) return bundle_field(elab, base.bundle, expr);
+  if (base.kind == VALUE_FUNCTION && base.function->let) {
+    report_not_drawn(elab, base.function, expr->base->span);
+    return value_error();
+  }
   if (base.kind != VALUE_RECORD) {
     elab_error(elab, expr->name_span, "fields belong to draws, networks with heads and targets",
                "'%s' has no fields", expr_text(elab->arena, expr->base));

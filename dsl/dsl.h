@@ -39,6 +39,12 @@ typedef struct DrawInfo {
   Span span;
 } DrawInfo;
 
+/* A tensor that a loss names, for `rlc check`. */
+typedef struct LetInfo {
+  const char *path;
+  Axes axes;
+} LetInfo;
+
 typedef struct ConstantInfo {
   const char *name;
   double value;
@@ -51,6 +57,8 @@ typedef struct Elaborated {
   size_t loss_count, loss_capacity;
   DrawInfo *draws;
   size_t draw_count, draw_capacity;
+  LetInfo *lets;
+  size_t let_count, let_capacity;
   ConstantInfo *constants; /* in the order of the file */
   size_t constant_count, constant_capacity;
 } Elaborated;

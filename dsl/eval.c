@@ -43,6 +43,23 @@ bool tree_names(Elab *elab, const Tree *tree, const char ***names, Span **spans,
 
 /* ---- tensors and axes that meet ---- */
 
+void report_not_drawn(Elab *elab, Function *distribution, Span span) {
+  if (distribution->reported) return;
+  distribution->reported = true;
+  if (!distribution->let) {
+    elab_error(elab, span, NULL, "'%s' is not a tensor: draw from it with sample(...)",
+               distribution->name);
+    return;
+  }
+  const Entry *let = distribution->let;
+  bool short_form = let->tree->kind == TREE_SCALAR;
+  elab_error(elab, let->span,
+             arena_printf(elab->arena, "write  %s: sample(%s)", let->name,
+                          short_form ? let->tree->text.text : distribution->name),
+             "'%s' is a distribution, and a value is needed of it", let->name);
+  diag_note(elab->diag, span, "the value is used here");
+}
+
 Node *value_tensor(Elab *elab, Value value, Span span) {
   if (value.kind == VALUE_NODE) return value.node;
   if (value.kind == VALUE_RECORD && value.record->node) return value.record->node;
@@ -56,10 +73,12 @@ Node *value_tensor(Elab *elab, Value value, Span span) {
                "this is not a tensor: it has the shape of %s", value.bundle->what);
   bool broken =
       value.kind == VALUE_FUNCTION && value.function->network && value.function->network->broken;
-  if (value.kind == VALUE_FUNCTION && !broken)
-    elab_error(elab, span, NULL, "'%s' is not a tensor: %s", value.function->name,
-               value.function->kind == FUNCTION_DISTRIBUTION ? "draw from it with sample(...)"
-                                                             : "call it with arguments");
+  if (value.kind != VALUE_FUNCTION || broken) return NULL;
+  if (value.function->kind == FUNCTION_DISTRIBUTION)
+    report_not_drawn(elab, value.function, span);
+  else
+    elab_error(elab, span, NULL, "'%s' is not a tensor: call it with arguments",
+               value.function->name);
   return NULL;
 }
 
@@ -229,6 +248,9 @@ Value eval_entry(Elab *elab, Frame *holder, Entry *entry, Span user) {
   elab->occurrence = occurrence;
   entry = &holder->entries[index]; /* entries move when a frame grows */
   entry->state = ENTRY_DONE;
+  bool distribution = value.kind == VALUE_FUNCTION && value.function->kind == FUNCTION_DISTRIBUTION;
+  if (distribution && !value.function->let && strcmp(entry->what, "let") == 0)
+    value.function->let = memcpy(NEW(elab->arena, Entry), entry, sizeof *entry);
   bool tensor = value.kind == VALUE_NODE && entry->span.source;
   if (tensor && !size_check(elab, entry->span, arena_printf(elab->arena, "'%s'", entry->name),
                             value.node->axes))

@@ -54,17 +54,38 @@ static const Tree *loss_value(const Tree *tree) {
   return minimize ? minimize : tree_get(tree, "maximize");
 }
 
+/* Notes where the axis entered a value: what has it, of parts that have not, or of a parameter. */
+static void note_axis(Elab *elab, const Node *node, AxisId axis, Span whole) {
+  Span span = {0};
+  for (const Node *next = node; next;) {
+    node = next;
+    next = NULL;
+    bool inner = node->span.line != whole.line || node->span.column != whole.column;
+    if (node->span.source && node->span.source != elab->prelude_source && inner) span = node->span;
+    for (int i = 0; i < op_of(node)->arity && !next; i++)
+      if (axes_has(node->src[i]->axes, axis)) next = node->src[i];
+  }
+  if (span.source)
+    diag_note(elab->diag, span, "the axis '%s' comes from here", elab->graph->axes[axis].label);
+}
+
 static Node *scalar(Elab *elab, Frame *frame, const Tree *tree, const char *what) {
   Node *node = eval_tree_node(elab, frame, tree);
   if (!node) return NULL;
   if (axes_empty(node->axes)) return node;
   AxisId order[MAX_AXES];
-  axes_order(elab->graph, node->axes, order);
-  elab_error(elab, tree->span,
-             arena_printf(elab->arena, "reduce it, as in mean[%s](...)",
-                          elab->graph->axes[order[0]].label),
+  int count = axes_order(elab->graph, node->axes, order);
+  AxisId last = order[count - 1]; /* the innermost: of features, if there is one */
+  bool feature = elab->graph->axes[last].order == AXIS_FEATURE;
+  const char *label = elab->graph->axes[feature ? last : order[0]].label;
+  const char *hint = "reduce it, as in mean[%s](...)";
+  if (feature) hint = "reduce it, as in sum[%s](...)";
+  if (feature && strcmp(label, "choice") == 0)
+    hint = "the value of one choice is gather[%s](..., action)";
+  elab_error(elab, tree->span, arena_printf(elab->arena, hint, label),
              "%s is not a scalar: it has axes %s", what,
              axes_text(elab->graph, elab->arena, node->axes));
+  if (feature) note_axis(elab, node, last, tree->span);
   return NULL;
 }
 
@@ -165,6 +186,21 @@ static void mark_tensors(Elab *elab, Evaluated *loss, Node **plain) {
   }
 }
 
+/* The lets that are tensors; draws are known already. */
+static void lets_remember(Elab *elab, const Frame *frame) {
+  Elaborated *result = elab->result;
+  for (size_t i = 0; i < frame->count; i++) {
+    const Entry *entry = &frame->entries[i];
+    if (entry->value.kind != VALUE_NODE || !entry->value.node) continue;
+    LetInfo info = {arena_printf(elab->arena, "%s.%s", frame->path, entry->name),
+                    entry->value.node->axes};
+    bool known = false; /* the loss is descended elsewhere, too */
+    for (size_t k = 0; k < result->let_count && !known; k++)
+      known = strcmp(result->lets[k].path, info.path) == 0;
+    if (!known) PUSH(elab->arena, result->lets, result->let_count, result->let_capacity, info);
+  }
+}
+
 /* The loss's scalar and what it logs, in a frame of its lets, all of which are evaluated: a later
  * loss may ask for them, and a mistake in one that nothing uses is a mistake. NULL after reporting.
  */
@@ -184,6 +220,7 @@ static Node *evaluate_value(Elab *elab, Frame *frame, const Tree *tree, const Ev
     good =
         eval_entry(elab, frame, &frame->entries[i], frame->entries[i].span).kind != VALUE_ERROR &&
         good;
+  lets_remember(elab, frame);
   good = writes_elaborate(elab, frame, loss->name, tree_get(tree, "write")) && good;
   if (!good || !value) return NULL;
   return minimize ? value : node1(elab->graph, OP_neg, value);

@@ -143,6 +143,18 @@ static bool report_other_actions(Elab *elab, const Expr *expr) {
          true;
 }
 
+/* What is meant by a name that is usual elsewhere, or NULL. */
+static const char *foreign_hint(const char *name) {
+  static const char *const rows[][2] = {
+#define FOREIGN(foreign, hint) {foreign, hint},
+#include "dsl/foreign.def"
+#undef FOREIGN
+  };
+  for (size_t i = 0; i < COUNTOF(rows); i++)
+    if (strcmp(rows[i][0], name) == 0) return rows[i][1];
+  return NULL;
+}
+
 void report_unknown(Elab *elab, Frame *frame, const Expr *expr, const char *kind) {
   const char *name = expr->text;
   bool called = expr->called || expr->bracketed;
@@ -172,7 +184,8 @@ void report_unknown(Elab *elab, Frame *frame, const Expr *expr, const char *kind
       {"function", "nothing has this name: write it under 'define'"},
       {"layer", "a layer is dense or a function of one tensor"},
       {"optimizer", "an optimizer is a define with a 'step', as adam and sgd are"}};
-  const char *hint = hint_visible(elab, frame, name);
+  const char *foreign = foreign_hint(name),
+             *hint = foreign ? foreign : hint_visible(elab, frame, name);
   for (size_t i = 0; !hint && i < COUNTOF(hints); i++)
     if (strcmp(hints[i][0], kind) == 0) hint = hints[i][1];
   elab_error(elab, expr->name_span, hint, "unknown %s '%s'", kind, name);

@@ -76,12 +76,12 @@ static bool is_column(const Elab *elab, const char *name) {
 
 bool name_is_free(Elab *elab, Frame *frame, const char *name, const char *what, Span span) {
   if (!name_check(elab, name, span)) return false;
-  if (is_column(elab, name))
-    return elab_error(elab, span, "choose another name",
-                      "the %s '%s' would hide a column of that name", what, name);
   if (reserved(name))
     return elab_error(elab, span, "the language itself uses it; choose another",
                       "the name '%s' is reserved", name);
+  if (is_column(elab, name))
+    return elab_error(elab, span, "choose another name",
+                      "the %s '%s' would hide a column of that name", what, name);
   Frame *holder = NULL;
   const Entry *other = frame_lookup(frame, name, &holder);
   if (!other || holder == elab->library) return true;
@@ -97,9 +97,11 @@ bool frame_add_map(Elab *elab, Frame *frame, const Tree *map, const char *what) 
   bool good = true;
   for (size_t i = 0; map && i < map->entry_count; i++) {
     const TreeEntry *entry = &map->entries[i];
-    if (!name_is_free(elab, frame, entry->key, what, entry->key_span))
+    if (!name_is_free(elab, frame, entry->key, what, entry->key_span)) {
+      if (strcmp(what, "let") == 0) /* its uses are silent */
+        frame_add(elab, frame, entry->key, what, entry->key_span, value_error());
       good = false;
-    else
+    } else
       frame_add_lazy(elab, frame, entry->key, what, entry->key_span, entry->value);
   }
   return good;

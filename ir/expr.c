@@ -170,12 +170,24 @@ static bool args_parse(Reader *r, Made *node) {
   return bracket_close(r, open);
 }
 
+/* What `f(x)[i]` may mean: axes in the wrong place, or, where i is a position, one entry. */
+static const char *subscript_hint(Reader *r, const Made *node) {
+  const Token *position = r->at + 1;
+  bool number = position->kind == TOKEN_NUMBER;
+  if ((!number && position->kind != TOKEN_NAME) || !is_sign(position + 1, "]"))
+    return "write name[axes](arguments)";
+  const char *value = expr_text(r->arena, &node->expr), *at = position->text;
+  if (number) return arena_printf(r->arena, "one entry of it is index[axis=%s](%s)", at, value);
+  const char *axis = strcmp(at, "action") == 0 ? "choice" : "axis";
+  return arena_printf(r->arena, "one entry of it is gather[%s](%s, %s)", axis, value, at);
+}
+
 /* The axes and arguments that may follow a name or a field. */
 static Made *suffix_parse(Reader *r, Made *node) {
   if (is_sign(r->at, "[") && !axes_parse(r, node)) return NULL;
   if (is_sign(r->at, "(") && !args_parse(r, node)) return NULL;
   if (is_sign(r->at, "["))
-    return fail(r, r->at, "write name[axes](arguments)", "axes stand before the arguments");
+    return fail(r, r->at, subscript_hint(r, node), "axes stand before the arguments");
   return node_close(r, node);
 }
 

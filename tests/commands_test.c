@@ -97,6 +97,87 @@ START_TEST(constants_are_listed) {
 }
 END_TEST
 
+static void check_has(const char *arguments, const char *const *parts, size_t count) {
+  Said *said = said_by(arguments);
+  ck_assert_msg(said->status == 0, "%s", said->text);
+  for (size_t i = 0; i < count; i++)
+    ck_assert_msg(strstr(said->text, parts[i]), "rlc %s lacks\n%s\nin\n%s", arguments, parts[i],
+                  said->text);
+  free(said);
+}
+
+/* Discrete actions are counted, and the lets of losses have their axes. */
+START_TEST(values_have_axes) {
+  static const char *const parts[] = {"4 observations, 2 choices, 1 environment\n",
+                                      "\nvalues:\n  losses.q.bonus               {batch=128}\n",
+                                      "\n  losses.q.next_q              {batch=128, choice=2}\n"};
+  check_has("check specs/contrib/munchausen_dqn.yaml", parts, COUNTOF(parts));
+}
+END_TEST
+
+/* The spec's hash, as `rlc check --json` tells it. */
+static const char *hash_of(const char *spec, char hash[32]) {
+  char arguments[256];
+  snprintf(arguments, sizeof arguments, "check --json %s", spec);
+  Said *said = said_by(arguments);
+  const char *at = strstr(said->text, "\"spec_hash\":");
+  ck_assert_msg(said->status == 0 && at, "%s", said->text);
+  snprintf(hash, 32, "%.31s", at + strlen("\"spec_hash\":"));
+  free(said);
+  return hash;
+}
+
+/* A data file is meant by the resolved spec wherever that lies, and its place is no other spec. On
+ * the command line it is seen from the working directory. */
+START_TEST(data_files_have_their_place) {
+  static const char file[] = "from: " RLC_ROOT "/specs/contrib/pendulum.safetensors\n";
+  const char *parts[] = {file};
+  char path[] = P_tmpdir "/rlc-resolved-XXXXXX", arguments[256], spec[64], hashes[2][32];
+  check_has("emit specs/contrib/iql.yaml --stage spec", parts, 1);
+  check_has("emit specs/contrib/iql.yaml --stage spec "
+            "replay.from=specs/contrib/pendulum.safetensors",
+            parts, 1);
+  ck_assert_int_ge(close(mkstemp(path)), 0);
+  snprintf(arguments, sizeof arguments, "emit specs/contrib/iql.yaml --stage spec -o %s", path);
+  check_has(arguments, NULL, 0);
+  snprintf(arguments, sizeof arguments, "check %s", path);
+  Said *said = said_by(arguments);
+  ck_assert_msg(!strstr(said->text, "warning"), "%s", said->text);
+  free(said);
+  snprintf(spec, sizeof spec, "%s", path);
+  ck_assert_str_eq(hash_of("specs/contrib/iql.yaml", hashes[0]), hash_of(spec, hashes[1]));
+  unlink(path);
+}
+END_TEST
+
+#define OFFLINE                                                                                    \
+  "train specs/contrib/iql.yaml hidden=4 batch_size=4 replay.from=nowhere/pendulum.safetensors "   \
+  "-- "                                                                                            \
+  "--quiet --steps 2 --eval-episodes 1 --out "
+
+/* A file that is not there is a warning, then an error that says where it was looked for; --data
+ * names the folder that has it. */
+START_TEST(data_files_in_another_folder) {
+  char path[] = P_tmpdir "/rlc-offline-XXXXXX", arguments[512];
+  ck_assert_ptr_nonnull(mkdtemp(path));
+  snprintf(arguments, sizeof arguments, OFFLINE "%s/a", path);
+  Said *said = said_by(arguments);
+  ck_assert_int_eq(said->status, EXIT_USER);
+  ck_assert_ptr_nonnull(strstr(said->text, "warning: the data file 'nowhere/pendulum.safetensors' "
+                                           "cannot be read: No such file or directory\n"));
+  ck_assert_ptr_nonnull(strstr(said->text, "'" RLC_ROOT "/nowhere/pendulum.safetensors' cannot be "
+                                           "read: No such file or directory; --data DIR names "
+                                           "another folder\n"));
+  free(said);
+  snprintf(arguments, sizeof arguments, OFFLINE "%s/b --data specs/contrib", path);
+  said = said_by(arguments);
+  ck_assert_msg(said->status == 0, "%s", said->text);
+  free(said);
+  snprintf(arguments, sizeof arguments, "rm -rf %s", path);
+  ck_assert_int_eq(system(arguments), 0);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("commands");
   TCase *tests = tcase_create("commands");
@@ -106,5 +187,8 @@ int main(void) {
   tcase_add_test(tests, every_command_has_its_help);
   tcase_add_test(tests, the_version_is_told);
   tcase_add_test(tests, constants_are_listed);
+  tcase_add_test(tests, values_have_axes);
+  tcase_add_test(tests, data_files_have_their_place);
+  tcase_add_test(tests, data_files_in_another_folder);
   return fixture_run(suite);
 }
