@@ -178,8 +178,10 @@ static const char *subscript_hint(Reader *r, const Made *node) {
     return "write name[axes](arguments)";
   const char *value = expr_text(r->arena, &node->expr), *at = position->text;
   if (number) return arena_printf(r->arena, "one entry of it is index[axis=%s](%s)", at, value);
-  const char *axis = strcmp(at, "action") == 0 ? "choice" : "axis";
-  return arena_printf(r->arena, "one entry of it is gather[%s](%s, %s)", axis, value, at);
+  if (strcmp(at, "action") == 0)
+    return arena_printf(r->arena, "one entry of it is gather[choice](%s, %s)", value, at);
+  return arena_printf(r->arena, "write name[axes](arguments); one entry is gather[axis](%s, %s)",
+                      value, at);
 }
 
 /* The axes and arguments that may follow a name or a field. */
