@@ -137,6 +137,8 @@ START_TEST(data_files_have_their_place) {
   check_has("emit specs/contrib/iql.yaml --stage spec "
             "replay.from=specs/contrib/pendulum.safetensors",
             parts, 1);
+  parts[0] = RLC_ROOT "/specs/envs/pendulum.yaml\n"; /* so has a declared environment */
+  check_has("emit specs/sac.yaml --stage spec env=specs/envs/pendulum.yaml", parts, 1);
   ck_assert_int_ge(close(mkstemp(path)), 0);
   snprintf(arguments, sizeof arguments, "emit specs/contrib/iql.yaml --stage spec -o %s", path);
   check_has(arguments, NULL, 0);
