@@ -14,7 +14,11 @@ void grad_expand(Module *module, Arena *scratch, const OpInfo *table);
 void pass_erase(Module *module, Arena *scratch);
 /* Applies rules.def and the rules of sums bottom-up until nothing changes. */
 void pass_simplify(Module *module, Arena *scratch);
-/* Sums of products become contractions; fills every program's minimal_flops. */
+/* Fills every program's minimal_flops: of its contractions as they stand here. */
+void pass_measure(Module *module, Arena *scratch);
+/* Leaves out what is multiplied by zero whatever the data: ranks of a sort without weight. */
+void pass_skip(Module *module, Arena *scratch);
+/* Sums of products become contractions. */
 void pass_contract(Module *module, Arena *scratch);
 
 /* Floating-point operations of one contraction: 2 x the product of all extents it touches. */

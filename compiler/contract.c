@@ -7,6 +7,8 @@
  * operand and the product of the rest is the other. Never re-associates beyond that. */
 #include "compiler/compiler.h"
 
+#include <string.h>
+
 #define MAX_FACTORS 16
 
 typedef struct Contractor {
@@ -103,7 +105,7 @@ static void count_uses(const Module *module, Arena *scratch, Contractor *c) {
       c->uses[module->programs[p].outputs[i].node->id]++;
 }
 
-void pass_contract(Module *module, Arena *scratch) {
+static void contract_all(Module *module, Arena *scratch) {
   bool changed = true;
   for (int round = 0; changed; round++) {
     if (round == 20) bug("contraction does not end");
@@ -111,6 +113,19 @@ void pass_contract(Module *module, Arena *scratch) {
     count_uses(module, scratch, &c);
     changed = module_rewrite(module, scratch, contract_node, &c);
   }
+}
+
+void pass_contract(Module *module, Arena *scratch) { contract_all(module, scratch); }
+
+/* What the contractions would be is found by making them and putting the outputs back. */
+void pass_measure(Module *module, Arena *scratch) {
+  Output **before = NEW_ARRAY(scratch, Output *, module->program_count + 1);
+  for (size_t p = 0; p < module->program_count; p++) {
+    const Program *program = &module->programs[p];
+    before[p] = NEW_ARRAY(scratch, Output, program->output_count + 1);
+    memcpy(before[p], program->outputs, program->output_count * sizeof *before[p]);
+  }
+  contract_all(module, scratch);
   for (size_t p = 0; p < module->program_count; p++) {
     Node **nodes;
     size_t count = module_reach(module, &module->programs[p], scratch, &nodes);
@@ -118,5 +133,7 @@ void pass_contract(Module *module, Arena *scratch) {
     for (size_t i = 0; i < count; i++)
       if (nodes[i]->op == OP_contract)
         module->programs[p].minimal_flops += contract_flops(module->graph, nodes[i]);
+    memcpy(module->programs[p].outputs, before[p],
+           module->programs[p].output_count * sizeof *before[p]);
   }
 }
