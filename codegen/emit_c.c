@@ -301,7 +301,7 @@ static void emit_if(Emit *e, const Stmt *stmt, int indent) {
 static void emit_array(Emit *e, const Stmt *stmt, int indent) {
   const Registers *r = stmt->registers;
   fprintf(e->out, "_Alignas(64) %s %s[%u]%s;\n", value_type_name(r->type), r->name, r->rows,
-          stmt->value ? "" : " = {0}");
+          stmt->value || r->raw ? "" : " = {0}");
   if (!stmt->value) return;
   emit_indent(e, indent);
   fprintf(e->out, "for (long i = 0; i < %u; i++) %s[i] = ", r->rows, r->name);

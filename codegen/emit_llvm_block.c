@@ -120,9 +120,10 @@ static void declare(Llvm *l, const Stmt *stmt) {
   if (r->array) {
     LLVMValueRef array = stack(l, LLVMArrayType2(type, r->rows), 64);
     Val value = scalar(LLVMConstNull(type));
+    llvm_bind(l, r, scalar(array), NULL);
+    if (r->raw) return;
     if (stmt->value) value = llvm_convert(l, term_val(l, stmt->value), stmt->value->type, r->type);
     array_fill(l, array, r, value);
-    llvm_bind(l, r, scalar(array), NULL);
     return;
   }
   LLVMValueRef *cells = NEW_ARRAY(l->arena, LLVMValueRef, (size_t)r->rows * r->columns);

@@ -13,14 +13,21 @@ Var *var_make(Arena *arena, const char *name, ValueType type, uint32_t width) {
 Registers *registers_tile(Arena *arena, const char *name, ValueType type, uint32_t width,
                           uint32_t rows, uint32_t columns) {
   Registers *r = NEW(arena, Registers);
-  *r = (Registers){name, type, width, rows, columns, false};
+  *r = (Registers){.name = name, .type = type, .width = width, .rows = rows, .columns = columns};
   return r;
 }
 
 Registers *registers_array(Arena *arena, const char *name, ValueType type, uint32_t count) {
   Registers *r = NEW(arena, Registers);
-  *r = (Registers){name, type, 1, count, 1, true};
+  *r = (Registers){
+      .name = name, .type = type, .width = 1, .rows = count, .columns = 1, .array = true};
   return r;
+}
+
+Registers *registers_raw(Arena *arena, const char *name, ValueType type, uint32_t count) {
+  Registers *registers = registers_array(arena, name, type, count);
+  registers->raw = true;
+  return registers;
 }
 
 /* ---- terms ---- */

@@ -30,6 +30,7 @@ typedef struct Registers {
                      vectors */
   uint32_t rows, columns;
   bool array;
+  bool raw; /* an array that begins as anything: all of it is set before it is read */
 } Registers;
 
 typedef enum TermKind {
@@ -71,8 +72,8 @@ typedef enum StmtKind {
   STMT_LOOP,    /* var from lo to hi, body */
   STMT_LET,     /* var = value */
   STMT_STORE,   /* buffer[index] = value (cast to the buffer's type) */
-  STMT_DECLARE, /* registers come into being, all zero when `value` is NULL, else all equal to value
-                 */
+  STMT_DECLARE, /* registers come into being, all equal to `value`; zero when that is NULL, unless
+                   they are raw */
   STMT_SET,     /* registers[index][column] = value */
   STMT_IF,      /* value < hi ? body : other */
   STMT_CALL,    /* programs: run kernel `number` */
@@ -111,6 +112,7 @@ Var *var_make(Arena *arena, const char *name, ValueType type, uint32_t width);
 Registers *registers_tile(Arena *arena, const char *name, ValueType type, uint32_t width,
                           uint32_t rows, uint32_t columns);
 Registers *registers_array(Arena *arena, const char *name, ValueType type, uint32_t count);
+Registers *registers_raw(Arena *arena, const char *name, ValueType type, uint32_t count);
 
 Term *term_int(Arena *arena, int64_t value);
 Term *term_real(Arena *arena, ValueType type, double value);

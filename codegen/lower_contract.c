@@ -350,7 +350,7 @@ static void tile_segment(Product *p, Block *block, const Segment *segment, Term 
     return;
   }
   const Registers *array =
-      registers_array(arena, "result", type, (uint32_t)segment->height * p->nest.panel);
+      registers_raw(arena, "result", type, (uint32_t)segment->height * p->nest.panel);
   declare_add(arena, block, array, NULL);
   store_tile(p, c, array);
   tile_epilogue(p, array, segment->height);
