@@ -16,6 +16,8 @@ void pass_erase(Module *module, Arena *scratch);
 void pass_simplify(Module *module, Arena *scratch);
 /* Fills every program's minimal_flops: of its contractions as they stand here. */
 void pass_measure(Module *module, Arena *scratch);
+/* Derivatives of rectifiers read their results instead of their arguments. */
+void pass_mask(Module *module, Arena *scratch);
 /* Leaves out what is multiplied by zero whatever the data: ranks of a sort without weight. */
 void pass_skip(Module *module, Arena *scratch);
 /* Sums of products become contractions. */

@@ -1,4 +1,5 @@
-/* Skipping of ranks without weight: what it saves on a published update, and that values stay. */
+/* Skipping of ranks without weight: what it saves on a published update, and that values stay;
+ * masks that read results. */
 #include "tests/spec_code.h"
 
 #include "compiler/compiler.h"
@@ -101,12 +102,35 @@ START_TEST(values_stay) {
 }
 END_TEST
 
+/* ---- masks ---- */
+
+/* No comparison is left that reads the argument of a rectifier beside it. */
+START_TEST(masks_read_results) {
+  Spec spec = spec_open("specs/sac.yaml", "");
+  spec_passes(&spec, NULL);
+  Node **nodes;
+  size_t count = module_reach(spec.module, NULL, spec.arena, &nodes), masks = 0;
+  for (size_t i = 0; i < count; i++) {
+    if (nodes[i]->op != OP_le || nodes[i]->src[1]->op != OP_const) continue;
+    const Node *x = nodes[i]->src[0], *c = nodes[i]->src[1];
+    masks += x->op == OP_max && x->src[0] == c;
+    for (size_t k = 0; k < count; k++)
+      ck_assert(nodes[k]->op != OP_max || nodes[k]->src[0] != c || nodes[k]->src[1] != x);
+  }
+  ck_assert_uint_ge(
+      masks,
+      6); /* two layers each of the critic, of the critic under the policy, and of the actor */
+  spec_close(&spec);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("skip");
   TCase *tcase = tcase_create("all");
   tcase_set_timeout(tcase, 120);
   tcase_add_loop_test(tcase, ranks_without_weight_cost_nothing, 0, COUNTOF(savings));
   tcase_add_loop_test(tcase, values_stay, 0, COUNTOF(minimized));
+  tcase_add_test(tcase, masks_read_results);
   suite_add_tcase(suite, tcase);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);
