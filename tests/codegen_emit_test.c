@@ -166,22 +166,26 @@ static void facts_check(const RlcModule *m, const RlcModule *shell, const char *
   ck_assert_mem_eq(&m->evaluate, &shell->evaluate, sizeof m->evaluate);
 }
 
+static const char odd_text[] = "name: \"x\"\n  a\\b: 1 # \xc3\xa9 ?\?/ 'q'\n\ttab\n\n";
+static const RlcColumn odd_columns[] = {{"obs", RLC_OBS, 3, 1, RLC_NONE},
+                                        {"extra", RLC_EXTRA, 1, RLC_NONE, 2}};
+static const RlcSource odd_sources[] = {{.name = "replay",
+                                         .capacity = 1000000,
+                                         .batch = 256,
+                                         .column_count = 2,
+                                         .columns = odd_columns},
+                                        {.name = "empty",
+                                         .capacity = 5,
+                                         .batch = 1,
+                                         .window = 3,
+                                         .valid = 1,
+                                         .prioritized = 1,
+                                         .exponent = 0.6,
+                                         .weight_exponent = 0.4,
+                                         .weight = 2,
+                                         .file = "a \"b\".safetensors"}};
+
 START_TEST(strings_and_tables_survive) {
-  static const char spec[] = "name: \"x\"\n  a\\b: 1 # \xc3\xa9 ?\?/ 'q'\n\ttab\n\n";
-  static const RlcColumn columns[] = {{"obs", RLC_OBS, 3, 1, RLC_NONE},
-                                      {"extra", RLC_EXTRA, 1, RLC_NONE, 2}};
-  static const RlcSource sources[] = {
-      {.name = "replay", .capacity = 1000000, .batch = 256, .column_count = 2, .columns = columns},
-      {.name = "empty",
-       .capacity = 5,
-       .batch = 1,
-       .window = 3,
-       .valid = 1,
-       .prioritized = 1,
-       .exponent = 0.6,
-       .weight_exponent = 0.4,
-       .weight = 2,
-       .file = "a \"b\".safetensors"}};
   static const RlcPair pairs[] = {{1, 2}, {3, 0}};
   static const RlcView views[] = {{"whole", 64, 0, NULL}, {"parts", 16, 2, pairs}};
   static const RlcStep steps[] = {{RLC_DO_EVERY, 0, RLC_UPDATES, 0, RLC_NONE, 200, 1},
@@ -191,7 +195,7 @@ START_TEST(strings_and_tables_survive) {
   emit_module_make(module);
   RlcModule *shell = &module->shell;
   *shell = (RlcModule){.name = "na\"me",
-                       .spec = spec,
+                       .spec = odd_text,
                        .spec_hash = 0xfedcba9876543210u,
                        .env_id = "Pendulum-v1",
                        .obs_dim = 3,
@@ -200,10 +204,10 @@ START_TEST(strings_and_tables_survive) {
                        .act_high = 0.1,
                        .rescale = 1,
                        .source_count = 2,
-                       .sources = sources,
+                       .sources = odd_sources,
                        .choices = 3,
                        .limit = 500,
-                       .rollout = {32, 2, columns},
+                       .rollout = {32, 2, odd_columns},
                        .view_count = 2,
                        .views = views,
                        .eval_every = 5000,
@@ -217,7 +221,7 @@ START_TEST(strings_and_tables_survive) {
   module->programs[0].minimal_flops = 12345;
   Built built = build_module(arena, module, RLC_F32, 16);
   const RlcModule *m = built.rlc;
-  facts_check(m, shell, spec);
+  facts_check(m, shell, odd_text);
   data_tables_check(m);
   ck_assert_uint_eq(m->steps[0].count, 200);
   ck_assert_uint_eq(m->steps[1].flags, RLC_IS_UPDATE);
