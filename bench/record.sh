@@ -1,11 +1,12 @@
 #!/bin/sh
-# Records how fast rlc's native code is on this machine, for bench/results.
+# Records how fast rlc's code is on this machine, for bench/results.
 #
 #   bench/record.sh                    five rounds of every case, one thread
 #   BUILD=build                        where rlc was built
 #   ROUNDS=5 THREADS=1                 how often, with how many threads
 #   SECONDS_EACH=5                     --seconds of rlc bench
-#   OUT=bench/results/DATE-native-c.md the record
+#   TARGET=native                      of rlc bench
+#   OUT=bench/results/DATE-TARGET.md   the record
 #
 # The cases take turns within a round, so that a drift of the machine meets all of them. Every figure
 # is the median of its rounds; the raw lines stay below the table. An earlier record of the same day
@@ -15,8 +16,9 @@ set -eu
 BUILD=${BUILD:-build}
 ROUNDS=${ROUNDS:-5}
 THREADS=${THREADS:-1}
-OUT=${OUT:-bench/results/$(date +%Y-%m-%d)-native-c.md}
-OPTIONS="--json --threads $THREADS"
+TARGET=${TARGET:-native}
+OUT=${OUT:-bench/results/$(date +%Y-%m-%d)-$TARGET.md}
+OPTIONS="--json --threads $THREADS --target $TARGET"
 [ -z "${SECONDS_EACH:-}" ] || OPTIONS="$OPTIONS --seconds $SECONDS_EACH"
 
 cases() {
@@ -70,11 +72,11 @@ keys() { sed -n 's/^FIGURE(\([a-z_]*\),.*/\1/p' compiler/bench.def; }
 dirty() { git diff --quiet HEAD -- || echo " with changes that are not committed"; }
 
 write() {
-  echo "# Native C, $(date +%Y-%m-%d), threads: $THREADS"
+  echo "# Target $TARGET, $(date +%Y-%m-%d), threads: $THREADS"
   echo
   echo "- machine: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $(nproc) processors, $(uname -sr)"
   echo "- commit: $(git rev-parse HEAD)$(dirty)"
-  echo "- compiler: $(${CC:-gcc} --version | head -1)"
+  echo "- C compiler: $(${CC:-gcc} --version | head -1)"
   echo "- command: \`rlc bench CASE $OPTIONS\`, $ROUNDS rounds, cases in turn; BUILD=$BUILD"
   echo "- every entry is the median of the rounds, with the least and the most"
   echo
