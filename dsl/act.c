@@ -104,6 +104,25 @@ static bool set_states(Elab *elab, Frame *frame, const Tree *map) {
 
 /* ---- actions ---- */
 
+/* Whether the action numbers a choice where the environment has choices, and else does not. */
+static bool action_counts(Elab *elab, const Node *action, Span span, const char *what) {
+  const char *id = elab->env.id;
+  uint32_t choices = elab->env.choices;
+  bool constant = action->op == OP_const;
+  double value = constant ? action->attr.value : 0;
+  if (!choices && action->integer && !axes_has(action->axes, elab->act_axis))
+    return elab_error(elab, span, "one number for each entry of 'act', as in sample(normal(...))",
+                      "the environment's actions are continuous: '%s' is one whole number, the "
+                      "same along 'act'",
+                      what);
+  if (choices && !node_is_whole(elab->graph, action))
+    return elab_error(elab, span, "as argmax[choice](q), draws of a categorical and floor(...) are",
+                      "'%s' has discrete actions: '%s' must be whole numbers", id, what);
+  return !choices || (value >= 0 && value < choices) ||
+         elab_error(elab, span, NULL, "'%s' has the actions 0 to %u: '%s' is %.10g", id,
+                    choices - 1, what, value);
+}
+
 static Node *action_node(Elab *elab, Frame *frame, const Tree *tree, const char *what) {
   Node *action = eval_tree_node(elab, frame, tree);
   Axes wanted = axes_union(elab->block.rows, column_own(elab, "action"));
@@ -120,11 +139,7 @@ static Node *action_node(Elab *elab, Frame *frame, const Tree *tree, const char 
                       axes_text(elab->graph, elab->arena, action->axes)),
            NULL;
   }
-  if (elab->env.choices && !action->integer && action->op != OP_const)
-    return elab_error(elab, tree->span, "as argmax[choice](q) and draws of a categorical are",
-                      "'%s' has discrete actions: '%s' must be whole numbers", elab->env.id, what),
-           NULL;
-  return action;
+  return action_counts(elab, action, tree->span, what) ? action : NULL;
 }
 
 /* The bindings of `{let: ..., action: ...}` in a frame of their own; returns the expression. */

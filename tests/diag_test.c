@@ -10,7 +10,7 @@
 
 #include "compiler/session.h"
 
-enum { MAX_CASES = 400, MAX_OVERRIDES = 8 };
+enum { MAX_CASES = 500, MAX_OVERRIDES = 8 };
 
 typedef struct Outcome {
   bool good;
