@@ -38,11 +38,22 @@ bool environment_reset(Elab *elab, const char *path, Axes rows, Node **states) {
   return good;
 }
 
-/* 1 where it is not 0. */
+/* Whether it can only be 0 or 1: comparisons and what joins them. */
+static bool is_truth(const Node *node, int depth) {
+  if (node->op == OP_const) return node->attr.value == 0 || node->attr.value == 1;
+  if (node->op == OP_lt || node->op == OP_le || node->op == OP_eq) return true;
+  bool joins = node->op == OP_min || node->op == OP_max || node->op == OP_mul;
+  return joins && depth && is_truth(node->src[0], depth - 1) && is_truth(node->src[1], depth - 1);
+}
+
+/* 1 where it is not 0, and not a number where it is none, so that the run can stop: the order of
+ * the arguments of min decides that. */
 static Node *truth(Elab *elab, Node *node) {
-  Node *zero = node_const(elab->graph, 0), *one = node_const(elab->graph, 1);
-  if (node->op == OP_lt || node->op == OP_le || node->op == OP_eq) return node;
-  return node2(elab->graph, OP_sub, one, node2(elab->graph, OP_eq, node, zero));
+  Graph *graph = elab->graph;
+  if (is_truth(node, 8)) return node;
+  Node *below = node1(graph, OP_neg, node1(graph, OP_abs, node));
+  Node *above = node1(graph, OP_neg, node1(graph, OP_floor, below));
+  return node2(graph, OP_min, node_const(graph, 1), above);
 }
 
 static bool step_results(Elab *elab, Frame *frame, const Tree *step, Node **results) {
@@ -162,7 +173,7 @@ static bool advance_build(Elab *elab, const Group *group) {
   Node *elapsed = node2(graph, OP_add, node_input(graph, group->elapsed), node_const(graph, 1));
   if (elab->env.limit) {
     Node *over = node2(graph, OP_le, node_const(graph, elab->env.limit), elapsed);
-    results[ENV_TRUNCATED] = node2(graph, OP_max, results[ENV_TRUNCATED], over);
+    results[ENV_TRUNCATED] = node2(graph, OP_max, over, results[ENV_TRUNCATED]);
   }
   Node *ended = node2(graph, OP_max, results[ENV_TERMINATED], results[ENV_TRUNCATED]);
   Node *next_obs = environment_observe(elab, next);

@@ -217,6 +217,8 @@ static bool actor_well(Trainer *trainer, const Actor *actor) {
   uint32_t obs = pool->spec->obs_dim;
   const char *what = isfinite(pool->reward[env]) ? "got its simulator into a bad state"
                                                  : "returned a non-finite reward";
+  if (actor->declared && actor->declared->unclear == env)
+    what = "returned an end that is not a number (terminated or truncated)";
   for (uint32_t j = 0; j < obs; j++)
     if (!isfinite(pool->final_obs[(size_t)env * obs + j]) ||
         !isfinite(pool->obs[(size_t)env * obs + j]))

@@ -89,20 +89,23 @@ static float *row(float *values, const Declared *declared, uint32_t env) {
 void declared_started(Declared *declared, const char *memory) {
   Pool *pool = &declared->pool;
   memset(declared->block, 0, declared->bytes);
+  declared->unclear = -1;
   for (uint32_t i = 0; i < pool->count; i++) {
     rows_get(&declared->fresh, memory, i, row(pool->obs, declared, i));
     rows_get(&declared->fresh, memory, i, row(pool->final_obs, declared, i));
   }
 }
 
-static bool flag_get(const Rows *rows, const char *memory, uint32_t env) {
+static bool flag_get(Declared *declared, const Rows *rows, const char *memory, uint32_t env) {
   float value;
   rows_get(rows, memory, env, &value);
+  if (isnan(value)) declared->unclear = env;
   return value != 0;
 }
 
 void declared_advanced(Declared *declared, const char *memory) {
   Pool *pool = &declared->pool;
+  declared->unclear = -1;
   for (uint32_t i = 0; i < pool->count; i++) {
     if (pool->terminated[i] || pool->truncated[i]) { /* the sums start anew */
       pool->episode_return[i] = 0;
@@ -111,8 +114,8 @@ void declared_advanced(Declared *declared, const char *memory) {
     rows_get(&declared->reward, memory, i, pool->reward + i);
     rows_get(&declared->next_obs, memory, i, row(pool->final_obs, declared, i));
     rows_get(&declared->fresh, memory, i, row(pool->obs, declared, i));
-    pool->terminated[i] = flag_get(&declared->terminated, memory, i);
-    pool->truncated[i] = flag_get(&declared->truncated, memory, i);
+    pool->terminated[i] = flag_get(declared, &declared->terminated, memory, i);
+    pool->truncated[i] = flag_get(declared, &declared->truncated, memory, i);
     pool->episode_return[i] += (double)pool->reward[i];
     pool->episode_length[i]++;
   }
@@ -127,5 +130,5 @@ int64_t declared_fault(const Declared *declared) {
       finite = finite && isfinite(pool->obs[j]) && isfinite(pool->final_obs[j]);
     if (!finite) return i;
   }
-  return -1;
+  return declared->unclear;
 }

@@ -12,6 +12,7 @@ typedef struct Declared {
   Pool pool;   /* without instances: pool.h's functions do not take it */
   void *block; /* the pool's arrays */
   size_t bytes;
+  int64_t unclear; /* an instance whose ends are no number after the last step, or -1 */
   Rows reward, next_obs, terminated, truncated, fresh;
 } Declared;
 
@@ -26,7 +27,7 @@ void declared_free(Declared *declared);
 void declared_started(Declared *declared, const char *memory);
 /* After the program `advance`. */
 void declared_advanced(Declared *declared, const char *memory);
-/* As pool_fault: an instance that gave what is not finite, or -1. */
+/* As pool_fault: an instance that gave what is not finite or no number, or -1. */
 int64_t declared_fault(const Declared *declared);
 
 #endif

@@ -300,18 +300,24 @@ END_TEST
 
 /* ---- rules ---- */
 
+/* A file of this text for as long as `make` reads it. */
+static Runner runner_of(const char *text, Runner (*make)(const char *, int, bool)) {
+  char path[] = P_tmpdir "/rlc-env-XXXXXX.yaml";
+  int file = mkstemps(path, 5);
+  ck_assert(file >= 0 && write(file, text, strlen(text)) == (ssize_t)strlen(text));
+  close(file);
+  Runner r = make(path, 1, false);
+  unlink(path);
+  return r;
+}
+
 /* Right sides see old values, whatever their order; what is not set stays; a `reset` starts anew.
  */
 START_TEST(old_values) {
   static const char text[] = "environment: Swap\nlimit: 3\nstate: {a: 1, b: 2, c: 7}\n"
                              "action: {size: 1, low: -1, high: 1}\nreset:\n  c: uniform(5, 6)\n"
                              "step: {a: b, b: a + 10, reward: a}\nobserve: a\n";
-  char path[] = P_tmpdir "/rlc-env-XXXXXX.yaml";
-  int file = mkstemps(path, 5);
-  ck_assert(file >= 0 && write(file, text, strlen(text)) == (ssize_t)strlen(text));
-  close(file);
-  Runner r = oracle(path, 1, false);
-  unlink(path);
+  Runner r = runner_of(text, oracle);
   runner_run(&r, "act_start", 1, 0);
   double c = number(&r, "act.env.c");
   ck_assert(c >= 5 && c <= 6);
@@ -324,6 +330,33 @@ START_TEST(old_values) {
   ck_assert(number(&r, "act.truncated") == 1 && number(&r, "act.env.a") == 1);
   ck_assert(number(&r, "act.env.c") != c && number(&r, "act.env.c") >= 5);
   runner_close(&r);
+}
+END_TEST
+
+/* Any number but 0 ends an episode; what is no number stays so, for the runtime to stop at, also
+ * where a limit would end the episode too. */
+START_TEST(ends) {
+  static const char text[] = "environment: Ends\nlimit: 2\nstate: {a: 1}\n"
+                             "action: {size: 1, low: -9, high: 9}\n"
+                             "step: {a: a, reward: a, terminated: 'sum[act](action)',\n"
+                             "       truncated: 'sqrt(sum[act](action))'}\nobserve: a\n";
+  static const double cases[][3] = {
+      {0, 0, 0}, {0.5, 1, 1}, {7, 1, 1}, {-0.25, 1, NAN}, {NAN, NAN, NAN}};
+  for (size_t made = 0; made < 2; made++) {
+    Runner r = runner_of(text, made ? code : oracle);
+    for (size_t i = 0; i < 2 * COUNTOF(cases); i++) {
+      const double *wanted = cases[i / 2];
+      put(&r, "act.env.elapsed", &(double){i % 2});
+      put(&r, "act.action", wanted);
+      runner_run(&r, "act_advance", 1, i);
+      double terminated = number(&r, "act.terminated"), truncated = number(&r, "act.truncated");
+      double over = i % 2 && !isnan(wanted[2]) ? 1 : wanted[2];
+      ck_assert_msg(isnan(wanted[1]) ? isnan(terminated) : terminated == wanted[1], "%g",
+                    terminated);
+      ck_assert_msg(isnan(over) ? isnan(truncated) : truncated == over, "%g", truncated);
+    }
+    runner_close(&r);
+  }
 }
 END_TEST
 
@@ -363,6 +396,7 @@ int main(void) {
   tcase_add_test(tests, bandits);
   tcase_add_test(tests, grid_world);
   tcase_add_test(tests, old_values);
+  tcase_add_test(tests, ends);
   tcase_add_test(tests, in_a_loss);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);

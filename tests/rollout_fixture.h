@@ -86,6 +86,8 @@ typedef struct Roll {
   uint64_t kill_at, updates; /* update that sends SIGTERM; how many there were */
   uint64_t bad_at;           /* vector step of which environment 1 gets bad_action */
   double bad_action;
+  uint64_t
+      unclear_at;  /* draw of `advance` that does not say whether environment 2's episode ended */
   uint64_t nan_at; /* draw of `start` or `advance` that makes environment 2's observation bad */
   char ticks[16];  /* the first passes: '|' of each, then the ticks of its `until` */
   uint64_t first_allocations, last_allocations; /* at the first and the last update */
@@ -194,7 +196,8 @@ static inline void roll_advance_group(const RlcCall *call, uint32_t group, uint3
     roll_set(call, group + G_POS, e, pos);
     roll_set(call, group + G_ELAPSED, e, elapsed);
     roll_set(call, group + G_REWARD, e, roll_reward(pos));
-    roll_set(call, group + G_TERMINATED, e, roll_falls(pos));
+    bool unclear = call->step == roll_of(call)->unclear_at && e == 2;
+    roll_set(call, group + G_TERMINATED, e, unclear ? NAN : roll_falls(pos));
     roll_set(call, group + G_TRUNCATED, e, elapsed >= ROLL_LIMIT);
     roll_observe(call, group + G_NEXT, group, e);
     if (roll_falls(pos) || elapsed >= ROLL_LIMIT) roll_restart(call, group, e);
@@ -410,7 +413,7 @@ static inline void roll_tables(Roll *roll) {
 static inline void roll_make(Roll *roll, bool declared) {
   static const char *const none[] = {NULL};
   *roll = (Roll){.declared = declared};
-  roll->kill_at = roll->bad_at = roll->nan_at = UINT64_MAX;
+  roll->kill_at = roll->bad_at = roll->nan_at = roll->unclear_at = UINT64_MAX;
   memcpy(roll->slots, roll_layout, sizeof roll_layout);
   roll_slots(roll, L_ACT, ROLL_ENVS);
   roll_slots(roll, L_EVAL, ROLL_EVAL);

@@ -336,6 +336,13 @@ START_TEST(declared_faults_are_named) {
   ck_assert_str_eq(held->trainer.error.text,
                    "environment 2 returned a non-finite observation at step 0");
   held_free(held);
+  held = held_make(true, 1);
+  held->roll.unclear_at = 4;
+  ck_assert(!collect_steps(&held->trainer, 9));
+  ck_assert_str_eq(held->trainer.error.text,
+                   "environment 2 returned an end that is not a number (terminated or truncated) "
+                   "at step 12");
+  held_free(held);
 }
 END_TEST
 
