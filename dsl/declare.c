@@ -67,6 +67,13 @@ Node *init_value(Elab *elab, Frame *frame, const Tree *tree, const char *fallbac
   return expr ? init_expression(elab, frame, expr, name, axes, fans) : NULL;
 }
 
+static bool has_label(const Elab *elab, Axes axes, const char *label) {
+  unsigned cursor = 0;
+  for (AxisId x; axes_next(axes, &cursor, &x);)
+    if (strcmp(elab->graph->axes[x].label, label) == 0) return true;
+  return false;
+}
+
 /* One axis of a declaration: a known name, or a new axis with its extent, `grid=13`, read as
  * brackets. */
 static int declared_axis(Elab *elab, const Tree *tree) {
@@ -90,8 +97,12 @@ bool declared_axes(Elab *elab, const Tree *tree, Axes *axes) {
     return elab_error(elab, tree->span, "as in  axes: [env, hid=64]",
                       "expected an axis or a list of axes");
   for (size_t i = 0; i < (list ? tree->item_count : 1); i++) {
-    int axis = declared_axis(elab, list ? tree->items[i] : tree);
+    const Tree *item = list ? tree->items[i] : tree;
+    int axis = declared_axis(elab, item);
     if (axis < 0) return false;
+    const char *label = elab->graph->axes[axis].label;
+    if (has_label(elab, *axes, label))
+      return elab_error(elab, item->span, "write each axis once", "'%s' is written twice", label);
     *axes = axes_union(*axes, axes_one((AxisId)axis));
   }
   return true;

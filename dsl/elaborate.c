@@ -28,6 +28,20 @@ static bool refuse(Elab *elab, const Tree *map, const char *pattern) {
   return good;
 }
 
+#define NAME_LIMIT 128
+
+/* The name of a spec is that of its trainer and of folders of runs. */
+static void check_spec_name(Elab *elab) {
+  const Tree *name = tree_get(elab->spec, "name");
+  if (!name || name->kind != TREE_SCALAR) return;
+  if (strchr(name->text.text, '/'))
+    elab_error(elab, name->span, "the trainer and its folders are called so; as in  name: sac",
+               "the name of a spec has no '/'");
+  if (strlen(name->text.text) > NAME_LIMIT)
+    elab_error(elab, name->span, "the trainer and its folders are called so; as in  name: sac",
+               "the name of a spec has at most %d bytes", NAME_LIMIT);
+}
+
 static void refuse_missing(Elab *elab) {
   for (size_t i = 0; i < COUNTOF(missing); i++) refuse(elab, elab->spec, missing[i]);
 }
@@ -245,6 +259,7 @@ static void read_evaluation(Elab *elab) {
 static bool declare_all(Elab *elab) {
   if (!add_prelude(elab)) return false;
   refuse_missing(elab);
+  check_spec_name(elab);
   read_env(elab);
   add_env_names(elab);
   add_constants(elab);

@@ -1,6 +1,7 @@
 /* Optimisers: text in the prelude or the spec, applied to one parameter at a time. */
 #include "dsl/scope.h"
 
+#include <math.h>
 #include <string.h>
 
 /* The optimiser that `optimizers:` gives for a loss or a parameter group; the most specific name
@@ -104,6 +105,36 @@ static bool set_states(Elab *elab, Frame *frame, const Tree *map) {
   return true;
 }
 
+/* The place of a parameter among the call's arguments, or NULL where it was left out. */
+static const Expr *argument_of(const Expr *call, const char *name, uint32_t place) {
+  for (uint32_t i = 0; i < call->arg_count; i++) {
+    const char *given = call->args[i].name;
+    if (given ? strcmp(given, name) == 0 : i == place) return call->args[i].value;
+  }
+  return NULL;
+}
+
+/* Refuses numbers that would spoil every parameter at the first step. Infinite is what the define
+ * itself leaves so: a bound. */
+static bool arguments_finite(Elab *elab, Frame *frame, const Function *function, const Expr *call) {
+  for (uint32_t i = 0; i < function->signature->arg_count; i++) {
+    const ExprArg *parameter = &function->signature->args[i];
+    const char *name = parameter->name ? parameter->name : parameter->value->text;
+    const Value *value = &frame_find(frame, name)->value;
+    const Expr *given = argument_of(call, name, i);
+    bool constant = given && value->kind == VALUE_NODE && value->node->op == OP_const;
+    if (!constant || isfinite(value->node->attr.value)) continue;
+    if (parameter->name && eval_node(elab, frame, parameter->value) == value->node) continue;
+    double number = value->node->attr.value;
+    return number_error(elab, elab->globals, given, NULL, "'%s' of '%s' must be finite, not %s",
+                        name, function->name,
+                        isnan(number) ? "nan"
+                        : number > 0  ? "inf"
+                                      : "-inf");
+  }
+  return true;
+}
+
 /* The frame of the optimiser's arguments. NULL after reporting. */
 static Frame *optimizer_frame(Elab *elab, const Tree *tree, Function **function) {
   const Expr *call = tree_expr(elab, tree);
@@ -111,7 +142,8 @@ static Frame *optimizer_frame(Elab *elab, const Tree *tree, Function **function)
   if (call->kind != EXPR_NAME || !call->called)
     return elab_error(elab, call->span, "as in adam(3e-4)", "an optimizer is a call"), NULL;
   *function = optimizer_function(elab, call);
-  return *function ? call_frame(elab, *function, call, elab->globals) : NULL;
+  Frame *frame = *function ? call_frame(elab, *function, call, elab->globals) : NULL;
+  return frame && arguments_finite(elab, frame, *function, call) ? frame : NULL;
 }
 
 void optimizer_check(Elab *elab, const Tree *tree) {

@@ -37,6 +37,13 @@ static bool path_split(Override *o, size_t length) {
   return true;
 }
 
+/* The files that a spec extends are laid on one another before anything is assigned. */
+static bool is_resolved(Override *o) {
+  if (strcmp(o->names[0], "extends") != 0) return true;
+  return diag_error(o->diag, o->spans[0], "write it in a file, and give that file",
+                    "'extends' cannot be given here");
+}
+
 /* A bare name is a constant; where no constant has it, a root key. */
 static bool constant_resolve(Override *o, const Tree *base) {
   const char *name = o->names[0];
@@ -134,7 +141,9 @@ static Tree *override_tree(Override *o, const Tree *base, const char *assignment
                "expected name=value");
     return NULL;
   }
-  if (!path_split(o, length) || !constant_resolve(o, base) || !path_resolve(o, base)) return NULL;
+  if (!path_split(o, length) || !is_resolved(o) || !constant_resolve(o, base) ||
+      !path_resolve(o, base))
+    return NULL;
   Tree *value = yaml_read(o->arena, o->diag, o->source, length + 1);
   if (!value) return NULL;
   if (value->empty) {

@@ -108,6 +108,16 @@ static bool bracket_close(Reader *r, const Token *open) {
   return false;
 }
 
+static bool axis_repeats(Reader *r, const Expr *e, size_t count, const Token *name) {
+  for (size_t i = 0; i < count; i++) {
+    if (strcmp(e->axes[i].name, name->text)) continue;
+    diag_error(r->diag, token_span(r, name), "write each axis once", "'%s' is written twice",
+               name->text);
+    return true;
+  }
+  return false;
+}
+
 /* '[' [name ['=' expr] (',' ...)*] ']' behind a name. */
 static bool axes_parse(Reader *r, Made *node) {
   const Token *open = r->at++;
@@ -120,6 +130,7 @@ static bool axes_parse(Reader *r, Made *node) {
                   arena_printf(r->arena, "expected the name of an axis but found %s",
                                token_describe(r, r->at)));
     const Token *name = r->at++;
+    if (axis_repeats(r, e, count, name)) return false;
     ExprAxis axis = {.name = name->text};
     Made *size = NULL;
     if (sign_take(r, "=")) {
