@@ -43,6 +43,13 @@ Axes column_own(const Elab *elab, const char *name) {
   bug("no column '%s'", name);
 }
 
+bool column_is_given(const char *name) {
+  if (strncmp(name, "raw_", 4) == 0) name += 4;
+  for (size_t i = 0; i < COUNTOF(step_columns); i++)
+    if (strcmp(step_columns[i].name, name) == 0) return true;
+  return false;
+}
+
 void columns_declare(Elab *elab) {
   for (size_t i = 0; i < COUNTOF(step_columns); i++) {
     RlcColumnKind kind = step_columns[i].kind;

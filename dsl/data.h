@@ -31,6 +31,8 @@ bool normalizers_update(Elab *elab);
 enum { COLUMN_NAMES = 128 };
 /* The names of all columns, or of those that can be read in this block. At most COLUMN_NAMES. */
 size_t column_names(const Elab *elab, const char **names, bool readable);
+/* Whether every step has the column by itself, maybe as `raw_...`. */
+bool column_is_given(const char *name);
 /* The columns that every step has. */
 void columns_declare(Elab *elab);
 /* A further column whose values are those of `node`, in a block with rows `rows`. */

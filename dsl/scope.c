@@ -74,11 +74,13 @@ static bool is_column(const Elab *elab, const char *name) {
   return false;
 }
 
+bool name_unreserved(Elab *elab, const char *name, Span span) {
+  return !reserved(name) || elab_error(elab, span, "the language itself uses it; choose another",
+                                       "the name '%s' is reserved", name);
+}
+
 bool name_is_free(Elab *elab, Frame *frame, const char *name, const char *what, Span span) {
-  if (!name_check(elab, name, span)) return false;
-  if (reserved(name))
-    return elab_error(elab, span, "the language itself uses it; choose another",
-                      "the name '%s' is reserved", name);
+  if (!name_check(elab, name, span) || !name_unreserved(elab, name, span)) return false;
   if (is_column(elab, name))
     return elab_error(elab, span, "choose another name",
                       "the %s '%s' would hide a column of that name", what, name);

@@ -296,6 +296,8 @@ Entry *frame_add_lazy(Elab *elab, Frame *frame, const char *name, const char *wh
 bool frame_add_map(Elab *elab, Frame *frame, const Tree *map, const char *what);
 /* Whether it is letters, digits and '_', no digit first; reports. */
 bool name_check(Elab *elab, const char *name, Span span);
+/* Whether the language itself does not use the name; reports. */
+bool name_unreserved(Elab *elab, const char *name, Span span);
 /* Whether a new name is free here: not reserved, and nothing of the spec that is visible has it
  * (names of the prelude may be redefined). Reports with both places. */
 bool name_is_free(Elab *elab, Frame *frame, const char *name, const char *what, Span span);

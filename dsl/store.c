@@ -12,11 +12,13 @@ static bool store_map(Elab *elab, const Tree *map, const char *path, const char 
   Frame *frame = frame_make(elab, elab->globals, path);
   bool good = true;
   for (size_t i = 0; map && i < map->entry_count; i++)
-    frame_add_lazy(elab, frame, map->entries[i].key, "column", map->entries[i].key_span,
-                   map->entries[i].value);
+    if (!column_is_given(map->entries[i].key)) /* which was reported */
+      frame_add_lazy(elab, frame, map->entries[i].key, "column", map->entries[i].key_span,
+                     map->entries[i].value);
   for (size_t i = 0; map && i < map->entry_count; i++) {
     const TreeEntry *entry = &map->entries[i];
     Entry *known = frame_find(frame, entry->key);
+    if (!known) continue;
     Value value = eval_entry(elab, frame, known, entry->key_span);
     Node *node = value.kind == VALUE_ERROR ? NULL : value_tensor(elab, value, entry->value->span);
     Column *column = column_add(elab, entry->key, origin, node, elab->block.rows);
@@ -44,33 +46,56 @@ static void keep_processed(Elab *elab) {
   }
 }
 
-/* The names of maps of columns are those of the spec's own space. */
-static bool declare_names(Elab *elab, const Tree *map) {
+/* Whether a column of that map is none that every step or batch has by itself. */
+static bool is_further(Elab *elab, const TreeEntry *entry) {
+  const char *name = entry->key;
+  if (!name_check(elab, name, entry->key_span) || !name_unreserved(elab, name, entry->key_span))
+    return false;
+  return !column_is_given(name) ||
+         elab_error(elab, entry->key_span, "choose another name",
+                    "the column '%s' would hide the one that every step has", name);
+}
+
+/* The names of maps of columns are those of the spec's own space, and one name is one column:
+ * `others` are the maps that were declared before this one. */
+static bool declare_names(Elab *elab, const Tree *map, const char *const *others, size_t count) {
   bool good = true;
   for (size_t i = 0; map && i < map->entry_count; i++) {
     const TreeEntry *entry = &map->entries[i];
     Frame *holder;
-    const Entry *other = frame_lookup(elab->globals, entry->key, &holder);
-    good = name_check(elab, entry->key, entry->key_span) && good;
-    if (!other || holder == elab->library) continue;
+    const Entry *name = frame_lookup(elab->globals, entry->key, &holder);
+    const char *what = name && holder != elab->library ? name->what : NULL;
+    Span span = what ? name->span : (Span){0};
+    good = is_further(elab, entry) && good;
+    for (size_t k = 0; !what && k < count; k++) {
+      const TreeEntry *other = tree_entry(tree_get(elab->spec, others[k]), entry->key);
+      if (other)
+        what = arena_printf(elab->arena, "column of '%s'", others[k]), span = other->key_span;
+    }
+    if (!what) continue;
     good = elab_error(elab, entry->key_span, "choose another name",
-                      "the column '%s' would hide a %s of that name", entry->key, other->what);
-    if (other->span.source) diag_note(elab->diag, other->span, "declared here");
+                      "the column '%s' would hide a %s of that name", entry->key, what);
+    if (span.source) diag_note(elab->diag, span, "declared here");
   }
   return good;
 }
 
 bool store_elaborate(Elab *elab, RlcActing *explore) {
   const Tree *store = tree_get(elab->spec, "store");
-  bool good = declare_names(elab, store);
-  good = declare_names(elab, tree_get(elab->spec, "compute")) && good;
+  static const char *const maps[] = {"store", "compute"};
+  bool good = declare_names(elab, store, NULL, 0);
+  good = declare_names(elab, tree_get(elab->spec, "compute"), maps, 1) && good;
   elab->block = act_block(elab, BLOCK_STORE);
   program_open(elab, "store");
   good = store_map(elab, store, "store", "act", COLUMN_STORE, 0) && good;
   for (uint32_t i = 0; i < elab->module->shell.source_count; i++) {
     const char *name = elab->sources[i].name;
     const Tree *extra = source_extra(elab, i);
-    good = declare_names(elab, extra) && good;
+    const TreeEntry *priority = tree_entry(extra, "priority");
+    good = declare_names(elab, extra, maps, COUNTOF(maps)) && good;
+    if (priority && elab->module->shell.sources[i].prioritized)
+      good = elab_error(elab, priority->key_span, "choose another name",
+                        "the column 'priority' would hide the priorities of '%s'", name);
     good = store_map(elab, extra, arena_printf(elab->arena, "extra.%s", name),
                      arena_printf(elab->arena, "act.%s", name), COLUMN_EXTRA, i) &&
            good;
