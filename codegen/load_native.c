@@ -2,10 +2,12 @@
  *
  * Kernels come as vectors and tiles already, so that LLVM's pipeline has nothing to find: tiles are
  * lifted from the stack, common address arithmetic is joined, and code is generated. */
+#include "codegen/cache.h"
 #include "codegen/emit_llvm.h"
 #include "codegen/load.h"
 
 #include <llvm-c/Analysis.h>
+#include <llvm-c/BitWriter.h>
 #include <llvm-c/Error.h>
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Target.h>
@@ -92,6 +94,32 @@ static LLVMMemoryBufferRef object_make(const Machine *m, LLVMModuleRef module, c
   return NULL;
 }
 
+/* The object of a module that was compiled before, or a new one. The name is a hash of all that
+ * decides the code: the module's bitcode, LLVM's version, the CPU and its features. */
+static LLVMMemoryBufferRef object_find(const Machine *m, Arena *arena, LLVMModuleRef module,
+                                       char *error, size_t error_size) {
+  LLVMMemoryBufferRef bitcode = LLVMWriteBitcodeToMemoryBuffer(module);
+  const char *target = arena_printf(arena, "%s %s %s", native_compiler(arena), m->cpu, m->features);
+  uint64_t hash[2] = {HASH_SEED, ~HASH_SEED};
+  for (int i = 0; i < 2; i++) {
+    hash[i] = hash_bytes(hash[i], target, strlen(target));
+    hash[i] = hash_bytes(hash[i], LLVMGetBufferStart(bitcode), LLVMGetBufferSize(bitcode));
+  }
+  LLVMDisposeMemoryBuffer(bitcode);
+  const char *name = arena_printf(arena, "%016llx%016llx.o", (unsigned long long)hash[0],
+                                  (unsigned long long)hash[1]);
+  size_t size;
+  char *kept = cache_read(name, &size);
+  if (kept) {
+    LLVMMemoryBufferRef object = LLVMCreateMemoryBufferWithMemoryRangeCopy(kept, size, name);
+    free(kept);
+    return object;
+  }
+  LLVMMemoryBufferRef object = object_make(m, module, error, error_size);
+  if (object) cache_write(name, LLVMGetBufferStart(object), LLVMGetBufferSize(object));
+  return object;
+}
+
 static LLVMMemoryBufferRef code_object(const Code *code, char *error, size_t size) {
   Machine m = {0};
   LLVMMemoryBufferRef object = NULL;
@@ -100,7 +128,7 @@ static LLVMMemoryBufferRef code_object(const Code *code, char *error, size_t siz
     LLVMContextRef context = LLVMContextCreate();
     LLVMModuleRef module = emit_llvm(code, arena, context);
     set_target(&m, module);
-    object = object_make(&m, module, error, size);
+    object = object_find(&m, arena, module, error, size);
     LLVMDisposeModule(module);
     LLVMContextDispose(context);
     arena_free(arena);

@@ -1,0 +1,16 @@
+/* Files that can be made again, kept under a name that is the hash of what they are made from.
+ *
+ * They lie in $RLC_CACHE, else $XDG_CACHE_HOME/rlc, else ~/.cache/rlc; RLC_CACHE=off keeps none. A
+ * cache that cannot be read or written is no error: the file is made again. */
+#ifndef RLC_CODEGEN_CACHE_H
+#define RLC_CODEGEN_CACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The kept file's bytes, to be freed, or NULL. */
+char *cache_read(const char *name, size_t *size);
+/* Keeps a file, whole or not at all, and lets the ones go that were used longest ago. */
+void cache_write(const char *name, const char *data, size_t size);
+
+#endif
