@@ -24,6 +24,11 @@ static RlcType rlc_type(ValueType type) {
   return type == VALUE_F64 ? RLC_F64 : RLC_F32;
 }
 
+uint64_t kernel_item_weight(const Kernel *kernel) {
+  double weight = kernel->items ? kernel->work / (double)kernel->items : 1;
+  return weight < 1 ? 1 : (uint64_t)weight;
+}
+
 /* ---- slots ---- */
 
 /* No other name in generated code begins with "s_". */
@@ -139,19 +144,6 @@ static void program_make(Code *code, size_t index, Value *memo, uint32_t *stamp)
                                             .minimal_flops = out->program->minimal_flops};
 }
 
-static const char *const *cpu_features(const Code *code) {
-  static const char *const none[] = {NULL};
-#if defined __x86_64__
-  static const char *const avx512[] = {"avx512f", "avx512bw", "avx512dq", "avx512vl", "fma", NULL};
-  static const char *const avx2[] = {"avx2", "fma", NULL};
-  uint32_t bytes = code->options.lanes * value_type_size(code->real);
-  if (bytes >= 64) return avx512;
-  if (bytes >= 32) return avx2;
-#endif
-  (void)code;
-  return none;
-}
-
 Code *code_make(Arena *arena, Module *module, const CodegenOptions *options) {
   Code *code = NEW(arena, Code);
   const Graph *graph = module->graph;
@@ -178,11 +170,15 @@ Code *code_make(Arena *arena, Module *module, const CodegenOptions *options) {
   shell->program_count = (uint32_t)module->program_count;
   shell->target = options->target;
   shell->compiler = options->compiler;
-  if (!shell->cpu) shell->cpu = cpu_features(code);
+  if (!shell->cpu) shell->cpu = code_cpu(code)->features;
   return code;
 }
 
 const CodegenOptions *code_options(const Code *code) { return &code->options; }
+
+const CpuLevel *code_cpu(const Code *code) {
+  return cpu_level(code->options.lanes * value_type_size(code->real));
+}
 
 /* ---- listings ---- */
 

@@ -2,6 +2,7 @@
 #ifndef RLC_CODEGEN_CODEGEN_H
 #define RLC_CODEGEN_CODEGEN_H
 
+#include "codegen/cpu.h"
 #include "ir/ir.h"
 
 typedef struct CodegenOptions {
@@ -10,7 +11,6 @@ typedef struct CodegenOptions {
       lanes; /* elements of `real` in one vector register of the target (16 for AVX-512 float32) */
   const char *target;   /* "c", "native" */
   const char *compiler; /* provenance text */
-  const char *march;    /* native: a CPU by LLVM's name for it; NULL: this machine's */
 } CodegenOptions;
 
 /* A module made ready for emitting: kernels in order per program, loop IR, offsets. */
@@ -20,6 +20,8 @@ typedef struct Code Code;
  * memory_bytes, programs' work_bytes and flops (run pointers stay NULL). */
 Code *code_make(Arena *arena, Module *module, const CodegenOptions *options);
 const CodegenOptions *code_options(const Code *code);
+/* What CPU it is made for. */
+const CpuLevel *code_cpu(const Code *code);
 
 /* What is in it, for `rlc emit --stage kernels|loops` and `rlc explain`. */
 void code_print_kernels(const Code *code, FILE *out);
@@ -54,9 +56,6 @@ bool native_object(const Code *code, FILE *out, char *error, size_t size);
 const char *native_compiler(Arena *arena);
 /* Its LLVM IR as text, before LLVM has touched it. */
 void native_print(const Code *code, FILE *out);
-
-/* Flags that generated C is compiled with (shared by load_c and `rlc compile`), NULL-terminated. */
-extern const char *const emit_c_flags[];
 
 /* Splits CC ("ccache gcc -m64") at blanks, in place. Returns the number of words; 0 when there are
  * none or more than `limit`. */

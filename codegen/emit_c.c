@@ -1,6 +1,7 @@
 /* Prints loop IR as C11 with GNU vectors. No mathematics and no scheduling: operations print the
  * text of ops.def. */
 #include "codegen/emit_c.h"
+#include "runtime/rng.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -127,8 +128,8 @@ static void emit_memory(Emit *e, const Buffer *buffer, const Term *index, uint32
 }
 
 static void emit_uniform(Emit *e, const Term *term) {
-  uint32_t stream = (uint32_t)term->key ^ (uint32_t)(term->key >> 32);
-  fprintf(e->out, "uniform_%s(call, %uu, (uint32_t)", value_type_name(term->type), stream);
+  fprintf(e->out, "uniform_%s(call, %uu, (uint32_t)", value_type_name(term->type),
+          rng_stream(term->key));
   emit_operand(e, term->src[0]);
   fprintf(e->out, ", %d)", (int)term->value);
 }
@@ -138,11 +139,7 @@ static void emit_swap(Emit *e, const Term *term) {
   emit_term(e, term->src[0]);
   fputs(", ", e->out);
   emit_term(e, term->src[1]);
-  uint32_t bit = (uint32_t)term->value, width = term->width;
-  for (uint32_t l = 0; l < width; l++) {
-    uint32_t low = l & bit ? width + l - bit : l, high = l & bit ? width + l : l + bit;
-    fprintf(e->out, ", %u", term->high ? high : low);
-  }
+  for (uint32_t l = 0; l < term->width; l++) fprintf(e->out, ", %u", term_swap_lane(term, l));
   fputc(')', e->out);
 }
 
@@ -390,11 +387,6 @@ static void emit_kernel(const Code *code, size_t program, const Kernel *kernel, 
   fputs("  }\n}\n\n", out);
 }
 
-static uint64_t item_weight(const Kernel *kernel) {
-  double weight = kernel->items ? kernel->work / (double)kernel->items : 1;
-  return weight < 1 ? 1 : (uint64_t)weight;
-}
-
 static void emit_program(const ProgramCode *program, size_t number, FILE *out) {
   fprintf(out, "/* program \"%s\" */\nstatic void program_%u(const RlcCall *call) {\n",
           program->program->name, (unsigned)number);
@@ -408,7 +400,7 @@ static void emit_program(const ProgramCode *program, size_t number, FILE *out) {
     const Kernel *kernel = program->kernels[stmt->number];
     fprintf(out, "  run_%s(call, p%u_%s, %llu, %llu);\n", kernel->serial ? "alone" : "shared",
             (unsigned)number, kernel->name, (unsigned long long)kernel->items,
-            (unsigned long long)item_weight(kernel));
+            (unsigned long long)kernel_item_weight(kernel));
   }
   fputs("}\n\n", out);
 }

@@ -2,20 +2,18 @@
  * RlcModule. */
 #include "codegen/emit_llvm.h"
 
-/* Fields of RlcCall, in the order of rlc.h. */
-enum {
-  CALL_MEMORY,
-  CALL_WORK,
-  CALL_SEED,
-  CALL_STEP,
-  CALL_THREAD,
-  CALL_THREADS,
-  CALL_BARRIER,
-  CALL_TEAM,
-  CALL_DONE,
-  CALL_CONTEXT,
-  CALL_FIELDS
-};
+#define FOLLOWS(x, y)                                                                              \
+  _Static_assert(offsetof(RlcCall, y) >= offsetof(RlcCall, x) + sizeof((RlcCall){0}.x),            \
+                 "the fields of RlcCall stand in another order")
+FOLLOWS(memory, work);
+FOLLOWS(work, seed);
+FOLLOWS(seed, step);
+FOLLOWS(step, thread);
+FOLLOWS(thread, threads);
+FOLLOWS(threads, barrier);
+FOLLOWS(barrier, team);
+FOLLOWS(team, done);
+FOLLOWS(done, context);
 
 static void make_types(Llvm *l) {
   LLVMTypeRef pointer = LLVMPointerTypeInContext(l->context, 0);
@@ -43,9 +41,9 @@ static LLVMValueRef function_begin(Llvm *l, const char *name, LLVMTypeRef type) 
   return function;
 }
 
-static LLVMValueRef call_field(Llvm *l, unsigned field) {
-  LLVMTypeRef type = LLVMStructGetTypeAtIndex(l->call_type, field);
-  LLVMValueRef at = LLVMBuildStructGEP2(l->builder, l->call_type, l->call, field, "");
+LLVMValueRef llvm_call_field(Llvm *l, CallField field) {
+  LLVMTypeRef type = LLVMStructGetTypeAtIndex(l->call_type, (unsigned)field);
+  LLVMValueRef at = LLVMBuildStructGEP2(l->builder, l->call_type, l->call, (unsigned)field, "");
   return LLVMBuildLoad2(l->builder, type, at, "");
 }
 
@@ -83,7 +81,7 @@ static void tables_make(Llvm *l) {
 
 static void place_pointer(Llvm *l, const Buffer *buffer) {
   if (buffer->space == SPACE_TABLE) return;
-  LLVMValueRef base = call_field(l, buffer->space == SPACE_SLOT ? CALL_MEMORY : CALL_WORK);
+  LLVMValueRef base = llvm_call_field(l, buffer->space == SPACE_SLOT ? CALL_MEMORY : CALL_WORK);
   LLVMValueRef offset = llvm_index(l, (int64_t)buffer->offset);
   LLVMTypeRef byte = LLVMInt8TypeInContext(l->context);
   LLVMValueRef at = LLVMBuildInBoundsGEP2(l->builder, byte, base, &offset, 1, buffer->name);
@@ -113,11 +111,11 @@ static LLVMBasicBlockRef new_block(Llvm *l) {
 /* if (call->done) call->done[call->thread] += (hi - lo) * weight; */
 static void count_items(Llvm *l, LLVMValueRef lo, LLVMValueRef hi, uint64_t weight) {
   LLVMTypeRef wide = LLVMInt64TypeInContext(l->context);
-  LLVMValueRef done = call_field(l, CALL_DONE);
+  LLVMValueRef done = llvm_call_field(l, CALL_DONE);
   LLVMBasicBlockRef counted = new_block(l), after = new_block(l);
   LLVMBuildCondBr(l->builder, LLVMBuildIsNotNull(l->builder, done, ""), counted, after);
   LLVMPositionBuilderAtEnd(l->builder, counted);
-  LLVMValueRef thread = call_field(l, CALL_THREAD);
+  LLVMValueRef thread = llvm_call_field(l, CALL_THREAD);
   LLVMValueRef place = LLVMBuildInBoundsGEP2(l->builder, wide, done, &thread, 1, "");
   LLVMValueRef items = LLVMBuildSub(l->builder, hi, lo, "");
   items = LLVMBuildMul(l->builder, items, llvm_index(l, (int64_t)weight), "");
@@ -143,11 +141,10 @@ static LLVMValueRef share(Llvm *l, LLVMValueRef thread, LLVMValueRef threads, ui
 /* Each thread takes its contiguous share of the items; what is too small is one thread's. */
 static void run_kernel(Llvm *l, const Kernel *kernel, LLVMValueRef function) {
   LLVMTypeRef wide = LLVMInt64TypeInContext(l->context);
-  double each = kernel->items ? kernel->work / (double)kernel->items : 1;
-  uint64_t weight = each < 1 ? 1 : (uint64_t)each;
-  LLVMValueRef thread = LLVMBuildZExt(l->builder, call_field(l, CALL_THREAD), wide, "");
+  uint64_t weight = kernel_item_weight(kernel);
+  LLVMValueRef thread = LLVMBuildZExt(l->builder, llvm_call_field(l, CALL_THREAD), wide, "");
   if (!kernel->serial) {
-    LLVMValueRef threads = LLVMBuildZExt(l->builder, call_field(l, CALL_THREADS), wide, "");
+    LLVMValueRef threads = LLVMBuildZExt(l->builder, llvm_call_field(l, CALL_THREADS), wide, "");
     LLVMValueRef next = LLVMBuildAdd(l->builder, thread, llvm_index(l, 1), "");
     run_items(l, function, share(l, thread, threads, kernel->items),
               share(l, next, threads, kernel->items), weight);
@@ -168,11 +165,12 @@ static void meet(Llvm *l) {
   LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(l->context), &pointer, 1, false);
   LLVMBasicBlockRef together = new_block(l), after = new_block(l);
   LLVMValueRef one = LLVMConstInt(LLVMInt32TypeInContext(l->context), 1, false);
-  LLVMValueRef many = LLVMBuildICmp(l->builder, LLVMIntUGT, call_field(l, CALL_THREADS), one, "");
+  LLVMValueRef many =
+      LLVMBuildICmp(l->builder, LLVMIntUGT, llvm_call_field(l, CALL_THREADS), one, "");
   LLVMBuildCondBr(l->builder, many, together, after);
   LLVMPositionBuilderAtEnd(l->builder, together);
-  LLVMValueRef team = call_field(l, CALL_TEAM);
-  LLVMBuildCall2(l->builder, type, call_field(l, CALL_BARRIER), &team, 1, "");
+  LLVMValueRef team = llvm_call_field(l, CALL_TEAM);
+  LLVMBuildCall2(l->builder, type, llvm_call_field(l, CALL_BARRIER), &team, 1, "");
   LLVMBuildBr(l->builder, after);
   LLVMPositionBuilderAtEnd(l->builder, after);
 }

@@ -51,8 +51,8 @@ Val llvm_convert(Llvm *l, Val val, ValueType from, ValueType to);
 /* Calls an intrinsic overloaded over `types`. */
 LLVMValueRef llvm_intrinsic(Llvm *l, const char *name, LLVMTypeRef *types, unsigned type_count,
                             LLVMValueRef *args, unsigned arg_count);
-/* A function of the module, declared when first asked for; a pure one has no effects. */
-LLVMValueRef llvm_declare(Llvm *l, const char *name, LLVMTypeRef type, bool pure);
+/* A mathematical function outside, declared when first asked for: it has no effects. */
+LLVMValueRef llvm_declare(Llvm *l, const char *name, LLVMTypeRef type);
 /* Element(s) at `index` of memory that begins at `base`: all lanes of a lane loop, or the
  * `width` elements of an explicit vector. */
 Val llvm_load(Llvm *l, LLVMValueRef base, ValueType type, Val index, uint32_t width);
@@ -80,6 +80,23 @@ LlvmLoop llvm_loop_begin(Llvm *l, LLVMValueRef lo, LLVMValueRef hi, int64_t step
 void llvm_loop_end(Llvm *l, LlvmLoop *loop);
 
 /* ---- emit_llvm.c ---- */
+
+/* Fields of RlcCall, in the order of rlc.h. */
+typedef enum CallField {
+  CALL_MEMORY,
+  CALL_WORK,
+  CALL_SEED,
+  CALL_STEP,
+  CALL_THREAD,
+  CALL_THREADS,
+  CALL_BARRIER,
+  CALL_TEAM,
+  CALL_DONE,
+  CALL_CONTEXT,
+  CALL_FIELDS
+} CallField;
+
+LLVMValueRef llvm_call_field(Llvm *l, CallField field);
 
 /* Kernels, programs, tables and the RlcModule `rlc_module`. The module lives in `context`. */
 LLVMModuleRef emit_llvm(const Code *code, Arena *arena, LLVMContextRef context);

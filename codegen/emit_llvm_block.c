@@ -137,12 +137,10 @@ static void declare(Llvm *l, const Stmt *stmt) {
 /* ---- terms ---- */
 
 static Val swap_term(Llvm *l, const Term *term) {
-  uint32_t bit = (uint32_t)term->value, width = term->width;
+  uint32_t width = term->width;
   LLVMValueRef lanes[64];
-  for (uint32_t i = 0; i < width; i++) {
-    uint32_t low = i & bit ? width + i - bit : i, high = i & bit ? width + i : i + bit;
-    lanes[i] = LLVMConstInt(LLVMInt32TypeInContext(l->context), term->high ? high : low, false);
-  }
+  for (uint32_t i = 0; i < width; i++)
+    lanes[i] = LLVMConstInt(LLVMInt32TypeInContext(l->context), term_swap_lane(term, i), false);
   LLVMValueRef x = term_val(l, term->src[0]).value, y = term_val(l, term->src[1]).value;
   LLVMValueRef mask = LLVMConstVector(lanes, width);
   return (Val){LLVMBuildShuffleVector(l->builder, x, y, mask, ""), width, 0};

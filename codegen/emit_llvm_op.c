@@ -2,6 +2,7 @@
  * that text is read again: choices, comparisons, arithmetic, calls, x, y, z and whole numbers.
  * Vectors of mathematical functions are libmvec's on x86-64, else the scalar ones lane by lane. */
 #include "codegen/emit_llvm.h"
+#include "runtime/rng.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -10,7 +11,6 @@
 typedef struct Reader {
   Llvm *l;
   const char *text; /* what is left */
-  ValueType type;   /* that comparisons and whole numbers alone are counted in */
   const Val *args;
 } Reader;
 
@@ -76,7 +76,7 @@ static LLVMValueRef scalar_call(Llvm *l, const char *name, const LLVMValueRef *a
                                 bool single) {
   LLVMTypeRef type = function_type(llvm_type(l, single ? VALUE_F32 : VALUE_F64, 1), count);
   const char *full = arena_printf(l->arena, "%s%s", name, single ? "f" : "");
-  LLVMValueRef function = llvm_declare(l, full, type, true), copy[2] = {args[0], args[1]};
+  LLVMValueRef function = llvm_declare(l, full, type), copy[2] = {args[0], args[1]};
   return LLVMBuildCall2(l->builder, type, function, copy, count, "");
 }
 
@@ -116,7 +116,7 @@ static LLVMValueRef vector_call(Llvm *l, const char *name, const LLVMValueRef *a
   LLVMTypeRef type = function_type(vector, count);
   const char *full = arena_printf(l->arena, "_ZGV%cN%u%s_%s%s", vector_letter(bytes), lanes,
                                   count == 2 ? "vv" : "v", name, single ? "f" : "");
-  LLVMValueRef function = llvm_declare(l, full, type, true), results[64];
+  LLVMValueRef function = llvm_declare(l, full, type), results[64];
   uint32_t number = 0;
   for (uint32_t start = 0; start < width; start += lanes) {
     LLVMValueRef parts[2];
@@ -139,13 +139,16 @@ static LLVMValueRef lane_calls(Llvm *l, const char *name, const LLVMValueRef *ar
   return result;
 }
 
-static bool has_vector_functions(const Llvm *l) {
+/* libmvec's functions among those that operations use. */
+static bool has_vector_form(const char *name) {
 #if defined __x86_64__ && defined __GLIBC__
-  return l->code->options.lanes * value_type_size(l->code->real) >= 16;
+  static const char *const known[] = {"exp", "log", "tanh", "sin", "cos", "erf", "pow"};
+  for (size_t i = 0; i < COUNTOF(known); i++)
+    if (strcmp(name, known[i]) == 0) return true;
 #else
-  (void)l;
-  return false;
+  (void)name;
 #endif
+  return false;
 }
 
 static Val call_function(Llvm *l, const char *name, const Val *args, unsigned count) {
@@ -156,10 +159,9 @@ static Val call_function(Llvm *l, const char *name, const Val *args, unsigned co
     if (strcmp(name, intrinsics[i][0]) == 0)
       return (Val){llvm_intrinsic(l, intrinsics[i][1], &type, 1, values, count), width, 0};
   bool single = rank_of(l, values[0]) == 2;
-  LLVMValueRef result = width == 1 ? scalar_call(l, name, values, count, single)
-                        : has_vector_functions(l)
-                            ? vector_call(l, name, values, count, single, width)
-                            : lane_calls(l, name, values, count, single, width);
+  LLVMValueRef result = width == 1              ? scalar_call(l, name, values, count, single)
+                        : has_vector_form(name) ? vector_call(l, name, values, count, single, width)
+                                                : lane_calls(l, name, values, count, single, width);
   return (Val){result, width, 0};
 }
 
@@ -287,7 +289,7 @@ static Val read_choice(Reader *r) {
 }
 
 Val llvm_apply(Llvm *l, OpCode op, ValueType type, const Val *args) {
-  Reader reader = {l, op_table[op].expr, type, args};
+  Reader reader = {l, op_table[op].expr, args};
   Val result = read_choice(&reader);
   if (*reader.text) bug("'%s' is left in ops.def", reader.text);
   result.value = convert_rank(l, result, rank_of_type(type));
@@ -296,12 +298,12 @@ Val llvm_apply(Llvm *l, OpCode op, ValueType type, const Val *args) {
 
 /* ---- draws ---- */
 
-typedef struct Philox {
+typedef struct Rounds {
   Llvm *l;
   LLVMTypeRef type, wide; /* 32 and 64 bits per lane */
   uint32_t width;
   LLVMValueRef c[4], k[2];
-} Philox;
+} Rounds;
 
 static LLVMValueRef constant(LLVMTypeRef type, uint64_t value, uint32_t width) {
   LLVMTypeRef element = width > 1 ? LLVMGetElementType(type) : type;
@@ -312,7 +314,7 @@ static LLVMValueRef constant(LLVMTypeRef type, uint64_t value, uint32_t width) {
 }
 
 /* Both halves of a product of 32-bit numbers. */
-static void multiply(const Philox *p, LLVMValueRef x, uint32_t by, LLVMValueRef *high,
+static void multiply(const Rounds *p, LLVMValueRef x, uint32_t by, LLVMValueRef *high,
                      LLVMValueRef *low) {
   LLVMBuilderRef builder = p->l->builder;
   LLVMValueRef wide = LLVMBuildZExt(builder, x, p->wide, "");
@@ -322,7 +324,7 @@ static void multiply(const Philox *p, LLVMValueRef x, uint32_t by, LLVMValueRef 
   *high = LLVMBuildTrunc(builder, wide, p->type, "");
 }
 
-static void philox_round(Philox *p) {
+static void philox_round(Rounds *p) {
   LLVMBuilderRef builder = p->l->builder;
   LLVMValueRef high0, low0, high1, low1;
   multiply(p, p->c[0], 0xD2511F53u, &high0, &low0);
@@ -334,10 +336,10 @@ static void philox_round(Philox *p) {
   p->k[1] = LLVMBuildAdd(builder, p->k[1], constant(p->type, 0xBB67AE85u, p->width), "");
 }
 
-/* The body of the function below: (word - 1/2 bits + 0.5) * 2^-23. */
+/* The body of the function below: ((word >> 9) + 0.5) * 2^-23. */
 static void uniform_body(Llvm *l, LLVMValueRef function, ValueType type, uint32_t width, int word) {
   LLVMBuilderRef builder = l->builder;
-  Philox p = {l, llvm_type(l, VALUE_I32, width), NULL, width, {NULL}, {NULL}};
+  Rounds p = {l, llvm_type(l, VALUE_I32, width), NULL, width, {NULL}, {NULL}};
   LLVMTypeRef wide = LLVMInt64TypeInContext(l->context);
   p.wide = width > 1 ? LLVMVectorType(wide, width) : wide;
   p.c[0] = LLVMGetParam(function, 0);
@@ -370,25 +372,22 @@ static LLVMValueRef uniform_function(Llvm *l, ValueType type, uint32_t width, in
 }
 
 /* A half of a 64-bit field of the call. */
-static LLVMValueRef call_half(Llvm *l, unsigned field, bool high) {
-  LLVMTypeRef wide = LLVMInt64TypeInContext(l->context);
-  LLVMValueRef at = LLVMBuildStructGEP2(l->builder, l->call_type, l->call, field, "");
-  LLVMValueRef value = LLVMBuildLoad2(l->builder, wide, at, "");
-  if (high) value = LLVMBuildLShr(l->builder, value, LLVMConstInt(wide, 32, false), "");
+static LLVMValueRef call_half(Llvm *l, CallField field, bool high) {
+  LLVMValueRef value = llvm_call_field(l, field);
+  if (high) value = LLVMBuildLShr(l->builder, value, llvm_index(l, 32), "");
   return LLVMBuildTrunc(l->builder, value, LLVMInt32TypeInContext(l->context), "");
 }
 
 Val llvm_uniform(Llvm *l, ValueType type, uint64_t stream, int word, Val element) {
-  enum { SEED = 2, STEP = 3 }; /* fields of RlcCall */
   element = llvm_convert(l, element, VALUE_INDEX, VALUE_I32);
   uint32_t width = element.width;
   LLVMTypeRef narrow = LLVMInt32TypeInContext(l->context);
   LLVMValueRef args[] = {element.value,
-                         LLVMConstInt(narrow, (uint32_t)stream ^ (uint32_t)(stream >> 32), false),
-                         call_half(l, STEP, false),
-                         call_half(l, STEP, true),
-                         call_half(l, SEED, false),
-                         call_half(l, SEED, true)};
+                         LLVMConstInt(narrow, rng_stream(stream), false),
+                         call_half(l, CALL_STEP, false),
+                         call_half(l, CALL_STEP, true),
+                         call_half(l, CALL_SEED, false),
+                         call_half(l, CALL_SEED, true)};
   LLVMValueRef function = uniform_function(l, type, width, word);
   LLVMTypeRef signature = LLVMGlobalGetValueType(function);
   return (Val){LLVMBuildCall2(l->builder, signature, function, args, 6, ""), width, 0};

@@ -67,8 +67,6 @@ LLVMValueRef llvm_widen(Llvm *l, Val val, uint32_t width) {
 
 /* ---- conversions ---- */
 
-static bool is_real(ValueType type) { return type == VALUE_F32 || type == VALUE_F64; }
-
 /* An index as a number of 32 bits. */
 static Val index_to_int(Llvm *l, Val val) {
   if (val.width > 1) return val;
@@ -92,7 +90,6 @@ Val llvm_convert(Llvm *l, Val val, ValueType from, ValueType to) {
     val.value = LLVMBuildFPToSI(l->builder, val.value, type, "");
   else
     val.value = LLVMBuildFPCast(l->builder, val.value, type, "");
-  if (!is_real(from) && !is_real(to)) bug("a conversion between whole numbers");
   return val;
 }
 
@@ -113,15 +110,13 @@ static void add_attribute(Llvm *l, LLVMValueRef function, const char *name) {
                           LLVMCreateEnumAttribute(l->context, kind, 0));
 }
 
-LLVMValueRef llvm_declare(Llvm *l, const char *name, LLVMTypeRef type, bool pure) {
+LLVMValueRef llvm_declare(Llvm *l, const char *name, LLVMTypeRef type) {
   LLVMValueRef function = LLVMGetNamedFunction(l->module, name);
   if (function) return function;
   function = LLVMAddFunction(l->module, name, type);
   add_attribute(l, function, "nounwind");
-  if (pure) { /* the value 0 of `memory` is "none" */
-    add_attribute(l, function, "willreturn");
-    add_attribute(l, function, "memory");
-  }
+  add_attribute(l, function, "willreturn");
+  add_attribute(l, function, "memory"); /* its value 0 is "none" */
   return function;
 }
 
@@ -148,12 +143,18 @@ static LLVMValueRef load_masked(Llvm *l, const char *name, LLVMValueRef from, LL
   return llvm_intrinsic(l, name, types, 2, args, 4);
 }
 
+/* Memory begins at multiples of 64 bytes, and vectors stand at multiples of their size. */
+static unsigned vector_alignment(ValueType type, uint32_t width) {
+  uint32_t bytes = value_type_size(type) * width;
+  return bytes < 64 ? bytes : 64;
+}
+
 Val llvm_load(Llvm *l, LLVMValueRef base, ValueType type, Val index, uint32_t width) {
   bool lanes = index.width > 1 || index.step;
   if (!lanes) {
     LLVMValueRef load = LLVMBuildLoad2(l->builder, llvm_type(l, type, width),
                                        address(l, base, type, index.value), "");
-    LLVMSetAlignment(load, value_type_size(type) * width);
+    LLVMSetAlignment(load, vector_alignment(type, width));
     return (Val){load, width, 0};
   }
   if (width > 1) bug("a vector inside a lane loop");
@@ -183,7 +184,7 @@ void llvm_store(Llvm *l, LLVMValueRef base, ValueType type, Val index, Val value
   if (l->lanes == 1) {
     LLVMValueRef store = LLVMBuildStore(l->builder, llvm_widen(l, value, width),
                                         address(l, base, type, index.value));
-    LLVMSetAlignment(store, value_type_size(type) * width);
+    LLVMSetAlignment(store, vector_alignment(type, width));
     return;
   }
   width = l->lanes;

@@ -129,6 +129,8 @@ struct Code {
 /* Type of a node's values: int32, double without axes, else the working precision. */
 ValueType node_value_type(const Code *code, const Node *node);
 uint32_t value_type_size(ValueType type);
+/* What one item counts in a thread's share of the work. */
+uint64_t kernel_item_weight(const Kernel *kernel);
 /* A C identifier made of `text`. */
 const char *name_identifier(Arena *arena, const char *text);
 

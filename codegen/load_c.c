@@ -8,22 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* They follow the source file on the command line, so that libraries stand where a linker wants
- * them. No option lets the compiler change the order of sums. */
-const char *const emit_c_flags[] = {
-    "-std=gnu11", "-O3", "-march=native",
-#if defined __x86_64__
-    "-mprefer-vector-width=512",
-#endif
-    "-fno-math-errno", "-fno-trapping-math",
-    /* or a sine and a cosine of one angle become sincos, which has no vector form */
-    "-fno-builtin-sin", "-fno-builtin-cos", "-fno-builtin-sinf", "-fno-builtin-cosf",
-#if defined __x86_64__ && defined __GLIBC__
-    "-lmvec",
-#endif
-    "-lm", NULL};
-
 typedef struct Job {
+  const char *const *flags; /* of the C compiler */
   char folder[512], source[528], object[528], log[528];
   char *error;
   size_t size;
@@ -77,7 +63,7 @@ static _Noreturn void compiler_exec(const Job *job, const char *compiler, const 
   argv[count++] = "-o";
   argv[count++] = job->object;
   argv[count++] = job->source;
-  for (const char *const *flag = emit_c_flags; *flag; flag++) argv[count++] = *flag;
+  for (const char *const *flag = job->flags; *flag; flag++) argv[count++] = *flag;
   argv[count] = NULL;
   if (freopen(job->log, "w", stderr)) execvp(argv[0], (char *const *)argv);
   _exit(127);
@@ -137,7 +123,7 @@ static Loaded *job_load(Job *job) {
 }
 
 Loaded *load_c(const Code *code, const char *include, char *error, size_t size) {
-  Job job = {.error = error, .size = size};
+  Job job = {.flags = code_cpu(code)->flags, .error = error, .size = size};
   if (!job_start(&job)) return NULL;
   Loaded *loaded = NULL;
   if (job_write(&job, code) && job_compile(&job, include)) loaded = job_load(&job);

@@ -43,7 +43,6 @@ static void machine_free(Machine *m) {
   LLVMDisposeMessage(m->features);
 }
 
-/* `march`: a CPU's name in LLVM; NULL: this one with all that it has. */
 static bool machine_make(Machine *m, const char *march, char *error, size_t size) {
   LLVMInitializeNativeTarget();
   LLVMInitializeNativeAsmPrinter();
@@ -123,7 +122,7 @@ static LLVMMemoryBufferRef object_find(const Machine *m, Arena *arena, LLVMModul
 static LLVMMemoryBufferRef code_object(const Code *code, char *error, size_t size) {
   Machine m = {0};
   LLVMMemoryBufferRef object = NULL;
-  if (machine_make(&m, code->options.march, error, size)) {
+  if (machine_make(&m, code_cpu(code)->march, error, size)) {
     Arena *arena = arena_make();
     LLVMContextRef context = LLVMContextCreate();
     LLVMModuleRef module = emit_llvm(code, arena, context);
@@ -149,10 +148,7 @@ bool native_object(const Code *code, FILE *out, char *error, size_t size) {
 const char *native_compiler(Arena *arena) {
   unsigned major, minor, patch;
   LLVMGetVersion(&major, &minor, &patch);
-  char *cpu = LLVMGetHostCPUName();
-  const char *text = arena_printf(arena, "LLVM %u.%u.%u for %s", major, minor, patch, cpu);
-  LLVMDisposeMessage(cpu);
-  return text;
+  return arena_printf(arena, "LLVM %u.%u.%u", major, minor, patch);
 }
 
 void native_print(const Code *code, FILE *out) {

@@ -140,6 +140,12 @@ Term *term_swap(Arena *arena, Term *x, Term *y, uint32_t stage, bool high) {
   return term;
 }
 
+uint32_t term_swap_lane(const Term *swap, uint32_t lane) {
+  uint32_t bit = (uint32_t)swap->value, width = swap->width;
+  if (swap->high) return lane & bit ? width + lane : lane + bit;
+  return lane & bit ? width + lane - bit : lane;
+}
+
 Term *term_uniform(Arena *arena, uint64_t stream, int word, Term *element, ValueType type) {
   Term *term = term_make(arena, TERM_UNIFORM, type, element, NULL, NULL);
   term->key = stream;

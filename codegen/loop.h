@@ -84,8 +84,7 @@ typedef enum StmtKind {
 typedef enum LoopKind {
   LOOP_SERIAL,
   LOOP_UNROLLED, /* constant bounds; expanded by the emitter */
-  LOOP_LANES,    /* iterations are independent: vector instructions */
-  LOOP_PARALLEL  /* the range is the caller's: a thread's share */
+  LOOP_LANES     /* iterations are independent: vector instructions */
 } LoopKind;
 
 typedef struct Stmt Stmt;
@@ -132,6 +131,8 @@ Term *term_fma(Arena *arena, Term *x, Term *y, Term *z);
 /* One step of a transpose. Low: lane l is lane l of x, or where l has bit `stage` lane l - stage of
  * y. High: lane l is lane l of y, or where l lacks the bit lane l + stage of x. */
 Term *term_swap(Arena *arena, Term *x, Term *y, uint32_t stage, bool high);
+/* The lane of x and y, one behind the other, that lane `lane` of a swap is. */
+uint32_t term_swap_lane(const Term *swap, uint32_t lane);
 Term *term_uniform(Arena *arena, uint64_t stream, int word, Term *element, ValueType type);
 
 Block *block_make(Arena *arena);

@@ -1,5 +1,5 @@
-/* Runs the C compiler over emitted C and links the runtime. Nothing half-made is left in place of a
- * good file. */
+/* Target, code, loading; trainers: the C compiler compiles emitted C or links LLVM's object with
+ * the runtime. Nothing half-made is left in place of a good file. */
 #include "gen/version.h"
 #include "compiler/build.h"
 
@@ -12,18 +12,6 @@
 static const char *compiler_name(void) {
   const char *chosen = getenv("CC");
   return chosen && *chosen ? chosen : "gcc";
-}
-
-/* float32 values in the widest register of this machine, which generated C is compiled for
- * (-march=native). */
-static uint32_t host_lanes(void) {
-#if defined __x86_64__
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
-    return 16;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 8;
-#endif
-  return 4;
 }
 
 bool build_target(Session *session, bool oracle) {
@@ -44,14 +32,16 @@ static bool is_native(const CodegenOptions *options) {
 }
 
 CodegenOptions build_options(Arena *arena, const char *target) {
-  CodegenOptions options = {.real = RLC_F32, .lanes = host_lanes(), .target = target};
+  uint32_t bytes = cpu_vector_bytes();
+  const CpuLevel *cpu = cpu_level(bytes);
+  CodegenOptions options = {.real = RLC_F32, .lanes = bytes / sizeof(float), .target = target};
   if (is_native(&options)) {
-    options.compiler = arena_printf(arena, "rlc " RLC_VERSION "; %s", native_compiler(arena));
+    options.compiler = arena_printf(arena, "rlc " RLC_VERSION "; %s for %s", native_compiler(arena),
+                                    cpu->march ? cpu->march : "this machine");
     return options;
   }
   const char *flags = "";
-  for (size_t i = 0; emit_c_flags[i]; i++)
-    flags = arena_printf(arena, "%s %s", flags, emit_c_flags[i]);
+  for (size_t i = 0; cpu->flags[i]; i++) flags = arena_printf(arena, "%s %s", flags, cpu->flags[i]);
   options.compiler = arena_printf(arena, "rlc " RLC_VERSION "; %s%s", compiler_name(), flags);
   return options;
 }
@@ -75,10 +65,10 @@ static bool memory_fits(Session *session) {
   const Module *module = session->elaborated->module;
   for (size_t i = 0; i < module->program_count; i++) {
     double gib = (double)module->shell.programs[i].work_bytes / 0x1p30;
-    if (gib <= 16) continue;
+    if (gib < 8) continue; /* positions of elements have 32 bits in vectors */
     const Node *largest = largest_node(session, &module->programs[i]);
     diag_error(session->diag, largest ? largest->span : (Span){0}, "smaller axes",
-               "the program '%s' would need %.0f GiB of memory, more than the 16 there may be; "
+               "the program '%s' would need %.0f GiB of memory, more than the 8 there may be; "
                "its largest tensor has %s",
                module->programs[i].name, gib,
                largest ? axes_text(module->graph, session->arena, largest->axes) : "no axes");
@@ -131,7 +121,7 @@ static bool run(const char *const *argv) {
 
 Loaded *build_load(Arena *arena, const Code *code) {
   const char *include, *library;
-  char error[4096];
+  char error[4096] = "out of memory";
   Loaded *loaded = NULL;
   if (is_native(code_options(code)))
     loaded = load_native(code, error, sizeof error);
@@ -144,19 +134,19 @@ Loaded *build_load(Arena *arena, const Code *code) {
 }
 
 /* Source or object to an executable: the C compiler also knows how to link. */
-static bool compile(Arena *arena, const char *source, bool native, const char *output,
+static bool compile(Arena *arena, const Code *code, const char *source, const char *output,
                     const char *include, const char *library) {
   const char *argv[64], *name = compiler_name();
   size_t n = compiler_words(arena_copy(arena, name, strlen(name)), argv, 32);
   if (!n) return fprintf(stderr, "error: CC names no C compiler: '%s'\n", name), false;
-  for (size_t i = 0; !native && emit_c_flags[i]; i++) argv[n++] = emit_c_flags[i];
   argv[n++] = arena_printf(arena, "-I%s", include);
   argv[n++] = "-o";
   argv[n++] = output;
   argv[n++] = source;
   argv[n++] = library;
-  const char *const libraries[] = {"-lmvec", "-lm", "-ldl", "-lpthread"};
-  for (size_t i = 0; i < COUNTOF(libraries); i++) argv[n++] = libraries[i];
+  for (const char *const *flag = code_cpu(code)->flags; *flag; flag++) argv[n++] = *flag;
+  argv[n++] = "-ldl";
+  argv[n++] = "-lpthread";
   argv[n] = NULL;
   return run(argv);
 }
@@ -181,7 +171,7 @@ bool build_trainer(Arena *arena, const Code *code, const char *output) {
   bool good = write_source(code, native, out);
   if (fclose(out) != 0 && good)
     good = (fprintf(stderr, "error: cannot write '%s': %s\n", source, strerror(errno)), false);
-  good = good && compile(arena, source, native, made, include, library);
+  good = good && compile(arena, code, source, made, include, library);
   if (good && rename(made, output) != 0)
     good = (fprintf(stderr, "error: cannot write '%s': %s\n", output, strerror(errno)), false);
   unlink(source);

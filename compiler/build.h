@@ -14,7 +14,7 @@ bool build_target(Session *session, bool oracle);
 CodegenOptions build_options(Arena *arena, const char *target);
 
 /* The session's module, which has been through the passes, as code for this machine. NULL after
- * reporting that a program would need more memory than 16 GiB, at the place of its largest tensor.
+ * reporting that a program would need more memory than 8 GiB, at the place of its largest tensor.
  */
 Code *build_code(Session *session);
 

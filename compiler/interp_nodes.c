@@ -66,7 +66,7 @@ static void draw_uniform(const Graph *graph, const Node *node, Draws draws, doub
   int count = axes_order(graph, node->axes, order);
   axes_draw_order(graph, node->axes, numbered);
   View views[2] = {view_dense(graph, node->axes), view_ordered(graph, numbered, count)};
-  uint32_t stream = (uint32_t)node->attr.key ^ (uint32_t)(node->attr.key >> 32);
+  uint32_t stream = rng_stream(node->attr.key);
   Walk walk = walk_make(graph, order, count, views, 2);
   do {
     for (size_t i = 0; i < walk.inner; i++) {

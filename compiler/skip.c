@@ -36,15 +36,18 @@ typedef struct Shorten {
   Graph *graph;
   AxisId from, to; /* all ranks; those that are left */
   uint32_t skipped;
-  Node *old[256], *new[256];
-  size_t count;
+  uint32_t *zeros; /* by id: leading zeros + 1, once known */
+  Node **by;       /* by id: the same value for the last ranks, once made */
   bool failed;
 } Shorten;
 
 static uint32_t smaller(uint32_t x, uint32_t y) { return x < y ? x : y; }
 
-/* How many of the first elements along `axis` are zero whatever the data. */
-static uint32_t zeros(const Graph *graph, const Node *node, AxisId axis) {
+static uint32_t zeros(Shorten *s, const Node *node);
+
+static uint32_t zeros_new(Shorten *s, const Node *node) {
+  const Graph *graph = s->graph;
+  AxisId axis = s->from;
   uint32_t all = graph->axes[axis].extent, n = 0, x, y;
   switch ((OpCode)node->op) {
   case OP_const:
@@ -54,21 +57,27 @@ static uint32_t zeros(const Graph *graph, const Node *node, AxisId axis) {
     while (n < all && graph->tables[node->attr.key].values[n] == 0) n++;
     return n;
   case OP_neg:
-    return zeros(graph, node->src[0], axis);
+    return zeros(s, node->src[0]);
   case OP_mul:
   case OP_guard:
-    x = zeros(graph, node->src[0], axis), y = zeros(graph, node->src[1], axis);
+    x = zeros(s, node->src[0]), y = zeros(s, node->src[1]);
     return x > y ? x : y;
   case OP_add:
   case OP_sub:
-    return smaller(zeros(graph, node->src[0], axis), zeros(graph, node->src[1], axis));
+    return smaller(zeros(s, node->src[0]), zeros(s, node->src[1]));
   case OP_where:
-    return smaller(zeros(graph, node->src[1], axis), zeros(graph, node->src[2], axis));
+    return smaller(zeros(s, node->src[1]), zeros(s, node->src[2]));
   case OP_sum:
-    return axes_has(node->attr.axes, axis) ? 0 : zeros(graph, node->src[0], axis);
+    return axes_has(node->attr.axes, axis) ? 0 : zeros(s, node->src[0]);
   default:
     return 0;
   }
+}
+
+/* How many of the first elements along the ranks are zero whatever the data. */
+static uint32_t zeros(Shorten *s, const Node *node) {
+  if (!s->zeros[node->id]) s->zeros[node->id] = zeros_new(s, node) + 1;
+  return s->zeros[node->id] - 1;
 }
 
 static Node *shortened(Shorten *s, Node *node);
@@ -101,17 +110,9 @@ static Node *shortened_new(Shorten *s, Node *node) {
 }
 
 static Node *shortened(Shorten *s, Node *node) {
-  if (!axes_has(node->axes, s->from)) return node;
-  for (size_t i = 0; i < s->count; i++)
-    if (s->old[i] == node) return s->new[i];
-  if (s->count == COUNTOF(s->old) || s->failed) {
-    s->failed = true;
-    return node;
-  }
-  Node *result = shortened_new(s, node);
-  s->old[s->count] = node;
-  s->new[s->count++] = result;
-  return result;
+  if (!axes_has(node->axes, s->from) || s->failed) return node;
+  if (!s->by[node->id]) s->by[node->id] = shortened_new(s, node);
+  return s->by[node->id];
 }
 
 /* Another axis for the last ranks, the same one whenever so many are left. */
@@ -122,11 +123,14 @@ static AxisId last_ranks(Graph *graph, AxisId axis, uint32_t left) {
 }
 
 /* A sum or scatter over all ranks as one over the last. */
-static Node *shorten_over(Graph *graph, Node *node, AxisId axis) {
-  uint32_t all = graph->axes[axis].extent, skipped = zeros(graph, node->src[0], axis);
-  if (skipped == 0 || skipped >= all) return node;
-  Shorten s = {.graph = graph, .from = axis, .skipped = skipped};
-  s.to = last_ranks(graph, axis, all - skipped);
+static Node *shorten_over(Graph *graph, Arena *scratch, Node *node, AxisId axis) {
+  uint32_t all = graph->axes[axis].extent;
+  Shorten s = {.graph = graph, .from = axis};
+  s.zeros = NEW_ARRAY(scratch, uint32_t, graph->node_count);
+  s.skipped = zeros(&s, node->src[0]);
+  if (s.skipped == 0 || s.skipped >= all) return node;
+  s.to = last_ranks(graph, axis, all - s.skipped);
+  s.by = NEW_ARRAY(scratch, Node *, graph->node_count);
   Node *value = shortened(&s, node->src[0]);
   Node *index = node->src[1] ? shortened(&s, node->src[1]) : NULL;
   if (s.failed) return node;
@@ -137,12 +141,11 @@ static Node *shorten_over(Graph *graph, Node *node, AxisId axis) {
 }
 
 static Node *shorten_node(Graph *graph, Node *node, void *user) {
-  (void)user;
   if (node->op != OP_sum && node->op != OP_scatter) return node;
   unsigned cursor = 0;
   for (AxisId axis; axes_next(node->attr.axes, &cursor, &axis);)
     if (strcmp(graph->axes[axis].scope, "rank") == 0) {
-      Node *result = shorten_over(graph, node, axis);
+      Node *result = shorten_over(graph, user, node, axis);
       if (result != node) return result;
     }
   return node;
@@ -255,6 +258,9 @@ static Node *push_node(Graph *graph, Node *node, void *user) {
 typedef struct Sink {
   bool *whole; /* by id: needed at all places */
   size_t size;
+  Node **by;         /* by id: the value at the places of one gather, once made */
+  const Node *index; /* of that gather */
+  AxisId axis;
 } Sink;
 
 /* Whether a gather picks ranks that were not all kept. */
@@ -270,27 +276,42 @@ static void mark_whole(const Graph *graph, Sink *sink, const Node *node) {
     if (i != 0 || !picks_ranks(graph, node)) mark_whole(graph, sink, node->src[i]);
 }
 
-static Node *sunk(Graph *graph, const Sink *sink, Node *value, Node *index, AxisId axis) {
-  if (!axes_has(value->axes, axis)) return value;
-  bool whole = value->id >= sink->size || sink->whole[value->id];
-  if (whole || op_of(value)->shaped) return node_gather(graph, value, index, axis);
+static Node *sunk(Graph *graph, Sink *sink, Node *value, Node *index, AxisId axis);
+
+static Node *sunk_new(Graph *graph, Sink *sink, Node *value, Node *index, AxisId axis) {
+  if (sink->whole[value->id] || op_of(value)->shaped) return node_gather(graph, value, index, axis);
   Node *src[3] = {NULL, NULL, NULL};
   for (int i = 0; i < 3 && value->src[i]; i++)
     src[i] = sunk(graph, sink, value->src[i], index, axis);
   return node_with(graph, value, src[0], src[1], src[2]);
 }
 
+/* What was made in this pass is taken as needed whole: it is made of gathers already. */
+static Node *sunk(Graph *graph, Sink *sink, Node *value, Node *index, AxisId axis) {
+  if (!axes_has(value->axes, axis)) return value;
+  if (value->id >= sink->size) return node_gather(graph, value, index, axis);
+  if (!sink->by[value->id]) sink->by[value->id] = sunk_new(graph, sink, value, index, axis);
+  return sink->by[value->id];
+}
+
 static Node *sink_node(Graph *graph, Node *node, void *user) {
+  Sink *sink = user;
   if (!picks_ranks(graph, node)) return node;
-  return sunk(graph, user, node->src[0], node->src[1], node->attr.axis);
+  if (sink->index != node->src[1] || sink->axis != node->attr.axis) {
+    memset(sink->by, 0, sink->size * sizeof *sink->by);
+    sink->index = node->src[1];
+    sink->axis = node->attr.axis;
+  }
+  return sunk(graph, sink, node->src[0], node->src[1], node->attr.axis);
 }
 
 void pass_skip(Module *module, Arena *scratch) {
   Graph *graph = module->graph;
-  module_rewrite(module, scratch, shorten_node, NULL);
+  module_rewrite(module, scratch, shorten_node, scratch);
   module_rewrite(module, scratch, push_node, NULL);
   Sink sink = {.size = graph->node_count};
   sink.whole = NEW_ARRAY(scratch, bool, sink.size);
+  sink.by = NEW_ARRAY(scratch, Node *, sink.size);
   for (size_t p = 0; p < module->program_count; p++)
     for (size_t i = 0; i < module->programs[p].output_count; i++)
       mark_whole(graph, &sink, module->programs[p].outputs[i].node);

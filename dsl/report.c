@@ -208,12 +208,12 @@ double axes_size(const Elab *elab, Axes axes) {
   return size;
 }
 
-#define TENSOR_LIMIT 4294967296.0 /* elements: 16 GiB in float32 */
+#define TENSOR_LIMIT 2147483647.0 /* elements: positions in vectors of generated code have 32 bits */
 
 bool size_check(Elab *elab, Span span, const char *what, Axes axes) {
   double size = axes_size(elab, axes);
   if (size <= TENSOR_LIMIT) return true;
-  return elab_error(elab, span, "a tensor may have 16 GiB: make an axis smaller",
+  return elab_error(elab, span, "a tensor may have 8 GiB: make an axis smaller",
                     "%s with axes %s would need %s", what,
                     axes_text(elab->graph, elab->arena, axes), bytes_text(elab, 4 * size));
 }

@@ -10,6 +10,9 @@ typedef struct Philox {
   uint32_t word[4];
 } Philox;
 
+/* The 32 bits of a stream's 64-bit name that number it. */
+static inline uint32_t rng_stream(uint64_t name) { return (uint32_t)name ^ (uint32_t)(name >> 32); }
+
 /* counter = element, stream, step low, step high; key = seed low, seed high. */
 static inline Philox philox(uint64_t seed, uint32_t stream, uint64_t step, uint32_t element) {
   uint32_t c0 = element, c1 = stream, c2 = (uint32_t)step, c3 = (uint32_t)(step >> 32);

@@ -109,7 +109,7 @@ START_TEST(functions_are_vectorised) {
   int file = mkstemp(path);
   ck_assert_int_ge(file, 0);
   char flags[512] = "";
-  for (const char *const *f = emit_c_flags; *f; f++) {
+  for (const char *const *f = cpu_level(64)->flags; *f; f++) {
     if (strncmp(*f, "-l", 2) == 0) continue;
     strcat(strcat(flags, " "), *f);
   }

@@ -102,6 +102,34 @@ START_TEST(values_stay) {
 }
 END_TEST
 
+/* Values that are read twice again and again: each is looked at once. */
+START_TEST(shared_values_are_looked_at_once) {
+  Arena *arena = arena_make();
+  const char *text = "name: t\n"
+                     "parameters: {x: {axes: [row=3, try=6], init: 'iota[try=6]'}}\n"
+                     "optimizers: {default: sgd(0.1)}\n"
+                     "loop: [{descend: fit}]\n"
+                     "losses:\n"
+                     "  fit:\n"
+                     "    over: x\n"
+                     "    let:\n"
+                     "      r0: sort[try](x)\n"
+                     "      q0: tanh(x)\n";
+  for (int i = 0; i < 30; i++)
+    text = arena_printf(arena, "%s      r%d: r%d * r%d * 0.1 - r%d\n      q%d: q%d * q%d - q%d\n",
+                        text, i + 1, i, i, i, i + 1, i, i, i);
+  text = arena_printf(arena,
+                      "%s    minimize: 'sum[row, try](where(ranks[try] < 2, 0, 1) * (r30 + "
+                      "sort[try](q30, by=q0)))'\n",
+                      text);
+  Spec spec = spec_text(text, "");
+  spec_passes(&spec, NULL);
+  ck_assert_uint_gt(short_orders(&spec), 0);
+  spec_close(&spec);
+  arena_free(arena);
+}
+END_TEST
+
 /* ---- masks ---- */
 
 /* No comparison is left that reads the argument of a rectifier beside it. */
@@ -130,6 +158,7 @@ int main(void) {
   tcase_set_timeout(tcase, 120);
   tcase_add_loop_test(tcase, ranks_without_weight_cost_nothing, 0, COUNTOF(savings));
   tcase_add_loop_test(tcase, values_stay, 0, COUNTOF(minimized));
+  tcase_add_test(tcase, shared_values_are_looked_at_once);
   tcase_add_test(tcase, masks_read_results);
   suite_add_tcase(suite, tcase);
   SRunner *runner = srunner_create(suite);
