@@ -1,4 +1,5 @@
-/* rlc gradcheck: every loss against finite differences in double, on the oracle and on generated C.
+/* rlc gradcheck: every loss against finite differences in double, on the oracle and on generated
+ * code.
  */
 #include "compiler/session.h"
 
@@ -8,10 +9,10 @@
 #include "compiler/gradcheck.h"
 #include "runtime/slot.h"
 
-/* The bar of language.md section 6 that our own specs are held to. */
+/* The bar that our own specs are held to. */
 static const double tolerance = 1e-6;
 
-/* Generated C in double: modules loaded so far, closed at the end. */
+/* Generated code in double: modules loaded so far, closed at the end. */
 typedef struct Generated {
   Session *session;
   Loaded *loaded[64];

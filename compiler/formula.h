@@ -21,7 +21,7 @@ const Expr *formula_read(Arena *arena, const char *text);
 OpCode formula_op(const Expr *expr, bool *swapped);
 
 /* Builds the formula. With `guarded`, products and quotients whose left operand is the variable g
- * multiply guarded (language.md section 4). */
+ * multiply guarded. */
 Node *formula_build(Graph *graph, const Expr *expr, const Binding *bindings, size_t count,
                     bool guarded);
 

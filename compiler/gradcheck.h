@@ -1,4 +1,4 @@
-/* Derivatives against central differences in double precision (language.md section 6).
+/* Derivatives against central differences in double precision.
  *
  * At a base point every stop, target, state and draw of a loss is frozen; the marked parameters
  * alone move. A component whose difference crosses a kink (a comparison, selection, position or

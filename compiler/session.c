@@ -170,7 +170,7 @@ static bool elaborate(Session *session) {
 bool session_elaborate(Session *session) {
   if (!session->spec) {
     fprintf(stderr,
-            "error: which spec? Give the path of a loss specification, as in specs/remac.yaml\n");
+            "error: which spec? Give the path of a loss specification, as in specs/NAME.yaml\n");
     return false;
   }
   bool good = elaborate(session);

@@ -131,8 +131,7 @@ static Node *simplify_sum(Graph *graph, Node *node) {
   return node;
 }
 
-/* The sum over x of values put at positions along x is the sum of the values (rules S6 and R0 of
- * rewrites.md). */
+/* The sum over x of values put at positions along x is the sum of the values. */
 static Node *sum_of_scatter(Graph *graph, Node *node) {
   Node *x = node->src[0];
   if (x->op != OP_scatter || !axes_has(node->attr.axes, x->attr.axis)) return node;

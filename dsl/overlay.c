@@ -1,4 +1,4 @@
-/* One tree laid on another (language.md section 1). The result shares nodes with both inputs and
+/* One tree laid on another. The result shares nodes with both inputs and
  * changes neither; every node keeps the place where it was written. */
 #include "dsl/overlay.h"
 

@@ -35,7 +35,7 @@ struct Tree {
 /* Parses one YAML document. NULL after reporting: not YAML, empty, several documents, an alias,
  * anchor, tag or `<<`, a duplicate key, nesting over 64 deep, a non-scalar key, not UTF-8. A plain
  * scalar with unbalanced brackets, and one that is followed by ` #` inside open brackets, get their
- * own messages (language.md section 1). */
+ * own messages. */
 Tree *tree_parse(Arena *arena, Diag *diag, const Source *source);
 
 /* Reads `path`, follows `extends:` (relative to the extending file; a cycle is an error that names

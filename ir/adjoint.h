@@ -1,4 +1,4 @@
-/* Derivatives of the shaped operations, named in their rows of ops.def (rewrites.md section 2). */
+/* Derivatives of the shaped operations, named in their rows of ops.def. */
 #ifndef RLC_IR_ADJOINT_H
 #define RLC_IR_ADJOINT_H
 

@@ -82,7 +82,7 @@ size_t diag_errors(const Diag *diag);
 size_t diag_warnings(const Diag *diag);
 
 /* Prints all messages in the order of their places in the file (per source, sources in order of
- * first message), then forgets them (the counts stay): specs/ppo.yaml:14:22: error: unknown name
+ * first message), then forgets them (the counts stay): spec.yaml:14:22: error: unknown name
  * 'advantge' 14 |   minimize: -mean[batch](ratio * advantge) | ^~~~~~~~ did you mean 'advantage'?
  * The caret line takes tabs and UTF-8 in account; long lines are cut around the caret. */
 void diag_print(Diag *diag, FILE *out);

@@ -99,7 +99,7 @@ typedef struct OpInfo {
   double at[4]; /* known point: x y z result */
   double (*eval)(double x, double y, double z);
   /* SHAPED: the contribution of gradient g at node r to argument `arg`, and its nominal axes
-   * (rewrites.md section 2); NULL result: none. */
+   *, as docs/design.md says; NULL result: none. */
   Node *(*adjoint)(Graph *graph, Node *r, Node *g, int arg, Axes *nominal);
 } OpInfo;
 
@@ -166,8 +166,7 @@ Span graph_span(Graph *graph, Span span);
 
 Node *node_const(Graph *graph, double value);
 Node *node_input(Graph *graph, uint32_t slot);
-/* Constant vector along `axis`, values[extent]; all equal folds to a constant (rule R0 of
- * rewrites.md) unless the graph keeps axes. */
+/* Constant vector along `axis`, values[extent]; all equal folds to a constant unless the graph keeps axes. */
 Node *node_table(Graph *graph, AxisId axis, const double *values);
 Node *node_uniform(Graph *graph, uint64_t stream, Axes axes, int word);
 Node *node1(Graph *graph, OpCode op, Node *x);

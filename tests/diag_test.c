@@ -193,7 +193,7 @@ START_TEST(no_files) {
   outcome = outcome_of(arena, NULL, NULL, 0);
   ck_assert_str_eq(
       outcome.text,
-      "error: which spec? Give the path of a loss specification, as in specs/remac.yaml\n");
+      "error: which spec? Give the path of a loss specification, as in specs/NAME.yaml\n");
   arena_free(arena);
 }
 END_TEST
