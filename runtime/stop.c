@@ -1,6 +1,6 @@
 /* The watcher: a thread in sigwait. No handler runs, so no state has to be global. */
 #include "runtime/stop.h"
-#include "runtime/rows.h"
+#include "runtime/training.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* Whoever stops a program may signal both it and its group (`timeout` does), so one wish can come
+ * twice: only a signal that comes later than this is a second wish. */
+#define ONE_WISH_SECONDS 1.0
 
 struct Stop {
   pthread_t watcher;
@@ -24,9 +28,18 @@ static void stop_set(sigset_t *set) {
   sigaddset(set, SIGUSR2);
 }
 
+/* The terminal's line may hold the progress and the ^C that was typed. */
+static void stop_tell(void) {
+  static const char text[] = "\nstopping after this pass; again to quit at once\n";
+  size_t skipped = !isatty(STDERR_FILENO);
+  ssize_t written = write(STDERR_FILENO, text + skipped, sizeof text - 1 - skipped);
+  (void)written;
+}
+
 static void *stop_watch(void *arg) {
   Stop *stop = arg;
   sigset_t set;
+  double first = 0;
   stop_set(&set);
   for (;;) {
     int signal = 0;
@@ -35,7 +48,12 @@ static void *stop_watch(void *arg) {
       if (atomic_load(&stop->quit)) return NULL;
       continue;
     }
-    if (atomic_load(&stop->signal)) _exit(128 + signal);
+    if (atomic_load(&stop->signal)) {
+      if (run_clock() - first >= ONE_WISH_SECONDS) _exit(128 + signal);
+      continue;
+    }
+    first = run_clock();
+    stop_tell();
     atomic_store(&stop->signal, signal);
   }
 }

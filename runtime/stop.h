@@ -7,8 +7,9 @@
 typedef struct Stop Stop;
 
 /* Blocks both signals in the calling thread (and so in threads made later) and waits for them in a
- * thread of its own; a second one ends the process at once with status 128 + signal. SIGXFSZ is
- * ignored meanwhile, so that a full quota is an error that can be told. NULL after filling error.
+ * thread of its own; one that comes a second or more after the first ends the process at once with
+ * status 128 + signal. SIGXFSZ is ignored meanwhile, so that a full quota is an error that can be
+ * told. NULL after filling error.
  */
 Stop *stop_make(RunError *error);
 /* The signal that came, or 0. */

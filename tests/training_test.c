@@ -205,7 +205,27 @@ START_TEST(nothing_is_allocated) {
 }
 END_TEST
 
-/* Two signals within one update: the process must not wait for it. */
+/* What `timeout` sends comes twice at once; it is one wish. */
+START_TEST(signals_at_once_are_one) {
+  Run run;
+  size_t size = 0;
+  run_begin(&run);
+  run.fake.probe.kill_at = 5;
+  run.fake.probe.kill_signal = SIGINT;
+  run.fake.probe.kills = 4;
+  run_new(&run, "--steps 3000");
+  ck_assert_int_eq(run.status, 128 + SIGINT);
+  const char *told = strstr(run.text, "stopping after this pass; again to quit at once\n");
+  ck_assert_msg(told && strstr(told, "stopped by SIGINT at step "), "%s", run.text);
+  ck_assert_msg(!strstr(told + 1, "stopping"), "told once: %s", run.text);
+  char *tensors = run_checkpoint(&run, ".safetensors", &size);
+  ck_assert_msg(tensors, "a checkpoint was written");
+  free(tensors);
+  run_end(&run);
+}
+END_TEST
+
+/* A second wish within one update: the process must not wait for it. */
 START_TEST(second_signal_ends_at_once) {
   Run run;
   run_begin(&run);
@@ -270,6 +290,7 @@ int main(void) {
   tcase_add_test(tests, bad_parameter_is_named);
   tcase_add_test(tests, bad_action_is_named);
   tcase_add_test(tests, nothing_is_allocated);
+  tcase_add_test(tests, signals_at_once_are_one);
   tcase_add_test(tests, second_signal_ends_at_once);
   tcase_add_test(tests, missing_cpu_feature_is_named);
   tcase_add_test(tests, time_limit_stops_cleanly);
