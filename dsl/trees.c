@@ -206,6 +206,19 @@ static Value tree_op(Elab *elab, Span span, OpCode op, const Value *args, const 
   return value_tree(result);
 }
 
+/* Nothing is divided by the number 0: what came of it could vanish in a product with 0, and the
+ * mistake with it. */
+static bool may_divide(Elab *elab, OpCode op, const Value *args, const Span *spans) {
+  if (op != OP_div || args[1].kind != VALUE_NODE || !node_is_const(args[1].node, 0)) return true;
+  bool constant = args[0].kind == VALUE_NODE && args[0].node->op == OP_const;
+  elab_error(elab, spans[1],
+             constant ? "'inf' is infinity"
+                      : "where(c, x, y) with a constant c evaluates one of x and y alone",
+             "a division by 0");
+  note_constants(elab);
+  return false;
+}
+
 Value value_op(Elab *elab, Span span, OpCode op, const Value *args, const Span *spans) {
   Node *src[3] = {NULL};
   bool tree = false;
@@ -213,6 +226,7 @@ Value value_op(Elab *elab, Span span, OpCode op, const Value *args, const Span *
     if (args[i].kind == VALUE_ERROR) return value_error();
     tree = tree || value_is_bundle(args[i]);
   }
+  if (!may_divide(elab, op, args, spans)) return value_error();
   if (tree) return tree_op(elab, span, op, args, spans);
   for (int i = 0; i < op_table[op].arity; i++) src[i] = value_tensor(elab, args[i], spans[i]);
   Node *node = eval_op(elab, span, op, src[0], src[1], src[2]);

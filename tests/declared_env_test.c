@@ -333,6 +333,27 @@ START_TEST(old_values) {
 }
 END_TEST
 
+/* floor gives whole numbers too, which are actions as they are. */
+START_TEST(floor_chooses) {
+  char text[1024];
+  snprintf(text, sizeof text, spec_of, "CartPole-v1", 64, "floor(choices * uniform_noise[]())");
+  for (int made = 0; made < 2; made++) {
+    Spec spec = spec_text(text, "");
+    spec_passes(&spec, made ? NULL : "grad");
+    Runner r = made ? runner_code(spec, RLC_F32) : runner_oracle(spec);
+    double actions[64], right = 0;
+    runner_run(&r, "explore", 1, 0);
+    take(&r, "act.action", actions, 64);
+    for (int e = 0; e < 64; e++) {
+      ck_assert(actions[e] == 0 || actions[e] == 1);
+      right += actions[e];
+    }
+    ck_assert(right > 16 && right < 48);
+    runner_close(&r);
+  }
+}
+END_TEST
+
 /* Any number but 0 ends an episode; what is no number stays so, for the runtime to stop at, also
  * where a limit would end the episode too. */
 START_TEST(ends) {
@@ -396,6 +417,7 @@ int main(void) {
   tcase_add_test(tests, bandits);
   tcase_add_test(tests, grid_world);
   tcase_add_test(tests, old_values);
+  tcase_add_test(tests, floor_chooses);
   tcase_add_test(tests, ends);
   tcase_add_test(tests, in_a_loss);
   suite_add_tcase(suite, tests);
