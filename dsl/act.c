@@ -193,8 +193,12 @@ static bool acting_program(Elab *elab, const char *name, const char *prefix, con
       column_slot(elab, prefix, "action", RLC_RESULT, action, elab->env.choices > 0);
   if (!tree) return true;
   Frame *frame = frame_make(elab, elab->globals, arena_printf(elab->arena, "act.%s", what));
+  Open open;
   program_open(elab, name);
-  if (choose(elab, frame, tree, what, prefix, acting)) {
+  scope_open(elab, &open, NULL, frame);
+  bool good = choose(elab, frame, tree, what, prefix, acting);
+  scope_close(elab);
+  if (good) {
     acting->program = program_close(elab);
     return true;
   }

@@ -57,25 +57,41 @@ static int only_instance(const Graph *graph, const char *label) {
   return found;
 }
 
+/* Whether the label is one of any axis, or a let that nothing has asked for makes it. */
+static bool label_exists(Elab *elab, const char *label) {
+  const Graph *graph = elab->graph;
+  uint32_t seen = 0;
+  do {
+    for (; seen < graph->axis_count; seen++)
+      if (strcmp(graph->axes[seen].label, label) == 0 && !is_aside(&graph->axes[seen])) return true;
+  } while (scope_next_let(elab));
+  return false;
+}
+
+bool axis_exists(Elab *elab, const ExprAxis *axis, const char *label) {
+  size_t errors = diag_errors(elab->diag);
+  if (label_exists(elab, label)) return true;
+  if (errors < diag_errors(elab->diag)) return false; /* the let that failed may be what makes it */
+  Axes all = axes_none();
+  for (uint32_t i = 0; i < elab->graph->axis_count; i++) all = axes_union(all, axes_one((AxisId)i));
+  const char *near = hint_axes(elab, label, all);
+  return elab_error(elab, axis->span,
+                    near ? near : "a new axis is written with its extent: [hid=64]",
+                    "unknown axis '%s'", label);
+}
+
 int axis_named(Elab *elab, Frame *frame, const ExprAxis *axis) {
   const AxisEntry *bound = frame_find_axis(frame, axis->name);
   if (bound && bound->axis >= 0) return bound->axis;
   const char *label = label_of(frame, axis->name);
   int row = find_label(elab->graph, elab->block.rows, label);
   if (row >= 0) return row;
+  if (!axis_exists(elab, axis, label)) return -1;
   int found = only_instance(elab->graph, label);
   if (found == -2)
     elab_error(elab, axis->span,
                arena_printf(elab->arena, "write it with its extent: [%s=...]", axis->name),
                "there are several axes '%s'", label);
-  if (found == -1) {
-    Axes all = axes_none();
-    for (uint32_t i = 0; i < elab->graph->axis_count; i++)
-      all = axes_union(all, axes_one((AxisId)i));
-    const char *near = hint_axes(elab, label, all);
-    elab_error(elab, axis->span, near ? near : "a new axis is written with its extent: [hid=64]",
-               "unknown axis '%s'", label);
-  }
   return found < 0 ? -1 : found;
 }
 

@@ -41,18 +41,6 @@ static const char *signature_hint(Elab *elab, const Function *function) {
   return arena_printf(elab->arena, "as in %s", expr_text(elab->arena, function->signature));
 }
 
-/* Whether the label of an axis that no argument has is one that stands somewhere. */
-static bool label_exists(Elab *elab, const ExprAxis *axis, const char *label) {
-  const char *names[MAX_AXES];
-  size_t count = 0;
-  for (uint32_t i = 0; i < elab->graph->axis_count; i++) {
-    if (strcmp(elab->graph->axes[i].label, label) == 0) return true;
-    names[count++] = elab->graph->axes[i].label;
-  }
-  return elab_error(elab, axis->span, hint_nearest(elab->arena, label, names, count),
-                    "unknown axis '%s'", label);
-}
-
 static bool bind_axes(Elab *elab, const Function *function, const Expr *site, Frame *caller,
                       Frame *frame, Axes of, AxisId feature, bool has_feature) {
   const Expr *signature = function->signature;
@@ -72,7 +60,7 @@ static bool bind_axes(Elab *elab, const Function *function, const Expr *site, Fr
     AxisClass order = elab->layers ? AXIS_FEATURE : AXIS_DRAW;
     int instance = axis->size ? axis_minted(elab, caller, axis, order)
                               : known_instance(elab, caller, axis, label, of);
-    if (instance < 0 && (axis->size || !label_exists(elab, axis, label))) return false;
+    if (instance < 0 && (axis->size || !axis_exists(elab, axis, label))) return false;
     frame_axis(elab, frame, signature->axes[i].name, label, instance);
   }
   return true;
@@ -244,10 +232,10 @@ bool define_add(Elab *elab, Frame *frame, const TreeEntry *entry) {
 
 static Value call_define(Elab *elab, Function *function, const Expr *site, Frame *caller,
                          const Arguments *arguments, AxisId feature, bool has_feature) {
-  if (function->active || elab->depth > 64) {
+  bool cyclic = is_open(elab, function);
+  if (cyclic || elab->depth > 64) {
     elab_error(elab, site->span, "a define cannot call itself: use unroll[j=n](...)",
-               function->active ? "'%s' is defined in terms of itself"
-                                : "calls nest too deeply, at '%s'",
+               cyclic ? "'%s' is defined in terms of itself" : "calls nest too deeply, at '%s'",
                function->name);
     return value_error();
   }
@@ -259,10 +247,11 @@ static Value call_define(Elab *elab, Function *function, const Expr *site, Frame
   Value value = value_error();
   if (bind_axes(elab, function, site, caller, frame, all_axes(arguments), feature, has_feature) &&
       bind_parameters(elab, function, site, frame, arguments)) {
+    Open open;
     elab->depth++;
-    function->active = true;
+    scope_open(elab, &open, function, frame);
     value = call_body(elab, function, frame, site);
-    function->active = false;
+    scope_close(elab);
     elab->depth--;
   }
   layers_leave(elab, prefix);

@@ -45,7 +45,11 @@ Node *init_expression(Elab *elab, Frame *frame, const Expr *expr, const char *na
   elab->occurrence = 0;
   elab->fans = fans;
   elab->layers = NULL;
+  Open open;
+  scope_open(elab, &open, NULL, NULL);
+  open.apart = true;
   Node *node = eval_node(elab, frame, expr);
+  scope_close(elab);
   elab->block = outer.block;
   elab->init_axes = outer.init_axes;
   elab->path = outer.path;

@@ -143,8 +143,11 @@ static Node *distribution_text(Elab *elab, Function *d, const char *key, const c
       frame_add(elab, inner, entry->name, entry->what, entry->span, entry->value);
   }
   if (bound.kind != VALUE_ERROR) frame_add(elab, inner, name, "parameter", span, bound);
+  Open open;
   elab->depth++;
+  scope_open(elab, &open, NULL, inner);
   Node *node = eval_tree_node(elab, inner, text);
+  scope_close(elab);
   elab->depth--;
   return node;
 }

@@ -14,10 +14,14 @@ EnvScope environment_enter(Elab *elab, Axes rows, bool draws) {
   elab->globals = elab->environment->scope;
   elab->block = (Block){.rows = rows, .draws = draws};
   elab->init_axes = axes_none();
+  Open *open = NEW(elab->arena, Open);
+  scope_open(elab, open, NULL, NULL);
+  open->apart = true;
   return former;
 }
 
 void environment_leave(Elab *elab, EnvScope former) {
+  scope_close(elab);
   elab->globals = former.globals;
   elab->block = former.block;
   elab->init_axes = former.init_axes;

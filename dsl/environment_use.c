@@ -76,6 +76,8 @@ bool environment_step(Elab *elab, const char *path, Axes rows, Node *const *stat
   Frame *frame = frame_make(elab, env->scope, arena_printf(elab->arena, "%s.step", path));
   add_states(elab, frame, states);
   frame_add(elab, frame, "action", "action", (Span){0}, value_node(action));
+  Open open;
+  scope_open(elab, &open, NULL, frame);
   bool good = frame_add_map(elab, frame, tree_get(step, "let"), "let");
   for (size_t i = 0; good && i < env->count; i++) {
     const EnvState *state = &env->states[i];
@@ -84,6 +86,7 @@ bool environment_step(Elab *elab, const char *path, Axes rows, Node *const *stat
     good = next[i] != NULL;
   }
   good = good && step_results(elab, frame, step, results);
+  scope_close(elab);
   environment_leave(elab, former);
   return good;
 }

@@ -219,11 +219,11 @@ static Value report_cycle(Elab *elab, const Entry *entry, Span user) {
 }
 
 static Value expand_macro(Elab *elab, Frame *holder, Entry *entry, Span user) {
-  if (entry->expanding) return report_cycle(elab, entry, user);
-  size_t index = (size_t)(entry - holder->entries);
-  entry->expanding = true;
+  Open open;
+  if (is_open(elab, entry->tree)) return report_cycle(elab, entry, user);
+  scope_open(elab, &open, entry->tree, NULL);
   Value value = eval_tree(elab, holder, entry->tree);
-  holder->entries[index].expanding = false;
+  scope_close(elab);
   return value;
 }
 
@@ -333,7 +333,11 @@ static Value eval_block(Elab *elab, Frame *frame, const Tree *tree) {
   }
   Frame *inner = frame_make(elab, frame, elab->path);
   if (!frame_add_map(elab, inner, tree_get(tree, "let"), "let")) return value_error();
-  return eval_tree(elab, inner, value);
+  Open open;
+  scope_open(elab, &open, NULL, inner);
+  Value result = eval_tree(elab, inner, value);
+  scope_close(elab);
+  return result;
 }
 
 Value eval_tree(Elab *elab, Frame *frame, const Tree *tree) {

@@ -211,6 +211,8 @@ static Node *evaluate_value(Elab *elab, Frame *frame, const Tree *tree, const Ev
                loss->name);
     return NULL;
   }
+  Open open;
+  scope_open(elab, &open, NULL, frame);
   bool good = frame_add_map(elab, frame, tree_get(tree, "let"), "let");
   Node *value = scalar(elab, frame, minimize ? minimize : maximize,
                        arena_printf(elab->arena, "the loss '%s'", loss->name));
@@ -222,6 +224,7 @@ static Node *evaluate_value(Elab *elab, Frame *frame, const Tree *tree, const Ev
         good;
   lets_remember(elab, frame);
   good = writes_elaborate(elab, frame, loss->name, tree_get(tree, "write")) && good;
+  scope_close(elab);
   if (!good || !value) return NULL;
   return minimize ? value : node1(elab->graph, OP_neg, value);
 }

@@ -184,10 +184,13 @@ Node *optimizer_step(Elab *elab, OptimizerStep step) {
   Function *function;
   step.frame = optimizer_frame(elab, tree, &function);
   if (!step.frame) return NULL;
+  Open open;
+  scope_open(elab, &open, NULL, step.frame);
   struct Site former = site_enter(elab, elab->globals, tree_expr(elab, tree));
   elab->optimizing = &step;
   Node *stepped = apply(elab, &step, function);
   elab->optimizing = NULL;
+  scope_close(elab);
   if (stepped && !axes_within(stepped->axes, step.parameter->axes)) {
     elab_error(elab, tree->span, "it may have those of the parameter alone",
                "the optimizer's step for '%s' has axes %s", step.parameter->name,

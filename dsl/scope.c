@@ -121,6 +121,45 @@ const AxisEntry *frame_find_axis(const Frame *frame, const char *name) {
   return NULL;
 }
 
+/* ---- what is being evaluated ---- */
+
+void scope_open(Elab *elab, Open *open, const void *what, Frame *lets) {
+  *open = (Open){.what = what, .lets = lets, .layers = elab->layers, .outer = elab->open};
+  elab->open = open;
+}
+
+void scope_close(Elab *elab) { elab->open = elab->open->outer; }
+
+bool is_open(const Elab *elab, const void *what) {
+  for (const Open *open = elab->open; open; open = open->outer)
+    if (open->what == what) return true;
+  return false;
+}
+
+static Entry *lazy_entry(const Frame *frame) {
+  for (size_t i = 0; i < frame->count; i++)
+    if (frame->entries[i].state == ENTRY_LAZY) return &frame->entries[i];
+  return NULL;
+}
+
+bool scope_next_let(Elab *elab) {
+  Open *inner = elab->open;
+  Layers *layers = elab->layers;
+  for (Open *open = inner; open && !open->apart; open = open->outer) {
+    Entry *entry = open->lets ? lazy_entry(open->lets) : NULL;
+    if (!entry) continue;
+    elab->open = open; /* what stands further in is no part of the let */
+    elab->layers = open->layers;
+    eval_entry(elab, open->lets, entry, entry->span);
+    elab->open = inner;
+    elab->layers = layers;
+    return true;
+  }
+  return false;
+}
+
+/* ---- records ---- */
+
 Record *record_make(Elab *elab, const char *what) {
   Record *record = NEW(elab->arena, Record);
   record->what = what;

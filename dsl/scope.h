@@ -13,6 +13,7 @@ typedef struct Record Record;
 typedef struct Bundle Bundle;
 typedef struct Environment Environment; /* dsl/environment.c */
 typedef struct Layers Layers;
+typedef struct Open Open;
 
 typedef enum ValueKind {
   VALUE_ERROR,
@@ -63,7 +64,6 @@ struct Function {
   Frame *scope;     /* where free names are looked up */
   Network *network; /* FUNCTION_NETWORK: its shape, */
   const char *copy; /* and whose parameters: NULL the trained ones, else the target's name */
-  bool active;      /* FUNCTION_DEFINE: its body is being evaluated further out */
   Frame *arguments; /* FUNCTION_DISTRIBUTION: the frame of a distribution's parameters and lets */
   const Entry *let; /* FUNCTION_DISTRIBUTION: the let that made it, or NULL */
   bool reported;    /* it was used where a draw of it is needed, which was reported */
@@ -86,8 +86,7 @@ struct Entry {
   const Tree *tree; /* ENTRY_LAZY, ENTRY_MACRO: evaluated in the frame that holds the entry */
   Value value;
   uint32_t slot;
-  bool expanding; /* ENTRY_MACRO: in use further out */
-  bool used;      /* something evaluated it */
+  bool used; /* something evaluated it */
 };
 
 /* An axis name in scope: the parameter `x` of a define stands for the label `try`, and for an
@@ -104,6 +103,16 @@ struct Frame {
   size_t count, capacity;
   AxisEntry *axes;
   size_t axis_count, axis_capacity;
+};
+
+/* What is being evaluated, the innermost first: a block, a define's body or a name's text. An axis
+ * that is known nowhere yet may be made by a let of one of them that nothing has asked for. */
+struct Open {
+  const void *what; /* the Function, or the Tree of a macro: it cannot stand in itself */
+  Frame *lets;      /* or NULL */
+  Layers *layers;   /* where the lets stand */
+  bool apart;       /* what stands further out speaks of other rows: its lets are not asked */
+  Open *outer;
 };
 
 /* A tensor that a network or `parameters:` declares. */
@@ -225,6 +234,7 @@ struct Elab {
   struct OptimizerStep *optimizing;
   Axes init_axes; /* in initialisers: the parameter's axes, which are the rows of draws there */
   uint32_t depth; /* of nested calls */
+  Open *open;
   Network **networks;
   size_t network_count, network_capacity;
   Parameter *learned; /* `parameters:` */
@@ -307,6 +317,14 @@ Entry *frame_find(const Frame *frame, const char *name);
 Entry *frame_lookup(Frame *frame, const char *name, Frame **holder);
 void frame_axis(Elab *elab, Frame *frame, const char *name, const char *label, int axis);
 const AxisEntry *frame_find_axis(const Frame *frame, const char *name);
+
+/* Enters what `open` will describe, a variable of the caller's that lives until scope_close. */
+void scope_open(Elab *elab, Open *open, const void *what, Frame *lets);
+void scope_close(Elab *elab);
+bool is_open(const Elab *elab, const void *what);
+/* Evaluates the next let, in the order of the text, that nothing has asked for, in the innermost
+ * block that has one. False when there is none left. */
+bool scope_next_let(Elab *elab);
 
 Record *record_make(Elab *elab, const char *what);
 void record_add(Elab *elab, Record *record, const char *name, Value value);
@@ -429,6 +447,8 @@ int axis_of(Elab *elab, Frame *frame, const ExprAxis *axis, Axes of);
 /* An axis by name alone: a bound parameter, obs, act, or the only one of that label. -1 after
  * reporting. */
 int axis_named(Elab *elab, Frame *frame, const ExprAxis *axis);
+/* Whether an axis of that label is known, or becomes so by a let; reports. */
+bool axis_exists(Elab *elab, const ExprAxis *axis, const char *label);
 /* A new or equal axis `name=size`. -1 after reporting. */
 int axis_minted(Elab *elab, Frame *frame, const ExprAxis *axis, AxisClass order);
 /* A fresh axis of a layer or of ranks. -1 after reporting. */

@@ -11,6 +11,8 @@ static bool store_map(Elab *elab, const Tree *map, const char *path, const char 
                       ColumnOrigin origin, uint32_t source) {
   Frame *frame = frame_make(elab, elab->globals, path);
   bool good = true;
+  Open open;
+  scope_open(elab, &open, NULL, frame);
   for (size_t i = 0; map && i < map->entry_count; i++)
     if (!column_is_given(map->entries[i].key)) /* which was reported */
       frame_add_lazy(elab, frame, map->entries[i].key, "column", map->entries[i].key_span,
@@ -29,6 +31,7 @@ static bool store_map(Elab *elab, const Tree *map, const char *path, const char 
     program_output(elab, column_slot(elab, prefix, entry->key, RLC_RESULT, axes, column->integer),
                    node);
   }
+  scope_close(elab);
   return good;
 }
 
@@ -160,8 +163,11 @@ static bool compute_all(Elab *elab, const Tree *tree) {
       good = elab_error(elab, spans[i], hint_nearest(elab->arena, names[i], known, all),
                         "'compute' has no column '%s'", names[i]);
   }
+  Open open;
+  scope_open(elab, &open, NULL, frame);
   for (size_t i = 0; i < count; i++)
     if (frame_find(frame, names[i])) good = compute_one(elab, frame, names[i], spans[i]) && good;
+  scope_close(elab);
   return good;
 }
 
