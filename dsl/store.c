@@ -181,7 +181,7 @@ bool compute_step(Elab *elab, const Tree *tree, bool possible) {
 
 /* The number of the source whose column `name` a loss may write, RLC_NONE after reporting. */
 static uint32_t written_source(Elab *elab, const TreeEntry *entry, const Column **column) {
-  const char *names[COLUMN_NAMES];
+  const char *names[COLUMN_NAMES + 1]; /* and "priority" */
   size_t count = 0;
   const Block *block = &elab->block;
   if (block->kind != BLOCK_REPLAY || block->source_count != 1) {
