@@ -232,7 +232,7 @@ static Axes source_rows(Elab *elab, const RlcSource *source) {
 
 /* The rows of all sampled sources, one after the other. */
 static Node *from_sources(Elab *elab, const char *name, Axes own, bool integer) {
-  Node *parts[16];
+  Node *parts[SAMPLED_SOURCES];
   const Block *block = &elab->block;
   for (size_t i = 0; i < block->source_count; i++) {
     const RlcSource *source = &elab->module->shell.sources[block->sources[i]];

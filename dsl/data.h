@@ -29,6 +29,8 @@ bool normalizers_update(Elab *elab);
 /* ---- column.c ---- */
 
 enum { COLUMN_NAMES = 128 };
+/* Of one batch, at most. */
+enum { SAMPLED_SOURCES = 8 };
 /* The names of all columns, or of those that can be read in this block. At most COLUMN_NAMES. */
 size_t column_names(const Elab *elab, const char **names, bool readable);
 /* Whether every step has the column by itself, maybe as `raw_...`. */

@@ -200,8 +200,6 @@ static uint32_t sampled_source(Elab *elab, const char *name, Span span) {
   return RLC_NONE;
 }
 
-enum { SAMPLED_SOURCES = 8 };
-
 /* `sample: replay`, or the rows of several sources one after the other: `sample: [online, demos]`.
  */
 static bool sample(Loop *loop, const Tree *tree) {
