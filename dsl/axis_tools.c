@@ -13,7 +13,8 @@ static const char *label_of(const Frame *frame, const char *name) {
   return entry ? entry->label : name;
 }
 
-int axis_labelled(const Elab *elab, Axes axes, const char *label) {
+/* The axis of that label among `axes`, or -1. */
+static int axis_labelled(const Elab *elab, Axes axes, const char *label) {
   unsigned cursor = 0;
   for (AxisId x; axes_next(axes, &cursor, &x);)
     if (strcmp(elab->graph->axes[x].label, label) == 0) return x;

@@ -4,7 +4,9 @@
 
 #include <string.h>
 
-Node *builtin_single(Elab *elab, Frame *frame, const Expr *expr, uint32_t axes) {
+/* The only argument as a tensor, `axes` names in brackets (0: not checked); NULL after reporting.
+ */
+static Node *single_argument(Elab *elab, Frame *frame, const Expr *expr, uint32_t axes) {
   if (expr->arg_count != 1 || expr->args[0].name)
     return elab_error(elab, expr->span, arena_printf(elab->arena, "as in %s[batch](x)", expr->text),
                       "'%s' takes one argument", expr->text),
@@ -82,14 +84,14 @@ static bool bracket_axes(Elab *elab, Frame *frame, const Expr *expr, const Node 
 
 static Value builtin_sum(Elab *elab, Frame *frame, const Expr *expr) {
   Axes axes;
-  Node *x = builtin_single(elab, frame, expr, 0);
+  Node *x = single_argument(elab, frame, expr, 0);
   if (!x || !bracket_axes(elab, frame, expr, x, false, &axes)) return value_error();
   return value_node(node_sum(elab->graph, x, axes));
 }
 
 static Value builtin_mean(Elab *elab, Frame *frame, const Expr *expr) {
   Axes axes;
-  Node *x = builtin_single(elab, frame, expr, 0);
+  Node *x = single_argument(elab, frame, expr, 0);
   if (!x || !bracket_axes(elab, frame, expr, x, true, &axes)) return value_error();
   if (axes_empty(axes)) return value_node(x);
   Node *scale = node_const(elab->graph, 1.0 / (double)axes_extent(elab->graph, axes));
@@ -97,7 +99,7 @@ static Value builtin_mean(Elab *elab, Frame *frame, const Expr *expr) {
 }
 
 int builtin_axis(Elab *elab, Frame *frame, const Expr *expr, Node **x) {
-  *x = builtin_single(elab, frame, expr, 1);
+  *x = single_argument(elab, frame, expr, 1);
   return *x ? axis_of(elab, frame, &expr->axes[0], (*x)->axes) : -1;
 }
 

@@ -17,9 +17,6 @@ extern const Builtin axis_builtins[], control_builtins[];
 
 /* ---- builtins.c ---- */
 
-/* The only argument as a tensor, `axes` names in brackets (0: not checked); NULL after reporting.
- */
-Node *builtin_single(Elab *elab, Frame *frame, const Expr *expr, uint32_t axes);
 /* The only argument and the only axis in brackets, which it must have. -1 after reporting. */
 int builtin_axis(Elab *elab, Frame *frame, const Expr *expr, Node **x);
 /* Whether an axis holds ranks of a sort, and the axis of ranks along another one: same label, so
@@ -41,7 +38,5 @@ bool named_flag(Elab *elab, Frame *frame, const Expr *expr, const char *name, bo
 Node *scan_along(Elab *elab, Node *a, Node *b, AxisId axis, bool reverse);
 /* Constant 0, 1, 2, ... along an axis. */
 Node *count_along(Elab *elab, AxisId axis);
-/* The axis of that label among `axes`, or -1. */
-int axis_labelled(const Elab *elab, Axes axes, const char *label);
 
 #endif

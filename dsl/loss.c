@@ -89,7 +89,8 @@ static Node *scalar(Elab *elab, Frame *frame, const Tree *tree, const char *what
   return NULL;
 }
 
-void metric_output(Elab *elab, const char *name, Node *node) {
+/* Adds an output metric. */
+static void metric_output(Elab *elab, const char *name, Node *node) {
   const char *full = arena_printf(elab->arena, "metric.%s", name);
   uint32_t slot = RLC_NONE;
   for (uint32_t s = 0; s < elab->graph->slot_count; s++)

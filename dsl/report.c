@@ -39,7 +39,9 @@ static const Entry *constant_of(Frame *frame, const Expr *expr) {
   return constant && entry->tree->kind == TREE_SCALAR ? entry : NULL;
 }
 
-Span number_span(Elab *elab, Frame *frame, const Expr *expr) {
+/* Where the number that an expression means is written: the constant's value where it is the name
+ * of one. */
+static Span number_span(Elab *elab, Frame *frame, const Expr *expr) {
   Span span = expr->span;
   const Entry *entry = constant_of(frame, expr);
   for (int i = 0; entry && i < 8; i++) { /* a constant that is another constant */
@@ -82,7 +84,8 @@ static bool is_builtin(const char *name) {
   return false;
 }
 
-const char *hint_visible(Elab *elab, const Frame *frame, const char *name) {
+/* The nearest of all names that could stand here, as a hint. */
+static const char *hint_visible(Elab *elab, const Frame *frame, const char *name) {
   static const char *const language[] = {"step",     "iteration", "updates", "stored",
                                          "progress", "pi_",       "inf"};
   static const char *const facts[] = {"low", "high", "box"};

@@ -337,16 +337,12 @@ bool elab_error(Elab *elab, Span span, const char *hint, const char *format, ...
 /* Remembers a call if it stands in the user's text; returns the former one, to be put back into
  * elab->site. */
 struct Site site_enter(Elab *elab, Frame *frame, const Expr *call);
-/* Where the number that an expression means is written: the constant's value where it is the name
- * of one. */
-Span number_span(Elab *elab, Frame *frame, const Expr *expr);
-/* An error about a number, at number_span, with a note where it is used. */
+/* An error about a number, where it is written: at the constant's value where the expression is the
+ * name of one, with a note where it is used. */
 bool number_error(Elab *elab, Frame *frame, const Expr *expr, const char *hint, const char *format,
                   ...) PRINTF(5, 6);
 /* Notes where the constants among the arguments of the user's call are set. */
 void note_constants(Elab *elab);
-/* The nearest of all names that could stand here, as a hint. */
-const char *hint_visible(Elab *elab, const Frame *frame, const char *name);
 /* A name that nothing has; `kind` is "name", "function", "layer" or "optimizer". */
 void report_unknown(Elab *elab, Frame *frame, const Expr *expr, const char *kind);
 /* Notes the overlay that removed a name of the spec, if one did. */
@@ -558,8 +554,6 @@ bool logs_elaborate(Elab *elab, Frame *frame, const Tree *log, const char *prefi
 /* The value that the loss `loss` logs as `name`, kept for other programs; NULL when none of an
  * earlier program does. */
 Node *logged_value(Elab *elab, const char *loss, const char *name);
-/* Adds an output metric. */
-void metric_output(Elab *elab, const char *name, Node *node);
 
 /* ---- trees.c ---- */
 
