@@ -127,7 +127,7 @@ START_TEST(axis_tools) {
   VALUES("take[k=2](sort[k](p))", "k", 1, 2);
   VALUES("rename[k, z](p)", "z", 3, 1, 2);
   VALUES("sum[k](where(p < rename[k, z](p), 1, 0))", "z", 2, 0, 1);
-  VALUES("rename[k, k](sort[k](p)) - p", "k", -2, 1, 1);
+  VALUES("rename[z, k](rename[k, z](sort[k](p))) - p", "k", -2, 1, 1);
   VALUES("join[r](m, i, j)", "r", 0, 1, 2, 10, 11, 12);
   VALUES("join[r](m, j, i)", "r", 0, 10, 1, 11, 2, 12);
   VALUES("join[r](p, k)", "r", 3, 1, 2);
