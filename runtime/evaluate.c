@@ -2,7 +2,8 @@
  *
  * It works on a copy of the slots, draws from a seed of its own, and its episodes are numbered by
  * evaluation and wave, never by how long earlier ones lasted. So it is a function of the
- * parameters, the seed and its number, and training cannot tell whether it ran. */
+ * parameters, the seed and its number, and training cannot tell whether it ran. One that is cut
+ * off leaves nothing behind but the note that it is owed; so it is made again after resuming. */
 #include "runtime/training.h"
 
 #include <math.h>
@@ -27,11 +28,12 @@ bool evaluator_make(Evaluator *evaluator, const RlcModule *module, const RlcActi
   if (!actor->declared) pool_reset(actor->pool);
   evaluator->start_bytes = actor->declared ? 0 : pool_state_size(actor->pool);
   evaluator->start = run_take(1, evaluator->start_bytes, error);
+  evaluator->start_before = run_take(1, evaluator->start_bytes, error);
   evaluator->episode_return = run_take(options->eval_episodes, sizeof(double), error);
   evaluator->episode_length = run_take(options->eval_episodes, sizeof(double), error);
   evaluator->ended = run_take(acting->count, sizeof(bool), error);
-  if (!evaluator->start || !evaluator->episode_return || !evaluator->episode_length ||
-      !evaluator->ended)
+  if (!evaluator->start || !evaluator->start_before || !evaluator->episode_return ||
+      !evaluator->episode_length || !evaluator->ended)
     return false;
   if (!actor->declared) pool_get_state(actor->pool, evaluator->start);
   return true;
@@ -40,6 +42,7 @@ bool evaluator_make(Evaluator *evaluator, const RlcModule *module, const RlcActi
 void evaluator_free(Evaluator *evaluator) {
   actor_free(&evaluator->actor);
   free(evaluator->start);
+  free(evaluator->start_before);
   free(evaluator->episode_return);
   free(evaluator->episode_length);
   free(evaluator->ended);
@@ -78,7 +81,43 @@ static void wave_end(Evaluator *evaluator) {
   pool_get_state(pool, evaluator->start);
 }
 
-static bool evaluator_run(Trainer *trainer, Evaluator *evaluator) {
+/* How far the evaluations of a moment have come. */
+typedef struct Course {
+  bool limited;        /* by --minutes too */
+  bool cut;            /* it was told to stop */
+  double began;        /* as Progress counts seconds */
+  uint64_t done, most; /* vector steps; a wave that ended early counts whole */
+} Course;
+
+static uint32_t evaluator_limit(const Evaluator *evaluator) {
+  return evaluator->actor.pool->spec->limit;
+}
+
+static Course course_make(const Trainer *trainer, bool limited) {
+  Course course = {.limited = limited, .began = run_clock() - trainer->started};
+  for (int i = 0; i < 2; i++) {
+    const Evaluator *evaluator = &trainer->evaluator[i];
+    if (!evaluator->actor.acting) continue;
+    uint32_t count = evaluator->actor.pool->count;
+    uint32_t waves = (trainer->options.eval_episodes + count - 1) / count;
+    course.most += (uint64_t)waves * evaluator_limit(evaluator);
+  }
+  return course;
+}
+
+/* Between two vector steps: shows the way so far; false when the evaluation must end here. */
+static bool course_goes_on(Trainer *trainer, Course *course) {
+  course->cut = stop_signal(trainer->stop) || (course->limited && trainer_late(trainer));
+  if (!course->cut && !trainer->options.quiet) {
+    trainer->progress.step = trainer->state.step;
+    trainer->progress.seconds = run_clock() - trainer->started;
+    progress_evaluating(&trainer->progress, course->began, course->done, course->most);
+  }
+  return !course->cut;
+}
+
+/* False on a fault; true also when it was cut off. */
+static bool evaluator_run(Trainer *trainer, Evaluator *evaluator, Course *course) {
   Actor *actor = &evaluator->actor;
   uint32_t episodes = trainer->options.eval_episodes, count = actor->pool->count;
   uint64_t seed = trainer->options.seed ^ EVALUATION_SEED, wave = trainer->state.evaluations << 32;
@@ -88,9 +127,14 @@ static bool evaluator_run(Trainer *trainer, Evaluator *evaluator) {
     uint32_t wanted = episodes - first < count ? episodes - first : count;
     memset(evaluator->ended, 0, count * sizeof(bool));
     if (!wave_begin(trainer, evaluator, seed, wave++)) return false;
-    for (uint32_t ended = 0; ended < wanted; ended += wave_note(evaluator, first, wanted))
+    uint64_t whole = course->done + evaluator_limit(evaluator);
+    for (uint32_t ended = 0; ended < wanted; ended += wave_note(evaluator, first, wanted)) {
+      if (!course_goes_on(trainer, course)) return true;
       if (!actor_step(trainer, actor, trainer->evaluation_memory, seed, draw++)) return false;
+      course->done++;
+    }
     wave_end(evaluator);
+    course->done = whole;
   }
   return true;
 }
@@ -120,23 +164,49 @@ static void result_columns(const EvaluationResult *result, double *values) {
   values[4] = result->length;
 }
 
-bool evaluate_run(Trainer *trainer) {
+/* Runs both evaluators, unless they are cut off: then each is as it was before. */
+static bool evaluators_run(Trainer *trainer, Course *course) {
+  Evaluator *evaluator = trainer->evaluator;
+  for (int i = 0; i < 2; i++)
+    if (evaluator[i].start)
+      memcpy(evaluator[i].start_before, evaluator[i].start, evaluator[i].start_bytes);
+  for (int i = 0; i < 2 && !course->cut; i++)
+    if (evaluator[i].actor.acting && !evaluator_run(trainer, &evaluator[i], course)) return false;
+  for (int i = 0; i < 2 && course->cut; i++)
+    if (evaluator[i].start)
+      memcpy(evaluator[i].start, evaluator[i].start_before, evaluator[i].start_bytes);
+  return true;
+}
+
+/* Counts an evaluation that was made; one that was owed is not any more. */
+static void evaluation_count(Trainer *trainer) {
+  TrainState *state = &trainer->state;
+  uint64_t every = trainer->options.eval_every;
+  if (state->eval_mark == EVALUATION_OWED) state->eval_mark = every ? state->step / every : 0;
+  state->evaluations++;
+  state->evaluated_step = state->step;
+  trainer->saved_step = UINT64_MAX;
+  trainer->progress.eval_return = state->result[0].mean;
+}
+
+bool evaluate_run(Trainer *trainer, bool limited) {
   double values[EVALUATION_COLUMNS];
   TrainState *state = &trainer->state;
+  Course course = course_make(trainer, limited);
   bool any = false;
+  if (!evaluators_run(trainer, &course)) return false;
+  if (course.cut) {
+    state->eval_mark = EVALUATION_OWED;
+    return true;
+  }
   for (int i = 0; i < 2; i++) {
-    Evaluator *evaluator = &trainer->evaluator[i];
-    state->result[i] = (EvaluationResult){NAN, NAN, NAN, NAN, NAN};
+    const Evaluator *evaluator = &trainer->evaluator[i];
     if (evaluator->actor.acting) {
-      if (!evaluator_run(trainer, evaluator)) return false;
       state->result[i] = evaluator_result(evaluator, trainer->options.eval_episodes);
       any = true;
     }
     result_columns(&state->result[i], values + 5 * i);
   }
-  state->evaluations++;
-  state->evaluated_step = state->step;
-  trainer->saved_step = UINT64_MAX;
-  trainer->progress.eval_return = state->result[0].mean;
+  evaluation_count(trainer);
   return !any || log_evaluation(trainer->log, state->step, values, &trainer->error);
 }

@@ -154,31 +154,43 @@ static bool loop_between(Trainer *trainer) {
   bool evaluation = mark_move(&state->eval_mark, state->step, options->eval_every);
   bool checkpoint = mark_move(&state->checkpoint_mark, state->step, options->checkpoint_every);
   if (line && !line_due(trainer)) return false;
-  if (evaluation && !evaluate_run(trainer)) return false;
+  if (evaluation && !evaluate_run(trainer, true)) return false;
   if (checkpoint && !(metrics_check_parameters(trainer) && save_write(trainer))) return false;
   loop_progress(trainer, false);
   return true;
 }
 
-static bool loop_stopped(const Trainer *trainer) {
+bool trainer_late(const Trainer *trainer) {
   double limit = trainer->options.stop_after;
-  if (stop_signal(trainer->stop)) return true;
   return limit > 0 && run_clock() - trainer->started >= 60 * limit;
+}
+
+static bool loop_there(const Trainer *trainer) {
+  return trainer->state.step >= trainer->options.steps;
+}
+
+bool trainer_finished(const Trainer *trainer) {
+  return loop_there(trainer) && trainer->state.eval_mark != EVALUATION_OWED;
+}
+
+static bool loop_stopped(const Trainer *trainer) {
+  return stop_signal(trainer->stop) || trainer_late(trainer);
 }
 
 /* The end: a run that reached its last step closes its books; a stopped one only keeps what it
  * needs to go on, so that its logs will be those of an unbroken run. */
 static bool loop_finish(Trainer *trainer) {
   TrainState *state = &trainer->state;
-  bool finished = state->step >= trainer->options.steps;
-  if (finished && state->logged_step != state->step && !line_due(trainer)) return false;
-  if (finished && state->evaluated_step != state->step && !evaluate_run(trainer)) return false;
+  bool there = loop_there(trainer);
+  if (there && state->logged_step != state->step && !line_due(trainer)) return false;
+  if (there && state->evaluated_step != state->step && !evaluate_run(trainer, true)) return false;
   if (!metrics_check_parameters(trainer)) return false;
   if (trainer->saved_step != state->step && !save_write(trainer)) return false;
   /* The time limit is an end too: its evaluation is told, but lies behind the checkpoint's mark, so
-   * that a resumed run cuts it off. A signal is in a hurry. */
-  bool timed = !finished && !stop_signal(trainer->stop);
-  if (timed && state->evaluated_step != state->step && !evaluate_run(trainer)) return false;
+   * that a resumed run cuts it off. A signal is in a hurry, and so is a limit that has just cut an
+   * evaluation off. */
+  bool timed = !there && !stop_signal(trainer->stop) && state->eval_mark != EVALUATION_OWED;
+  if (timed && state->evaluated_step != state->step && !evaluate_run(trainer, false)) return false;
   loop_progress(trainer, true);
   return true;
 }
@@ -188,12 +200,11 @@ bool trainer_train(Trainer *trainer) {
   trainer->started = run_clock();
   trainer->progress.start_step = state->step;
   trainer->progress.start_updates = state->updates;
-  if (trainer->resumed)
-    trainer->progress.eval_return = state->result[0].mean;
-  else if (!evaluate_run(trainer))
-    return false;
+  if (trainer->resumed) trainer->progress.eval_return = state->result[0].mean;
+  bool owed = !trainer->resumed || state->eval_mark == EVALUATION_OWED;
+  if (owed && !evaluate_run(trainer, true)) return false;
   if (trainer->collects) actor_observe(&trainer->explore, trainer->memory);
-  while (state->step < trainer->options.steps && !loop_stopped(trainer)) {
+  while (!loop_there(trainer) && !loop_stopped(trainer)) {
     if (!trainer_pass(trainer)) return false;
     state->iteration++;
     state->step += !trainer->collects;

@@ -29,7 +29,7 @@ static bool result_write(Trainer *trainer) {
       {"updates", (double)state->updates},
       {"iterations", (double)state->iteration},
       {"episodes", (double)state->episodes},
-      {"finished", state->step >= trainer->options.steps},
+      {"finished", trainer_finished(trainer)},
       {"eval/mean_reward", result[0].mean},
       {"eval/std_reward", result[0].std},
       {"eval_sample/mean_reward", result[1].mean},
@@ -117,8 +117,7 @@ static int run_status(const Trainer *trainer, bool good) {
     return 1;
   }
   int signal = trainer->stop ? stop_signal(trainer->stop) : 0;
-  bool finished = trainer->state.step >= trainer->options.steps;
-  if (finished) return 0;
+  if (trainer_finished(trainer)) return 0;
   fprintf(stderr, "stopped%s at step %llu; a checkpoint was written, --resume %s goes on\n",
           signal == SIGINT    ? " by SIGINT"
           : signal == SIGTERM ? " by SIGTERM"

@@ -6,8 +6,9 @@
 #include <stdarg.h>
 #include <unistd.h>
 
-#define TERMINAL_SECONDS 0.2
-#define FILE_SECONDS     10.0
+#define TERMINAL_SECONDS   0.2
+#define FILE_SECONDS       10.0
+#define EVALUATION_SECONDS 2.0 /* a shorter evaluation passes unsaid */
 
 /* Appends like printf, cutting what does not fit. */
 __attribute__((format(printf, 3, 4))) static size_t append(char line[256], size_t used,
@@ -54,15 +55,37 @@ static size_t write_progress(const Progress *progress, char line[256]) {
   return append_time(line, used, remaining);
 }
 
-void progress_show(Progress *progress, bool last) {
-  bool terminal = isatty(STDERR_FILENO);
-  double since = progress->seconds - progress->shown;
-  if (!last && since < (terminal ? TERMINAL_SECONDS : FILE_SECONDS)) return;
+/* Prints a line in the place of the last one. */
+static void line_show(Progress *progress, const char *line, bool terminal, bool last) {
+  char text[300];
   progress->shown = progress->seconds;
-  char line[256], text[300];
-  line[write_progress(progress, line)] = '\0';
   int length = terminal ? snprintf(text, sizeof text, "\r%s\033[K%s", line, last ? "\n" : "")
                         : snprintf(text, sizeof text, "%s\n", line);
   ssize_t written = write(STDERR_FILENO, text, (size_t)length);
   (void)written;
+}
+
+static bool line_due(const Progress *progress, bool terminal) {
+  double since = progress->seconds - progress->shown;
+  return since >= (terminal ? TERMINAL_SECONDS : FILE_SECONDS);
+}
+
+void progress_show(Progress *progress, bool last) {
+  bool terminal = isatty(STDERR_FILENO);
+  if (!last && !line_due(progress, terminal)) return;
+  char line[256];
+  line[write_progress(progress, line)] = '\0';
+  line_show(progress, line, terminal, last);
+}
+
+void progress_evaluating(Progress *progress, double began, uint64_t done, uint64_t most) {
+  if (progress->seconds - began < EVALUATION_SECONDS) return;
+  bool terminal = isatty(STDERR_FILENO), first = progress->shown <= began;
+  if (!first && !line_due(progress, terminal)) return;
+  char line[256];
+  size_t used = append(line, 0, "evaluating at step %llu: %llu ",
+                       (unsigned long long)progress->step, (unsigned long long)done);
+  if (most > 0) used = append(line, used, "of %llu ", (unsigned long long)most);
+  line[append(line, used, "steps")] = '\0';
+  line_show(progress, line, terminal, false);
 }

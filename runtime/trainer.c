@@ -2,6 +2,7 @@
  * before the first step. */
 #include "runtime/training.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -212,8 +213,8 @@ bool trainer_make(Trainer *trainer, const RlcModule *module, const Options *opti
   *trainer = (Trainer){.module = module, .options = *options};
   TrainState *state = &trainer->state;
   state->logged_step = state->evaluated_step = trainer->saved_step = UINT64_MAX;
-  trainer->progress =
-      (Progress){.episode_return = __builtin_nan(""), .eval_return = __builtin_nan("")};
+  for (int i = 0; i < 2; i++) state->result[i] = (EvaluationResult){NAN, NAN, NAN, NAN, NAN};
+  trainer->progress = (Progress){.episode_return = NAN, .eval_return = NAN};
   if (!module_check(trainer)) return false;
   if (!(trainer->stop = stop_make(&trainer->error))) return false;
   if (!(trainer->team = team_make(options->threads, &trainer->error))) return false;

@@ -96,6 +96,9 @@ typedef struct Progress {
 /* Call it as often as wished: it prints at most 5 times a second on a terminal, every 10 s
  * elsewhere, and always when `last`. */
 void progress_show(Progress *progress, bool last);
+/* The same within an evaluation that began at `began`, once it takes over two seconds: `done` of at
+ * most `most` vector steps, 0 where nobody knows. */
+void progress_evaluating(Progress *progress, double began, uint64_t done, uint64_t most);
 
 /* ---- checkpoint.c: safetensors for tensors, JSON for the rest; written to a temporary name,
  * fsynced, renamed ---- */

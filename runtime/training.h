@@ -36,6 +36,7 @@ typedef struct Evaluator {
   Actor actor;
   void *start; /* pool state from which the next evaluation begins; declared environments have none
                 */
+  void *start_before; /* the same before the evaluation in progress */
   size_t start_bytes;
   double *episode_return, *episode_length; /* [episodes] */
   bool *ended;                             /* [env] */
@@ -61,6 +62,9 @@ typedef struct Metrics {
   size_t columns;
   char *alias; /* storage of the aliases' names */
 } Metrics;
+
+/* TrainState.eval_mark: the evaluation of this step was cut off and has to be made yet. */
+#define EVALUATION_OWED UINT64_MAX
 
 /* Everything else that a checkpoint must hold, plain data. */
 typedef struct TrainState {
@@ -131,6 +135,10 @@ bool trainer_pass(Trainer *trainer);
 /* Training until --steps, the time limit or a signal, with its logs, evaluations and checkpoints.
  * False: trainer->error. */
 bool trainer_train(Trainer *trainer);
+/* Whether --minutes are over. */
+bool trainer_late(const Trainer *trainer);
+/* Whether nothing is left to do: the last step and its evaluation have been made. */
+bool trainer_finished(const Trainer *trainer);
 
 /* ---- actor.c ---- */
 
@@ -167,8 +175,9 @@ bool collect_steps(Trainer *trainer, uint64_t count);
 bool evaluator_make(Evaluator *evaluator, const RlcModule *module, const RlcActing *acting,
                     const Options *options, RunError *error);
 void evaluator_free(Evaluator *evaluator);
-/* Both evaluations, logged; training's memory and draws are not touched. */
-bool evaluate_run(Trainer *trainer);
+/* Both evaluations, logged; training's memory and draws are not touched. A signal cuts them off,
+ * and so does --minutes when `limited`: nothing is logged then, and state.eval_mark says so. */
+bool evaluate_run(Trainer *trainer, bool limited);
 extern const char *const evaluation_columns[];
 enum { EVALUATION_COLUMNS = 10 };
 

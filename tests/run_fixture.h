@@ -61,6 +61,7 @@ typedef struct Run {
   Fake fake;
   RlcSlot slots[FAKE_SLOTS];
   char root[64], directory[80], messages[96];
+  bool loud; /* without --quiet */
   int status;
   char text[4096]; /* what it said on standard error */
 } Run;
@@ -97,7 +98,7 @@ static inline char *file_read(const char *path, size_t *size) {
 /* Runs rlc_main with `options`, words separated by blanks, and keeps what it said. */
 static inline void run_main(Run *run, const char *options) {
   char words[512], *argv[32] = {"fake", "--quiet"};
-  int argc = 2;
+  int argc = run->loud ? 1 : 2;
   snprintf(words, sizeof words, "%s", options);
   for (char *word = strtok(words, " "); word; word = strtok(NULL, " ")) argv[argc++] = word;
   fflush(stderr);

@@ -60,8 +60,10 @@ typedef enum FakeProgram {
 typedef struct Probe {
   const RlcModule *module;
   uint64_t kill_at, nan_at, weight_nan_at,
-      action_nan_at; /* run number, from 0, of update or explore; UINT64_MAX: never */
+      action_nan_at;     /* run number, from 0, of update or explore; UINT64_MAX: never */
+  uint64_t eval_kill_at; /* draw of the stochastic evaluation: its number << 32 | its step */
   int kill_signal, kills;
+  useconds_t eval_pause; /* of every vector step of an evaluation */
   uint64_t (*allocations)(void);
   uint64_t first_allocations, last_allocations, updates;
 } Probe;
@@ -201,6 +203,7 @@ static inline void fake_explore(const RlcCall *call) {
 static inline void fake_act(const RlcCall *call, double amount) {
   uint32_t from, to;
   if (call->thread == 0) fake_set(call, S_SLOW, 0, 1e3); /* must never reach training */
+  if (call->thread == 0 && fake_probe(call)->eval_pause) usleep(fake_probe(call)->eval_pause);
   fake_share(call, FAKE_EVAL, &from, &to);
   for (uint32_t e = from; e < to; e++) {
     double noise = amount * (fake_uniform(call, 2, e) - 0.5);
@@ -209,7 +212,15 @@ static inline void fake_act(const RlcCall *call, double amount) {
 }
 
 static inline void fake_evaluate(const RlcCall *call) { fake_act(call, 0); }
-static inline void fake_sample(const RlcCall *call) { fake_act(call, 1); }
+
+static inline void fake_sample(const RlcCall *call) {
+  Probe *probe = fake_probe(call);
+  if (call->thread == 0 && call->step == probe->eval_kill_at) {
+    kill(getpid(), probe->kill_signal);
+    usleep(100000);
+  }
+  fake_act(call, 1);
+}
 
 static inline void fake_ready(const RlcCall *call) {
   if (call->thread == 0) fake_set(call, S_READY, 0, fake_get(call, S_STORED, 0) >= FAKE_FIRST);
@@ -288,6 +299,7 @@ static inline void fake_make(Fake *fake, RlcSlot *slots) {
   memcpy(slots, fake_layout, sizeof fake_layout);
   *fake = (Fake){.probe = {.module = &fake->module,
                            .kill_at = UINT64_MAX,
+                           .eval_kill_at = UINT64_MAX,
                            .nan_at = UINT64_MAX,
                            .weight_nan_at = UINT64_MAX,
                            .action_nan_at = UINT64_MAX}};

@@ -118,6 +118,59 @@ START_TEST(resume_after_crash) {
 }
 END_TEST
 
+/* An evaluation that a signal cuts off, in the second wave of the second evaluator, is made again:
+ * the first one, one in the middle, the last one. The unbroken run makes evaluations at steps 0,
+ * 702, 1401, 2100 and 2400. */
+START_TEST(evaluations_cut_off_are_made_again) {
+  static const uint64_t evaluations[] = {0, 2, 4}, steps[] = {0, 1401, 2400};
+  const char *options = "--steps 2400 --eval-every 700 --seed 7";
+  char said[64];
+  Run whole, broken;
+  run_begin(&whole);
+  run_begin(&broken);
+  run_new(&whole, options);
+  ck_assert_uint_eq(csv_lines(&whole, "evaluations.csv"), 1 + 5);
+  broken.fake.probe.eval_kill_at = evaluations[_i] << 32 | 250;
+  broken.fake.probe.kill_signal = SIGINT;
+  run_new(&broken, options);
+  ck_assert_int_eq(broken.status, 128 + SIGINT);
+  snprintf(said, sizeof said, "stopped by SIGINT at step %llu;", (unsigned long long)steps[_i]);
+  ck_assert_msg(strstr(broken.text, said), "%s", broken.text);
+  ck_assert_uint_eq(csv_lines(&broken, "evaluations.csv"), 1 + evaluations[_i]);
+  broken.fake.probe.eval_kill_at = UINT64_MAX;
+  run_resume(&broken, "--steps 2400 --eval-every 700");
+  ck_assert_msg(broken.status == 0, "status %d: %s", broken.status, broken.text);
+  check_equal(&whole, &broken);
+  run_end(&whole);
+  run_end(&broken);
+}
+END_TEST
+
+/* The time limit ends an evaluation as it ends training, and one that takes long is seen. */
+START_TEST(long_evaluations_are_shown_and_limited) {
+  Run whole, broken;
+  run_begin(&whole);
+  run_begin(&broken);
+  run_new(&whole, "--steps 600");
+  broken.loud = true;
+  broken.fake.probe.eval_pause = 20000;
+  run_new(&broken, "--steps 600 --minutes 0.04");
+  ck_assert_msg(broken.status == 0, "status %d: %s", broken.status, broken.text);
+  ck_assert_msg(strstr(broken.text, "evaluating at step 0: ") &&
+                    strstr(broken.text, " of 800 steps\n") &&
+                    strstr(broken.text, "stopped at step 0;"),
+                "%s", broken.text);
+  ck_assert_uint_eq(csv_lines(&broken, "evaluations.csv"), 1);
+  broken.fake.probe.eval_pause = 0;
+  run_resume(&broken, "");
+  ck_assert_msg(broken.status == 0, "status %d: %s", broken.status, broken.text);
+  ck_assert_msg(!strstr(broken.text, "evaluating"), "%s", broken.text);
+  check_equal(&whole, &broken);
+  run_end(&whole);
+  run_end(&broken);
+}
+END_TEST
+
 START_TEST(resume_wants_the_same_seed) {
   Run run;
   run_begin(&run);
@@ -284,6 +337,8 @@ int main(void) {
   tcase_add_test(tests, evaluation_does_not_disturb);
   tcase_add_test(tests, resume_equals_unbroken);
   tcase_add_test(tests, resume_after_crash);
+  tcase_add_loop_test(tests, evaluations_cut_off_are_made_again, 0, 3);
+  tcase_add_test(tests, long_evaluations_are_shown_and_limited);
   tcase_add_test(tests, resume_wants_the_same_seed);
   tcase_add_test(tests, resume_without_replay);
   tcase_add_test(tests, bad_loss_is_named);
