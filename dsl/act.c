@@ -116,8 +116,9 @@ static bool action_counts(Elab *elab, const Node *action, Span span, const char 
                       "same along 'act'",
                       what);
   if (choices && !node_is_whole(elab->graph, action))
-    return elab_error(elab, span, "as argmax[choice](q), draws of a categorical and floor(...) are",
-                      "'%s' has discrete actions: '%s' must be whole numbers", id, what);
+    return elab_error(
+        elab, span, "as argmax[choice](q) and draws of a categorical are; or floor(...) around it",
+        "'%s' has discrete actions: '%s' must be whole numbers", id, what);
   return !choices || (value >= 0 && value < choices) ||
          elab_error(elab, span, NULL, "'%s' has the actions 0 to %u: '%s' is %.10g", id,
                     choices - 1, what, value);

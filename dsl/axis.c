@@ -26,6 +26,18 @@ static const char *hint_axes(Elab *elab, const char *label, Axes axes) {
   return hint_nearest(elab->arena, label, names, count);
 }
 
+/* What stands here in place of rows of another kind, or NULL. */
+static const char *hint_rows(const Elab *elab, const char *label) {
+  BlockKind kind = elab->block.kind;
+  bool batch = strcmp(label, "batch") == 0;
+  bool whole = strcmp(label, "time") == 0 || strcmp(label, "env") == 0;
+  if (batch && kind == BLOCK_ROLLOUT)
+    return "here a loss sees the rollout, with the axes time and env: mean[time, env](...)";
+  if (whole && kind == BLOCK_PART)
+    return "inside of minibatches a loss sees rows along batch: mean[batch](...)";
+  return whole && kind == BLOCK_REPLAY ? "sampled rows are along batch: mean[batch](...)" : NULL;
+}
+
 int axis_of(Elab *elab, Frame *frame, const ExprAxis *axis, Axes of) {
   if (axis->size) {
     elab_error(elab, axis->span, "write the axis alone",
@@ -36,9 +48,10 @@ int axis_of(Elab *elab, Frame *frame, const ExprAxis *axis, Axes of) {
   if (bound && bound->axis >= 0 && axes_has(of, (AxisId)bound->axis)) return bound->axis;
   const char *label = label_of(frame, axis->name);
   int found = find_label(elab->graph, of, label);
+  const char *hint = found < 0 ? hint_rows(elab, label) : NULL;
   if (found < 0)
-    elab_error(elab, axis->span, hint_axes(elab, label, of), "there is no axis '%s' in %s", label,
-               axes_text(elab->graph, elab->arena, of));
+    elab_error(elab, axis->span, hint ? hint : hint_axes(elab, label, of),
+               "there is no axis '%s' in %s", label, axes_text(elab->graph, elab->arena, of));
   return found;
 }
 
@@ -74,7 +87,8 @@ bool axis_exists(Elab *elab, const ExprAxis *axis, const char *label) {
   if (errors < diag_errors(elab->diag)) return false; /* the let that failed may be what makes it */
   Axes all = axes_none();
   for (uint32_t i = 0; i < elab->graph->axis_count; i++) all = axes_union(all, axes_one((AxisId)i));
-  const char *near = hint_axes(elab, label, all);
+  const char *near = hint_rows(elab, label);
+  if (!near) near = hint_axes(elab, label, all);
   return elab_error(elab, axis->span,
                     near ? near : "a new axis is written with its extent: [hid=64]",
                     "unknown axis '%s'", label);
@@ -88,9 +102,11 @@ int axis_named(Elab *elab, Frame *frame, const ExprAxis *axis) {
   if (row >= 0) return row;
   if (!axis_exists(elab, axis, label)) return -1;
   int found = only_instance(elab->graph, label);
+  const char *rows = hint_rows(elab, label);
   if (found == -2)
     elab_error(elab, axis->span,
-               arena_printf(elab->arena, "write it with its extent: [%s=...]", axis->name),
+               rows ? rows
+                    : arena_printf(elab->arena, "write it with its extent: [%s=...]", axis->name),
                "there are several axes '%s'", label);
   return found < 0 ? -1 : found;
 }

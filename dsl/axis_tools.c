@@ -88,7 +88,8 @@ static bool positions_fit(Elab *elab, Frame *frame, const Expr *expr, const Node
                         "a position along '%s' is a whole number from 0 to %u, not %.10g",
                         elab->graph->axes[axis].label, extent - 1, *bad);
   if (!node_is_whole(elab->graph, at))
-    return elab_error(elab, expr->args[1].value->span, "as argmax and argmin give them",
+    return elab_error(elab, expr->args[1].value->span,
+                      "as argmax and argmin give them; or floor(...) around it",
                       "positions must be whole numbers");
   bool found = at->op == OP_argmax || at->op == OP_argmin;
   if (found && is_rank_axis(elab, at->attr.axis) != is_rank_axis(elab, axis))

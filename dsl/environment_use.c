@@ -281,7 +281,8 @@ static Node **states_given(Elab *elab, Frame *frame, const Expr *expr) {
 static bool check_action(Elab *elab, const Expr *argument, const Node *action) {
   if (elab->env.choices) {
     if (node_is_whole(elab->graph, action)) return true;
-    return elab_error(elab, argument->span, "as argmax[choice](...) and sample(...) give it",
+    return elab_error(elab, argument->span,
+                      "as argmax[choice](...) and sample(...) give it; or floor(...) around it",
                       "'%s' has %u actions to choose from: an action is a whole number",
                       elab->env.id, elab->env.choices);
   }

@@ -90,7 +90,16 @@ static bool report_meeting(Elab *elab, Span span, AxisId a, AxisId b, const Axes
     shapes = arena_printf(elab->arena, "%s%s%s", shapes, i ? " and " : "",
                           axes_text(elab->graph, elab->arena, sets[i]));
   if (x->extent == y->extent) {
-    elab_error(elab, span, "sort both, or sum the sorted one first",
+    bool weights = false; /* along this axis alone */
+    for (size_t i = 0; i < count; i++)
+      weights =
+          weights || (axes_count(sets[i]) == 1 && (axes_has(sets[i], a) || axes_has(sets[i], b)));
+    const char *ranks =
+        arena_printf(elab->arena,
+                     "a weight by rank reads ranks[%s] in place of iota[%s], or goes "
+                     "through order_value[%s, rank](...)",
+                     x->label, x->label, x->label);
+    elab_error(elab, span, weights ? ranks : "sort both, or sum the sorted one first",
                "axes cannot meet: along '%s' one value is sorted and another is not, in %s",
                x->label, shapes);
     return false;

@@ -253,10 +253,10 @@ static bool body(Loop *loop, const Tree *step, size_t at) {
   return good;
 }
 
-/* The program that computes whether a condition holds (or does not), and its slot. False after
+/* The program that computes whether a condition holds (or does not), and its slot. NULL after
  * reporting. */
-static bool condition_program(Elab *elab, const char *name, const Tree *condition, bool holds,
-                              uint32_t *program, uint32_t *slot) {
+static Node *condition_program(Elab *elab, const char *name, const Tree *condition, bool holds,
+                               uint32_t *program, uint32_t *slot) {
   elab->path = arena_printf(elab->arena, "loop.%s", name);
   program_open(elab, name);
   Node *node = eval_tree_node(elab, elab->globals, condition);
@@ -271,7 +271,7 @@ static bool condition_program(Elab *elab, const char *name, const Tree *conditio
   if (node && !holds) node = node2(elab->graph, OP_eq, node, node_const(elab->graph, 0));
   if (node) program_output(elab, *slot, node);
   *program = program_close(elab);
-  return node != NULL;
+  return node;
 }
 
 static bool when(Loop *loop, const Tree *step, const Tree *condition) {
@@ -280,7 +280,7 @@ static bool when(Loop *loop, const Tree *step, const Tree *condition) {
   uint32_t program, slot;
   elab->block = (Block){0};
   const char *name = arena_printf(elab->arena, "when%zu", loop->count);
-  bool good = condition_program(elab, name, condition, true, &program, &slot);
+  bool good = condition_program(elab, name, condition, true, &program, &slot) != NULL;
   elab->block = block;
   size_t at = loop->count;
   add_step(loop, (RlcStep){.op = RLC_DO_WHEN, .index = program, .slot = slot});
@@ -317,10 +317,13 @@ static bool until_condition(Loop *loop, size_t at, const Tree *condition, bool h
   Block block = elab->block;
   elab->block = (Block){0};
   RlcStep *step = &loop->steps[at];
-  bool good = condition_program(elab, arena_printf(elab->arena, "until%zu", at), condition, holds,
-                                &step->index, &step->slot);
+  const Node *node = condition_program(elab, arena_printf(elab->arena, "until%zu", at), condition,
+                                       holds, &step->index, &step->slot);
   elab->block = block;
-  return good;
+  if (node && holds && node_is_const(node, 0))
+    return elab_error(elab, condition->span, "as in  until: stored >= 1000",
+                      "the condition of 'until' never holds: it is 0 whatever the steps do");
+  return node != NULL;
 }
 
 static bool until(Loop *loop, const Tree *step, const Tree *condition) {

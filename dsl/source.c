@@ -81,6 +81,14 @@ static bool fill_source(Elab *elab, const SourceInfo *info, RlcSource *source) {
     return number_error(elab, elab->globals, tree_expr(elab, rows), NULL,
                         "the replay's capacity must hold one row of each of the %u environments",
                         elab->env_count);
+  uint64_t held = (capacity + elab->env_count - 1) / elab->env_count;
+  if (window > held)
+    return number_error(elab, elab->globals, tree_expr(elab, tree_get(tree, "window")),
+                        "the capacity holds the rows of all environments",
+                        "windows of %llu steps do not fit the %llu that the replay holds of each "
+                        "of %u environment%s",
+                        (unsigned long long)window, (unsigned long long)held, elab->env_count,
+                        elab->env_count == 1 ? "" : "s");
   return bytes_check(elab, elab->globals, rows, "the replay", (double)capacity * row_bytes(elab),
                      REPLAY_BYTES);
 }
