@@ -67,9 +67,23 @@ static bool check(Session *session, const char *name, const GradcheckTarget *tar
   return good;
 }
 
+/* What `stop` holds is kept for the differences, and a kept tensor has RLC_MAX_RANK axes at most.
+ * False after reporting. */
+static bool can_hold(Session *session) {
+  const Graph *graph = session->elaborated->module->graph;
+  for (size_t i = 0; i < graph->node_count; i++) {
+    const Node *node = graph->nodes[i];
+    if (node->op != OP_stop || axes_count(node->axes) <= RLC_MAX_RANK) continue;
+    diag_error(session->diag, node->span, "reduce it before 'stop'",
+               "gradcheck cannot hold a tensor of %d axes fixed: it keeps %d",
+               axes_count(node->axes), RLC_MAX_RANK);
+  }
+  return diag_errors(session->diag) == 0 || session_report(session);
+}
+
 int command_gradcheck(Session *session) {
   if (!build_target(session, false)) return EXIT_USER;
-  if (!session_elaborate(session)) return EXIT_USER;
+  if (!session_elaborate(session) || !can_hold(session)) return EXIT_USER;
   if (session->elaborated->loss_count == 0)
     return fprintf(stderr, "error: the spec has no losses to check\n"), EXIT_USER;
   Generated generated = {.session = session};

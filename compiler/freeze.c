@@ -124,7 +124,8 @@ static Node *center_node(Freezer *f, Node *node, const bool *moves) {
   default:
     break;
   }
-  if (axes_extent(f->graph, node->axes) > MAX_CENTERED) return node;
+  if (axes_extent(f->graph, node->axes) > MAX_CENTERED || axes_count(node->axes) > RLC_MAX_RANK)
+    return node;
   uint32_t slot = own_slot(f, "term", node, axes_empty(node->axes));
   add_output(f, FROZEN_CENTER, slot, node);
   return node2(f->graph, OP_sub, node, node_input(f->graph, slot));

@@ -121,7 +121,7 @@ static bool declare_tensor(Elab *elab, const TreeEntry *entry, const char *what,
     if (!declared_axes(elab, tree_get(tree, "axes"), &axes)) return false;
   }
   if (!name_declare(elab, entry->key, what, entry->key_span)) return false;
-  if (!size_check(elab, entry->key_span, arena_printf(elab->arena, "'%s'", entry->key), axes))
+  if (!kept_check(elab, entry->key_span, arena_printf(elab->arena, "'%s'", entry->key), axes))
     return false;
   Node *value = init_value(elab, elab->globals, init, "0", entry->key, axes, (Fans){0});
   if (!value) return false;

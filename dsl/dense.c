@@ -30,7 +30,7 @@ static bool depends_on_inputs(const Layers *layers, const Node *node) {
 static const Parameter *mint(Layers *layers, const Wanted *wanted, const char *full) {
   Elab *elab = layers->elab;
   Network *network = layers->network;
-  if (!size_check(elab, layers->item->span, arena_printf(elab->arena, "'%s'", full), wanted->axes))
+  if (!kept_check(elab, layers->item->span, arena_printf(elab->arena, "'%s'", full), wanted->axes))
     return NULL;
   struct Site former = site_enter(elab, elab->globals, layers->item);
   Node *value = wanted->init ? init_expression(elab, wanted->frame, wanted->init, full,

@@ -112,6 +112,10 @@ static bool read_state(Elab *elab, const TreeEntry *entry, EnvState *state) {
     init = tree_get(tree, "init");
     if (!declared_axes(elab, tree_get(tree, "axes"), &state->axes)) return false;
   }
+  if (axes_count(state->axes) >= RLC_MAX_RANK)
+    return elab_error(elab, entry->key_span, "make one axis of several, as join[x](t, a, b) does",
+                      "'%s' has %d axes: a state of an environment has at most %d", entry->key,
+                      axes_count(state->axes), RLC_MAX_RANK - 1);
   elab->block.draws = false;
   state->init = init ? eval_tree_node(elab, elab->globals, init) : NULL;
   elab->block.draws = true;

@@ -305,8 +305,7 @@ static bool is_affordable(Elab *elab, const Expr *expr) {
   return false;
 }
 
-Value eval(Elab *elab, Frame *frame, const Expr *expr) {
-  if (!is_affordable(elab, expr)) return value_error();
+static Value eval_kind(Elab *elab, Frame *frame, const Expr *expr) {
   switch (expr->kind) {
   case EXPR_NUMBER:
     return value_node(node_const(elab->graph, expr->value));
@@ -326,6 +325,18 @@ Value eval(Elab *elab, Frame *frame, const Expr *expr) {
   }
   return expr->called || expr->bracketed ? eval_call(elab, frame, expr)
                                          : eval_name(elab, frame, expr);
+}
+
+#define TENSOR_AXES 16
+
+Value eval(Elab *elab, Frame *frame, const Expr *expr) {
+  if (!is_affordable(elab, expr)) return value_error();
+  Value value = eval_kind(elab, frame, expr);
+  int axes = value.kind == VALUE_NODE ? axes_count(value.node->axes) : 0;
+  if (axes <= TENSOR_AXES) return value;
+  elab_error(elab, expr->span, "reduce some of them before, or join[x](t, a, b)",
+             "a tensor of %d axes: it may have %d", axes, TENSOR_AXES);
+  return value_error();
 }
 
 Node *eval_node(Elab *elab, Frame *frame, const Expr *expr) {

@@ -54,6 +54,8 @@ static uint32_t declare_state(Elab *elab, const char *full, const TreeEntry *ent
       return RLC_NONE;
     init = tree_get(init, "init");
   }
+  if (!kept_check(elab, entry->key_span, arena_printf(elab->arena, "'%s'", full), axes))
+    return RLC_NONE;
   Node *value = init_value(elab, step->frame, init, "0", full, axes, (Fans){0});
   return value ? slot_declare(elab, full, RLC_OPTIMIZER, axes, value, entry->key_span) : RLC_NONE;
 }

@@ -221,6 +221,13 @@ bool size_check(Elab *elab, Span span, const char *what, Axes axes) {
                     axes_text(elab->graph, elab->arena, axes), bytes_text(elab, 4 * size));
 }
 
+bool kept_check(Elab *elab, Span span, const char *what, Axes axes) {
+  if (axes_count(axes) <= RLC_MAX_RANK) return size_check(elab, span, what, axes);
+  return elab_error(elab, span, "make one axis of several, as join[x](t, a, b) does",
+                    "%s has %d axes: a kept tensor has at most %d", what, axes_count(axes),
+                    RLC_MAX_RANK);
+}
+
 bool bytes_check(Elab *elab, Frame *frame, const Tree *tree, const char *what, double bytes,
                  double limit) {
   if (bytes <= limit) return true;

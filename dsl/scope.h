@@ -351,6 +351,8 @@ void note_removed(Elab *elab, const char *name);
 double axes_size(const Elab *elab, Axes axes);
 /* Refuses a tensor that no machine holds, with its size. */
 bool size_check(Elab *elab, Span span, const char *what, Axes axes);
+/* The same for a tensor that outlives its program, which has RLC_MAX_RANK axes at most. */
+bool kept_check(Elab *elab, Span span, const char *what, Axes axes);
 /* The same for `bytes` that the number in `tree` asks for. */
 bool bytes_check(Elab *elab, Frame *frame, const Tree *tree, const char *what, double bytes,
                  double limit);

@@ -6,6 +6,16 @@
 
 /* ---- at each step ---- */
 
+enum { COLUMN_AXES = RLC_MAX_RANK - 2 }; /* beside its rows: two where they are of a window */
+
+static bool column_fits(Elab *elab, Span span, const char *name, const Node *node) {
+  int count = axes_count(axes_minus(node->axes, elab->block.rows));
+  return count <= COLUMN_AXES ||
+         elab_error(elab, span, "make one axis of several, as join[x](t, a, b) does",
+                    "the column '%s' has %d axes beside its rows: at most %d are kept", name, count,
+                    COLUMN_AXES);
+}
+
 /* The values of one map, each evaluated once, as columns whose slots are "PREFIX.NAME". */
 static bool store_map(Elab *elab, const Tree *map, const char *path, const char *prefix,
                       ColumnOrigin origin, uint32_t source) {
@@ -23,6 +33,7 @@ static bool store_map(Elab *elab, const Tree *map, const char *path, const char 
     if (!known) continue;
     Value value = eval_entry(elab, frame, known, entry->key_span);
     Node *node = value.kind == VALUE_ERROR ? NULL : value_tensor(elab, value, entry->value->span);
+    if (node && !column_fits(elab, entry->value->span, entry->key, node)) node = NULL;
     Column *column = column_add(elab, entry->key, origin, node, elab->block.rows);
     column->source = source;
     good = good && node;
@@ -118,6 +129,7 @@ static bool compute_one(Elab *elab, Frame *frame, const char *name, Span span) {
   Entry *entry = frame_find(frame, name);
   Value value = eval_entry(elab, frame, entry, span);
   Node *node = value.kind == VALUE_ERROR ? NULL : value_tensor(elab, value, entry->tree->span);
+  if (node && !column_fits(elab, entry->tree->span, name, node)) node = NULL;
   Column *column = NULL;
   for (size_t i = 0; i < elab->column_count; i++)
     if (elab->columns[i].origin == COLUMN_COMPUTE && strcmp(elab->columns[i].name, name) == 0)
