@@ -362,10 +362,10 @@ bool checkpoint_load(const char *directory, const RlcModule *module, char *memor
   RunError problems;
   Candidates found = {0};
   Load load = {.module = module, .blobs = blobs, .blob_count = blob_count, .blob_file.fd = -1};
-  if (!path_make(place, error, "%s/checkpoints", directory) ||
-      !checkpoint_list(place, collect, &found, error))
-    return false;
-  if (found.count == 0) return run_fail(error, "there is no checkpoint in '%s'", place);
+  if (!path_make(place, error, "%s/checkpoints", directory)) return false;
+  bool there = access(place, F_OK) == 0 || errno != ENOENT;
+  if (there && !checkpoint_list(place, collect, &found, error)) return false;
+  if (found.count == 0) return run_fail(error, CHECKPOINT_NONE, directory);
   size_t good = find_good(&load, place, &found, &problems);
   if (good == found.count)
     return run_fail(error, "no good checkpoint in '%.300s': %.700s", place, problems.text);

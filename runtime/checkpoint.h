@@ -25,5 +25,10 @@ bool checkpoint_read_facts(CheckpointFacts *facts, const char *text, size_t byte
  * name, and what comes after the name (".json", ".json.tmp" ...). Allocates nothing. */
 typedef void CheckpointVisit(void *context, uint64_t number, const char *name, const char *suffix);
 bool checkpoint_list(const char *directory, CheckpointVisit *visit, void *context, RunError *error);
+/* Whether the run directory DIR holds a checkpoint, good or not: a NAME.json. */
+bool checkpoint_any(const char *directory);
+/* What it says of a run directory without one. */
+#define CHECKPOINT_NONE                                                                            \
+  "no checkpoint was written yet in '%.400s'; remove it or choose another --out"
 
 #endif

@@ -200,3 +200,17 @@ bool checkpoint_list(const char *directory, CheckpointVisit *visit, void *contex
   if (fd >= 0) close(fd);
   return bytes == 0 || run_fail(error, "cannot read '%s': %s", directory, strerror(reason));
 }
+
+static void find_any(void *context, uint64_t number, const char *name, const char *suffix) {
+  bool *any = context;
+  (void)number, (void)name;
+  *any |= strcmp(suffix, ".json") == 0;
+}
+
+bool checkpoint_any(const char *directory) {
+  char place[OUTPUT_PATH];
+  RunError ignored;
+  bool any = false;
+  return path_make(place, &ignored, "%s/checkpoints", directory) &&
+         checkpoint_list(place, find_any, &any, &ignored) && any;
+}

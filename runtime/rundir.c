@@ -1,6 +1,7 @@
 /* The run directory: made once, with config.yaml (the resolved specification) and provenance.json
  * (what made the results); result.json comes at the end. A resumed run adds provenance-2.json and
  * so on and changes nothing else. No file tells the machine's or the user's name. */
+#include "runtime/checkpoint.h"
 #include "runtime/options.h"
 
 #include <dirent.h>
@@ -39,6 +40,23 @@ static bool directory_empty(const char *path, int *reason) {
   return entries == 0;
 }
 
+/* Whether a run was begun there. */
+static bool is_run(const char *path) {
+  char file[OUTPUT_PATH];
+  RunError ignored;
+  return path_make(file, &ignored, "%s/provenance.json", path) && access(file, F_OK) == 0;
+}
+
+static bool fail_taken(const char *path, RunError *error) {
+  if (checkpoint_any(path))
+    return run_fail(error,
+                    "the run directory '%s' exists and is not empty: choose another with --out, or "
+                    "go on from its checkpoint with --resume %s",
+                    path, path);
+  if (is_run(path)) return run_fail(error, CHECKPOINT_NONE, path);
+  return run_fail(error, "the directory '%s' is not empty and no run: choose another --out", path);
+}
+
 static bool make_named(const char *path, RunError *error) {
   int reason = 0;
   if (!make_parents(path, error)) return false;
@@ -48,11 +66,7 @@ static bool make_named(const char *path, RunError *error) {
   if (directory_empty(path, &reason)) return true;
   if (reason != 0)
     return run_fail(error, "cannot use the run directory '%s': %s", path, strerror(reason));
-  return run_fail(
-      error,
-      "the run directory '%s' exists and is not empty: choose another with --out, or go "
-      "on from its checkpoint with --resume %s",
-      path, path);
+  return fail_taken(path, error);
 }
 
 /* runs/{env}__{name}__{seed}__{time}, with a number behind it when runs start in one second. */
@@ -183,7 +197,9 @@ static bool make_resumed(const Options *options, char path[OUTPUT_PATH], RunErro
   int reason = 0;
   if (!path_make(path, error, "%s", options->resume)) return false;
   (void)directory_empty(path, &reason);
-  return reason == 0 || run_fail(error, "cannot resume from '%s': %s", path, strerror(reason));
+  if (reason != 0) return run_fail(error, "cannot resume from '%s': %s", path, strerror(reason));
+  return is_run(path) || checkpoint_any(path) ||
+         run_fail(error, "cannot resume from '%s': it is no run directory", path);
 }
 
 /* The name of the number-th provenance file: provenance.json, provenance-2.json ... */

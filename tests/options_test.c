@@ -374,10 +374,19 @@ START_TEST(directory_refused) {
   options.out = directory; /* empty: taken */
   make_good(&options);
   assert_refused(&options,
+                 "no checkpoint was written yet in '%s'; remove it or choose another --out",
+                 directory);
+  Path checkpoints = path_in(directory, "checkpoints");
+  ck_assert_int_eq(mkdir(checkpoints.text, 0777), 0);
+  file_write(path_in(checkpoints.text, "000001-step-9.json").text, "{}", 2);
+  assert_refused(&options,
                  "the run directory '%s' exists and is not empty: choose another with --out, or go "
                  "on from its checkpoint with --resume %s",
                  directory);
   Path file = path_in(directory, "config.yaml"), below = path_in(file.text, "run");
+  options.out = checkpoints.text;
+  assert_refused(&options, "the directory '%s' is not empty and no run: choose another --out",
+                 checkpoints.text);
   options.out = file.text;
   assert_refused(&options, "cannot use the run directory '%s': Not a directory", file.text);
   options.out = below.text;
@@ -414,6 +423,10 @@ START_TEST(resumed_directory) {
   assert_file(directory, "provenance.json", before.data);
   free(before.data);
   Path missing = path_in(directory, "missing");
+  Path other = path_in(directory, "other");
+  ck_assert_int_eq(mkdir(other.text, 0777), 0);
+  options.resume = other.text;
+  assert_refused(&options, "cannot resume from '%s': it is no run directory", other.text);
   options.resume = missing.text;
   assert_refused(&options, "cannot resume from '%s': No such file or directory", missing.text);
   directory_remove(directory);
