@@ -241,6 +241,6 @@ bool acting_elaborate(Elab *elab) {
                       "the spec does not say how to act: 'act.explore' is missing");
   bool good = acting_program(elab, "explore", "act", "explore", elab->env_count, &shell->explore);
   good = evaluation_programs(elab, good) && good;
-  good = declared_programs(elab) && good;
+  good = good && declared_programs(elab); /* they read the action */
   return store_elaborate(elab, &shell->explore) && good;
 }

@@ -26,9 +26,13 @@ static const char *hint_axes(Elab *elab, const char *label, Axes axes) {
   return hint_nearest(elab->arena, label, names, count);
 }
 
-/* What stands here in place of rows of another kind, or NULL. */
-static const char *hint_rows(const Elab *elab, const char *label) {
+/* What stands here in place of rows of another kind, or of other actions, or NULL. */
+static const char *hint_instead(const Elab *elab, const char *label) {
   BlockKind kind = elab->block.kind;
+  if (elab->env.choices && strcmp(label, "act") == 0)
+    return "the environment's actions are discrete: along 'choice'";
+  if (elab->env_count && !elab->env.choices && strcmp(label, "choice") == 0)
+    return "the environment's actions are continuous: along 'act'";
   bool batch = strcmp(label, "batch") == 0;
   bool whole = strcmp(label, "time") == 0 || strcmp(label, "env") == 0;
   if (batch && kind == BLOCK_ROLLOUT)
@@ -48,7 +52,7 @@ int axis_of(Elab *elab, Frame *frame, const ExprAxis *axis, Axes of) {
   if (bound && bound->axis >= 0 && axes_has(of, (AxisId)bound->axis)) return bound->axis;
   const char *label = label_of(frame, axis->name);
   int found = find_label(elab->graph, of, label);
-  const char *hint = found < 0 ? hint_rows(elab, label) : NULL;
+  const char *hint = found < 0 ? hint_instead(elab, label) : NULL;
   if (found < 0)
     elab_error(elab, axis->span, hint ? hint : hint_axes(elab, label, of),
                "there is no axis '%s' in %s", label, axes_text(elab->graph, elab->arena, of));
@@ -87,7 +91,7 @@ bool axis_exists(Elab *elab, const ExprAxis *axis, const char *label) {
   if (errors < diag_errors(elab->diag)) return false; /* the let that failed may be what makes it */
   Axes all = axes_none();
   for (uint32_t i = 0; i < elab->graph->axis_count; i++) all = axes_union(all, axes_one((AxisId)i));
-  const char *near = hint_rows(elab, label);
+  const char *near = hint_instead(elab, label);
   if (!near) near = hint_axes(elab, label, all);
   return elab_error(elab, axis->span,
                     near ? near : "a new axis is written with its extent: [hid=64]",
@@ -102,7 +106,7 @@ int axis_named(Elab *elab, Frame *frame, const ExprAxis *axis) {
   if (row >= 0) return row;
   if (!axis_exists(elab, axis, label)) return -1;
   int found = only_instance(elab->graph, label);
-  const char *rows = hint_rows(elab, label);
+  const char *rows = hint_instead(elab, label);
   if (found == -2)
     elab_error(elab, axis->span,
                rows ? rows

@@ -193,6 +193,7 @@ static Value builtin_shared(Elab *elab, Frame *frame, const Expr *expr) {
 
 /* The uniform distribution over the action box. */
 static Value builtin_box(Elab *elab, Frame *frame, const Expr *expr) {
+  if (elab->env.choices) return report_unknown(elab, frame, expr, "function"), value_error();
   if (!elab->env_count) return report_unknown(elab, frame, expr, "name"), value_error();
   if (expr->called || expr->bracketed)
     return elab_error(elab, expr->span, "as in sample(box)", "'box' takes no arguments"),

@@ -168,6 +168,7 @@ void report_unknown(Elab *elab, Frame *frame, const Expr *expr, const char *kind
                "a value of a loss is written losses.NAME.LET");
     return;
   }
+  if (report_other_actions(elab, expr)) return;
   bool value = !called && strcmp(kind, "name") == 0;
   if (value && is_builtin(name)) {
     elab_error(elab, expr->name_span, "give it arguments in round brackets",
@@ -181,7 +182,6 @@ void report_unknown(Elab *elab, Frame *frame, const Expr *expr, const char *kind
                  "'%s' is a property of the environment, and the spec names none", name);
       return;
     }
-  if (report_other_actions(elab, expr)) return;
   static const char *const hints[][2] = {
       {"name", "nothing has this name: give it a value under 'constants', 'define' or 'let'"},
       {"function", "nothing has this name: write it under 'define'"},
