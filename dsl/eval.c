@@ -1,5 +1,6 @@
 /* Expressions to values: names, operators, entries computed at first use. */
 #include "dsl/data.h"
+#include "dsl/names.h"
 
 #include <math.h>
 #include <string.h>
@@ -147,49 +148,53 @@ Node *eval_op(Elab *elab, Span span, OpCode op, Node *x, Node *y, Node *z) {
 
 /* ---- names ---- */
 
-/* What initialisers know of the layer. */
-static bool fan_name(const Elab *elab, const char *name, double *number) {
-  const Fans *fans = &elab->fans;
-  const struct {
-    const char *name;
-    double number;
-  } known[] = {{"fan_in", fans->in}, {"fan_out", fans->out}, {"last_layer", fans->last}};
-  for (size_t i = 0; i < COUNTOF(known); i++)
-    if (strcmp(name, known[i].name) == 0) return *number = known[i].number, true;
+static Node *counter_value(Elab *elab, const LanguageName *row) {
+  uint32_t *slot = &elab->counters[(RlcCounter)row->value];
+  if (*slot == RLC_NONE)
+    *slot = graph_slot(elab->graph, arena_printf(elab->arena, "counter.%s", row->name), RLC_COUNTER,
+                       RLC_F64, axes_none(), (Span){0});
+  return node_input(elab->graph, *slot);
+}
+
+/* What a name of the language means here. False where it is none, or no value by itself. */
+static bool language_number(const Elab *elab, const LanguageName *row, double *number) {
+  switch (row->meaning) {
+  case NAME_NUMBER:
+  case NAME_TRUTH:
+    return *number = row->value, true;
+  case NAME_TRAINING:
+    return *number = elab->training, true;
+  case NAME_LOW:
+    return *number = elab->env.low, true;
+  case NAME_HIGH:
+    return *number = elab->env.high, true;
+  case NAME_FAN_IN:
+    return *number = elab->fans.in, true;
+  case NAME_FAN_OUT:
+    return *number = elab->fans.out, true;
+  case NAME_LAST_LAYER:
+    return *number = elab->fans.last, true;
+  case NAME_COUNTER:
+  case NAME_BOX:
+  case NAME_FACT:
+  case NAME_COLUMN:
+  case NAME_LOSSES:
+    return false;
+  }
   return false;
 }
 
 /* Numbers and draws' words that the language itself provides. */
-static bool language_name(Elab *elab, const char *name, Value *value) {
-  static const char *const counters[] = {"step", "iteration", "updates", "stored", "progress"};
+static bool language_value(Elab *elab, const char *name, Value *value) {
   static const char *const words[] = {"u", "v", "w", "t"};
-  for (int i = 0; i < RLC_COUNTERS; i++)
-    if (strcmp(name, counters[i]) == 0) {
-      if (elab->counters[i] == RLC_NONE)
-        elab->counters[i] = graph_slot(elab->graph, arena_printf(elab->arena, "counter.%s", name),
-                                       RLC_COUNTER, RLC_F64, axes_none(), (Span){0});
-      return *value = value_node(node_input(elab->graph, elab->counters[i])), true;
-    }
   for (int i = 0; i < 4; i++)
     if (elab->words[i] && strcmp(name, words[i]) == 0)
       return *value = value_node(elab->words[i]), true;
+  const LanguageName *row = language_name(name);
   double number;
-  if (elab->fans.in && fan_name(elab, name, &number))
-    ;
-  else if (strcmp(name, "training") == 0)
-    number = elab->training;
-  else if (strcmp(name, "true") == 0 || strcmp(name, "false") == 0)
-    number = *name == 't';
-  else if (strcmp(name, "pi_") == 0)
-    number = M_PI;
-  else if (strcmp(name, "inf") == 0)
-    number = INFINITY;
-  else if (elab->env_count && !elab->env.choices && strcmp(name, "low") == 0)
-    number = elab->env.low;
-  else if (elab->env_count && !elab->env.choices && strcmp(name, "high") == 0)
-    number = elab->env.high;
-  else
-    return false;
+  if (!row || !language_name_seen(elab, row)) return false;
+  if (row->meaning == NAME_COUNTER) return *value = value_node(counter_value(elab, row)), true;
+  if (!language_number(elab, row, &number)) return false;
   return *value = value_node(node_const(elab->graph, number)), true;
 }
 
@@ -198,15 +203,15 @@ static Value eval_name(Elab *elab, Frame *frame, const Expr *expr) {
   Entry *entry = frame_lookup(frame, expr->text, &holder);
   if (entry) return eval_entry(elab, holder, entry, expr->span);
   Value value;
-  if (language_name(elab, expr->text, &value)) return value;
+  if (language_value(elab, expr->text, &value)) return value;
   size_t errors = diag_errors(elab->diag);
   Node *column = column_value(elab, expr->text);
   if (column) return value_node(column);
-  bool box = elab->env_count && !elab->env.choices && strcmp(expr->text, "box") == 0;
+  const LanguageName *row = language_name(expr->text);
+  bool box = row && row->meaning == NAME_BOX && language_name_seen(elab, row);
   if (box && builtin_call(elab, frame, expr, &value)) return value;
   bool silent = errors < diag_errors(elab->diag) || column_broken(elab, expr->text);
-  double number;
-  if (fan_name(elab, expr->text, &number))
+  if (row && row->place == PLACE_INITIALISER)
     elab_error(elab, expr->span, "give the network an 'init'",
                "'%s' is known only in the initialisers of networks", expr->text);
   else if (!silent)

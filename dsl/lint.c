@@ -1,6 +1,7 @@
 /* What elaboration did not come by: defines and losses that nothing uses, optimizers for nothing,
  * targets that nothing reads. Afterwards every name in the spec stands for something. */
 #include "dsl/data.h"
+#include "dsl/names.h"
 
 #include <string.h>
 
@@ -29,9 +30,6 @@ static bool has(const Names *names, const char *name) {
 /* ---- expressions ---- */
 
 static bool is_known(Elab *elab, const Names *bound, const Expr *expr) {
-  static const char *const language[] = {"step",    "iteration", "updates", "stored", "progress",
-                                         "pi_",     "inf",       "low",     "high",   "fan_in",
-                                         "fan_out", "box",       "true",    "false"};
   const char *names[512];
   Frame *holder;
   if (has(bound, expr->text) || frame_lookup(elab->globals, expr->text, &holder)) return true;
@@ -41,8 +39,9 @@ static bool is_known(Elab *elab, const Names *bound, const Expr *expr) {
     const Tree *noise = tree_get(elab->prelude, "noise");
     if (tree_get(noise, expr->text)) return true;
   } else {
+    const LanguageName *row = language_name(expr->text);
+    if (row && language_name_readable(row)) return true;
     count = column_names(elab, names, false);
-    for (size_t i = 0; i < COUNTOF(language); i++) names[count++] = language[i];
   }
   for (size_t i = 0; i < count; i++)
     if (strcmp(names[i], expr->text) == 0) return true;

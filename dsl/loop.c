@@ -1,6 +1,7 @@
 /* The loop: its steps as a table for the runtime; what stands between two data steps becomes one
  * program. */
 #include "dsl/data.h"
+#include "dsl/names.h"
 
 #include <string.h>
 
@@ -288,25 +289,27 @@ static bool when(Loop *loop, const Tree *step, const Tree *condition) {
 }
 
 static bool every(Loop *loop, const Tree *step, const Tree *unit) {
-  static const char *const names[] = {"step", "iteration", "updates", "stored"};
   Elab *elab = loop->elab;
   if (unit->kind != TREE_MAP || unit->entry_count != 1)
     return elab_error(elab, unit->span, "as in  every: {updates: 200}",
                       "'every' wants one counter");
-  for (size_t i = 0; i < COUNTOF(names); i++) {
-    if (strcmp(names[i], unit->entries[0].key) != 0) continue;
+  const char *names[RLC_COUNTERS], *all = "counters:";
+  const TreeEntry *entry = &unit->entries[0];
+  size_t known = counter_names(names);
+  for (size_t i = 0; i < known; i++) {
+    all = arena_printf(elab->arena, "%s%s %s", all, i ? "," : "", names[i]);
+    if (strcmp(names[i], entry->key) != 0) continue;
     uint64_t count = 1;
-    bool good = eval_count(elab, elab->globals, unit->entries[0].value, "every", 1, 1e15, &count);
+    bool good = eval_count(elab, elab->globals, entry->value, "every", 1, 1e15, &count);
     size_t at = loop->count;
-    add_step(
-        loop,
-        (RlcStep){.op = RLC_DO_EVERY, .counter = (uint8_t)i, .count = count, .slot = RLC_NONE});
+    uint8_t counter = (uint8_t)language_name(names[i])->value;
+    add_step(loop,
+             (RlcStep){.op = RLC_DO_EVERY, .counter = counter, .count = count, .slot = RLC_NONE});
     return body(loop, step, at) && good;
   }
-  const char *hint = hint_nearest(elab->arena, unit->entries[0].key, names, COUNTOF(names));
-  return elab_error(elab, unit->entries[0].key_span,
-                    hint ? hint : "counters: step, iteration, updates, stored",
-                    "there is no counter '%s'", unit->entries[0].key);
+  const char *hint = hint_nearest(elab->arena, entry->key, names, known);
+  return elab_error(elab, entry->key_span, hint ? hint : all, "there is no counter '%s'",
+                    entry->key);
 }
 
 #define UNTIL_LIMIT 1000000 /* of `until` alone: then something is wrong */

@@ -1,6 +1,7 @@
 /* Messages of elaboration: each stands where the user can mend it, which is never in the prelude
  * and, for a number out of range, where the number is written. */
 #include "dsl/data.h"
+#include "dsl/names.h"
 
 #include <string.h>
 
@@ -86,16 +87,13 @@ static bool is_builtin(const char *name) {
 
 /* The nearest of all names that could stand here, as a hint. */
 static const char *hint_visible(Elab *elab, const Frame *frame, const char *name) {
-  static const char *const language[] = {"step",     "iteration", "updates", "stored",
-                                         "progress", "pi_",       "inf"};
-  static const char *const facts[] = {"low", "high", "box"};
   const char *names[1024];
   size_t count = 0;
   for (; frame; frame = frame->parent)
     for (size_t i = 0; i < frame->count && count < 800; i++)
       names[count++] = frame->entries[i].name;
-  for (size_t i = 0; i < COUNTOF(language); i++) names[count++] = language[i];
-  for (size_t i = 0; elab->env_count && i < COUNTOF(facts); i++) names[count++] = facts[i];
+  for (const LanguageName *row = language_names; row->name; row++)
+    if (row->meaning != NAME_TRUTH && language_name_seen(elab, row)) names[count++] = row->name;
   count += column_names(elab, names + count, true);
   count += builtin_names(names + count, COUNTOF(names) - count);
   return hint_nearest(elab->arena, name, names, count);
@@ -132,11 +130,10 @@ static bool report_column(Elab *elab, const Expr *expr) {
 
 /* A name that belongs to the other kind of actions. */
 static bool report_other_actions(Elab *elab, const Expr *expr) {
-  static const char *const continuous[] = {"low", "high", "box", "act_dim"};
-  bool discrete = elab->env.choices > 0, other = !discrete && strcmp(expr->text, "choices") == 0;
-  for (size_t i = 0; discrete && i < COUNTOF(continuous); i++)
-    other = other || strcmp(expr->text, continuous[i]) == 0;
-  if (!elab->env_count || !other) return false;
+  const LanguageName *row = language_name(expr->text);
+  bool discrete = elab->env.choices > 0;
+  NamePlace other = discrete ? PLACE_CONTINUOUS : PLACE_DISCRETE;
+  if (!elab->env_count || !row || row->place != other) return false;
   return elab_error(elab, expr->name_span,
                     discrete ? "'choices' is how many there are, along the axis 'choice'"
                              : "'act_dim' is how many entries an action has, along the axis 'act'",
@@ -161,8 +158,7 @@ static const char *foreign_hint(const char *name) {
 void report_unknown(Elab *elab, Frame *frame, const Expr *expr, const char *kind) {
   const char *name = expr->text;
   bool called = expr->called || expr->bracketed;
-  static const char *const facts[] = {"low",     "high",    "box",
-                                      "obs_dim", "act_dim", "max_episode_steps"};
+  const LanguageName *row = language_name(name);
   if (!called && strcmp(name, "losses") == 0) {
     elab_error(elab, expr->name_span, "as in losses.actor.a",
                "a value of a loss is written losses.NAME.LET");
@@ -176,12 +172,13 @@ void report_unknown(Elab *elab, Frame *frame, const Expr *expr, const char *kind
     return;
   }
   if (value && report_column(elab, expr)) return;
-  for (size_t i = 0; !elab->env_count && i < COUNTOF(facts); i++)
-    if (strcmp(facts[i], name) == 0) {
-      elab_error(elab, expr->name_span, "as in  env: HalfCheetah-v5",
-                 "'%s' is a property of the environment, and the spec names none", name);
-      return;
-    }
+  bool fact = row && (row->place == PLACE_ENVIRONMENT || row->place == PLACE_CONTINUOUS ||
+                      row->place == PLACE_DISCRETE);
+  if (fact && !elab->env_count) {
+    elab_error(elab, expr->name_span, "as in  env: HalfCheetah-v5",
+               "'%s' is a property of the environment, and the spec names none", name);
+    return;
+  }
   static const char *const hints[][2] = {
       {"name", "nothing has this name: give it a value under 'constants', 'define' or 'let'"},
       {"function", "nothing has this name: write it under 'define'"},
@@ -211,7 +208,8 @@ double axes_size(const Elab *elab, Axes axes) {
   return size;
 }
 
-#define TENSOR_LIMIT 2147483647.0 /* elements: positions in vectors of generated code have 32 bits */
+#define TENSOR_LIMIT                                                                               \
+  2147483647.0 /* elements: positions in vectors of generated code have 32 bits */
 
 bool size_check(Elab *elab, Span span, const char *what, Axes axes) {
   double size = axes_size(elab, axes);

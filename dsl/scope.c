@@ -1,5 +1,6 @@
 /* Frames of names and records of values. */
 #include "dsl/data.h"
+#include "dsl/names.h"
 
 #include <string.h>
 
@@ -44,16 +45,6 @@ Entry *frame_add_lazy(Elab *elab, Frame *frame, const char *name, const char *wh
   return add(elab, frame, (Entry){.name = name, .what = what, .span = span, .tree = tree});
 }
 
-/* Names of the language itself that no entry may take. */
-static bool reserved(const char *name) {
-  static const char *const names[] = {
-      "low",     "high",   "inf",      "pi_", "weight", "valid",    "is_first", "step", "iteration",
-      "updates", "stored", "progress", "box", "losses", "training", "true",     "false"};
-  for (size_t i = 0; i < COUNTOF(names); i++)
-    if (strcmp(names[i], name) == 0) return true;
-  return false;
-}
-
 /* Letters, digits and '_', no digit first. */
 static bool is_name(const char *name) {
   static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
@@ -75,8 +66,10 @@ static bool is_column(const Elab *elab, const char *name) {
 }
 
 bool name_unreserved(Elab *elab, const char *name, Span span) {
-  return !reserved(name) || elab_error(elab, span, "the language itself uses it; choose another",
-                                       "the name '%s' is reserved", name);
+  const LanguageName *row = language_name(name);
+  return !row || !row->reserved ||
+         elab_error(elab, span, "the language itself uses it; choose another",
+                    "the name '%s' is reserved", name);
 }
 
 bool name_is_free(Elab *elab, Frame *frame, const char *name, const char *what, Span span) {
