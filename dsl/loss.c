@@ -130,8 +130,27 @@ static Span over_span(Elab *elab, const Tree *over, const char *group) {
   return over->span;
 }
 
-/* Every group in `over` must matter to the loss; a single tensor that does not is reported as not
- * trained. */
+/* Whether a derivative by argument `arg` is 0 as a factor of it is the number 0. */
+static bool is_cancelled(const Node *node, int arg) {
+  if (node->op == OP_mul) return node_is_const(node->src[1 - arg], 0);
+  return node->op == OP_div && arg == 1 && node_is_const(node->src[0], 0);
+}
+
+/* Whether the derivative of the loss by a marked tensor is more than products with the number 0. */
+static bool is_trained(Elab *elab, const Node *value, const Node *mark) {
+  bool *reached = NEW_ARRAY(elab->arena, bool, value->id + 1);
+  if (mark->id > value->id) return false;
+  reached[value->id] = true;
+  for (uint32_t id = value->id + 1; id-- > mark->id;) {
+    const Node *node = elab->graph->nodes[id];
+    for (int i = 0; reached[id] && i < 3; i++)
+      if (node_flows(node, i) && !is_cancelled(node, i)) reached[node->src[i]->id] = true;
+  }
+  return reached[mark->id];
+}
+
+/* Every group in `over` must matter to the loss; a single tensor that does not, or that a factor 0
+ * takes out, is reported as not trained. */
 static bool check_reached(Elab *elab, const Tree *tree, const Evaluated *loss) {
   const LossInfo *info = &loss->info;
   const Tree *over = tree_get(tree, "over");
@@ -150,7 +169,7 @@ static bool check_reached(Elab *elab, const Tree *tree, const Evaluated *loss) {
       continue;
     }
     for (size_t k = begin; k < i; k++)
-      if (!node_reaches(elab->graph, elab->arena, info->value, info->marks[k]))
+      if (!is_trained(elab, info->value, info->marks[k]))
         diag_warning(elab->diag, span, NULL,
                      "'%s' is not trained by the loss '%s': its gradient vanishes",
                      loss->tensors[k]->name, loss->name);
