@@ -80,28 +80,6 @@ static const double *bad_position(const Elab *elab, const Node *at, uint32_t ext
 
 /* ---- gather and index ---- */
 
-static bool positions_fit(Elab *elab, Frame *frame, const Expr *expr, const Node *at, AxisId axis) {
-  uint32_t extent = elab->graph->axes[axis].extent;
-  const double *bad = bad_position(elab, at, extent);
-  if (bad)
-    return number_error(elab, frame, expr->args[1].value, NULL,
-                        "a position along '%s' is a whole number from 0 to %u, not %.10g",
-                        elab->graph->axes[axis].label, extent - 1, *bad);
-  if (!node_is_whole(elab->graph, at))
-    return elab_error(elab, expr->args[1].value->span,
-                      "as argmax and argmin give them; or floor(...) around it",
-                      "positions must be whole numbers");
-  bool found = at->op == OP_argmax || at->op == OP_argmin;
-  if (found && is_rank_axis(elab, at->attr.axis) != is_rank_axis(elab, axis))
-    return elab_error(
-        elab, expr->args[1].value->span, "use values of one kind in both places",
-        "positions among sorted values are ranks: they mean nothing among unsorted ones");
-  if (axes_has(at->axes, axis))
-    return elab_error(elab, expr->span, NULL, "the positions already have the axis '%s'",
-                      elab->graph->axes[axis].label);
-  return true;
-}
-
 /* Whether the positions cannot leave the axis. */
 static bool stays_within(const Elab *elab, const Node *at, AxisId axis) {
   const Graph *graph = elab->graph;
@@ -137,6 +115,28 @@ static Node *within(Elab *elab, Node *at, AxisId axis) {
   Node *last = node_const(elab->graph, elab->graph->axes[axis].extent - 1.0);
   return node2(elab->graph, OP_min, node2(elab->graph, OP_max, at, node_const(elab->graph, 0)),
                last);
+}
+
+static bool positions_fit(Elab *elab, Frame *frame, const Expr *expr, Node *at, AxisId axis) {
+  uint32_t extent = elab->graph->axes[axis].extent;
+  const double *bad = bad_position(elab, at, extent);
+  if (bad)
+    return number_error(elab, frame, expr->args[1].value, NULL,
+                        "a position along '%s' is a whole number from 0 to %u, not %.10g",
+                        elab->graph->axes[axis].label, extent - 1, *bad);
+  if (!node_is_whole(elab->graph, within(elab, at, axis)))
+    return elab_error(elab, expr->args[1].value->span,
+                      "as argmax and argmin give them; or floor(...) around it",
+                      "positions must be whole numbers");
+  bool found = at->op == OP_argmax || at->op == OP_argmin;
+  if (found && is_rank_axis(elab, at->attr.axis) != is_rank_axis(elab, axis))
+    return elab_error(
+        elab, expr->args[1].value->span, "use values of one kind in both places",
+        "positions among sorted values are ranks: they mean nothing among unsorted ones");
+  if (axes_has(at->axes, axis))
+    return elab_error(elab, expr->span, NULL, "the positions already have the axis '%s'",
+                      elab->graph->axes[axis].label);
+  return true;
 }
 
 static Value builtin_gather(Elab *elab, Frame *frame, const Expr *expr) {

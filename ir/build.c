@@ -319,7 +319,7 @@ Node *node_grad(Graph *graph, Node *e, Node *x) {
   return node_make(graph, OP_grad, (Attr){0}, e, x, NULL);
 }
 
-/* Choices between whole values are looked into a few levels deep. */
+/* Choices between whole values, their sums and products are looked into a few levels deep. */
 static bool is_whole(const Graph *graph, const Node *node, int depth) {
   if (node->integer) return true;
   if (node->op == OP_const) return node->attr.value == floor(node->attr.value);
@@ -334,11 +334,16 @@ static bool is_whole(const Graph *graph, const Node *node, int depth) {
   }
   case OP_floor:
     return true;
+  case OP_neg:
+  case OP_abs:
   case OP_stop:
   case OP_mark:
   case OP_gather:
   case OP_rename:
     return is_whole(graph, node->src[0], depth - 1);
+  case OP_add:
+  case OP_sub:
+  case OP_mul:
   case OP_min:
   case OP_max:
     return is_whole(graph, node->src[0], depth - 1) && is_whole(graph, node->src[1], depth - 1);
@@ -349,7 +354,7 @@ static bool is_whole(const Graph *graph, const Node *node, int depth) {
   }
 }
 
-bool node_is_whole(const Graph *graph, const Node *node) { return is_whole(graph, node, 6); }
+bool node_is_whole(const Graph *graph, const Node *node) { return is_whole(graph, node, 12); }
 
 bool node_is_const(const Node *node, double value) {
   return node->op == OP_const && node->attr.value == value;

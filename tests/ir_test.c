@@ -103,6 +103,21 @@ START_TEST(constants_fold) {
 }
 END_TEST
 
+/* What positions may be: sums, differences and products of whole numbers are whole. */
+START_TEST(whole_values_are_known) {
+  uint32_t slot = graph_slot(graph, "c", RLC_COLUMN, RLC_I32, axes_one(batch), NOWHERE);
+  Node *choice = node_input(graph, slot), *two = node_const(graph, 2),
+       *half = node_const(graph, 0.5);
+  Node *moved = node2(graph, OP_sub, node2(graph, OP_mul, two, choice), two);
+  ck_assert(node_is_whole(graph, node2(graph, OP_add, choice, two)) && node_is_whole(graph, moved));
+  ck_assert(node_is_whole(graph, node1(graph, OP_neg, moved)));
+  ck_assert(!node_is_whole(graph, node2(graph, OP_add, choice, half)));
+  ck_assert(!node_is_whole(graph, node2(graph, OP_mul, moved, half)));
+  ck_assert(!node_is_whole(graph, node2(graph, OP_div, moved, two)));
+  ck_assert(node_is_whole(graph, node1(graph, OP_floor, node2(graph, OP_div, moved, two))));
+}
+END_TEST
+
 START_TEST(lacking_axes_are_forgiven_where_rewriting_needs_it) {
   Node *x = fixture_input(graph, "x", AXES(batch)), *i = node_argmin(graph, x, batch);
   ck_assert_ptr_eq(node_gather(graph, x, i, feature), x);
@@ -400,6 +415,7 @@ int main(void) {
   tcase_add_test(tests, equal_requests_give_one_node);
   tcase_add_test(tests, identity_survives_growth);
   tcase_add_test(tests, constants_fold);
+  tcase_add_test(tests, whole_values_are_known);
   tcase_add_test(tests, lacking_axes_are_forgiven_where_rewriting_needs_it);
   tcase_add_test(tests, text_is_readable);
   tcase_add_test(tests, text_round_trips_over_random_graphs);
