@@ -275,14 +275,35 @@ static Node *condition_program(Elab *elab, const char *name, const Tree *conditi
   return node;
 }
 
+/* Warns where a condition waits for more rows than the first replay, which `stored` counts, ever
+ * holds: whole rows of all environments. */
+static void warn_stored(Elab *elab, const Node *condition, Span span) {
+  const RlcModule *shell = &elab->module->shell;
+  const Node *number = condition->src[0], *stored = condition->src[1];
+  bool least = condition->op == OP_le;
+  if (!shell->source_count || diag_errors(elab->diag)) return;
+  if (condition->op != OP_lt && !least) return;
+  if (number->op != OP_const || stored->op != OP_input ||
+      stored->attr.key != elab->counters[RLC_STORED])
+    return;
+  uint64_t envs = elab->env_count, most = (shell->sources[0].capacity + envs - 1) / envs * envs;
+  double wanted = number->attr.value;
+  if (least ? wanted > (double)most : wanted >= (double)most)
+    diag_warning(elab->diag, span, "make its 'capacity' larger, or wait for fewer",
+                 "this never holds: '%s' holds %llu rows at most", shell->sources[0].name,
+                 (unsigned long long)most);
+}
+
 static bool when(Loop *loop, const Tree *step, const Tree *condition) {
   Elab *elab = loop->elab;
   Block block = elab->block;
   uint32_t program, slot;
   elab->block = (Block){0};
   const char *name = arena_printf(elab->arena, "when%zu", loop->count);
-  bool good = condition_program(elab, name, condition, true, &program, &slot) != NULL;
+  const Node *node = condition_program(elab, name, condition, true, &program, &slot);
+  bool good = node != NULL;
   elab->block = block;
+  if (good) warn_stored(elab, node, condition->span);
   size_t at = loop->count;
   add_step(loop, (RlcStep){.op = RLC_DO_WHEN, .index = program, .slot = slot});
   return body(loop, step, at) && good;

@@ -111,13 +111,27 @@ static bool run_train(Trainer *trainer, const LogMark *mark) {
   return good && closed && result_write(trainer);
 }
 
+/* A run that was to learn and never did, as when a condition of its loop never held. */
+static void idle_note(const Trainer *trainer) {
+  const RlcModule *module = trainer->module;
+  bool learns = false;
+  for (uint32_t i = 0; i < module->step_count; i++)
+    learns |= module->steps[i].op == RLC_DO_RUN && module->steps[i].flags & RLC_IS_UPDATE;
+  if (learns && !trainer->state.updates)
+    fprintf(stderr, "note: no update was made in %llu steps\n",
+            (unsigned long long)trainer->state.step);
+}
+
 static int run_status(const Trainer *trainer, bool good) {
   if (!good) {
     fprintf(stderr, "error: %s\n", trainer->error.text);
     return 1;
   }
   int signal = trainer->stop ? stop_signal(trainer->stop) : 0;
-  if (trainer_finished(trainer)) return 0;
+  if (trainer_finished(trainer)) {
+    idle_note(trainer);
+    return 0;
+  }
   fprintf(stderr, "stopped%s at step %llu; a checkpoint was written, --resume %s goes on\n",
           signal == SIGINT    ? " by SIGINT"
           : signal == SIGTERM ? " by SIGTERM"

@@ -26,6 +26,20 @@ START_TEST(run_writes_its_files) {
 }
 END_TEST
 
+START_TEST(run_without_updates_is_told) {
+  Run run[2];
+  for (int i = 0; i < 2; i++) {
+    run_begin(&run[i]);
+    run_new(&run[i], i ? "--steps 66" : "--steps 60"); /* updates begin with 64 rows */
+    ck_assert_int_eq(run[i].status, 0);
+    ck_assert_uint_eq(run[i].fake.probe.updates, i);
+  }
+  ck_assert_str_eq(run[0].text, "note: no update was made in 60 steps\n");
+  ck_assert_str_eq(run[1].text, "");
+  for (int i = 0; i < 2; i++) run_end(&run[i]);
+}
+END_TEST
+
 START_TEST(threads_do_not_matter) {
   Run run[3];
   for (int i = 0; i < 3; i++) {
@@ -332,6 +346,7 @@ int main(void) {
   TCase *tests = tcase_create("runs");
   tcase_set_timeout(tests, 120);
   tcase_add_test(tests, run_writes_its_files);
+  tcase_add_test(tests, run_without_updates_is_told);
   tcase_add_test(tests, threads_do_not_matter);
   tcase_add_test(tests, seeds_matter);
   tcase_add_test(tests, evaluation_does_not_disturb);
