@@ -180,6 +180,44 @@ START_TEST(data_files_in_another_folder) {
 }
 END_TEST
 
+/* Tensors may have more axes than a kept one, and gradcheck keeps what `stop` holds. */
+static const char wide[] =
+    "name: wide\n"
+    "parameters:\n"
+    "  u: {axes: [a=2, b=2, c=2, d=2, e=2, f=2, g=2, h=2], init: 'normal_noise[]'}\n"
+    "  v: {axes: [i=2, j=2, k=2, l=2, m=2, n=2, o=2, p=2], init: 'normal_noise[]'}\n"
+    "losses:\n"
+    "  fit:\n"
+    "    over: [u, v]\n"
+    "    minimize: mean[a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p](exp(tanh(%s)))\n"
+    "optimizers: {default: sgd(0.1)}\n"
+    "loop:\n"
+    "  - descend: fit\n";
+
+static Said *gradcheck_wide(const char *inside) {
+  char path[] = P_tmpdir "/rlc-wide-XXXXXX", spec[1024], arguments[128];
+  snprintf(spec, sizeof spec, wide, inside);
+  int file = mkstemp(path);
+  ck_assert(file >= 0 && write(file, spec, strlen(spec)) > 0);
+  close(file);
+  snprintf(arguments, sizeof arguments, "gradcheck %s", path);
+  Said *said = said_by(arguments);
+  unlink(path);
+  return said;
+}
+
+START_TEST(wide_tensors_are_checked) {
+  Said *said = gradcheck_wide("u * v");
+  ck_assert_msg(said->status == 0 && strstr(said->text, ": passed"), "%s", said->text);
+  free(said);
+  said = gradcheck_wide("u * v * stop(u + v)");
+  ck_assert_int_eq(said->status, EXIT_USER);
+  ck_assert_msg(strstr(said->text, "error: gradcheck cannot hold a tensor of 16 axes fixed"), "%s",
+                said->text);
+  free(said);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("commands");
   TCase *tests = tcase_create("commands");
@@ -192,5 +230,6 @@ int main(void) {
   tcase_add_test(tests, values_have_axes);
   tcase_add_test(tests, data_files_have_their_place);
   tcase_add_test(tests, data_files_in_another_folder);
+  tcase_add_test(tests, wide_tensors_are_checked);
   return fixture_run(suite);
 }
