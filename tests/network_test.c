@@ -276,7 +276,8 @@ static const struct {
                     {"zeros()", 0, 0}};
 
 START_TEST(initialiser) {
-  const char *text = arena_printf(arena_make(), "    init: %s", initialisers[_i].name);
+  Arena *arena = arena_make();
+  const char *text = arena_printf(arena, "    init: %s", initialisers[_i].name);
   Spec spec = init_spec(text, "", "net(x)");
   Moments w = initial(&spec, "net.dense1.w"), b = initial(&spec, "net.dense1.b");
   double deviation = initialisers[_i].deviation, largest = initialisers[_i].largest;
@@ -286,6 +287,7 @@ START_TEST(initialiser) {
                 "%s: largest %g, not about %g", initialisers[_i].name, w.largest, largest);
   ck_assert_double_eq(b.largest, 0);
   spec_close(&spec);
+  arena_free(arena);
 }
 END_TEST
 

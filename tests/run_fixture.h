@@ -70,11 +70,13 @@ static inline void run_begin(Run *run) {
   *run = (Run){0};
   fake_make(&run->fake, run->slots);
   run->module = &run->fake.module;
-  snprintf(run->root, sizeof run->root, "%s/rlc_training_XXXXXX",
+  char root[sizeof run->root];
+  snprintf(root, sizeof root, "%s/rlc_training_XXXXXX",
            getenv("TMPDIR") ? getenv("TMPDIR") : P_tmpdir);
-  ck_assert_ptr_nonnull(mkdtemp(run->root));
-  snprintf(run->directory, sizeof run->directory, "%s/run", run->root);
-  snprintf(run->messages, sizeof run->messages, "%s/messages", run->root);
+  ck_assert_ptr_nonnull(mkdtemp(root));
+  memcpy(run->root, root, sizeof root);
+  snprintf(run->directory, sizeof run->directory, "%s/run", root);
+  snprintf(run->messages, sizeof run->messages, "%s/messages", root);
 }
 
 static inline void run_end(Run *run) {
