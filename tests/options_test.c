@@ -76,7 +76,8 @@ START_TEST(defaults_of_the_spec) {
   Capture capture = capture_begin(STDOUT_FILENO);
   ck_assert_int_eq(options_read(&options, &evaluated, 2, help), 0);
   capture_end(&capture, text, sizeof text);
-  ck_assert_ptr_nonnull(strstr(text, "0: at the end only (default 500, the spec's)\n"));
+  ck_assert_ptr_nonnull(
+      strstr(text, "0: at the start and the end only (default 500, the spec's)\n"));
   ck_assert_ptr_nonnull(strstr(text, "episodes of an evaluation (default 7, the spec's)\n"));
   ck_assert_ptr_nonnull(strstr(text, "(default 1000)\n"));
   RlcModule wrong = evaluated;
@@ -242,7 +243,8 @@ START_TEST(help_pinned) {
       "  --out DIR              run directory (default runs/{env}__{name}__{seed}__{time})\n"
       "  --resume DIR           go on from the newest checkpoint of a run directory\n"
       "  --data DIR             folder of the spec's data files (default: where the spec says)\n"
-      "  --eval-every N         steps between evaluations; 0: at the end only (default 10000)\n"
+      "  --eval-every N         steps between evaluations; 0: at the start and the end only "
+      "(default 10000)\n"
       "  --eval-episodes N      episodes of an evaluation (default 10)\n"
       "  --checkpoint-every N   steps between checkpoints; 0: at the end only (default 100000)\n"
       "  --log-every N          steps between lines of progress.csv (default 1000)\n"
