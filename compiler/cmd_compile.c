@@ -32,12 +32,21 @@ int command_compile(Session *session) {
   return 0;
 }
 
+/* The command without its spec and overrides, which a run's config.yaml replaces. */
+static const char *launcher_make(const Session *session) {
+  bool target = strcmp(session->target, "native") != 0;
+  return arena_printf(session->arena, "%s train%s%s%s%s", session->program,
+                      target ? " --target " : "", target ? session->target : "",
+                      session->prelude ? " --prelude " : "",
+                      session->prelude ? session->prelude : "");
+}
+
 /* The trainer's arguments: its name and what stands behind `--`. */
 static int run_module(Session *session, const RlcModule *module) {
   char **argv = NEW_ARRAY(session->arena, char *, session->rest_count + 2);
   argv[0] = (char *)module->name;
   for (size_t i = 0; i < session->rest_count; i++) argv[i + 1] = (char *)session->rest[i];
-  return rlc_main(module, (int)session->rest_count + 1, argv);
+  return rlc_main_of(module, launcher_make(session), (int)session->rest_count + 1, argv);
 }
 
 int command_train(Session *session) {

@@ -54,11 +54,15 @@ static bool arguments_allowed(const Session *session, int command) {
   return false;
 }
 
-static int run(int command, int argc, char **argv) {
+static int run(const char *program, int command, int argc, char **argv) {
   if (wants_help(argc, argv)) return help_command(command);
   Arena *arena = arena_make();
-  Session session = {
-      .arena = arena, .diag = diag_make(arena), .threads = 1, .components = 24, .seconds = 5};
+  Session session = {.program = program,
+                     .arena = arena,
+                     .diag = diag_make(arena),
+                     .threads = 1,
+                     .components = 24,
+                     .seconds = 5};
   session.pipeline.out = stdout;
   int status = EXIT_USER;
   if (session_arguments(&session, argc, argv, commands[command].name, commands[command].options) &&
@@ -76,7 +80,7 @@ int main(int argc, char **argv) {
   if (strcmp(argv[1], "--version") == 0) return printf("rlc %s\n", RLC_VERSION), 0;
   const char *names[COUNTOF(commands)];
   for (size_t i = 0; i < COUNTOF(commands); i++) {
-    if (strcmp(commands[i].name, argv[1]) == 0) return run((int)i, argc - 2, argv + 2);
+    if (strcmp(commands[i].name, argv[1]) == 0) return run(argv[0], (int)i, argc - 2, argv + 2);
     names[i] = commands[i].name;
   }
   const char *near = nearest_name(argv[1], names, COUNTOF(commands));

@@ -7,6 +7,7 @@
 
 /* A command line after the command's name. */
 typedef struct Session {
+  const char *program; /* rlc, as it was called */
   Arena *arena;
   Diag *diag;
   const char *spec;       /* first positional argument */

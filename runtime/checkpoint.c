@@ -211,6 +211,7 @@ typedef struct Load {
   const RlcModule *module;
   const Blob *blobs;
   size_t blob_count;
+  bool other_spec; /* one was of another spec */
   CheckpointFacts facts;
   char *tensors;         /* the whole safetensors file */
   uint64_t header_bytes; /* of it, with the length in front */
@@ -254,6 +255,7 @@ static bool verify_facts(Load *load, const char *path, RunError *error) {
   close(fd);
   if (!good || !checkpoint_read_facts(&load->facts, text, bytes, error)) return false;
   if (load->facts.info.spec_hash == load->module->spec_hash) return true;
+  load->other_spec = true;
   return run_fail(error, "it is of another spec (hash %016llx, this trainer has %016llx)",
                   (unsigned long long)load->facts.info.spec_hash,
                   (unsigned long long)load->module->spec_hash);
@@ -367,6 +369,11 @@ bool checkpoint_load(const char *directory, const RlcModule *module, char *memor
   if (there && !checkpoint_list(place, collect, &found, error)) return false;
   if (found.count == 0) return run_fail(error, CHECKPOINT_NONE, directory);
   size_t good = find_good(&load, place, &found, &problems);
+  if (good == found.count && load.other_spec)
+    return run_fail(error,
+                    "no good checkpoint in '%.200s': %.300s; `rlc train %.200s/config.yaml -- "
+                    "--resume %.200s` goes on with the spec of that run",
+                    place, problems.text, directory, directory);
   if (good == found.count)
     return run_fail(error, "no good checkpoint in '%.300s': %.700s", place, problems.text);
   if (good > 0) set_aside(place, &found, good, problems.text);

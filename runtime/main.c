@@ -98,12 +98,20 @@ static bool run_make(Trainer *trainer, const RlcModule *module, Options *options
   return rundir_resumed(&told, &named, &trainer->error);
 }
 
+/* Nothing is wrong, but nothing will happen either. */
+static void note_finished(const Trainer *trainer) {
+  if (trainer->resumed && trainer_finished(trainer))
+    fprintf(stderr, "note: it is at step %llu already; more than --steps %llu goes on\n",
+            (unsigned long long)trainer->state.step, (unsigned long long)trainer->options.steps);
+}
+
 static bool run_train(Trainer *trainer, const LogMark *mark) {
   const Metrics *metrics = &trainer->metrics;
   trainer->log = log_open(trainer->directory, metrics->name, metrics->columns, evaluation_columns,
                           EVALUATION_COLUMNS, trainer->resumed ? mark : NULL, &trainer->error);
   if (!trainer->log) return false;
   if (!trainer->options.quiet) fprintf(stderr, "run directory: %s\n", trainer->directory);
+  note_finished(trainer);
   bool good = trainer_train(trainer);
   RunError closing = {{0}};
   bool closed = log_close(trainer->log, &closing);
@@ -122,6 +130,43 @@ static void idle_note(const Trainer *trainer) {
             (unsigned long long)trainer->state.step);
 }
 
+/* A word as a shell reads it. */
+static void print_word(const char *word, const char *behind) {
+  static const char plain[] =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@";
+  bool quoted = word[strspn(word, plain)] != '\0';
+  if (quoted) fputc('\'', stderr);
+  for (const char *at = word; *at; at++)
+    if (*at == '\'')
+      fputs("'\\''", stderr);
+    else
+      fputc(*at, stderr);
+  fputs(behind, stderr);
+  if (quoted) fputc('\'', stderr);
+}
+
+/* The command that resumes the run. */
+static void print_again(const Options *options, const char *directory) {
+  if (options->launcher) {
+    fprintf(stderr, "%s ", options->launcher);
+    print_word(directory, "/config.yaml");
+    fputs(" --", stderr);
+  } else {
+    print_word(options->argv[0], "");
+  }
+  fputs(" --resume ", stderr);
+  print_word(directory, "");
+  fputc('\n', stderr);
+}
+
+/* What is allowed, but hardly meant. */
+static void warn_threads(const Options *options) {
+  uint32_t processors = team_processors();
+  if (processors > 0 && options->threads > processors)
+    fprintf(stderr, "warning: %u threads on %u processor%s: slower than %u\n", options->threads,
+            processors, processors == 1 ? "" : "s", processors);
+}
+
 static int run_status(const Trainer *trainer, bool good) {
   if (!good) {
     fprintf(stderr, "error: %s\n", trainer->error.text);
@@ -132,19 +177,26 @@ static int run_status(const Trainer *trainer, bool good) {
     idle_note(trainer);
     return 0;
   }
-  fprintf(stderr, "stopped%s at step %llu; a checkpoint was written, --resume %s goes on\n",
+  fprintf(stderr, "stopped%s at step %llu; a checkpoint was written; resume with: ",
           signal == SIGINT    ? " by SIGINT"
           : signal == SIGTERM ? " by SIGTERM"
                               : "",
-          (unsigned long long)trainer->state.step, trainer->directory);
+          (unsigned long long)trainer->state.step);
+  print_again(&trainer->options, trainer->directory);
   return signal ? 128 + signal : 0;
 }
 
 int rlc_main(const RlcModule *module, int argc, char **argv) {
+  return rlc_main_of(module, NULL, argc, argv);
+}
+
+int rlc_main_of(const RlcModule *module, const char *launcher, int argc, char **argv) {
   Options options = {0};
   RlcModule named = module_named(module);
   int status = options_read(&options, &named, argc, argv);
   if (status >= 0) return status;
+  options.launcher = launcher;
+  warn_threads(&options);
   Trainer *trainer = calloc(1, sizeof *trainer);
   if (!trainer) {
     fprintf(stderr, "error: out of memory\n");

@@ -256,5 +256,8 @@ typedef struct RlcModule {
 /* The runtime's main program: options, run directory, training, evaluation. Returns the exit
  * status. */
 int rlc_main(const RlcModule *module, int argc, char **argv);
+/* The same for a module in memory: `launcher` is the command that takes a specification and gets
+ * the options behind `--`, as "rlc train". */
+int rlc_main_of(const RlcModule *module, const char *launcher, int argc, char **argv);
 
 #endif

@@ -75,11 +75,15 @@ static void *team_member(void *arg) {
   }
 }
 
+uint32_t team_processors(void) {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof set, &set) ? 0 : (uint32_t)CPU_COUNT(&set);
+}
+
 /* Looking is only worth while when every thread has a core of its own. */
 static uint32_t team_looks(uint32_t threads) {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set)) return TEAM_LOOKS;
-  return threads <= (uint32_t)CPU_COUNT(&set) ? TEAM_LOOKS : 0;
+  uint32_t processors = team_processors();
+  return processors == 0 || threads <= processors ? TEAM_LOOKS : 0;
 }
 
 static bool team_start(Team *team, uint32_t number, RunError *error) {

@@ -8,6 +8,8 @@
 typedef struct Team Team;
 typedef void (*TeamJob)(void *arg, uint32_t thread, uint32_t threads);
 
+/* Processors that this process may use; 0 when nobody knows. */
+uint32_t team_processors(void);
 /* NULL, with a message, when a thread cannot be had. */
 Team *team_make(uint32_t threads, RunError *error);
 void team_free(Team *team);

@@ -23,7 +23,8 @@ typedef struct Options {
   const char *resume;  /* --resume DIR: go on from the directory's newest good checkpoint; implies
                           --out DIR */
   const char *data;    /* --data: folder of the files that fill replays, else as the spec says */
-  uint64_t eval_every; /* --eval-every (default: the spec's, else 10,000; 0: only at the end) */
+  uint64_t eval_every; /* --eval-every (default: the spec's, else 10,000; 0: only at the start and
+                          the end) */
   uint32_t eval_episodes;    /* --eval-episodes (default: the spec's, else 10) */
   uint64_t checkpoint_every; /* --checkpoint-every (default 100,000; 0: only at the end) */
   uint64_t log_every;        /* --log-every (default 1,000): steps between lines of progress.csv */
@@ -35,7 +36,9 @@ typedef struct Options {
                       that one holds */
   int argc;        /* the command line, for provenance.json */
   char **argv;
-  const Fact *facts; /* set by the caller before rundir_make, or left empty */
+  const char *launcher; /* set by the caller: the command that compiles and runs, as "rlc train";
+                           NULL in a trainer's own program */
+  const Fact *facts;    /* set by the caller before rundir_make, or left empty */
   size_t fact_count;
 } Options;
 

@@ -162,7 +162,7 @@ END_TEST
 static void assert_load_refused(const char *directory, const RlcModule *as, const char *format) {
   RunError error;
   char expected[2048];
-  snprintf(expected, sizeof expected, format, directory);
+  snprintf(expected, sizeof expected, format, directory, directory, directory);
   ck_assert_int_eq(load_key(directory, as, 9, &error), 0);
   ck_assert_str_eq(error.text, expected);
 }
@@ -236,8 +236,10 @@ START_TEST(other_modules) {
   RlcModule other = module;
   other.spec_hash = 1;
   assert_load_refused(directory, &other,
-                      IN ".json: it is of another spec (hash 0123456789abcdef, this trainer has "
-                         "0000000000000001)");
+                      IN
+                      ".json: it is of another spec (hash 0123456789abcdef, this trainer has "
+                      "0000000000000001); `rlc train %s/config.yaml -- --resume %s` goes on with "
+                      "the spec of that run");
   slot = slots[0], slot.dims[1].extent = 18;
   other = changed(copy, 0, slot);
   assert_load_refused(directory, &other,

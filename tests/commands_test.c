@@ -218,6 +218,45 @@ START_TEST(wide_tensors_are_checked) {
 }
 END_TEST
 
+/* What a stopped run prints is the command that goes on, with the resolved spec that the run keeps;
+ * its directory has a blank, and another spec is told of that command too. */
+START_TEST(the_command_that_resumes_is_printed) {
+  char root[] = P_tmpdir "/rlc_again_XXXXXX", arguments[400], command[320], *again, *end;
+  ck_assert_ptr_nonnull(mkdtemp(root));
+  snprintf(arguments, sizeof arguments,
+           "train specs/sac.yaml env=Pendulum-v1 hidden=8 batch_size=8 warmup=10 --target oracle "
+           "-- --quiet --minutes 0.0001 --out '%s/a run'",
+           root);
+  Said *said = said_by(arguments);
+  ck_assert_msg(said->status == 0 && strstr(said->text, "stopped at step 0;"), "%s", said->text);
+  again = strstr(said->text, "; resume with: ");
+  ck_assert_msg(again, "%s", said->text);
+  again += strlen("; resume with: ");
+  ck_assert_ptr_nonnull(end = strchr(again, '\n'));
+  *end = 0;
+  snprintf(command, sizeof command,
+           "%s/rlc train --target oracle '%s/a run/config.yaml' -- --resume '%s/a run'", RLC_BUILD,
+           root, root);
+  ck_assert_str_eq(again, command);
+  snprintf(arguments, sizeof arguments, "%s --quiet --steps 20 --eval-episodes 1",
+           command + strlen(RLC_BUILD "/rlc "));
+  Said *resumed = said_by(arguments);
+  ck_assert_msg(resumed->status == 0 && !*resumed->text, "%s", resumed->text);
+  snprintf(arguments, sizeof arguments,
+           "train specs/sac.yaml env=Pendulum-v1 hidden=8 -- --resume '%s/a run'", root);
+  Said *other = said_by(arguments);
+  ck_assert_int_eq(other->status, 1);
+  ck_assert_msg(strstr(other->text, "config.yaml -- --resume ") &&
+                    strstr(other->text, "goes on with the spec of that run\n"),
+                "%s", other->text);
+  snprintf(command, sizeof command, "rm -rf '%s'", root);
+  ck_assert_int_eq(system(command), 0);
+  free(said);
+  free(resumed);
+  free(other);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("commands");
   TCase *tests = tcase_create("commands");
@@ -231,5 +270,6 @@ int main(void) {
   tcase_add_test(tests, data_files_have_their_place);
   tcase_add_test(tests, data_files_in_another_folder);
   tcase_add_test(tests, wide_tensors_are_checked);
+  tcase_add_test(tests, the_command_that_resumes_is_printed);
   return fixture_run(suite);
 }

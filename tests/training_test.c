@@ -1,7 +1,9 @@
 /* Whole runs of the hand-written module through rlc_main: the same bits for any number of threads,
  * with or without evaluation and after a resume; clean stops; errors that say what went wrong; and
  * no allocation once training goes. */
+#define _GNU_SOURCE /* sched_setaffinity */
 #include "tests/run_fixture.h"
+#include <sched.h>
 
 #include <sys/wait.h>
 
@@ -102,6 +104,10 @@ START_TEST(resume_equals_unbroken) {
   run_new(&broken, options);
   ck_assert_int_eq(broken.status, 128 + SIGTERM);
   ck_assert_msg(strstr(broken.text, "stopped by SIGTERM at step "), "%s", broken.text);
+  char again[200];
+  snprintf(again, sizeof again, "; a checkpoint was written; resume with: fake --resume %s\n",
+           broken.directory);
+  ck_assert_msg(strstr(broken.text, again), "%s", broken.text);
   ck_assert_uint_lt(broken.fake.probe.updates, whole.fake.probe.updates);
   broken.fake.probe.kill_at = UINT64_MAX;
   run_resume(&broken, "--steps 2400 --eval-every 700 --threads 2");
@@ -192,6 +198,43 @@ START_TEST(resume_wants_the_same_seed) {
   run_resume(&run, "--steps 600 --seed 4");
   ck_assert_int_eq(run.status, 1);
   ck_assert_msg(strstr(run.text, "was started with --seed 3, not 4"), "%s", run.text);
+  run_end(&run);
+}
+END_TEST
+
+/* A run that has all its steps says so. */
+START_TEST(resume_of_a_finished_run_is_noted) {
+  static const char note[] = "note: it is at step 600 already; more than --steps 450 goes on\n";
+  Run run;
+  run_begin(&run);
+  run_new(&run, "--steps 600");
+  ck_assert_msg(!strstr(run.text, "note:"), "%s", run.text);
+  run_resume(&run, "--steps 450");
+  ck_assert_int_eq(run.status, 0);
+  ck_assert_msg(strstr(run.text, note), "%s", run.text);
+  run_resume(&run, "--steps 900");
+  ck_assert_int_eq(run.status, 0);
+  ck_assert_msg(!strstr(run.text, "note:"), "%s", run.text);
+  run_end(&run);
+}
+END_TEST
+
+START_TEST(more_threads_than_processors_are_warned_of) {
+  static const char warning[] = "warning: 2 threads on 1 processor: slower than 1\n";
+  Run run;
+  cpu_set_t set, one;
+  run_begin(&run);
+  ck_assert_int_eq(sched_getaffinity(0, sizeof set, &set), 0);
+  CPU_ZERO(&one);
+  for (int i = 0; i < CPU_SETSIZE && !CPU_COUNT(&one); i++)
+    if (CPU_ISSET(i, &set)) CPU_SET(i, &one);
+  ck_assert_int_eq(sched_setaffinity(0, sizeof one, &one), 0);
+  run_new(&run, "--steps 300 --threads 2");
+  ck_assert_int_eq(run.status, 0);
+  ck_assert_msg(strstr(run.text, warning), "%s", run.text);
+  run_resume(&run, "--steps 600 --threads 1");
+  ck_assert_msg(!strstr(run.text, "warning:"), "%s", run.text);
+  ck_assert_int_eq(sched_setaffinity(0, sizeof set, &set), 0);
   run_end(&run);
 }
 END_TEST
@@ -355,6 +398,8 @@ int main(void) {
   tcase_add_loop_test(tests, evaluations_cut_off_are_made_again, 0, 3);
   tcase_add_test(tests, long_evaluations_are_shown_and_limited);
   tcase_add_test(tests, resume_wants_the_same_seed);
+  tcase_add_test(tests, resume_of_a_finished_run_is_noted);
+  tcase_add_test(tests, more_threads_than_processors_are_warned_of);
   tcase_add_test(tests, resume_without_replay);
   tcase_add_test(tests, bad_loss_is_named);
   tcase_add_test(tests, bad_parameter_is_named);
