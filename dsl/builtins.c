@@ -184,10 +184,10 @@ static Value builtin_extent(Elab *elab, Frame *frame, const Expr *expr) {
 static Value builtin_shared(Elab *elab, Frame *frame, const Expr *expr) {
   if (expr->arg_count != 1 || expr->bracketed || expr->args[0].name)
     return elab_error(elab, expr->span, NULL, "write shared(sample(...))"), value_error();
-  Axes rows = elab->block.rows;
-  elab->block.rows = axes_none();
+  bool outer = elab->shared;
+  elab->shared = true;
   Value value = eval(elab, frame, expr->args[0].value);
-  elab->block.rows = rows;
+  elab->shared = outer;
   return value;
 }
 

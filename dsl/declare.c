@@ -41,6 +41,7 @@ Node *init_expression(Elab *elab, Frame *frame, const Expr *expr, const char *na
   Elab outer = *elab;
   elab->block = (Block){.draws = true};
   elab->init_axes = axes;
+  elab->shared = false;
   elab->path = arena_printf(elab->arena, "init.%s", name);
   elab->occurrence = 0;
   elab->fans = fans;
@@ -52,6 +53,7 @@ Node *init_expression(Elab *elab, Frame *frame, const Expr *expr, const char *na
   scope_close(elab);
   elab->block = outer.block;
   elab->init_axes = outer.init_axes;
+  elab->shared = outer.shared;
   elab->path = outer.path;
   elab->occurrence = outer.occurrence;
   elab->fans = outer.fans;

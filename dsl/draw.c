@@ -34,7 +34,9 @@ static bool stream_of(Elab *elab, Span span, uint64_t *number) {
   return stream_add(elab, (struct Stream){*number, name}, span);
 }
 
-static Axes row_axes(const Elab *elab) { return axes_union(elab->init_axes, elab->block.rows); }
+static Axes row_axes(const Elab *elab) {
+  return elab->shared ? elab->init_axes : axes_union(elab->init_axes, elab->block.rows);
+}
 
 static void record_draw(Elab *elab, const char *what, Axes axes, Span span) {
   Elaborated *result = elab->result;

@@ -10,10 +10,12 @@
 const char *const env_result_names[ENV_RESULTS] = {"reward", "terminated", "truncated"};
 
 EnvScope environment_enter(Elab *elab, Axes rows, bool draws) {
-  EnvScope former = {elab->globals, elab->block, elab->init_axes, elab->path, elab->occurrence};
+  EnvScope former = {elab->globals, elab->block, elab->init_axes,
+                     elab->shared,  elab->path,  elab->occurrence};
   elab->globals = elab->environment->scope;
   elab->block = (Block){.rows = rows, .draws = draws};
   elab->init_axes = axes_none();
+  elab->shared = false; /* `rows` says it */
   Open *open = NEW(elab->arena, Open);
   scope_open(elab, open, NULL, NULL);
   open->apart = true;
@@ -25,6 +27,7 @@ void environment_leave(Elab *elab, EnvScope former) {
   elab->globals = former.globals;
   elab->block = former.block;
   elab->init_axes = former.init_axes;
+  elab->shared = former.shared;
   elab->path = former.path;
   elab->occurrence = former.occurrence;
 }

@@ -40,6 +40,7 @@ typedef struct EnvScope {
   Frame *globals;
   Block block;
   Axes init_axes;
+  bool shared;
   const char *path;
   uint32_t occurrence;
 } EnvScope;

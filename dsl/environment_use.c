@@ -246,7 +246,7 @@ static bool bracket_rows(Elab *elab, Frame *frame, const Expr *expr, Axes *rows)
 }
 
 static Value call_reset(Elab *elab, Frame *frame, const Expr *expr) {
-  Axes rows = elab->block.rows;
+  Axes rows = elab->shared ? axes_none() : elab->block.rows;
   Node **states = NEW_ARRAY(elab->arena, Node *, elab->environment->count + 1);
   if (!bracket_rows(elab, frame, expr, &rows) ||
       !environment_reset(elab, call_path(elab, expr), rows, states))
@@ -296,7 +296,7 @@ static bool check_action(Elab *elab, const Expr *argument, const Node *action) {
  * axes. */
 static Axes step_rows(const Elab *elab, Node *const *states, const Node *action) {
   const Environment *env = elab->environment;
-  Axes rows = axes_union(elab->block.rows, action->axes);
+  Axes rows = elab->shared ? action->axes : axes_union(elab->block.rows, action->axes);
   if (!elab->env.choices) rows = axes_minus(rows, axes_one(elab->act_axis));
   for (size_t i = 0; i < env->count; i++)
     rows = axes_union(rows, axes_minus(states[i]->axes, env->states[i].axes));

@@ -253,13 +253,16 @@ Value eval_entry(Elab *elab, Frame *holder, Entry *entry, Span user) {
   if (entry->state == ENTRY_BUSY) return report_cycle(elab, entry, user);
   const char *path = elab->path;
   uint32_t occurrence = elab->occurrence;
+  bool shared = elab->shared;
   size_t index = (size_t)(entry - holder->entries);
   elab->path = arena_printf(elab->arena, "%s.%s", frame_path(holder), entry->name);
   elab->occurrence = 0;
+  elab->shared = holder->shared;
   entry->state = ENTRY_BUSY;
   Value value = eval_tree(elab, holder, entry->tree);
   elab->path = path;
   elab->occurrence = occurrence;
+  elab->shared = shared;
   entry = &holder->entries[index]; /* entries move when a frame grows */
   entry->state = ENTRY_DONE;
   bool distribution = value.kind == VALUE_FUNCTION && value.function->kind == FUNCTION_DISTRIBUTION;

@@ -8,6 +8,7 @@ Frame *frame_make(Elab *elab, Frame *parent, const char *path) {
   Frame *frame = NEW(elab->arena, Frame);
   frame->parent = parent;
   frame->path = path;
+  frame->shared = elab->shared;
   return frame;
 }
 

@@ -99,6 +99,7 @@ typedef struct AxisEntry {
 struct Frame {
   Frame *parent;
   const char *path; /* "losses.actor": streams of draws are named after it; NULL inherits */
+  bool shared;      /* it was opened where draws have no rows, which its lets keep */
   Entry *entries;
   size_t count, capacity;
   AxisEntry *axes;
@@ -231,6 +232,7 @@ struct Elab {
   Fans fans;           /* names of initialisers; 0 elsewhere */
   Layers *layers;      /* the walk through a network's layers that is under way, or NULL */
   bool training;       /* in a loss: what `training` means */
+  bool shared;         /* draws that stand here have no rows */
   struct OptimizerStep *optimizing;
   Axes init_axes; /* in initialisers: the parameter's axes, which are the rows of draws there */
   uint32_t depth; /* of nested calls */

@@ -81,10 +81,46 @@ START_TEST(axes_of_lets_are_known_everywhere) {
 }
 END_TEST
 
+/* What is drawn for all rows alone is what stands in `shared`, not what it asks for first. */
+START_TEST(lets_keep_their_rows_inside_of_shared) {
+  static const char *const values[] = {"a + b", "b + a"}; /* the second asks for `a` in `shared` */
+  for (size_t i = 0; i < COUNTOF(values); i++) {
+    char text[1024];
+    snprintf(text, sizeof text,
+             "name: rows\n"
+             "env: Pendulum-v1\n"
+             "networks: {f: {input: obs, layers: 'dense[act]'}}\n"
+             "define: {'p(a)': 'normal[act](mean[batch](a), 1)'}\n"
+             "replay: {capacity: 10, batch: 2}\n"
+             "act: {explore: sample(box), evaluate: f(obs)}\n"
+             "losses:\n"
+             "  l: {over: f, let: {a: sample(box), b: 'shared(sample(p(a)))'}, minimize: "
+             "'mean[batch](sum[act](square(f(obs) - (%s))))'}\n"
+             "optimizers: {default: sgd(0.1)}\n"
+             "loop: [{collect: 1}, {sample: replay}, {descend: l}]\n",
+             values[i]);
+    Spec spec = spec_text(text, "");
+    const Elaborated *e = spec.session.elaborated;
+    size_t seen = 0;
+    for (size_t d = 0; d < e->draw_count; d++) {
+      const char *axes = axes_text(spec.graph, spec.arena, e->draws[d].axes);
+      bool a = strcmp(e->draws[d].path, "losses.l.a") == 0;
+      bool b = strcmp(e->draws[d].path, "losses.l.b") == 0;
+      if (a) ck_assert_str_eq(axes, "{batch=2, act=1}");
+      if (b) ck_assert_str_eq(axes, "{act=1}");
+      seen += a || b;
+    }
+    ck_assert_uint_eq(seen, 2);
+    spec_close(&spec);
+  }
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("lets");
   TCase *tests = tcase_create("lets");
   suite_add_tcase(suite, tests);
   tcase_add_test(tests, axes_of_lets_are_known_everywhere);
+  tcase_add_test(tests, lets_keep_their_rows_inside_of_shared);
   return fixture_run(suite);
 }
