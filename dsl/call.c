@@ -81,6 +81,13 @@ static const Value *argument_for(const Arguments *arguments, const char *name, s
   return NULL;
 }
 
+/* An overlay adds arguments by name, which does not replace those by position. */
+static const char *hint_given_twice(Elab *elab, const Expr *site, const ExprArg *arg) {
+  if (arg->name_span.source == site->name_span.source) return "leave one of the two out";
+  return arena_printf(elab->arena, "the call gives it without its name: write it anew, as %s(%s)",
+                      site->text, expr_text(elab->arena, arg->value));
+}
+
 static bool report_unused(Elab *elab, const Function *function, const Expr *site,
                           const Arguments *arguments, const bool *used) {
   const Expr *signature = function->signature;
@@ -93,7 +100,7 @@ static bool report_unused(Elab *elab, const Function *function, const Expr *site
     if (arg && arg->name)
       for (uint32_t k = 0; k < signature->arg_count && k < 64; k++)
         if (strcmp(arg->name, names[k]) == 0)
-          return elab_error(elab, arg->name_span, "leave one of the two out",
+          return elab_error(elab, arg->name_span, hint_given_twice(elab, site, arg),
                             "the parameter '%s' of '%s' is given twice", arg->name, function->name);
     const char *near =
         arg && arg->name ? hint_nearest(elab->arena, arg->name, names, signature->arg_count) : NULL;
@@ -230,11 +237,15 @@ bool define_add(Elab *elab, Frame *frame, const TreeEntry *entry) {
   return true;
 }
 
+enum { NESTED = 64 }; /* calls of defines within one another */
+
 static Value call_define(Elab *elab, Function *function, const Expr *site, Frame *caller,
                          const Arguments *arguments, AxisId feature, bool has_feature) {
   bool cyclic = is_open(elab, function);
-  if (cyclic || elab->depth > 64) {
-    elab_error(elab, site->span, "a define cannot call itself: use unroll[j=n](...)",
+  if (cyclic || elab->depth >= NESTED) {
+    const char *hint = arena_printf(elab->arena, "at most %d defines call one another", NESTED);
+    elab_error(elab, site->span,
+               cyclic ? "a define cannot call itself: use unroll[j=n](...)" : hint,
                cyclic ? "'%s' is defined in terms of itself" : "calls nest too deeply, at '%s'",
                function->name);
     return value_error();

@@ -195,7 +195,7 @@ bool parameter_group(Elab *elab, const char *name, Span span, Parameter **items,
   if (other)
     return elab_error(elab, span, "name a network or a parameter",
                       "'%s' is a %s and cannot be trained or copied", name, other->what);
-  elab_error(elab, span, hint_nearest(elab->arena, name, names, known),
+  elab_error(elab, span, hint_known(elab, name, names, known),
              "there is no network or parameter '%s'", name);
   note_removed(elab, name);
   return false;

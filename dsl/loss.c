@@ -317,8 +317,7 @@ static bool loss_unknown(Elab *elab, const Tree *losses, const char *name, Span 
   size_t count = 0;
   for (; losses && count < losses->entry_count && count < 64; count++)
     known[count] = losses->entries[count].key;
-  elab_error(elab, span, hint_nearest(elab->arena, name, known, count), "there is no loss '%s'",
-             name);
+  elab_error(elab, span, hint_known(elab, name, known, count), "there is no loss '%s'", name);
   note_removed(elab, name);
   return false;
 }

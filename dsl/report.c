@@ -99,6 +99,15 @@ static const char *hint_visible(Elab *elab, const Frame *frame, const char *name
   return hint_nearest(elab->arena, name, names, count);
 }
 
+const char *hint_known(Elab *elab, const char *name, const char *const *names, size_t count) {
+  const char *hint = hint_nearest(elab->arena, name, names, count);
+  if (hint || !count || count > 8) return hint;
+  for (size_t i = 0; i < count; i++)
+    hint = arena_printf(elab->arena, "%s%s",
+                        i ? arena_printf(elab->arena, "%s, ", hint) : "there is ", names[i]);
+  return hint;
+}
+
 /* The note that an overlay removed the name, if one did. */
 void note_removed(Elab *elab, const char *name) {
   static const char *const maps[] = {"constants", "parameters", "networks", "targets",

@@ -1,6 +1,7 @@
 /* Frames of names and records of values. */
 #include "dsl/data.h"
 #include "dsl/names.h"
+#include "ir/lex.h"
 
 #include <string.h>
 
@@ -54,8 +55,13 @@ static bool is_name(const char *name) {
 
 bool name_check(Elab *elab, const char *name, Span span) {
   if (is_name(name)) return true;
-  return elab_error(elab, span, "letters, digits and '_', a letter first", "'%s' is not a name",
-                    name);
+  const char *hint = "letters, digits and '_', a letter first", *at = name;
+  while ((unsigned char)*at && (unsigned char)*at < 0x80) at++;
+  uint32_t code;
+  size_t length = character_read(at, strlen(at), &code);
+  if (length > 1)
+    hint = arena_printf(elab->arena, "%s; '%.*s' is U+%04X", hint, (int)length, at, code);
+  return elab_error(elab, span, hint, "'%s' is not a name", name);
 }
 
 static bool is_column(const Elab *elab, const char *name) {

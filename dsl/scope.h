@@ -347,6 +347,8 @@ bool number_error(Elab *elab, Frame *frame, const Expr *expr, const char *hint, 
 void note_constants(Elab *elab);
 /* A name that nothing has; `kind` is "name", "function", "layer" or "optimizer". */
 void report_unknown(Elab *elab, Frame *frame, const Expr *expr, const char *kind);
+/* The nearest of these names, or all of a few. */
+const char *hint_known(Elab *elab, const char *name, const char *const *names, size_t count);
 /* Notes the overlay that removed a name of the spec, if one did. */
 void note_removed(Elab *elab, const char *name);
 /* The number of elements, also where it overflows integers. */

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define REPLAY_BYTES 1099511627776.0 /* 1 TiB: more is a mistake */
@@ -55,6 +56,10 @@ static bool read_file(Elab *elab, const Tree *tree, RlcSource *source) {
   if (access(path, R_OK) != 0)
     diag_warning(elab->diag, tree->span, "a trainer's --data names another folder",
                  "the data file '%s' cannot be read: %s", path, strerror(errno));
+  struct stat status;
+  if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+    return elab_error(elab, tree->span, "name the file in it, as in  from: demos.safetensors",
+                      "'%s' is a folder", path);
   source->file = path_absolute(elab, path);
   file_named(elab, tree);
   return true;

@@ -106,22 +106,29 @@ static const struct Foreign {
     {"\xe2\x89\xa0", "write '!='"}, /* not equal */
     {"\xc2\xb2", "write ^2"},       /* superscript two */
     {"\xc2\xa0", "a no-break space; write an ordinary one"},
+    {"\xe2\x80\x8b", "a space of no width: remove it"},
+    {"\xe2\x80\x8c", "a character of no width: remove it"},
+    {"\xe2\x80\x8d", "a character of no width: remove it"},
+    {"\xe2\x81\xa0", "a character of no width: remove it"},
 };
 
-/* Bytes of the character at `text`; 1 where it is not UTF-8. */
-static size_t utf8_length(const char *text, size_t left) {
+size_t character_read(const char *text, size_t left, uint32_t *code) {
   unsigned char c = (unsigned char)text[0];
   size_t length = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
+  *code = length > 1 ? c & (0xffu >> (length + 1)) : c;
   if (length > left) return 1;
-  for (size_t i = 1; i < length; i++)
+  for (size_t i = 1; i < length; i++) {
     if ((text[i] & 0xc0) != 0x80) return 1;
+    *code = *code << 6 | (text[i] & 0x3f);
+  }
   return length;
 }
 
 /* Reports the character at `i`, which starts no token. */
 static void foreign_report(Diag *diag, const ExprText *text, size_t i) {
   const char *at = text->text + i, *hint = NULL;
-  size_t left = text->length - i, length = utf8_length(at, left);
+  uint32_t code;
+  size_t left = text->length - i, length = character_read(at, left, &code);
   for (size_t k = 0; k < COUNTOF(foreign) && !hint; k++) {
     size_t size = strlen(foreign[k].text);
     if (size > left || memcmp(at, foreign[k].text, size)) continue;
@@ -133,6 +140,9 @@ static void foreign_report(Diag *diag, const ExprText *text, size_t i) {
     diag_error(diag, span, hint, "unexpected byte 0x%02x", (unsigned char)*at);
   else if ((unsigned char)*at < 0x20 || *at == 0x7f)
     diag_error(diag, span, hint, "unexpected control character 0x%02x", (unsigned char)*at);
+  else if ((unsigned char)*at >= 0x80)
+    diag_error(diag, span, hint ? hint : "names have the letters a to z and A to Z",
+               "unexpected '%.*s' (U+%04X)", (int)length, at, code);
   else
     diag_error(diag, span, hint, "unexpected '%.*s'", (int)length, at);
 }

@@ -18,6 +18,9 @@ typedef struct Token {
 /* All tokens of a text; NULL after reporting. */
 Token *tokens_read(Arena *arena, Diag *diag, const ExprText *text);
 
+/* The bytes of the UTF-8 character at `text` and its code; 1 where there is none. */
+size_t character_read(const char *text, size_t left, uint32_t *code);
+
 /* The place of the bytes begin..end of the text; what runs over several lines is cut to its first.
  */
 Span text_span(const ExprText *text, size_t begin, size_t end);
