@@ -1,6 +1,6 @@
-/* YAML events to a tree: the subset that docs/language.md describes. libyaml does the reading; here is
- * what it may contain and what a scalar is. Reading goes on after a mistake of meaning (an alias, a
- * key twice), and stops at one of form. */
+/* YAML events to a tree: the subset that docs/language.md describes. libyaml does the reading; here
+ * is what it may contain and what a scalar is. Reading goes on after a mistake of meaning (an
+ * alias, a key twice), and stops at one of form. */
 #include "dsl/yaml.h"
 #include "ir/lex.h"
 

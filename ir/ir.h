@@ -166,7 +166,8 @@ Span graph_span(Graph *graph, Span span);
 
 Node *node_const(Graph *graph, double value);
 Node *node_input(Graph *graph, uint32_t slot);
-/* Constant vector along `axis`, values[extent]; all equal folds to a constant unless the graph keeps axes. */
+/* Constant vector along `axis`, values[extent]; all equal folds to a constant unless the graph
+ * keeps axes. */
 Node *node_table(Graph *graph, AxisId axis, const double *values);
 Node *node_uniform(Graph *graph, uint64_t stream, Axes axes, int word);
 Node *node1(Graph *graph, OpCode op, Node *x);
