@@ -70,6 +70,19 @@ static bool optimise(const Machine *m, LLVMModuleRef module, char *error, size_t
   return !failed || fail_llvm(error, size, "LLVM's passes", failed);
 }
 
+/* Instructions are chosen from the level and put in order for this machine. */
+static void tune(LLVMModuleRef module) {
+  static const char name[] = "tune-cpu";
+  char *host = LLVMGetHostCPUName();
+  LLVMContextRef context = LLVMGetModuleContext(module);
+  LLVMAttributeRef here =
+      LLVMCreateStringAttribute(context, name, sizeof name - 1, host, (unsigned)strlen(host));
+  for (LLVMValueRef f = LLVMGetFirstFunction(module); f; f = LLVMGetNextFunction(f))
+    if (!LLVMIsDeclaration(f))
+      LLVMAddAttributeAtIndex(f, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, here);
+  LLVMDisposeMessage(host);
+}
+
 static void set_target(const Machine *m, LLVMModuleRef module) {
   LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(m->machine);
   LLVMSetTarget(module, m->triple);
@@ -127,6 +140,7 @@ static LLVMMemoryBufferRef code_object(const Code *code, char *error, size_t siz
     LLVMContextRef context = LLVMContextCreate();
     LLVMModuleRef module = emit_llvm(code, arena, context);
     set_target(&m, module);
+    tune(module);
     object = object_find(&m, arena, module, error, size);
     LLVMDisposeModule(module);
     LLVMContextDispose(context);
