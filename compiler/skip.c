@@ -269,11 +269,19 @@ static bool picks_ranks(const Graph *graph, const Node *node) {
   return order && graph->axes[order->attr.to].extent < graph->axes[node->attr.axis].extent;
 }
 
-static void mark_whole(const Graph *graph, Sink *sink, const Node *node) {
-  if (sink->whole[node->id]) return;
-  sink->whole[node->id] = true;
-  for (int i = 0; i < 3 && node->src[i]; i++)
-    if (i != 0 || !picks_ranks(graph, node)) mark_whole(graph, sink, node->src[i]);
+/* Everything that is needed at all places. Arguments are older than what reads them, so one way
+ * down the list reaches all. */
+static void mark_whole(const Module *module, Sink *sink) {
+  const Graph *graph = module->graph;
+  for (size_t p = 0; p < module->program_count; p++)
+    for (size_t i = 0; i < module->programs[p].output_count; i++)
+      sink->whole[module->programs[p].outputs[i].node->id] = true;
+  for (size_t id = sink->size; id-- > 0;) {
+    const Node *node = graph->nodes[id];
+    int first = picks_ranks(graph, node) ? 1 : 0; /* of the values, some places */
+    for (int i = first; sink->whole[id] && i < 3 && node->src[i]; i++)
+      sink->whole[node->src[i]->id] = true;
+  }
 }
 
 static Node *sunk(Graph *graph, Sink *sink, Node *value, Node *index, AxisId axis);
@@ -312,8 +320,6 @@ void pass_skip(Module *module, Arena *scratch) {
   Sink sink = {.size = graph->node_count};
   sink.whole = NEW_ARRAY(scratch, bool, sink.size);
   sink.by = NEW_ARRAY(scratch, Node *, sink.size);
-  for (size_t p = 0; p < module->program_count; p++)
-    for (size_t i = 0; i < module->programs[p].output_count; i++)
-      mark_whole(graph, &sink, module->programs[p].outputs[i].node);
+  mark_whole(module, &sink);
   module_rewrite(module, scratch, sink_node, &sink);
 }

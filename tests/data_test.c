@@ -233,9 +233,5 @@ int main(void) {
   tcase_add_test(tcase, epochs_end_early_and_until_goes_on);
   tcase_set_timeout(tcase, 60);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return fixture_run(suite);
 }

@@ -178,9 +178,5 @@ int main(void) {
   tcase_add_test(tcase, greedy_without_epsilon);
   tcase_add_test(tcase, normal_formulas);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return fixture_run(suite);
 }

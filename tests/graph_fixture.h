@@ -106,7 +106,7 @@ static inline bool fixture_near(double a, double b, double tolerance) {
 /* Runs a suite as every test program does: the exit status. */
 static inline int fixture_run(Suite *suite) {
   SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
+  srunner_run_all(runner, CK_ENV);
   int failed = srunner_ntests_failed(runner);
   srunner_free(runner);
   return failed > 0;

@@ -424,9 +424,5 @@ int main(void) {
   tcase_add_test(tcase, dropout_in_losses);
   tcase_add_test(tcase, no_dropout_while_acting);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return fixture_run(suite);
 }

@@ -423,9 +423,5 @@ int main(void) {
   tcase_add_test(tcase, fasttd3_climbs_the_smaller_value);
   tcase_add_test(tcase, fasttd3_noise_lasts_an_episode);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return fixture_run(suite);
 }

@@ -261,9 +261,5 @@ int main(void) {
   tcase_add_test(tcase, rectification_begins);
   tcase_add_test(tcase, state_of_a_loss);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return fixture_run(suite);
 }

@@ -161,9 +161,5 @@ int main(void) {
   tcase_add_test(tcase, shared_values_are_looked_at_once);
   tcase_add_test(tcase, masks_read_results);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return fixture_run(suite);
 }

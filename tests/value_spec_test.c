@@ -365,9 +365,5 @@ int main(void) {
   tcase_add_test(tcase, discrete_sac_actor_and_temperature);
   tcase_add_loop_test(tcase, discrete_sac_steers_the_entropy, 0, 2);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return fixture_run(suite);
 }
