@@ -110,19 +110,21 @@ static void kernel_finish(const Schedule *s, Kernel *kernel) {
   kernel->serial = kernel->items < 2 || kernel->work < SERIAL_WORK;
 }
 
+static void statement_add(Code *code, ProgramCode *program, Stmt stmt) {
+  Stmt *added = NEW(code->arena, Stmt);
+  *added = stmt;
+  block_add(code->arena, program->body, added);
+}
+
 static void program_statements(Code *code, ProgramCode *program) {
+  bool marked = code->options.marked;
   program->body = block_make(code->arena);
+  if (marked) statement_add(code, program, (Stmt){.kind = STMT_MARK});
   for (size_t k = 0; k < program->kernel_count; k++) {
-    Stmt *stmt = NEW(code->arena, Stmt);
-    if (program->kernels[k]->barrier_before) {
-      stmt->kind = STMT_BARRIER;
-      block_add(code->arena, program->body, stmt);
-      stmt = NEW(code->arena, Stmt);
-    }
-    stmt->kind = STMT_CALL;
-    stmt->number = k;
-    stmt->note = program->kernels[k]->name;
-    block_add(code->arena, program->body, stmt);
+    const Kernel *kernel = program->kernels[k];
+    if (kernel->barrier_before) statement_add(code, program, (Stmt){.kind = STMT_BARRIER});
+    statement_add(code, program, (Stmt){.kind = STMT_CALL, .number = k, .note = kernel->name});
+    if (marked) statement_add(code, program, (Stmt){.kind = STMT_MARK, .number = k + 1});
   }
 }
 

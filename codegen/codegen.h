@@ -11,6 +11,7 @@ typedef struct CodegenOptions {
       lanes; /* elements of `real` in one vector register of the target (16 for AVX-512 float32) */
   const char *target;   /* "c", "native" */
   const char *compiler; /* provenance text */
+  bool marked;          /* programs call the RlcMarks that their context begins with (rlc.h) */
 } CodegenOptions;
 
 /* A module made ready for emitting: kernels in order per program, loop IR, offsets. */

@@ -329,6 +329,7 @@ static void emit_stmt(Emit *e, const Stmt *stmt, int indent) {
   case STMT_LOOP:
   case STMT_CALL:
   case STMT_BARRIER:
+  case STMT_MARK:
     break;
   case STMT_IF:
     emit_if(e, stmt, indent);
@@ -395,6 +396,10 @@ static void emit_program(const ProgramCode *program, size_t number, FILE *out) {
     const Stmt *stmt = program->body->items[i];
     if (stmt->kind == STMT_BARRIER) {
       fputs("  meet(call);\n", out);
+      continue;
+    }
+    if (stmt->kind == STMT_MARK) {
+      fprintf(out, "  ((const RlcMarks *)call->context)->mark(call, %zu);\n", stmt->number);
       continue;
     }
     const Kernel *kernel = program->kernels[stmt->number];

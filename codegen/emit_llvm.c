@@ -175,6 +175,17 @@ static void meet(Llvm *l) {
   LLVMPositionBuilderAtEnd(l->builder, after);
 }
 
+/* ((const RlcMarks *)call->context)->mark(call, done); */
+static void mark(Llvm *l, size_t done) {
+  LLVMTypeRef pointer = LLVMPointerTypeInContext(l->context, 0);
+  LLVMTypeRef narrow = LLVMInt32TypeInContext(l->context), arguments[] = {pointer, narrow};
+  LLVMTypeRef type =
+      LLVMFunctionType(LLVMVoidTypeInContext(l->context), arguments, COUNTOF(arguments), false);
+  LLVMValueRef function = LLVMBuildLoad2(l->builder, pointer, llvm_call_field(l, CALL_CONTEXT), "");
+  LLVMValueRef values[] = {l->call, LLVMConstInt(narrow, done, false)};
+  LLVMBuildCall2(l->builder, type, function, values, COUNTOF(values), "");
+}
+
 static LLVMValueRef emit_program(Llvm *l, size_t number, LLVMValueRef *kernels) {
   const ProgramCode *program = &l->code->programs[number];
   LLVMTypeRef pointer = LLVMPointerTypeInContext(l->context, 0);
@@ -185,6 +196,8 @@ static LLVMValueRef emit_program(Llvm *l, size_t number, LLVMValueRef *kernels) 
     const Stmt *stmt = program->body->items[i];
     if (stmt->kind == STMT_BARRIER)
       meet(l);
+    else if (stmt->kind == STMT_MARK)
+      mark(l, stmt->number);
     else
       run_kernel(l, program->kernels[stmt->number], kernels[stmt->number]);
   }

@@ -78,6 +78,7 @@ typedef enum StmtKind {
   STMT_IF,      /* value < hi ? body : other */
   STMT_CALL,    /* programs: run kernel `number` */
   STMT_BARRIER, /* programs: all threads meet */
+  STMT_MARK,    /* programs: tells RlcMarks that `number` kernels are done */
   STMT_NOTE,    /* a comment */
 } StmtKind;
 

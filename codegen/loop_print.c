@@ -175,6 +175,9 @@ static void stmt_print(const Stmt *stmt, int indent, FILE *out) {
   case STMT_BARRIER:
     fputs("barrier", out);
     break;
+  case STMT_MARK:
+    fprintf(out, "mark %zu", stmt->number);
+    break;
   case STMT_NOTE:
     fprintf(out, "# %s", stmt->note);
     break;

@@ -2,7 +2,10 @@
 #ifndef RLC_COMPILER_BENCH_H
 #define RLC_COMPILER_BENCH_H
 
+#include <sched.h>
+
 #include "compiler/peak.h"
+#include "compiler/watch.h"
 #include "runtime/training.h"
 
 /* The figures of bench.def. */
@@ -18,6 +21,19 @@ typedef struct Samples {
   size_t count;
 } Samples;
 
+/* A trainer of the module with its replays filled, or NULL after a message; free it with
+ * bench_trainer_free. */
+Trainer *bench_trainer(const RlcModule *module, uint32_t threads);
+void bench_trainer_free(Trainer *trainer);
+
+/* Where it is measured: one thread stays on the core where it is, a team is left to the system. */
+typedef struct Place {
+  cpu_set_t before; /* where this thread was allowed to run */
+  int core;         /* the one it is pinned to, or -1 */
+} Place;
+Place place_take(uint32_t threads);
+void place_leave(const Place *place);
+
 bool samples_make(Samples *samples, RunError *error);
 void samples_free(Samples *samples);
 /* Drops what does not fit. */
@@ -32,9 +48,9 @@ double samples_median(Samples *samples);
 bool bench_fill(Trainer *trainer);
 
 /* Passes through the loop without its collects, for `seconds`: updates, FLOPs, share of peak. A
- * `when` or `every` holds when it would in a run, an `until` at once. False when no pass updates,
- * or trainer->error. */
-bool bench_updates(Trainer *trainer, double seconds, Figures *figures);
+ * `when` or `every` holds when it would in a run, an `until` at once. `watch`, which may be NULL,
+ * gets the time of each step. False when no pass updates, or trainer->error. */
+bool bench_updates(Trainer *trainer, double seconds, Watch *watch, Figures *figures);
 
 /* The environment in a pool as the trainer steps it, on the trainer's team, and one instance by
  * env_step alone; actions are prepared, uniform within bounds. Of a declared environment, its

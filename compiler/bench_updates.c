@@ -40,6 +40,7 @@ double samples_median(Samples *samples) {
 
 typedef struct Work {
   double minimal, executed; /* FLOPs of the programs run so far */
+  Watch *watch;             /* that takes each step's time, or NULL */
 } Work;
 
 static uint64_t counter_value(const Trainer *trainer, uint8_t counter) {
@@ -111,14 +112,29 @@ static bool run_step(Trainer *trainer, uint32_t at, Work *work, uint64_t *times)
   return false;
 }
 
+/* What a step does itself, without its body. */
+static bool run_step_watched(Trainer *trainer, uint32_t at, Work *work, uint64_t *times) {
+  if (!work->watch) return run_step(trainer, at, work, times);
+  uint64_t start = watch_now();
+  bool good = run_step(trainer, at, work, times);
+  watch_lap(&work->watch->steps[at], start);
+  return good;
+}
+
+static void copy_part(Trainer *trainer, uint32_t at, uint64_t part, Work *work) {
+  uint64_t start = work->watch ? watch_now() : 0;
+  parts_copy(&trainer->parts[trainer->module->steps[at].index], trainer->team, trainer->memory,
+             part);
+  if (work->watch) watch_lap(&work->watch->parts[at], start);
+}
+
 static bool run_steps(Trainer *trainer, uint32_t from, uint32_t to, Work *work) {
   for (uint32_t at = from; at < to; at += 1 + trainer->module->steps[at].body) {
     const RlcStep *step = &trainer->module->steps[at];
     uint64_t times = 0;
-    if (!run_step(trainer, at, work, &times)) return false;
+    if (!run_step_watched(trainer, at, work, &times)) return false;
     for (uint64_t i = 0; i < times; i++) {
-      if (step->op == RLC_DO_PARTS)
-        parts_copy(&trainer->parts[step->index], trainer->team, trainer->memory, i);
+      if (step->op == RLC_DO_PARTS) copy_part(trainer, at, i, work);
       if (!run_steps(trainer, at + 1, at + 1 + step->body, work)) return false;
     }
   }
@@ -141,10 +157,10 @@ typedef struct Group {
 } Group;
 
 /* Passes until there is enough to be timed. */
-static bool run_group(Trainer *trainer, Group *group) {
+static bool run_group(Trainer *trainer, Watch *watch, Group *group) {
   uint64_t updates = trainer->state.updates;
   double start = run_clock();
-  *group = (Group){0};
+  *group = (Group){.work = {.watch = watch}};
   for (uint64_t passes = 0; group->seconds < GROUP_SECONDS || group->updates < GROUP_UPDATES;) {
     if (!run_pass(trainer, &group->work)) return false;
     group->updates = (double)(trainer->state.updates - updates);
@@ -177,23 +193,26 @@ static double peak_now(Trainer *trainer) {
   return peak;
 }
 
-static bool series_measure(Trainer *trainer, double seconds, Series *series) {
+static bool series_measure(Trainer *trainer, double seconds, Watch *watch, Series *series) {
   Group group;
   double start = run_clock();
   while (run_clock() - start < WARM_SECONDS)
-    if (!run_group(trainer, &group)) return false;
+    if (!run_group(trainer, NULL, &group)) return false;
   double before = peak_now(trainer);
   start = run_clock();
+  if (watch) watch_begin(watch);
   do {
-    if (!run_group(trainer, &group)) return false;
+    if (!run_group(trainer, watch, &group)) return false;
     double after = peak_now(trainer);
     series_add(series, &group, (before + after) / 2);
     before = after;
   } while (run_clock() - start < seconds);
+  if (watch) watch_end(watch);
   return true;
 }
 
 static void series_figures(Series *series, Figures *figures) {
+  figures->updates = series->updates;
   figures->groups = (double)series->rate.count;
   figures->updates_per_second = samples_median(&series->rate); /* sorted now */
   figures->updates_per_second_best = series->rate.value[series->rate.count - 1];
@@ -205,12 +224,13 @@ static void series_figures(Series *series, Figures *figures) {
   figures->executed_share_of_peak = samples_median(&series->executed);
 }
 
-bool bench_updates(Trainer *trainer, double seconds, Figures *figures) {
+bool bench_updates(Trainer *trainer, double seconds, Watch *watch, Figures *figures) {
   Series series = {0};
-  bool good =
-      samples_make(&series.rate, &trainer->error) && samples_make(&series.share, &trainer->error) &&
-      samples_make(&series.executed, &trainer->error) &&
-      samples_make(&series.peak, &trainer->error) && series_measure(trainer, seconds, &series);
+  bool good = samples_make(&series.rate, &trainer->error) &&
+              samples_make(&series.share, &trainer->error) &&
+              samples_make(&series.executed, &trainer->error) &&
+              samples_make(&series.peak, &trainer->error) &&
+              series_measure(trainer, seconds, watch, &series);
   if (good) series_figures(&series, figures);
   samples_free(&series.rate);
   samples_free(&series.share);

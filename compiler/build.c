@@ -78,6 +78,7 @@ static bool memory_fits(Session *session) {
 
 Code *build_code(Session *session) {
   CodegenOptions options = build_options(session->arena, session->target);
+  options.marked = session->measure;
   Code *code = code_make(session->arena, session->elaborated->module, &options);
   return memory_fits(session) ? code : NULL;
 }

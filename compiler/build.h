@@ -13,7 +13,8 @@ bool build_target(Session *session, bool oracle);
 /* float32 for this machine's vectors, with the compiler and its flags named for provenance. */
 CodegenOptions build_options(Arena *arena, const char *target);
 
-/* The session's module, which has been through the passes, as code for this machine. NULL after
+/* The session's module, which has been through the passes, as code for this machine, with marks
+ * between the kernels when --measure was given. NULL after
  * reporting that a program would need more memory than 8 GiB, at the place of its largest tensor.
  */
 Code *build_code(Session *session);

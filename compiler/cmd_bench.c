@@ -1,16 +1,13 @@
 /* rlc bench: how fast the compiled algorithm is here, against what the machine can do. */
-#define _GNU_SOURCE /* sched_setaffinity */
 #include "compiler/session.h"
 
 #include <math.h>
-#include <sched.h>
 #include <stdlib.h>
 
 #include "compiler/bench.h"
 #include "compiler/build.h"
 
 static const double PEAK_SECONDS = 0.1;
-static const uint64_t STEPS = 1000000000000; /* of the run that is measured: it never gets there */
 
 /* ---- compiling ---- */
 
@@ -29,30 +26,6 @@ static Loaded *compile(Session *session, Figures *figures) {
   return loaded;
 }
 
-/* ---- where it runs ---- */
-
-typedef struct Place {
-  cpu_set_t before; /* where this thread was allowed to run */
-  int core;         /* the one it is pinned to, or -1 */
-} Place;
-
-/* One thread stays on the core where it is; a team is left to the system. */
-static Place place_take(uint32_t threads) {
-  Place place = {.core = -1};
-  if (threads != 1 || sched_getaffinity(0, sizeof place.before, &place.before)) return place;
-  int core = sched_getcpu();
-  cpu_set_t one;
-  CPU_ZERO(&one);
-  if (core < 0 || core >= CPU_SETSIZE) return place;
-  CPU_SET(core, &one);
-  if (sched_setaffinity(0, sizeof one, &one) == 0) place.core = core;
-  return place;
-}
-
-static void place_leave(const Place *place) {
-  if (place->core >= 0) sched_setaffinity(0, sizeof place->before, &place->before);
-}
-
 /* ---- measuring ---- */
 
 static void machine_measure(Figures *figures) {
@@ -69,22 +42,13 @@ static void machine_measure(Figures *figures) {
 }
 
 static bool module_measure(Session *session, const RlcModule *module, Figures *figures) {
-  const Options options = {.steps = STEPS,
-                           .seed = 1,
-                           .threads = session->threads,
-                           .log_every = 1000,
-                           .eval_episodes = 1,
-                           .quiet = true,
-                           .no_replay = true};
-  Trainer *trainer = calloc(1, sizeof *trainer);
-  if (!trainer) return fprintf(stderr, "error: out of memory\n"), false;
-  bool good = trainer_make(trainer, module, &options) && bench_fill(trainer) &&
-              bench_updates(trainer, session->seconds, figures) &&
+  Trainer *trainer = bench_trainer(module, session->threads);
+  if (!trainer) return false;
+  bool good = bench_updates(trainer, session->seconds, NULL, figures) &&
               bench_environment(trainer, session->seconds, figures) &&
               bench_end_to_end(trainer, session->seconds, figures);
   if (!good) fprintf(stderr, "error: %s\n", trainer->error.text);
-  trainer_free(trainer);
-  free(trainer);
+  bench_trainer_free(trainer);
   return good;
 }
 

@@ -1,33 +1,15 @@
-/* rlc explain: what every pass left of the graph, and what every kernel costs at the least. */
-#include "compiler/session.h"
+/* rlc explain: what every pass left of the graph, what every kernel costs at the least, and with
+ * --measure what it takes inside of real updates. */
+#include "compiler/explain.h"
 
+#include <math.h>
 #include <string.h>
 
-#include "codegen/codegen.h"
 #include "compiler/build.h"
-#include "compiler/peak.h"
 
-static const double PEAK_SECONDS = 0.1;
+static const double PEAK_SECONDS = 0.1, COPY_SECONDS = 0.02;
 
-/* What a pass left. */
-typedef struct Stage {
-  const char *pass;
-  size_t made;         /* nodes ever made, needed or not */
-  size_t needed;       /* nodes that a result depends on */
-  size_t contractions; /* of these */
-  double operations;   /* of one run of every program, see node_operations */
-} Stage;
-
-typedef struct Report {
-  Session *session;
-  Stage *stages;
-  size_t stage_count;
-  KernelInfo *kernels;
-  size_t kernel_count;
-  double peak; /* FLOP/s of one core */
-} Report;
-
-/* ---- gathering ---- */
+/* ---- the graph ---- */
 
 /* Arithmetic on elements, if the node were computed as it stands: 2 for a product that is added up,
  * whether or not a contraction was made of it, so that graphs before and after `contract` compare.
@@ -72,106 +54,130 @@ static void passes_run(Report *report) {
   }
 }
 
-/* The least time of a kernel's contractions, in microseconds. */
-static double limit_us(const Report *report, double flops) { return 1e6 * flops / report->peak; }
+/* ---- kernels ---- */
 
-/* ---- text ---- */
-
-static void print_stages(const Report *report) {
-  printf("%-12s %12s %12s %14s %14s\n", "after", "nodes made", "needed", "contractions", "Mop");
-  for (size_t i = 0; i < report->stage_count; i++) {
-    const Stage *stage = &report->stages[i];
-    printf("%-12s %12zu %12zu %14zu %14.3f\n", stage->pass, stage->made, stage->needed,
-           stage->contractions, stage->operations / 1e6);
-  }
+static uint32_t program_number(const Report *report, const char *name) {
+  uint32_t i = 0;
+  while (strcmp(report->shell->programs[i].name, name) != 0) i++;
+  return i;
 }
 
-static void print_kernel(const Report *report, const KernelInfo *kernel) {
-  printf("  %-40s %-10s %10.3f %10.1f", kernel->name, kernel->what, kernel->flops / 1e6,
-         kernel->bytes / 1e3);
-  if (kernel->flops > 0)
-    printf(" %8.1f %10.2f", kernel->bytes > 0 ? kernel->flops / kernel->bytes : 0,
-           limit_us(report, kernel->flops));
-  printf("\n");
+static void kernels_list(Report *report, const Code *code) {
+  KernelInfo *infos;
+  Arena *arena = report->session->arena;
+  report->kernel_count = code_kernels(code, arena, &infos);
+  report->kernels = NEW_ARRAY(arena, KernelRow, report->kernel_count + 1);
+  for (size_t i = 0; i < report->kernel_count; i++)
+    report->kernels[i] = (KernelRow){
+        .info = infos[i], .program = program_number(report, infos[i].program), .seconds = NAN};
 }
 
-static void print_program(const Report *report, size_t index) {
-  const RlcProgram *program = &report->session->elaborated->module->shell.programs[index];
-  double bytes = 0;
-  size_t count = 0;
-  printf("\nprogram %s\n  %-40s %-10s %10s %10s %8s %10s\n", program->name, "kernel", "what",
-         "MFLOP", "kB", "FLOP/B", "us at peak");
+/* The least time of every kernel: the slower of arithmetic and memory, which overlap. */
+static void limits_find(Report *report) {
   for (size_t i = 0; i < report->kernel_count; i++) {
-    if (strcmp(report->kernels[i].program, program->name) != 0) continue;
-    print_kernel(report, &report->kernels[i]);
-    bytes += report->kernels[i].bytes;
-    count++;
+    KernelRow *row = &report->kernels[i];
+    double arithmetic = row->info.flops / report->peak;
+    double moving = memories_seconds(&report->memory, row->info.bytes, &row->bound);
+    row->limit = fmax(arithmetic, moving);
+    if (arithmetic > moving) row->bound = "FLOPs";
   }
-  printf("  %zu kernels, %.1f kB read and written, %.1f kB of workspace\n", count, bytes / 1e3,
-         (double)program->work_bytes / 1e3);
-  printf("  executed %.3f MFLOP, %.2f us at peak; minimal %.3f MFLOP, %.2f us\n",
-         program->flops / 1e6, limit_us(report, program->flops), program->minimal_flops / 1e6,
-         limit_us(report, program->minimal_flops));
 }
 
-static void print_text(const Report *report) {
-  const RlcModule *shell = &report->session->elaborated->module->shell;
-  printf(
-      "%s on %s; one core's peak, measured: %.1f GFLOP/s\n"
-      "FLOPs are those of contractions; bytes count each tensor once per kernel. Mop: millions of\n"
-      "operations on elements, all programs once, if every needed node ran as it stands; before\n"
-      "`grad` without the gradients, which are requests until then.\n\n",
-      shell->name, shell->env_id ? shell->env_id : "no environment", report->peak / 1e9);
-  print_stages(report);
-  for (size_t i = 0; i < shell->program_count; i++) print_program(report, i);
+static void machine_measure(Report *report) {
+  report->machine = peak_measure(PEAK_SECONDS);
+  report->peak = report->machine.flops;
+  report->memory = memories_measure(COPY_SECONDS);
 }
 
-/* ---- JSON ---- */
+/* ---- measuring ---- */
 
-static void json_program(const Report *report, size_t index) {
-  const RlcProgram *program = &report->session->elaborated->module->shell.programs[index];
-  bool first = true;
-  printf("%s{\"name\":\"%s\",\"executed_flops\":%.17g,\"minimal_flops\":%.17g,\"work_bytes\":%lu,"
-         "\"limit_us\":%.6g,",
-         index ? "," : "", program->name, program->flops, program->minimal_flops,
-         program->work_bytes, limit_us(report, program->flops));
-  printf("\"kernels\":[");
-  for (size_t i = 0; i < report->kernel_count; i++) {
-    const KernelInfo *kernel = &report->kernels[i];
-    if (strcmp(kernel->program, program->name) != 0) continue;
-    printf("%s{\"name\":\"%s\",\"what\":\"%s\",\"flops\":%.17g,\"bytes\":%.17g,\"limit_us\":%.6g}",
-           first ? "" : ",", kernel->name, kernel->what, kernel->flops, kernel->bytes,
-           limit_us(report, kernel->flops));
-    first = false;
+static const char *step_name(const Report *report, const RlcStep *step) {
+  Arena *arena = report->session->arena;
+  switch ((RlcStepOp)step->op) {
+  case RLC_DO_SAMPLE:
+    return "sample a batch";
+  case RLC_DO_RUN:
+    return arena_printf(arena, "run %s", report->shell->programs[step->index].name);
+  case RLC_DO_WRITE:
+    return "write to the replay";
+  case RLC_DO_PARTS:
+    return "shuffle rows";
+  case RLC_DO_WHEN:
+    if (step->index == RLC_NONE) return NULL;
+    return arena_printf(arena, "when %s", report->shell->programs[step->index].name);
+  default:
+    return NULL; /* counting */
   }
-  printf("]}");
 }
 
-static void print_json(const Report *report) {
-  const RlcModule *shell = &report->session->elaborated->module->shell;
-  printf("{\"name\":\"%s\",\"env\":\"%s\",\"peak_gflops\":%.6g,\"passes\":[", shell->name,
-         shell->env_id ? shell->env_id : "none", report->peak / 1e9);
-  for (size_t i = 0; i < report->stage_count; i++) {
-    const Stage *stage = &report->stages[i];
-    printf("%s{\"after\":\"%s\",\"nodes_made\":%zu,\"nodes_needed\":%zu,\"contractions\":%zu,"
-           "\"operations\":%.17g}",
-           i ? "," : "", stage->pass, stage->made, stage->needed, stage->contractions,
-           stage->operations);
+static void step_add(Report *report, const Watch *watch, const char *what, const Laps *laps) {
+  double seconds = watch_median(watch, laps), updates = report->figures.updates;
+  if (what && !isnan(seconds))
+    report->steps[report->step_count++] = (StepRow){what, seconds, watch_runs(laps) / updates};
+}
+
+static void measured_take(Report *report, const Watch *watch) {
+  const RlcModule *shell = report->shell;
+  Arena *arena = report->session->arena;
+  size_t first = 0;
+  report->programs = NEW_ARRAY(arena, double, shell->program_count + 1);
+  report->steps = NEW_ARRAY(arena, StepRow, 2 * shell->step_count + 1);
+  for (uint32_t p = 0; p < shell->program_count; p++) {
+    report->programs[p] = watch_median(watch, &watch->programs[p]);
+    double runs = watch_runs(&watch->programs[p]) / report->figures.updates;
+    for (size_t k = 0; first + k < report->kernel_count; k++) {
+      KernelRow *row = &report->kernels[first + k];
+      if (row->program != p) break;
+      row->seconds = watch_median(watch, &watch->kernels[p][k]);
+      row->runs = runs;
+    }
+    while (first < report->kernel_count && report->kernels[first].program == p) first++;
   }
-  printf("],\"programs\":[");
-  for (size_t i = 0; i < shell->program_count; i++) json_program(report, i);
-  printf("]}\n");
+  for (uint32_t s = 0; s < shell->step_count; s++) {
+    step_add(report, watch, step_name(report, &shell->steps[s]), &watch->steps[s]);
+    step_add(report, watch, "copy rows of a minibatch", &watch->parts[s]);
+  }
+}
+
+static bool updates_measure(Report *report, const RlcModule *module) {
+  Session *session = report->session;
+  size_t *kernels = NEW_ARRAY(session->arena, size_t, module->program_count + 1);
+  for (size_t i = 0; i < report->kernel_count; i++) kernels[report->kernels[i].program]++;
+  Watch *watch = watch_make(session->arena, module, kernels);
+  Trainer *trainer = bench_trainer(&watch->module, 1);
+  if (!trainer) return false;
+  bool good = bench_updates(trainer, session->seconds, watch, &report->figures);
+  if (!good) fprintf(stderr, "error: %s\n", trainer->error.text);
+  bench_trainer_free(trainer);
+  if (!good) return false;
+  report->peak = report->figures.peak_gflops * 1e9;
+  report->measured = true;
+  measured_take(report, watch);
+  return true;
+}
+
+static bool code_measure(Report *report, const Code *code) {
+  Loaded *loaded = build_load(report->session->arena, code);
+  if (!loaded) return false;
+  bool good = updates_measure(report, load_module(loaded));
+  load_close(loaded);
+  return good;
 }
 
 int command_explain(Session *session) {
   if (!session_elaborate(session)) return EXIT_USER;
-  Report report = {.session = session};
+  Report report = {.session = session, .shell = &session->elaborated->module->shell};
   passes_run(&report);
   session->target = "native";
   Code *code = build_code(session);
   if (!code) return EXIT_USER;
-  report.kernel_count = code_kernels(code, session->arena, &report.kernels);
-  report.peak = peak_measure(PEAK_SECONDS).flops;
-  (session->json ? print_json : print_text)(&report);
+  kernels_list(&report, code);
+  Place place = place_take(1);
+  machine_measure(&report);
+  bool good = !session->measure || code_measure(&report, code);
+  place_leave(&place);
+  if (!good) return EXIT_USER;
+  limits_find(&report);
+  (session->json ? explain_json : explain_text)(&report);
   return 0;
 }

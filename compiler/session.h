@@ -18,7 +18,7 @@ typedef struct Session {
   const char *output, *target, *stage, *prelude; /* -o, --target, --stage, --prelude */
   double seconds;                                /* --seconds */
   uint32_t threads, components;                  /* --threads, --components */
-  bool json;
+  bool json, measure;                            /* --json, --measure */
   PipelineOptions pipeline;
   Elaborated *elaborated; /* after session_elaborate */
 } Session;

@@ -68,9 +68,16 @@ typedef struct RlcCall {
   uint64_t *done; /* [threads] work items done by each thread, for the balance test; each adds only
                      to its own */
   /* RlcProgram.context of the program that runs; the runtime copies it there before each call. NULL
-   * for generated code, which needs none; the oracle finds its graph through it. */
+   * for generated code, which needs none unless it was made to be measured (RlcMarks); the oracle
+   * finds its graph through it. */
   const void *context;
 } RlcCall;
+
+/* What the context of a program begins with that was generated to be measured: every thread calls
+ * mark(call, 0) when the program begins and mark(call, k + 1) behind kernel k. */
+typedef struct RlcMarks {
+  void (*mark)(const RlcCall *call, uint32_t done);
+} RlcMarks;
 
 typedef struct RlcProgram {
   const char *name;
@@ -78,7 +85,8 @@ typedef struct RlcProgram {
   uint64_t work_bytes;
   double flops; /* floating-point operations of the contractions in one run, after rewrites */
   double minimal_flops; /* of the same program before rewrites that skip work */
-  const void *context;  /* handed to `run` as RlcCall.context; NULL (left out) in generated code */
+  const void *context;  /* handed to `run` as RlcCall.context; NULL (left out) in generated code,
+                           RlcMarks put there to measure it */
 } RlcProgram;
 
 /* Counters the runtime keeps; each has an F64 slot (or RLC_NONE when the spec never reads it). */

@@ -9,6 +9,7 @@
 #include <check.h>
 #include <math.h>
 
+#include "compiler/bandwidth.h"
 #include "compiler/bench.h"
 #include "compiler/session.h"
 
@@ -21,21 +22,29 @@ enum { TEXT = 1 << 18 };
 
 typedef int CommandFn(Session *session);
 
-/* What the command prints on the spec, with an exit status of 0. `text` holds TEXT bytes. */
-static void command_text(CommandFn *command, const char *spec, bool json, uint32_t threads,
-                         char *text) {
+/* A command line: the small overrides, unless it is to run as the spec stands. */
+typedef struct Asked {
+  CommandFn *command;
+  const char *spec;
+  uint32_t threads; /* 0: 1 */
+  bool json, measure, whole;
+} Asked;
+
+/* What the command prints, with an exit status of 0. `text` holds TEXT bytes. */
+static void command_text(Asked asked, char *text) {
   Arena *arena = arena_make();
   Session session = {.arena = arena,
                      .diag = diag_make(arena),
-                     .spec = spec,
+                     .spec = asked.spec,
                      .overrides = (const char **)small,
-                     .override_count = COUNTOF(small),
-                     .threads = threads,
+                     .override_count = asked.whole ? 0 : COUNTOF(small),
+                     .threads = asked.threads ? asked.threads : 1,
                      .seconds = 0.2,
-                     .json = json};
+                     .json = asked.json,
+                     .measure = asked.measure};
   session.pipeline.out = stdout;
   Capture capture = capture_begin(STDOUT_FILENO);
-  int status = command(&session);
+  int status = asked.command(&session);
   capture_end(&capture, text, TEXT);
   ck_assert_int_eq(status, 0);
   arena_free(arena);
@@ -96,6 +105,25 @@ START_TEST(team_peak_counts_all_threads) {
 }
 END_TEST
 
+/* Within a level bytes are as fast as there; what does not fit is slower. */
+START_TEST(memories_are_slower_the_larger) {
+  Memories memories = {
+      {{"L1", 100, 50}, {"L2", 1000, 10}, {"L3", 10000, 5}, {"DRAM", INFINITY, 1}}};
+  const char *slowest;
+  ck_assert_double_eq(memories_seconds(&memories, 0, &slowest), 0);
+  ck_assert_double_eq(memories_seconds(&memories, 100, &slowest), 2);
+  ck_assert_str_eq(slowest, "L1");
+  ck_assert_double_eq(memories_seconds(&memories, 200, &slowest), 2 + 10);
+  ck_assert_str_eq(slowest, "L2");
+  ck_assert_double_eq(memories_seconds(&memories, 20000, &slowest), 2 + 90 + 1800 + 10000);
+  ck_assert_str_eq(slowest, "DRAM");
+  memories = memories_measure(1e-3);
+  for (int i = 0; i < MEMORY_LEVELS; i++) ck_assert(memories.level[i].rate > 1e8);
+  ck_assert(memories.level[0].bytes < memories.level[1].bytes);
+  ck_assert(isinf(memories.level[3].bytes));
+}
+END_TEST
+
 /* ---- samples ---- */
 
 START_TEST(median_is_the_middle) {
@@ -149,7 +177,7 @@ static void check_bench(const char *spec, uint32_t threads) {
                                          "end_to_end_steps_per_second",
                                          "lanes",
                                          "compile_front_seconds"};
-  command_text(command_bench, spec, true, threads, text);
+  command_text((Asked){command_bench, spec, threads, .json = true}, text);
   for (size_t i = 0; i < COUNTOF(positive); i++) {
     double value = number_of(text, positive[i]);
     ck_assert_msg(isfinite(value) && value > 0, "%s is %g", positive[i], value);
@@ -169,7 +197,7 @@ END_TEST
 
 /* One environment step makes one update in this loop, so the two rates are one. */
 START_TEST(bench_text_and_counts) {
-  command_text(command_bench, RLC_ROOT "/specs/sac.yaml", false, 1, text);
+  command_text((Asked){command_bench, RLC_ROOT "/specs/sac.yaml", .threads = 1}, text);
   ck_assert_ptr_nonnull(strstr(text, "sac on Pendulum-v1, 1 thread"));
   double steps = 0, updates = 0;
   const char *at = strstr(text, "end_to_end_steps_per_second");
@@ -238,7 +266,7 @@ static size_t check_programs(JsonReader *json) {
 START_TEST(explain_adds_up) {
   size_t programs = 0, contractions = 0;
   char name[64];
-  command_text(command_explain, RLC_ROOT "/specs/remac.yaml", true, 1, text);
+  command_text((Asked){command_explain, RLC_ROOT "/specs/remac.yaml", .json = true}, text);
   ck_assert(number_of(text, "peak_gflops") > 0);
   JsonReader json = json_reader(text, strlen(text));
   json_enter(&json, '{');
@@ -256,12 +284,31 @@ START_TEST(explain_adds_up) {
 END_TEST
 
 START_TEST(explain_text) {
-  command_text(command_explain, RLC_ROOT "/specs/sac.yaml", false, 1, text);
+  command_text((Asked){command_explain, RLC_ROOT "/specs/sac.yaml", .threads = 1}, text);
   const char *const *passes;
   size_t count = pipeline_names(&passes);
   for (size_t i = 0; i < count; i++) ck_assert_ptr_nonnull(strstr(text, passes[i]));
-  ck_assert_ptr_nonnull(strstr(text, "FLOP/B"));
+  ck_assert_ptr_nonnull(strstr(text, "limit us"));
   ck_assert_ptr_nonnull(strstr(text, "minimal"));
+}
+END_TEST
+
+/* Measured: what an update consists of has times; what it does not run has none. */
+START_TEST(explain_measures) {
+  size_t timed = 0, untimed = 0;
+  command_text((Asked){command_explain, RLC_ROOT "/specs/ppo.yaml", .json = true, .measure = true,
+                       .whole = true},
+               text);
+  for (const char *at = text; (at = strstr(at, "\"us\":")); at += 5)
+    *(strncmp(at + 5, "null", 4) == 0 ? &untimed : &timed) += 1;
+  ck_assert_msg(timed > 20 && untimed > 0, "%zu with times, %zu without", timed, untimed);
+  ck_assert_ptr_nonnull(strstr(text, "copy rows of a minibatch"));
+  const char *update = strstr(text, "\"measured\":{\"update_us\":");
+  ck_assert(update && atof(strchr(update + 12, ':') + 1) > 0);
+  command_text((Asked){command_explain, RLC_ROOT "/specs/sac.yaml", .measure = true}, text);
+  ck_assert_ptr_nonnull(strstr(text, "of peak"));
+  ck_assert_ptr_nonnull(strstr(text, "sample a batch"));
+  ck_assert_ptr_nonnull(strstr(text, "farthest from their limits"));
 }
 END_TEST
 
@@ -291,6 +338,8 @@ int main(void) {
   tcase_add_test(cases, bench_text_and_counts);
   tcase_add_test(cases, explain_adds_up);
   tcase_add_test(cases, explain_text);
+  tcase_add_test(cases, explain_measures);
+  tcase_add_test(cases, memories_are_slower_the_larger);
   suite_add_tcase(suite, cases);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);

@@ -17,7 +17,7 @@ typedef struct Built {
   Loaded *loaded;
   const RlcModule *rlc;
   char *memory, *work;
-  bool overrun; /* somebody wrote behind the workspace or the slots */
+  const void *context; /* of the programs' calls */
 } Built;
 
 enum { GUARD = 4096 };
@@ -55,21 +55,25 @@ static inline const char *test_target(void) {
   return target ? target : "native";
 }
 
-static inline Built build_module(Arena *arena, Module *module, RlcType real, uint32_t lanes) {
+static inline Built build_with(Arena *arena, Module *module, const CodegenOptions *options) {
   Built built = {.arena = arena, .module = module};
-  CodegenOptions options = {
-      .real = real, .lanes = lanes, .target = test_target(), .compiler = "test"};
-  built.code = code_make(arena, module, &options);
+  built.code = code_make(arena, module, options);
   const char *overlap = plan_check(built.code, arena);
   ck_assert_msg(!overlap, "%s", overlap);
   char error[4096];
-  bool native = strcmp(test_target(), "native") == 0;
+  bool native = strcmp(options->target, "native") == 0;
   built.loaded = native ? load_native(built.code, error, sizeof error)
                         : load_c(built.code, RLC_ROOT, error, sizeof error);
   ck_assert_msg(built.loaded != NULL, "%s", error);
   built.rlc = load_module(built.loaded);
   built_memory(&built);
   return built;
+}
+
+static inline Built build_module(Arena *arena, Module *module, RlcType real, uint32_t lanes) {
+  return build_with(
+      arena, module,
+      &(CodegenOptions){.real = real, .lanes = lanes, .target = test_target(), .compiler = "test"});
 }
 
 static inline void built_free(Built *built) {
@@ -111,7 +115,8 @@ static inline void built_run(const Built *built, uint32_t program, uint32_t thre
                     .threads = threads,
                     .barrier = team_wait,
                     .team = &barrier,
-                    .done = done};
+                    .done = done,
+                    .context = built->context};
     jobs[t] = (TeamCall){call, built->rlc->programs[program].run};
     if (t) pthread_create(&ids[t], NULL, team_thread, &jobs[t]);
   }

@@ -1,0 +1,215 @@
+/* The report of `rlc explain`, as text and as JSON. */
+#include "compiler/explain.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { TOP = 10 };
+
+static double us(double seconds) { return 1e6 * seconds; }
+
+/* ---- passes ---- */
+
+static void print_stages(const Report *report) {
+  printf("%-12s %12s %12s %14s %14s\n", "after", "nodes made", "needed", "contractions", "Mop");
+  for (size_t i = 0; i < report->stage_count; i++) {
+    const Stage *stage = &report->stages[i];
+    printf("%-12s %12zu %12zu %14zu %14.3f\n", stage->pass, stage->made, stage->needed,
+           stage->contractions, stage->operations / 1e6);
+  }
+}
+
+/* ---- kernels ---- */
+
+static void print_measured(const Report *report, const KernelRow *row) {
+  if (isnan(row->seconds)) return;
+  printf(" %9.2f %8.2f", us(row->seconds), row->limit / row->seconds);
+  if (row->info.flops > 0) printf(" %8.2f", row->info.flops / row->seconds / report->peak);
+}
+
+static void print_kernel(const Report *report, const KernelRow *row) {
+  printf("  %-40s %-10s %10.3f %10.1f %10.2f %-6s", row->info.name, row->info.what,
+         row->info.flops / 1e6, row->info.bytes / 1e3, us(row->limit), row->bound);
+  print_measured(report, row);
+  printf("\n");
+}
+
+typedef struct Totals {
+  double bytes, limit;
+  size_t kernels;
+} Totals;
+
+static Totals totals_of(const Report *report, uint32_t program) {
+  Totals totals = {0};
+  for (size_t i = 0; i < report->kernel_count; i++) {
+    const KernelRow *row = &report->kernels[i];
+    if (row->program != program) continue;
+    totals.bytes += row->info.bytes;
+    totals.limit += row->limit;
+    totals.kernels++;
+  }
+  return totals;
+}
+
+static void print_program(const Report *report, uint32_t index) {
+  const RlcProgram *program = &report->shell->programs[index];
+  Totals totals = totals_of(report, index);
+  printf("\nprogram %s\n  %-40s %-10s %10s %10s %10s %-6s", program->name, "kernel", "what",
+         "MFLOP", "kB", "limit us", "by");
+  if (report->measured) printf(" %9s %8s %8s", "us", "of limit", "of peak");
+  printf("\n");
+  for (size_t i = 0; i < report->kernel_count; i++)
+    if (report->kernels[i].program == index) print_kernel(report, &report->kernels[i]);
+  printf("  %zu kernels, %.1f kB read and written, %.1f kB of workspace\n", totals.kernels,
+         totals.bytes / 1e3, (double)program->work_bytes / 1e3);
+  printf("  executed %.3f MFLOP, %.2f us at peak; minimal %.3f MFLOP, %.2f us; limits of its "
+         "kernels %.2f us\n",
+         program->flops / 1e6, us(program->flops / report->peak), program->minimal_flops / 1e6,
+         us(program->minimal_flops / report->peak), us(totals.limit));
+  if (report->measured && !isnan(report->programs[index]))
+    printf("  measured %.2f us: %.2f of peak, %.2f of the limits\n", us(report->programs[index]),
+           program->flops / report->peak / report->programs[index],
+           totals.limit / report->programs[index]);
+}
+
+/* ---- an update ---- */
+
+/* What a kernel takes of an update beyond its limit, in seconds. */
+static double excess(const KernelRow *row) {
+  return row->runs > 0 ? (row->seconds - row->limit) * row->runs : 0;
+}
+
+static int compare_excess(const void *a, const void *b) {
+  double x = excess(*(const KernelRow *const *)a), y = excess(*(const KernelRow *const *)b);
+  return (x < y) - (x > y);
+}
+
+static void print_steps(const Report *report) {
+  double update = 1 / report->figures.updates_per_second, known = 0;
+  printf("\nan update: %.2f us, %.3f MFLOP executed, %.2f of peak; minimal %.3f MFLOP, %.2f\n",
+         us(update), report->figures.executed_mflop, report->figures.executed_share_of_peak,
+         report->figures.minimal_mflop, report->figures.share_of_peak);
+  printf("  %-40s %10s %10s %10s %8s\n", "step of the loop", "us", "runs", "us/update", "share");
+  for (size_t i = 0; i < report->step_count; i++) {
+    const StepRow *step = &report->steps[i];
+    double part = step->seconds * step->runs;
+    printf("  %-40s %10.2f %10.3f %10.2f %8.3f\n", step->what, us(step->seconds), step->runs,
+           us(part), part / update);
+    known += part;
+  }
+  printf("  %-40s %10s %10s %10.2f %8.3f\n", "the rest", "", "", us(update - known),
+         1 - known / update);
+}
+
+/* The kernels that lose most of an update. */
+static void print_top(const Report *report) {
+  const KernelRow **sorted =
+      NEW_ARRAY(report->session->arena, const KernelRow *, report->kernel_count + 1);
+  double update = 1 / report->figures.updates_per_second;
+  for (size_t i = 0; i < report->kernel_count; i++) sorted[i] = &report->kernels[i];
+  qsort(sorted, report->kernel_count, sizeof *sorted, compare_excess);
+  printf("\nfarthest from their limits, of an update's %.2f us\n  %-40s %-10s %10s %10s %8s %8s\n",
+         us(update), "kernel", "what", "us/update", "beyond", "of limit", "share");
+  for (size_t i = 0; i < report->kernel_count && i < TOP && excess(sorted[i]) > 0; i++)
+    printf("  %-40s %-10s %10.2f %10.2f %8.2f %8.3f\n", sorted[i]->info.name, sorted[i]->info.what,
+           us(sorted[i]->seconds * sorted[i]->runs), us(excess(sorted[i])),
+           sorted[i]->limit / sorted[i]->seconds, excess(sorted[i]) / update);
+}
+
+void explain_text(const Report *report) {
+  const RlcModule *shell = report->shell;
+  printf("%s on %s; one core: %.1f GFLOP/s", shell->name,
+         shell->env_id ? shell->env_id : "no environment", report->peak / 1e9);
+  for (int i = 0; i < MEMORY_LEVELS; i++)
+    printf(", %s %.1f GB/s", report->memory.level[i].name, report->memory.level[i].rate / 1e9);
+  printf(
+      " of copies, all measured\n"
+      "FLOPs are those of contractions; bytes count each tensor once per kernel; the limit is the\n"
+      "slower of FLOPs at peak and bytes in the fastest memories they fit in. Mop: millions of\n"
+      "operations on elements, all programs once, if every needed node ran as it stands; before\n"
+      "`grad` without the gradients, which are requests until then.\n\n");
+  print_stages(report);
+  for (uint32_t i = 0; i < shell->program_count; i++) print_program(report, i);
+  if (!report->measured) return;
+  print_steps(report);
+  print_top(report);
+}
+
+/* ---- JSON ---- */
+
+static void json_number(const char *name, double value) {
+  if (isfinite(value))
+    printf(",\"%s\":%.6g", name, value);
+  else
+    printf(",\"%s\":null", name);
+}
+
+static void json_kernel(const Report *report, const KernelRow *row) {
+  printf("{\"name\":\"%s\",\"what\":\"%s\",\"flops\":%.17g,\"bytes\":%.17g,\"limit_us\":%.6g,"
+         "\"bound\":\"%s\"",
+         row->info.name, row->info.what, row->info.flops, row->info.bytes, us(row->limit),
+         row->bound);
+  if (report->measured) {
+    json_number("us", us(row->seconds));
+    json_number("share_of_peak", row->info.flops / row->seconds / report->peak);
+    json_number("runs_per_update", row->runs);
+  }
+  printf("}");
+}
+
+static void json_program(const Report *report, uint32_t index) {
+  const RlcProgram *program = &report->shell->programs[index];
+  bool first = true;
+  printf("%s{\"name\":\"%s\",\"executed_flops\":%.17g,\"minimal_flops\":%.17g,\"work_bytes\":%lu,"
+         "\"limit_us\":%.6g",
+         index ? "," : "", program->name, program->flops, program->minimal_flops,
+         program->work_bytes, us(totals_of(report, index).limit));
+  if (report->measured) json_number("us", us(report->programs[index]));
+  printf(",\"kernels\":[");
+  for (size_t i = 0; i < report->kernel_count; i++) {
+    if (report->kernels[i].program != index) continue;
+    if (!first) printf(",");
+    json_kernel(report, &report->kernels[i]);
+    first = false;
+  }
+  printf("]}");
+}
+
+static void json_measured(const Report *report) {
+  const Figures *figures = &report->figures;
+  printf(",\"measured\":{\"update_us\":%.6g", 1e6 / figures->updates_per_second);
+  json_number("share_of_peak", figures->share_of_peak);
+  json_number("executed_share_of_peak", figures->executed_share_of_peak);
+  printf(",\"steps\":[");
+  for (size_t i = 0; i < report->step_count; i++)
+    printf("%s{\"what\":\"%s\",\"us\":%.6g,\"runs_per_update\":%.6g}", i ? "," : "",
+           report->steps[i].what, us(report->steps[i].seconds), report->steps[i].runs);
+  printf("]}");
+}
+
+void explain_json(const Report *report) {
+  const RlcModule *shell = report->shell;
+  printf("{\"name\":\"%s\",\"env\":\"%s\",\"peak_gflops\":%.6g", shell->name,
+         shell->env_id ? shell->env_id : "none", report->peak / 1e9);
+  printf(",\"memories\":[");
+  for (int i = 0; i < MEMORY_LEVELS; i++) {
+    const Memory *level = &report->memory.level[i];
+    printf("%s{\"name\":\"%s\"", i ? "," : "", level->name);
+    json_number("bytes", level->bytes);
+    json_number("gigabytes_per_second", level->rate / 1e9);
+    printf("}");
+  }
+  printf("],\"passes\":[");
+  for (size_t i = 0; i < report->stage_count; i++) {
+    const Stage *stage = &report->stages[i];
+    printf("%s{\"after\":\"%s\",\"nodes_made\":%zu,\"nodes_needed\":%zu,\"contractions\":%zu,"
+           "\"operations\":%.17g}",
+           i ? "," : "", stage->pass, stage->made, stage->needed, stage->contractions,
+           stage->operations);
+  }
+  printf("],\"programs\":[");
+  for (uint32_t i = 0; i < shell->program_count; i++) json_program(report, i);
+  printf("]");
+  if (report->measured) json_measured(report);
+  printf("}\n");
+}
