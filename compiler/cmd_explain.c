@@ -3,6 +3,7 @@
 #include "compiler/explain.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "compiler/build.h"
@@ -29,16 +30,67 @@ static double program_operations(const Module *module, const Program *program, A
   return operations;
 }
 
+/* The graph alone, so that what is tried on it leaves no trace. */
+static Module *module_copy(Arena *arena, const Module *module) {
+  char *text = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&text, &size);
+  if (!out) bug("out of memory");
+  ir_print(module, out);
+  fclose(out);
+  Diag *diag = diag_make(arena);
+  Module *copy = ir_read(arena, diag, source_from_text(arena, "a copy", text));
+  free(text);
+  if (!copy) bug("what is printed of a module cannot be read");
+  return copy;
+}
+
+static void contractions_count(const Module *module, Arena *scratch, Stage *stage) {
+  for (size_t p = 0; p < module->program_count; p++) {
+    Node **nodes;
+    size_t count = module_reach(module, &module->programs[p], scratch, &nodes);
+    for (size_t i = 0; i < count; i++) {
+      if (nodes[i]->op != OP_contract) continue;
+      stage->contractions++;
+      stage->flops += contract_flops(module->graph, nodes[i]);
+    }
+  }
+}
+
 static Stage stage_of(const Module *module, const char *pass) {
   Arena *scratch = arena_make();
   Node **nodes;
   Stage stage = {.pass = pass, .made = module->graph->node_count};
   stage.needed = module_reach(module, NULL, scratch, &nodes);
-  for (size_t i = 0; i < stage.needed; i++) stage.contractions += nodes[i]->op == OP_contract;
   for (size_t i = 0; i < module->program_count; i++)
     stage.operations += program_operations(module, &module->programs[i], scratch);
+  Module *copy = module_copy(scratch, module);
+  pass_contract(copy, scratch);
+  contractions_count(copy, scratch, &stage);
   arena_free(scratch);
   return stage;
+}
+
+/* What the decisions of passes saved, now that contractions are made. */
+static void notes_value(Report *report) {
+  const Module *module = report->session->elaborated->module;
+  Arena *arena = report->session->arena;
+  Node **nodes;
+  size_t count = module_reach(module, NULL, arena, &nodes);
+  report->saved = NEW_ARRAY(arena, double, module->note_count + 1);
+  for (size_t n = 0; n < module->note_count; n++) {
+    const Note *note = &module->notes[n];
+    double more = (double)axes_extent(module->graph, note->all) /
+                      (double)axes_extent(module->graph, note->kept) -
+                  1;
+    report->saved[n] = isnan(note->saved) ? 0 : note->saved;
+    for (size_t i = 0; isnan(note->saved) && i < count; i++) {
+      if (nodes[i]->op != OP_contract) continue;
+      Axes axes = axes_union(nodes[i]->src[0]->axes, nodes[i]->src[1]->axes);
+      if (axes_within(note->kept, axes))
+        report->saved[n] += more * contract_flops(module->graph, nodes[i]);
+    }
+  }
 }
 
 /* Runs the passes one by one and looks after each. */
@@ -52,6 +104,7 @@ static void passes_run(Report *report) {
     if (strcmp(names[i], "elaborate") != 0) pipeline_pass(module, names[i], &session->pipeline);
     report->stages[report->stage_count++] = stage_of(module, names[i]);
   }
+  notes_value(report);
 }
 
 /* ---- kernels ---- */

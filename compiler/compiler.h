@@ -20,6 +20,9 @@ void pass_measure(Module *module, Arena *scratch);
 void pass_mask(Module *module, Arena *scratch);
 /* Leaves out what is multiplied by zero whatever the data: ranks of a sort without weight. */
 void pass_skip(Module *module, Arena *scratch);
+/* What pass_skip did, as notes of the module: sorts whose ranks it cut among the nodes from
+ * `before` on, and where their scatters stopped. */
+void skip_notes(Module *module, Arena *scratch, size_t before);
 /* Sums of products become contractions. */
 void pass_contract(Module *module, Arena *scratch);
 

@@ -12,7 +12,8 @@ typedef struct Stage {
   const char *pass;
   size_t made;         /* nodes ever made, needed or not */
   size_t needed;       /* nodes that a result depends on */
-  size_t contractions; /* of these */
+  size_t contractions; /* that there are, or that `contract` would make of it here */
+  double flops;        /* of these, one run of every program */
   double operations;   /* of one run of every program, see node_operations */
 } Stage;
 
@@ -36,6 +37,7 @@ typedef struct Report {
   const RlcModule *shell;
   Stage *stages;
   size_t stage_count;
+  double *saved;      /* [notes of the module] FLOPs, 0 where a note has none */
   KernelRow *kernels; /* program by program, in the order of each */
   size_t kernel_count;
   Peak machine;

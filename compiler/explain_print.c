@@ -11,11 +11,25 @@ static double us(double seconds) { return 1e6 * seconds; }
 /* ---- passes ---- */
 
 static void print_stages(const Report *report) {
-  printf("%-12s %12s %12s %14s %14s\n", "after", "nodes made", "needed", "contractions", "Mop");
+  printf("%-12s %12s %12s %14s %12s %14s\n", "after", "nodes made", "needed", "contractions",
+         "MFLOP", "Mop");
   for (size_t i = 0; i < report->stage_count; i++) {
     const Stage *stage = &report->stages[i];
-    printf("%-12s %12zu %12zu %14zu %14.3f\n", stage->pass, stage->made, stage->needed,
-           stage->contractions, stage->operations / 1e6);
+    printf("%-12s %12zu %12zu %14zu %12.3f %14.3f\n", stage->pass, stage->made, stage->needed,
+           stage->contractions, stage->flops / 1e6, stage->operations / 1e6);
+  }
+}
+
+/* What passes decided, each with its place in the spec. */
+static void print_notes(const Report *report) {
+  const Module *module = report->session->elaborated->module;
+  if (module->note_count) printf("\n");
+  for (size_t i = 0; i < module->note_count; i++) {
+    const Note *note = &module->notes[i];
+    printf("%s: %s", note->pass, note->text);
+    if (report->saved[i] > 0) printf(": %.3f MFLOP less", report->saved[i] / 1e6);
+    if (note->span.source) printf("  (%s:%u)", note->span.source->name, note->span.line);
+    printf("\n");
   }
 }
 
@@ -125,10 +139,12 @@ void explain_text(const Report *report) {
   printf(
       " of copies, all measured\n"
       "FLOPs are those of contractions; bytes count each tensor once per kernel; the limit is the\n"
-      "slower of FLOPs at peak and bytes in the fastest memories they fit in. Mop: millions of\n"
+      "slower of FLOPs at peak and bytes in the fastest memories they fit in. MFLOP and\n"
+      "contractions of a pass are what `contract` would make there; Mop: millions of\n"
       "operations on elements, all programs once, if every needed node ran as it stands; before\n"
       "`grad` without the gradients, which are requests until then.\n\n");
   print_stages(report);
+  print_notes(report);
   for (uint32_t i = 0; i < shell->program_count; i++) print_program(report, i);
   if (!report->measured) return;
   print_steps(report);
@@ -187,6 +203,15 @@ static void json_measured(const Report *report) {
   printf("]}");
 }
 
+static void json_notes(const Report *report) {
+  const Module *module = report->session->elaborated->module;
+  printf("],\"notes\":[");
+  for (size_t i = 0; i < module->note_count; i++)
+    printf("%s{\"pass\":\"%s\",\"text\":\"%s\",\"line\":%u,\"saved_flops\":%.17g}", i ? "," : "",
+           module->notes[i].pass, module->notes[i].text, module->notes[i].span.line,
+           report->saved[i]);
+}
+
 void explain_json(const Report *report) {
   const RlcModule *shell = report->shell;
   printf("{\"name\":\"%s\",\"env\":\"%s\",\"peak_gflops\":%.6g", shell->name,
@@ -203,10 +228,11 @@ void explain_json(const Report *report) {
   for (size_t i = 0; i < report->stage_count; i++) {
     const Stage *stage = &report->stages[i];
     printf("%s{\"after\":\"%s\",\"nodes_made\":%zu,\"nodes_needed\":%zu,\"contractions\":%zu,"
-           "\"operations\":%.17g}",
-           i ? "," : "", stage->pass, stage->made, stage->needed, stage->contractions,
+           "\"flops\":%.17g,\"operations\":%.17g}",
+           i ? "," : "", stage->pass, stage->made, stage->needed, stage->contractions, stage->flops,
            stage->operations);
   }
+  json_notes(report);
   printf("],\"programs\":[");
   for (uint32_t i = 0; i < shell->program_count; i++) json_program(report, i);
   printf("]");

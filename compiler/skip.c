@@ -315,6 +315,7 @@ static Node *sink_node(Graph *graph, Node *node, void *user) {
 
 void pass_skip(Module *module, Arena *scratch) {
   Graph *graph = module->graph;
+  size_t before = graph->node_count;
   module_rewrite(module, scratch, shorten_node, scratch);
   module_rewrite(module, scratch, push_node, NULL);
   Sink sink = {.size = graph->node_count};
@@ -322,4 +323,5 @@ void pass_skip(Module *module, Arena *scratch) {
   sink.by = NEW_ARRAY(scratch, Node *, sink.size);
   mark_whole(module, &sink);
   module_rewrite(module, scratch, sink_node, &sink);
+  skip_notes(module, scratch, before);
 }

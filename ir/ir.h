@@ -232,6 +232,15 @@ typedef struct Program {
   double minimal_flops; /* after `contract`, before rewrites that skip work */
 } Program;
 
+/* What a pass decided, for people (`rlc explain`): passes append, nothing depends on it. */
+typedef struct Note {
+  const char *pass, *text;
+  Span span;    /* where what it is about was written */
+  double saved; /* FLOPs of contractions that need not run; NAN: those of contractions along `kept`,
+                   which would be along `all` */
+  Axes all, kept;
+} Note;
+
 /* Everything that a spec means: the graph with its programs, and the runtime's tables (filled by
  * elaboration; slots' layout and offsets, programs' code by codegen). `shell` has its slots and
  * programs arrays empty until then. */
@@ -239,8 +248,13 @@ typedef struct Module {
   Graph *graph;
   Program *programs;
   size_t program_count, program_capacity;
+  Note *notes;
+  size_t note_count, note_capacity;
   RlcModule shell;
 } Module;
+
+/* Appends a note; what it points at lives as long as the module. */
+void module_note(Module *module, Note note);
 
 /* Every node reachable from the roots of `program` (all programs when NULL), in order of id. */
 size_t module_reach(const Module *module, const Program *program, Arena *arena, Node ***nodes);

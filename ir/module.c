@@ -49,6 +49,10 @@ bool module_rewrite(Module *module, Arena *scratch, RewriteFn fn, void *user) {
   return changed;
 }
 
+void module_note(Module *module, Note note) {
+  PUSH(module->graph->arena, module->notes, module->note_count, module->note_capacity, note);
+}
+
 bool node_flows(const Node *node, int arg) {
   const OpInfo *info = op_of(node);
   if (!node->src[arg]) return false;

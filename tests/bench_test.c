@@ -283,6 +283,27 @@ START_TEST(explain_adds_up) {
 }
 END_TEST
 
+/* The number behind `key` in the object that begins with `object`. */
+static double number_in(const char *object, const char *key) {
+  const char *at = strstr(text, object);
+  ck_assert_msg(at != NULL, "no %s", object);
+  at = strstr(at, key);
+  ck_assert_msg(at != NULL, "no %s behind %s", key, object);
+  return atof(at + strlen(key));
+}
+
+/* What skipping takes out of the contractions is what its decision is said to save. */
+START_TEST(explain_tells_savings) {
+  command_text((Asked){command_explain, RLC_ROOT "/specs/remac.yaml", .json = true}, text);
+  double all = number_in("{\"after\":\"mask\"", "\"flops\":");
+  double kept = number_in("{\"after\":\"skip\"", "\"flops\":");
+  ck_assert_double_eq(kept, number_in("{\"after\":\"contract\"", "\"flops\":"));
+  ck_assert(kept < all);
+  ck_near(number_in("\"notes\":[{\"pass\":\"skip\"", "\"saved_flops\":"), all - kept, 1e-9,
+          "saved");
+}
+END_TEST
+
 START_TEST(explain_text) {
   command_text((Asked){command_explain, RLC_ROOT "/specs/sac.yaml", .threads = 1}, text);
   const char *const *passes;
@@ -338,6 +359,7 @@ int main(void) {
   tcase_add_test(cases, bench_text_and_counts);
   tcase_add_test(cases, explain_adds_up);
   tcase_add_test(cases, explain_text);
+  tcase_add_test(cases, explain_tells_savings);
   tcase_add_test(cases, explain_measures);
   tcase_add_test(cases, memories_are_slower_the_larger);
   suite_add_tcase(suite, cases);

@@ -102,6 +102,36 @@ START_TEST(values_stay) {
 }
 END_TEST
 
+/* What is said of it: the sort that was cut, and what stopped the scatter of its ranks. */
+static const struct Said {
+  int minimized;
+  const char *cut, *stays;
+} said[] = {
+    {0, "of a sort along try the last 4 of 6 ranks go back", "added to values of all places"},
+    {1, "the last 4 of 6 ranks", "the sum over {twin=2, h=5} is one by segments"},
+    {5, "the last 4 of 6 ranks", "added to what lies at other places"},
+    {6, "the last 1 of 6 ranks", "added to values of all places"}};
+
+static bool is_said(const Module *module, const char *text) {
+  for (size_t i = 0; i < module->note_count; i++)
+    if (strcmp(module->notes[i].pass, "skip") == 0 && strstr(module->notes[i].text, text))
+      return true;
+  return false;
+}
+
+START_TEST(decisions_are_told) {
+  Arena *arena = arena_make();
+  Spec spec = spec_text(arena_printf(arena, "%s%s\n", SCORES, minimized[said[_i].minimized]), "");
+  spec_passes(&spec, "mask");
+  ck_assert_uint_eq(spec.module->note_count, 0);
+  pass_skip(spec.module, arena);
+  ck_assert_msg(is_said(spec.module, said[_i].cut), "not said: %s", said[_i].cut);
+  ck_assert_msg(is_said(spec.module, said[_i].stays), "not said: %s", said[_i].stays);
+  spec_close(&spec);
+  arena_free(arena);
+}
+END_TEST
+
 /* Values that are read twice again and again: each is looked at once. */
 START_TEST(shared_values_are_looked_at_once) {
   Arena *arena = arena_make();
@@ -158,6 +188,7 @@ int main(void) {
   tcase_set_timeout(tcase, 120);
   tcase_add_loop_test(tcase, ranks_without_weight_cost_nothing, 0, COUNTOF(savings));
   tcase_add_loop_test(tcase, values_stay, 0, COUNTOF(minimized));
+  tcase_add_loop_test(tcase, decisions_are_told, 0, COUNTOF(said));
   tcase_add_test(tcase, shared_values_are_looked_at_once);
   tcase_add_test(tcase, masks_read_results);
   suite_add_tcase(suite, tcase);
