@@ -285,7 +285,7 @@ START_TEST(bench_knows_rollouts) {
     for (uint32_t e = 0; e < ROLL_ENVS && t + ROLL_TIME >= steps; e++)
       check_row(held, &world.row[e], t % ROLL_TIME * ROLL_ENVS + e);
   }
-  ck_assert_msg(bench_updates(trainer, 0.05, &figures), "%s", trainer->error.text);
+  ck_assert_msg(bench_updates(trainer, 0.05, NULL, &figures), "%s", trainer->error.text);
   ck_assert_uint_eq(trainer->state.updates, held->roll.updates);
   ck_assert_uint_eq(trainer->state.updates, 2 * trainer->state.shuffles); /* of two parts each */
   ck_assert_uint_eq(trainer->state.vector_steps, steps);
