@@ -1,11 +1,9 @@
 /* Making a replay, appending to it, its checkpoints. How the ring lies is told in ring.h; sampling
  * is in replay_sample.c. */
-#define _GNU_SOURCE /* madvise */
 #include "runtime/ring.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 /* FNV-1a. */
 static uint32_t name_hash(const char *name) {
@@ -91,13 +89,6 @@ static bool replay_writes(Replay *replay, RunError *error) {
   return true;
 }
 
-/* Rows are drawn from all over a large block: large pages spare most misses of the address cache.
- * Only advice, it may fail. */
-static void rows_advise(void *rows, uint64_t bytes) {
-  uint64_t page = 4096, skip = (page - (uintptr_t)rows % page) % page;
-  if (bytes > 64 * page) madvise((char *)rows + skip, (bytes - skip) / page * page, MADV_HUGEPAGE);
-}
-
 static bool replay_allocate(Replay *replay, RunError *error) {
   const ReplayHead *head = &replay->head;
   uint32_t obs = replay->obs_dim;
@@ -112,7 +103,7 @@ static bool replay_allocate(Replay *replay, RunError *error) {
                     replay->source->name, replay->ahead,
                     (unsigned long long)(head->capacity / head->envs));
   replay->rows = run_take(head->capacity, head->stride * sizeof(float), error);
-  if (replay->rows) rows_advise(replay->rows, head->capacity * head->stride * sizeof(float));
+  if (replay->rows) block_advise(replay->rows, head->capacity * head->stride * sizeof(float));
   replay->finals = replay->next ? run_take(head->capacity, obs * sizeof(float), error) : NULL;
   replay->latest = run_take(head->envs, obs * sizeof(float), error);
   replay->since = run_take(head->envs, sizeof *replay->since, error);

@@ -46,4 +46,12 @@ void rows_gather(const Rows *rows, char *memory, uint32_t from, uint32_t to,
 /* Zeroed memory, or NULL after filling error. */
 void *run_take(size_t count, size_t bytes, RunError *error);
 
+/* ---- block.c ---- */
+
+/* Zeroed memory for slots or a workspace, at a multiple of 64 bytes, in large pages where it is
+ * large; for free(). NULL after filling error. */
+void *block_take(size_t bytes, RunError *error);
+/* Asks for large pages; only advice, it may fail. */
+void block_advise(void *memory, size_t bytes);
+
 #endif

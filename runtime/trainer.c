@@ -142,16 +142,6 @@ static bool module_check(Trainer *trainer) {
 
 /* ---- making ---- */
 
-static void *block_take(uint64_t bytes, RunError *error) {
-  size_t size = (bytes + 127) / 64 * 64; /* never 0 */
-  void *block = aligned_alloc(64, size);
-  if (block)
-    memset(block, 0, size);
-  else
-    run_fail(error, "out of memory: %llu bytes are not there", (unsigned long long)bytes);
-  return block;
-}
-
 static bool trainer_memory(Trainer *trainer) {
   const RlcModule *module = trainer->module;
   RunError *error = &trainer->error;

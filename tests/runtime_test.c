@@ -327,6 +327,24 @@ START_TEST(environment_faults_are_named) {
 }
 END_TEST
 
+/* ---- memory ---- */
+
+START_TEST(blocks_are_zero_and_large_ones_begin_a_page) {
+  static const size_t sizes[] = {0, 1, 64, 4096, (1 << 20) - 1, 1 << 20, (2 << 20) + 1};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    RunError error = {0};
+    char *block = block_take(sizes[i], &error);
+    ck_assert_ptr_nonnull(block);
+    ck_assert_uint_eq((uintptr_t)block % (sizes[i] < 1 << 20 ? 64 : 2 << 20), 0);
+    for (size_t at = 0; at < sizes[i]; at++) ck_assert_int_eq(block[at], 0);
+    free(block);
+  }
+  RunError error = {0};
+  ck_assert_ptr_null(block_take(SIZE_MAX, &error));
+  ck_assert_ptr_nonnull(strstr(error.text, "out of memory"));
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("runtime");
   TCase *tests = tcase_create("parts");
@@ -340,6 +358,7 @@ int main(void) {
   tcase_add_test(tests, actions_are_rescaled);
   tcase_add_test(tests, steps_are_stored);
   tcase_add_test(tests, environment_faults_are_named);
+  tcase_add_test(tests, blocks_are_zero_and_large_ones_begin_a_page);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
