@@ -26,6 +26,10 @@ typedef struct Samples {
 Trainer *bench_trainer(const RlcModule *module, uint32_t threads);
 void bench_trainer_free(Trainer *trainer);
 
+/* NULL, or why shares of peak say little: a loop of multiply-adds that is more than 5 % away from
+ * clock x lanes x ports, alone or around the updates, had not the core to itself. */
+const char *bench_doubt(Arena *arena, const Figures *figures, uint32_t threads);
+
 /* Where it is measured: one thread stays on the core where it is, a team is left to the system. */
 typedef struct Place {
   cpu_set_t before; /* where this thread was allowed to run */

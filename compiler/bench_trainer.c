@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* sched_setaffinity */
 #include "compiler/bench.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 static const uint64_t STEPS = 1000000000000; /* of the run that is measured: it never gets there */
@@ -25,6 +26,24 @@ Trainer *bench_trainer(const RlcModule *module, uint32_t threads) {
 void bench_trainer_free(Trainer *trainer) {
   if (trainer) trainer_free(trainer);
   free(trainer);
+}
+
+const char *bench_doubt(Arena *arena, const Figures *figures, uint32_t threads) {
+  static const double apart = 0.05;
+  double alone = figures->core_gflops / figures->limit_gflops - 1;
+  double around = figures->peak_gflops / (threads * figures->limit_gflops) - 1;
+  if (fabs(alone) > apart)
+    return arena_printf(arena,
+                        "one core does %.1f GFLOP/s of multiply-adds, where its clock x lanes x "
+                        "ports are %.1f",
+                        figures->core_gflops, figures->limit_gflops);
+  if (fabs(around) > apart)
+    return arena_printf(arena,
+                        "around the updates %u thread%s did %.1f GFLOP/s of multiply-adds, where "
+                        "clock x lanes x ports are %.1f",
+                        threads, threads == 1 ? "" : "s", figures->peak_gflops,
+                        threads * figures->limit_gflops);
+  return NULL;
 }
 
 Place place_take(uint32_t threads) {

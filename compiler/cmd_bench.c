@@ -111,6 +111,8 @@ int command_bench(Session *session) {
   Place place = place_take(session->threads);
   machine_measure(&figures);
   bool good = module_measure(session, module, &figures);
+  const char *doubt = bench_doubt(session->arena, &figures, session->threads);
+  if (good && doubt) fprintf(stderr, "warning: %s: shares of peak say little\n", doubt);
   if (good) (session->json ? print_json : print_text)(module, session, place.core, &figures);
   place_leave(&place);
   load_close(loaded);

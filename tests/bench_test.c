@@ -95,6 +95,20 @@ START_TEST(peak_is_what_the_clock_allows) {
 }
 END_TEST
 
+START_TEST(peaks_far_from_the_clock_are_told) {
+  Arena *arena = arena_make();
+  Figures figures = {.limit_gflops = 100, .core_gflops = 99, .peak_gflops = 196};
+  ck_assert_ptr_null(bench_doubt(arena, &figures, 2));
+  figures.peak_gflops = 180;
+  ck_assert_ptr_nonnull(strstr(bench_doubt(arena, &figures, 2), "2 threads did 180.0 GFLOP/s"));
+  figures.core_gflops = 94;
+  ck_assert_ptr_nonnull(strstr(bench_doubt(arena, &figures, 2), "one core does 94.0 GFLOP/s"));
+  figures.limit_gflops = NAN; /* nobody knows the clock */
+  ck_assert_ptr_null(bench_doubt(arena, &figures, 2));
+  arena_free(arena);
+}
+END_TEST
+
 START_TEST(team_peak_counts_all_threads) {
   RunError error;
   Team *team = team_make(2, &error);
@@ -146,6 +160,15 @@ END_TEST
 
 static char text[TEXT];
 
+/* The number behind `key` in the object that begins with `object`. */
+static double number_in(const char *object, const char *key) {
+  const char *at = strstr(text, object);
+  ck_assert_msg(at != NULL, "no %s", object);
+  at = strstr(at, key);
+  ck_assert_msg(at != NULL, "no %s behind %s", key, object);
+  return atof(at + strlen(key));
+}
+
 static void figures_agree(const char *json) {
   double rate = number_of(json, "updates_per_second"), mflop = number_of(json, "minimal_mflop");
   double gflops = number_of(json, "gflops"), peak = number_of(json, "peak_gflops");
@@ -193,6 +216,33 @@ START_TEST(bench_sac) { check_bench(RLC_ROOT "/specs/sac.yaml", 1); }
 END_TEST
 
 START_TEST(bench_remac_two_threads) { check_bench(RLC_ROOT "/specs/remac.yaml", 2); }
+END_TEST
+
+/* An update of SAC at its usual size by the count that everybody agrees on, before rewrites that
+ * skip work. */
+START_TEST(sac_is_577_mflop) {
+  command_text((Asked){command_explain, RLC_ROOT "/specs/sac.yaml", .json = true, .whole = true},
+               text);
+  ck_near(number_in("{\"name\":\"update\"", "\"minimal_flops\":"), 577e6, 0.01, "SAC's update");
+}
+END_TEST
+
+/* Nothing is said of environments where there are none, and of a declared one no bare loop. */
+START_TEST(bench_without_environment) {
+  command_text(
+      (Asked){command_bench, RLC_ROOT "/specs/toy/adam_eps.yaml", .json = true, .whole = true},
+      text);
+  ck_assert(number_of(text, "updates_per_second") > 0);
+  ck_assert(number_of(text, "end_to_end_steps_per_second") > 0);
+  ck_assert(isnan(number_of(text, "env_steps_per_second")));
+  ck_assert(isnan(number_of(text, "bare_env_steps_per_second")));
+  command_text((Asked){command_bench, RLC_ROOT "/specs/toy/bandit_qmle_local.yaml", .json = true,
+                       .whole = true},
+               text);
+  ck_assert(number_of(text, "updates_per_second") > 0);
+  ck_assert(number_of(text, "env_steps_per_second") > 0);
+  ck_assert(isnan(number_of(text, "bare_env_steps_per_second")));
+}
 END_TEST
 
 /* One environment step makes one update in this loop, so the two rates are one. */
@@ -283,15 +333,6 @@ START_TEST(explain_adds_up) {
 }
 END_TEST
 
-/* The number behind `key` in the object that begins with `object`. */
-static double number_in(const char *object, const char *key) {
-  const char *at = strstr(text, object);
-  ck_assert_msg(at != NULL, "no %s", object);
-  at = strstr(at, key);
-  ck_assert_msg(at != NULL, "no %s behind %s", key, object);
-  return atof(at + strlen(key));
-}
-
 /* What skipping takes out of the contractions is what its decision is said to save. */
 START_TEST(explain_tells_savings) {
   command_text((Asked){command_explain, RLC_ROOT "/specs/remac.yaml", .json = true}, text);
@@ -352,10 +393,13 @@ int main(void) {
   tcase_set_timeout(cases, 120);
   tcase_add_unchecked_fixture(cases, home_make, home_remove);
   tcase_add_test(cases, peak_is_what_the_clock_allows);
+  tcase_add_test(cases, peaks_far_from_the_clock_are_told);
   tcase_add_test(cases, team_peak_counts_all_threads);
   tcase_add_test(cases, median_is_the_middle);
   tcase_add_test(cases, bench_sac);
   tcase_add_test(cases, bench_remac_two_threads);
+  tcase_add_test(cases, sac_is_577_mflop);
+  tcase_add_test(cases, bench_without_environment);
   tcase_add_test(cases, bench_text_and_counts);
   tcase_add_test(cases, explain_adds_up);
   tcase_add_test(cases, explain_text);
