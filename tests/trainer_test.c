@@ -125,6 +125,24 @@ START_TEST(kills_leave_no_trace) {
 }
 END_TEST
 
+/* ---- a trainer is small ---- */
+
+/* The whole file, symbols included; libmujoco is found when it runs. */
+START_TEST(trainers_are_small) {
+#ifdef SANITIZED
+  printf("SKIP: sizes mean nothing under a sanitizer\n");
+#else
+  static const char *const specs[] = {"specs/sac.yaml", "specs/remac.yaml"};
+  for (size_t i = 0; i < COUNTOF(specs); i++) {
+    struct stat file;
+    trainer_build(folder, "whole_size", specs[i], "");
+    ck_assert_int_eq(stat(path_in(folder, "whole_size").text, &file), 0);
+    ck_assert_msg(file.st_size < 2000000, "%s: %lld bytes", specs[i], (long long)file.st_size);
+  }
+#endif
+}
+END_TEST
+
 /* ---- nothing is allocated once it runs ---- */
 
 #ifndef SANITIZED
@@ -283,6 +301,7 @@ int main(void) {
   tcase_add_test(tests, evaluation_does_not_matter);
   tcase_add_test(tests, paper_settings_keep_bits);
   tcase_add_test(tests, kills_leave_no_trace);
+  tcase_add_test(tests, trainers_are_small);
   tcase_add_test(tests, nothing_is_allocated_from_the_second_update_on);
   tcase_add_test(tests, trainers_can_be_moved);
   tcase_add_test(tests, wrong_options_are_refused);
