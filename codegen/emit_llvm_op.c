@@ -1,6 +1,7 @@
 /* Operations and draws as LLVM IR. What an operation means stands once, as C text in ops.def; here
  * that text is read again: choices, comparisons, arithmetic, calls, x, y, z and whole numbers.
  * Vectors of mathematical functions are libmvec's on x86-64, else the scalar ones lane by lane. */
+#include "codegen/approximation.h"
 #include "codegen/emit_llvm.h"
 #include "runtime/rng.h"
 
@@ -12,6 +13,7 @@ typedef struct Reader {
   Llvm *l;
   const char *text; /* what is left */
   const Val *args;
+  bool fused; /* a product may be added without being rounded */
 } Reader;
 
 /* ---- types ---- */
@@ -151,10 +153,24 @@ static bool has_vector_form(const char *name) {
   return false;
 }
 
+static Val read_choice(Reader *r);
+
+static Val approximate(Llvm *l, const Approximation *approximation, Val x) {
+  Val args[3] = {x, x, x};
+  for (const Assignment *step = approximation->steps; step->text; step++) {
+    Reader reader = {l, step->text, args, true};
+    x = args[step->to - 'x'] = read_choice(&reader);
+    if (*reader.text) bug("'%s' is left of %s", reader.text, approximation->name);
+  }
+  return x;
+}
+
 static Val call_function(Llvm *l, const char *name, const Val *args, unsigned count) {
   LLVMValueRef values[2] = {args[0].value, count > 1 ? args[1].value : NULL};
   LLVMTypeRef type = LLVMTypeOf(values[0]);
   uint32_t width = args[0].width;
+  const Approximation *approximation = approximation_find(name);
+  if (approximation && rank_of(l, values[0]) == 2) return approximate(l, approximation, args[0]);
   for (size_t i = 0; i < COUNTOF(intrinsics); i++)
     if (strcmp(name, intrinsics[i][0]) == 0)
       return (Val){llvm_intrinsic(l, intrinsics[i][1], &type, 1, values, count), width, 0};
@@ -166,8 +182,6 @@ static Val call_function(Llvm *l, const char *name, const Val *args, unsigned co
 }
 
 /* ---- reading ---- */
-
-static Val read_choice(Reader *r);
 
 static bool accept(Reader *r, const char *token) {
   while (*r->text == ' ') r->text++;
@@ -197,19 +211,28 @@ static Val read_call(Reader *r, const char *name) {
   return call_function(r->l, name, args, count);
 }
 
+/* A whole number, or with an "f" behind it a float. */
+static Val read_number(Reader *r) {
+  LLVMTypeRef whole = LLVMInt32TypeInContext(r->l->context);
+  LLVMTypeRef real = LLVMFloatTypeInContext(r->l->context);
+  char *end;
+  double number = strtod(r->text, &end);
+  bool single = *end == 'f';
+  r->text = end + single;
+  if (single) return (Val){LLVMConstReal(real, number), 1, 0};
+  return (Val){LLVMConstInt(whole, (uint64_t)(int64_t)number, true), 1, 0};
+}
+
 static Val read_primary(Reader *r) {
   if (accept(r, "(")) {
     Val inner = read_choice(r);
     expect(r, ")");
     return inner;
   }
+  if (isdigit((unsigned char)*r->text)) return read_number(r);
   const char *start = r->text;
   while (isalnum((unsigned char)*r->text)) r->text++;
   size_t length = (size_t)(r->text - start);
-  if (isdigit((unsigned char)*start)) {
-    long number = strtol(start, NULL, 10);
-    return (Val){LLVMConstInt(LLVMInt32TypeInContext(r->l->context), (uint64_t)number, true), 1, 0};
-  }
   if (length == 1 && *start >= 'x' && *start <= 'z') return r->args[*start - 'x'];
   if (!length || !accept(r, "(")) bug("'%s' in ops.def", start);
   return read_call(r, arena_copy(r->l->arena, start, length));
@@ -230,7 +253,9 @@ static Val arithmetic(Reader *r, char op, Val x, Val y) {
                     : op == '-' ? (whole ? LLVMSub : LLVMFSub)
                     : op == '*' ? (whole ? LLVMMul : LLVMFMul)
                                 : (whole ? LLVMSDiv : LLVMFDiv);
-  return (Val){LLVMBuildBinOp(builder, code, x.value, y.value, ""), x.width, 0};
+  LLVMValueRef value = LLVMBuildBinOp(builder, code, x.value, y.value, "");
+  if (r->fused && LLVMIsAInstruction(value)) LLVMSetFastMathFlags(value, LLVMFastMathAllowContract);
+  return (Val){value, x.width, 0};
 }
 
 static Val read_product(Reader *r) {
@@ -289,7 +314,7 @@ static Val read_choice(Reader *r) {
 }
 
 Val llvm_apply(Llvm *l, OpCode op, ValueType type, const Val *args) {
-  Reader reader = {l, op_table[op].expr, args};
+  Reader reader = {l, op_table[op].expr, args, false};
   Val result = read_choice(&reader);
   if (*reader.text) bug("'%s' is left in ops.def", reader.text);
   result.value = convert_rank(l, result, rank_of_type(type));

@@ -97,8 +97,8 @@ START_TEST(tensors_and_kernels_have_the_names_of_the_spec) {
 }
 END_TEST
 
-/* exp, log, tanh, sin, cos and erf of a tensor are calls of vector functions, none of scalar ones.
- */
+/* exp, log, sin, cos and erf of a tensor are calls of vector functions, none of scalar ones; tanh
+ * is computed in line. */
 START_TEST(functions_are_vectorised) {
 #if defined __x86_64__ && defined __GLIBC__ && !defined __clang__
   Arena *arena = arena_make();
@@ -118,7 +118,7 @@ START_TEST(functions_are_vectorised) {
   Source *assembly = source_read(arena, path, &error);
   unlink(path);
   ck_assert_ptr_nonnull(assembly);
-  static const char *const names[] = {"exp", "log", "tanh", "sin", "cos", "erf"};
+  static const char *const names[] = {"exp", "log", "sin", "cos", "erf"};
   for (size_t i = 0; i < COUNTOF(names); i++) {
     ck_assert_msg(strstr(assembly->text, arena_printf(arena, "v_%sf", names[i])) != NULL,
                   "%s is not vectorised", names[i]);
@@ -129,6 +129,51 @@ START_TEST(functions_are_vectorised) {
 #else
   printf("skipped: no libmvec on this machine\n");
 #endif
+}
+END_TEST
+
+enum { ARGUMENTS = 4099 };
+
+/* Of both signs, from where tanh x is x to where it is 1; then what is not finite. */
+static float argument_at(uint64_t i) {
+  static const float special[] = {INFINITY, -INFINITY, NAN, 0, -0.0f, 1e-42f, 3e38f};
+  if (i < COUNTOF(special)) return special[i];
+  double x = exp2(-24 + 28.0 * (double)i / ARGUMENTS);
+  return (float)(i % 2 ? x : -x);
+}
+
+/* What is computed in line: near, within its bounds, the same side of 0, no number where x is none;
+ * alone and in lanes. */
+START_TEST(approximations_are_near) {
+  Arena *arena = arena_make();
+  Module *module = fixture_module(arena);
+  Graph *graph = module->graph;
+  AxisId n = fixture_axis(graph, "n", ARGUMENTS, AXIS_ROW),
+         one = fixture_axis(graph, "one", 1, AXIS_ROW);
+  uint32_t many = fixture_slot(graph, "x", RLC_F32, AXES(n)),
+           single = fixture_slot(graph, "s", RLC_F32, AXES(one));
+  size_t program = fixture_program(module, "functions");
+  uint32_t result = fixture_result(module, program, node1(graph, OP_tanh, node_input(graph, many)));
+  uint32_t alone =
+      fixture_result(module, program, node1(graph, OP_tanh, node_input(graph, single)));
+  Built built = build_module(arena, module, RLC_F32, cpu_vector_bytes() / 4);
+  const RlcSlot *slots = built.rlc->slots;
+  for (uint64_t i = 0; i < ARGUMENTS; i++)
+    rlc_slot_set(&slots[many], built.memory, i, (double)argument_at(i));
+  for (uint64_t i = 0; i < ARGUMENTS; i++) {
+    double x = (double)argument_at(i), exact = tanh(x);
+    rlc_slot_set(&slots[single], built.memory, 0, x);
+    if (i < 64 || i % 64 == 0) built_run(&built, 0, 1, NULL);
+    double y = rlc_slot_get(&slots[result], built.memory, i);
+    double z = rlc_slot_get(&slots[alone], built.memory, 0);
+    if (i < 64 || i % 64 == 0) ck_assert(fabs(y - z) <= 4e-7 * fabs(y) || (isnan(y) && isnan(z)));
+    ck_assert_msg(isnan(x) ? isnan(y) : fabs(y - exact) <= 4e-7 * fabs(exact), "tanh(%g) = %g", x,
+                  y);
+    ck_assert(isnan(y) ||
+              (fabs(y) <= 1 && (fabs(y) == 1 || fabs(x) < 9.5) && !signbit(y) == !signbit(x)));
+  }
+  built_free(&built);
+  arena_free(arena);
 }
 END_TEST
 
@@ -333,6 +378,7 @@ int main(void) {
   tcase_add_test(tcase, strict_compilers_are_silent);
   tcase_add_test(tcase, tensors_and_kernels_have_the_names_of_the_spec);
   tcase_add_test(tcase, functions_are_vectorised);
+  tcase_add_test(tcase, approximations_are_near);
   tcase_add_test(tcase, strings_and_tables_survive);
   tcase_add_test(tcase, the_loader_says_what_is_wrong);
   tcase_add_test(tcase, listings_name_every_kernel);
