@@ -83,7 +83,9 @@ bool actor_make(Actor *actor, const RlcModule *module, const RlcActing *acting, 
   actor->before = run_take(count * module->obs_dim, sizeof(float), error);
   actor->acted = run_take(count * module->act_dim, sizeof(float), error);
   actor->actions = run_take(count * module->act_dim, sizeof(float), error);
-  return actor->before && actor->acted && actor->actions && actor_slots(actor, module, error);
+  actor->flags = run_take(count, sizeof(float), error);
+  return actor->before && actor->acted && actor->actions && actor->flags &&
+         actor_slots(actor, module, error);
 }
 
 void actor_free(Actor *actor) {
@@ -102,6 +104,7 @@ void actor_free(Actor *actor) {
   free(actor->before);
   free(actor->acted);
   free(actor->actions);
+  free(actor->flags);
 }
 
 /* ---- state ---- */
@@ -136,30 +139,29 @@ static bool pool_first(const Pool *pool, uint32_t env) {
 
 void actor_observe(const Actor *actor, char *memory) {
   const Pool *pool = actor->pool;
-  uint32_t obs = pool->spec->obs_dim;
-  for (uint32_t i = 0; i < pool->count; i++) {
-    float first = pool_first(pool, i);
-    rows_put(&actor->obs, memory, i, pool->obs + (size_t)i * obs);
-    rows_put(&actor->first, memory, i, &first);
-  }
+  for (uint32_t i = 0; i < pool->count; i++) actor->flags[i] = pool_first(pool, i);
+  rows_put_all(&actor->obs, memory, pool->obs);
+  rows_put_all(&actor->first, memory, actor->flags);
+}
+
+static void flags_put(const Actor *actor, const Rows *rows, char *memory, const uint8_t *flags) {
+  for (uint32_t i = 0; i < actor->pool->count; i++) actor->flags[i] = flags[i];
+  rows_put_all(rows, memory, actor->flags);
 }
 
 /* What the step gave, for programs that read it. */
 static void actor_results(const Actor *actor, char *memory) {
   const Pool *pool = actor->pool;
-  uint32_t obs = pool->spec->obs_dim;
-  for (uint32_t i = 0; i < pool->count; i++) {
-    float terminated = pool->terminated[i], truncated = pool->truncated[i];
-    rows_put(&actor->reward, memory, i, pool->reward + i);
-    rows_put(&actor->next_obs, memory, i, pool->final_obs + (size_t)i * obs);
-    rows_put(&actor->terminated, memory, i, &terminated);
-    rows_put(&actor->truncated, memory, i, &truncated);
-  }
+  rows_put_all(&actor->reward, memory, pool->reward);
+  rows_put_all(&actor->next_obs, memory, pool->final_obs);
+  flags_put(actor, &actor->terminated, memory, pool->terminated);
+  flags_put(actor, &actor->truncated, memory, pool->truncated);
 }
 
 /* A bad action is caught here, where its origin is still known. */
-static bool action_check(Trainer *trainer, const Actor *actor, uint32_t env, float action) {
+static inline bool action_check(Trainer *trainer, const Actor *actor, uint32_t env, float action) {
   uint32_t choices = actor->pool->spec->choices;
+  if (isfinite(action) && !choices) return true;
   const char *program = trainer->module->programs[actor->acting->program].name;
   unsigned long long step = trainer->state.step;
   if (!isfinite(action))
@@ -174,18 +176,16 @@ static bool action_check(Trainer *trainer, const Actor *actor, uint32_t env, flo
 
 /* From the slots to what the environments get. */
 static bool actor_send(Trainer *trainer, Actor *actor, const char *memory) {
-  const EnvSpec *spec = actor->pool->spec;
+  uint32_t act = actor->pool->spec->act_dim;
   bool rescale = actor->scale != 1 || actor->shift != 0;
-  for (uint32_t i = 0; i < actor->pool->count; i++) {
-    float *to = actor->actions + (size_t)i * spec->act_dim;
-    if (actor->action.slot)
-      rows_get(&actor->action, memory, i, actor->acted + (size_t)i * spec->act_dim);
-    rows_get(&actor->send, memory, i, to);
-    for (uint32_t j = 0; j < spec->act_dim; j++) {
-      if (!action_check(trainer, actor, i, to[j])) return false;
-      if (rescale) to[j] = (float)(actor->shift + actor->scale * to[j]);
+  rows_get_all(&actor->action, memory, actor->acted);
+  rows_get_all(&actor->send, memory, actor->actions);
+  for (uint32_t i = 0; i < actor->pool->count; i++)
+    for (uint32_t j = 0; j < act; j++) {
+      float *action = &actor->actions[(size_t)i * act + j];
+      if (!action_check(trainer, actor, i, *action)) return false;
+      if (rescale) *action = (float)(actor->shift + actor->scale * *action);
     }
-  }
   return true;
 }
 

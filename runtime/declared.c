@@ -54,6 +54,7 @@ static bool declared_fill(Declared *declared, const RlcModule *module, const Rlc
                              .limit = module->limit,
                              .threshold = NAN};
   declared->pool = (Pool){.spec = &declared->spec, .count = n};
+  if (!(declared->flags = run_take(n, sizeof *declared->flags, error))) return false;
   return declared_check(module, acting, error) && declared_arrays(declared, error) &&
          rows_make(&declared->reward, module, acting->reward, n, 1, error) &&
          rows_make(&declared->next_obs, module, acting->next_obs, n, obs, error) &&
@@ -76,59 +77,64 @@ void declared_free(Declared *declared) {
   rows_free(&declared->terminated);
   rows_free(&declared->truncated);
   rows_free(&declared->fresh);
+  free(declared->flags);
   free(declared->block);
   free(declared);
 }
 
 /* ---- after the programs ---- */
 
-static float *row(float *values, const Declared *declared, uint32_t env) {
-  return values + (size_t)env * declared->spec.obs_dim;
-}
-
 void declared_started(Declared *declared, const char *memory) {
   Pool *pool = &declared->pool;
   memset(declared->block, 0, declared->bytes);
   declared->unclear = -1;
-  for (uint32_t i = 0; i < pool->count; i++) {
-    rows_get(&declared->fresh, memory, i, row(pool->obs, declared, i));
-    rows_get(&declared->fresh, memory, i, row(pool->final_obs, declared, i));
-  }
+  rows_get_all(&declared->fresh, memory, pool->obs);
+  rows_get_all(&declared->fresh, memory, pool->final_obs);
 }
 
-static bool flag_get(Declared *declared, const Rows *rows, const char *memory, uint32_t env) {
-  float value;
-  rows_get(rows, memory, env, &value);
-  if (isnan(value)) declared->unclear = env;
-  return value != 0;
+static void flags_get(Declared *declared, const Rows *rows, const char *memory, uint8_t *flags) {
+  rows_get_all(rows, memory, declared->flags);
+  for (uint32_t i = 0; i < declared->pool.count; i++) {
+    if (isnan(declared->flags[i])) declared->unclear = i;
+    flags[i] = declared->flags[i] != 0;
+  }
 }
 
 void declared_advanced(Declared *declared, const char *memory) {
   Pool *pool = &declared->pool;
   declared->unclear = -1;
+  rows_get_all(&declared->reward, memory, pool->reward);
+  rows_get_all(&declared->next_obs, memory, pool->final_obs);
+  rows_get_all(&declared->fresh, memory, pool->obs);
   for (uint32_t i = 0; i < pool->count; i++) {
-    if (pool->terminated[i] || pool->truncated[i]) { /* the sums start anew */
-      pool->episode_return[i] = 0;
-      pool->episode_length[i] = 0;
-    }
-    rows_get(&declared->reward, memory, i, pool->reward + i);
-    rows_get(&declared->next_obs, memory, i, row(pool->final_obs, declared, i));
-    rows_get(&declared->fresh, memory, i, row(pool->obs, declared, i));
-    pool->terminated[i] = flag_get(declared, &declared->terminated, memory, i);
-    pool->truncated[i] = flag_get(declared, &declared->truncated, memory, i);
-    pool->episode_return[i] += (double)pool->reward[i];
-    pool->episode_length[i]++;
+    bool ended = pool->terminated[i] || pool->truncated[i]; /* before: the sums start anew */
+    pool->episode_return[i] = (ended ? 0 : pool->episode_return[i]) + (double)pool->reward[i];
+    pool->episode_length[i] = (ended ? 0 : pool->episode_length[i]) + 1;
   }
+  flags_get(declared, &declared->terminated, memory, pool->terminated);
+  flags_get(declared, &declared->truncated, memory, pool->truncated);
+}
+
+/* Without a branch for each: this looks at all that every step gives. */
+static bool all_finite(const float *values, size_t count) {
+  uint32_t bad = 0;
+  for (size_t i = 0; i < count; i++) {
+    uint32_t bits;
+    memcpy(&bits, values + i, sizeof bits);
+    bad |= (bits & 0x7f800000u) == 0x7f800000u;
+  }
+  return !bad;
 }
 
 int64_t declared_fault(const Declared *declared) {
   const Pool *pool = &declared->pool;
-  uint32_t obs = declared->spec.obs_dim;
-  for (uint32_t i = 0; i < pool->count; i++) {
-    bool finite = isfinite(pool->reward[i]);
-    for (size_t j = (size_t)i * obs; j < (size_t)(i + 1) * obs; j++)
-      finite = finite && isfinite(pool->obs[j]) && isfinite(pool->final_obs[j]);
-    if (!finite) return i;
-  }
+  size_t obs = declared->spec.obs_dim, n = pool->count;
+  if (all_finite(pool->reward, n) && all_finite(pool->obs, n * obs) &&
+      all_finite(pool->final_obs, n * obs))
+    return declared->unclear;
+  for (size_t i = 0; i < n; i++)
+    if (!all_finite(pool->reward + i, 1) || !all_finite(pool->obs + i * obs, obs) ||
+        !all_finite(pool->final_obs + i * obs, obs))
+      return (int64_t)i;
   return declared->unclear;
 }

@@ -14,6 +14,7 @@ typedef struct Declared {
   size_t bytes;
   int64_t unclear; /* an instance whose ends are no number after the last step, or -1 */
   Rows reward, next_obs, terminated, truncated, fresh;
+  float *flags; /* [env] an end as the program gave it */
 } Declared;
 
 /* The acting tables of such environments name a program that steps them. */

@@ -68,8 +68,7 @@ static void copy_part(void *arg, uint32_t thread, uint32_t threads) {
   uint32_t from = (uint32_t)(rows * thread / threads),
            to = (uint32_t)(rows * (thread + 1) / threads);
   for (uint32_t c = 0; c < parts->view->column_count; c++)
-    for (uint32_t i = from; i < to; i++)
-      whole_give(&parts->from[c], job->memory, job->order[i], &parts->to[c], i);
+    whole_give(&parts->from[c], job->memory, job->order, &parts->to[c], from, to);
 }
 
 void parts_copy(const Parts *parts, Team *team, char *memory, uint64_t part) {

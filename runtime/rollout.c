@@ -42,57 +42,56 @@ bool rollout_make(Rollout *rollout, const RlcModule *module, RunError *error) {
   if (module->rollout.steps == 0) return true;
   if (rollout->envs == 0) return run_fail(error, "a rollout needs environments");
   rollout->columns = run_take(module->rollout.column_count, sizeof *rollout->columns, error);
+  rollout->flags = run_take(rollout->envs, sizeof *rollout->flags, error);
   for (uint32_t i = 0; rollout->columns && i < module->rollout.column_count; i++)
     if (!column_make(&rollout->columns[i], module, &module->rollout.columns[i], error))
       return false;
-  return rollout->columns != NULL;
+  return rollout->columns && rollout->flags;
 }
 
 void rollout_free(Rollout *rollout) {
   for (uint32_t i = 0; rollout->columns && i < rollout->table->column_count; i++)
     rows_free(&rollout->columns[i].from), whole_free(&rollout->columns[i].whole);
   free(rollout->columns);
+  free(rollout->flags);
 }
 
-/* What the environment gave one row of a column; `flag` is room for what is no float yet. */
-static const float *column_given(const RolloutColumn *column, const ReplayStep *step, uint32_t env,
-                                 float *flag) {
+static const float *flags_as_numbers(const Rollout *rollout, const uint8_t *flags) {
+  for (uint32_t i = 0; i < rollout->envs; i++) rollout->flags[i] = flags[i];
+  return rollout->flags;
+}
+
+/* What the environments gave for a column: [env][width]. */
+static const float *column_given(const Rollout *rollout, const RolloutColumn *column,
+                                 const ReplayStep *step) {
   const Pool *pool = step->pool;
-  size_t width = column->whole.width;
   switch ((RlcColumnKind)column->kind) {
   case RLC_OBS:
-    return step->obs + env * width;
+    return step->obs;
   case RLC_ACTION:
-    return step->action + env * width;
+    return step->action;
   case RLC_REWARD:
-    return pool->reward + env;
+    return pool->reward;
   case RLC_NEXT_OBS:
-    return pool->final_obs + env * width;
+    return pool->final_obs;
   case RLC_TERMINATED:
-    *flag = pool->terminated[env];
-    break;
+    return flags_as_numbers(rollout, pool->terminated);
   case RLC_TRUNCATED:
-    *flag = pool->truncated[env];
-    break;
-  case RLC_EXTRA:
+    return flags_as_numbers(rollout, pool->truncated);
+  case RLC_EXTRA: /* is kept from a slot: column_make */
     break;
   }
-  return flag;
-}
-
-static void column_keep(const RolloutColumn *column, const ReplayStep *step, char *memory,
-                        uint64_t row, uint32_t env) {
-  float flag = 0;
-  if (column->from.slot)
-    whole_keep(&column->whole, memory, row, &column->from, env);
-  else
-    whole_put(&column->whole, memory, row, column_given(column, step, env, &flag));
+  return rollout->flags;
 }
 
 void rollout_keep(const Rollout *rollout, const ReplayStep *step, char *memory, uint64_t number) {
   if (!rollout->columns) return;
-  uint64_t first = number % rollout->table->steps * rollout->envs;
-  for (uint32_t i = 0; i < rollout->table->column_count; i++)
-    for (uint32_t env = 0; env < rollout->envs; env++)
-      column_keep(&rollout->columns[i], step, memory, first + env, env);
+  uint32_t t = (uint32_t)(number % rollout->table->steps);
+  for (uint32_t i = 0; i < rollout->table->column_count; i++) {
+    const RolloutColumn *column = &rollout->columns[i];
+    if (column->from.slot)
+      whole_keep(&column->whole, memory, t, &column->from);
+    else if (column->whole.slot)
+      whole_put(&column->whole, memory, t, column_given(rollout, column, step));
+  }
 }

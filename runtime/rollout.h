@@ -16,6 +16,7 @@ typedef struct Rollout {
   const RlcRollout *table;
   uint32_t envs;
   RolloutColumn *columns; /* [column_count] */
+  float *flags;           /* [envs] terminated or truncated as numbers */
 } Rollout;
 
 /* Nothing is made for a module without a rollout. */

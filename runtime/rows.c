@@ -46,6 +46,9 @@ static void rows_fill(Rows *rows) {
     bool joined = c + 1 < rows->width && rows->column[c + 1] == rows->column[c] + 1;
     rows->run[c] = joined ? rows->run[c + 1] + 1 : 1;
   }
+  rows->plain = rows->slot->type == RLC_F32 && rows->run[0] == rows->width;
+  for (uint32_t r = 0; r < rows->count && rows->plain; r++)
+    rows->plain = rows->row[r] == (uint64_t)r * rows->width;
 }
 
 /* Whether the first dims number so many rows. */
@@ -116,6 +119,24 @@ void rows_get(const Rows *rows, const char *memory, uint32_t row, float *values)
       break;
     }
   }
+}
+
+void rows_put_all(const Rows *rows, char *memory, const float *values) {
+  if (!rows->slot) return;
+  size_t count = rows->count, width = rows->width;
+  if (rows->plain)
+    memcpy(memory + rows->slot->offset, values, count * width * sizeof *values);
+  else
+    for (size_t i = 0; i < count; i++) rows_put(rows, memory, (uint32_t)i, values + i * width);
+}
+
+void rows_get_all(const Rows *rows, const char *memory, float *values) {
+  if (!rows->slot) return;
+  size_t count = rows->count, width = rows->width;
+  if (rows->plain)
+    memcpy(values, memory + rows->slot->offset, count * width * sizeof *values);
+  else
+    for (size_t i = 0; i < count; i++) rows_get(rows, memory, (uint32_t)i, values + i * width);
 }
 
 void rows_gather(const Rows *rows, char *memory, uint32_t from, uint32_t to,

@@ -25,6 +25,7 @@ typedef struct Rows {
   uint64_t *row;    /* [count] element offset of a row's first column */
   uint64_t *column; /* [width] offset of a column from there */
   uint32_t *run;    /* [width] length of the contiguous run that starts at a column */
+  bool plain;       /* floats as they lie in an array [count][width] */
 } Rows;
 
 /* Prepares slot number `slot` (RLC_NONE allowed: slot stays NULL) with dims [count] (width 1) or
@@ -38,6 +39,9 @@ void rows_free(Rows *rows);
 /* Copies one row of `width` floats into or out of the slot. */
 void rows_put(const Rows *rows, char *memory, uint32_t row, const float *values);
 void rows_get(const Rows *rows, const char *memory, uint32_t row, float *values);
+/* The same for all rows, an array [count][width]. rows_get_all does nothing without a slot. */
+void rows_put_all(const Rows *rows, char *memory, const float *values);
+void rows_get_all(const Rows *rows, const char *memory, float *values);
 /* Copies rows from..to-1, row i from source[i] + at: rows_put for many, with the slot's kind looked
  * at once. */
 void rows_gather(const Rows *rows, char *memory, uint32_t from, uint32_t to,

@@ -28,6 +28,7 @@ typedef struct Actor {
   float *before;       /* [env][obs_dim] observations before the last step, as the pool gave them */
   float *acted;        /* [env][act_dim] the slot `action` */
   float *actions;      /* [env][act_dim] what the environments get */
+  float *flags;        /* [env] a column of flags on its way into a slot */
   double scale, shift; /* from `send` to `actions` */
 } Actor;
 

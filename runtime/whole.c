@@ -57,75 +57,130 @@ static void run_copy(char *to, uint8_t to_type, const char *from, uint8_t from_t
                 element_get(from_type, from + i * type_bytes(from_type)));
 }
 
+/* ---- making ---- */
+
 /* The element offset of a plain element number. */
-static uint64_t whole_offset(const Whole *whole, uint64_t plain) {
-  return slot_offset(&whole->shape, plain / whole->shape.extent, plain % whole->shape.extent);
+static uint64_t whole_offset(const SlotShape *shape, uint64_t plain) {
+  return slot_offset(shape, plain / shape->extent, plain % shape->extent);
+}
+
+static void whole_fill(Whole *whole) {
+  SlotShape shape = slot_shape(whole->slot);
+  uint32_t width = whole->width;
+  for (uint32_t t = 0; t < whole->steps; t++)
+    whole->time[t] = whole_offset(&shape, (uint64_t)t * whole->envs * width);
+  for (uint32_t e = 0; e < whole->envs; e++)
+    whole->env[e] = whole_offset(&shape, (uint64_t)e * width);
+  for (uint32_t c = 0; c < width; c++) whole->column[c] = whole_offset(&shape, c);
+  for (uint32_t c = width; c-- > 0;) {
+    bool joined = c + 1 < width && whole->column[c + 1] == whole->column[c] + 1;
+    whole->run[c] = joined ? whole->run[c + 1] + 1 : 1;
+  }
 }
 
 bool whole_make(Whole *whole, const RlcModule *module, uint32_t slot, uint32_t steps, uint32_t envs,
                 RunError *error) {
-  *whole = (Whole){.rows = (uint64_t)steps * envs};
+  *whole = (Whole){.steps = steps, .envs = envs};
   if (slot == RLC_NONE) return true;
   const RlcSlot *place = &module->slots[slot];
   if (place->rank < 2 || place->dims[0].extent != steps || place->dims[1].extent != envs)
     return run_fail(error, "slot '%s' does not begin with the rollout's [%u][%u]", place->name,
                     steps, envs);
   whole->slot = place;
-  whole->shape = slot_shape(place);
-  whole->width = (uint32_t)(rlc_slot_elements(place) / whole->rows);
+  whole->width = (uint32_t)(rlc_slot_elements(place) / ((uint64_t)steps * envs));
+  whole->time = run_take(steps, sizeof *whole->time, error);
+  whole->env = run_take(envs, sizeof *whole->env, error);
   whole->column = run_take(whole->width, sizeof *whole->column, error);
   whole->run = run_take(whole->width, sizeof *whole->run, error);
-  if (!whole->column || !whole->run) return false;
-  for (uint32_t c = 0; c < whole->width; c++) whole->column[c] = whole_offset(whole, c);
-  for (uint32_t c = whole->width; c-- > 0;) {
-    bool joined = c + 1 < whole->width && whole->column[c + 1] == whole->column[c] + 1;
-    whole->run[c] = joined ? whole->run[c + 1] + 1 : 1;
-  }
+  if (!whole->time || !whole->env || !whole->column || !whole->run) return false;
+  whole_fill(whole);
   return true;
 }
 
 void whole_free(Whole *whole) {
+  free(whole->time);
+  free(whole->env);
   free(whole->column);
   free(whole->run);
   *whole = (Whole){0};
 }
 
-static char *whole_row(const Whole *whole, char *memory, uint64_t row) {
-  return memory + whole->slot->offset +
-         whole_offset(whole, row * whole->width) * type_bytes(whole->slot->type);
+/* ---- rows ---- */
+
+/* One side of a copy: elements of a type at offsets from `base`. */
+typedef struct Side {
+  char *base;
+  uint8_t type;
+  const uint64_t *column;
+  const uint32_t *run;
+} Side;
+
+static Side side_whole(const Whole *whole, char *memory) {
+  return (Side){memory + whole->slot->offset, whole->slot->type, whole->column, whole->run};
 }
 
-/* Elements from column c on that lie together on both sides. */
-static uint32_t both_runs(const Whole *whole, const Rows *rows, uint32_t c) {
-  return whole->run[c] < rows->run[c] ? whole->run[c] : rows->run[c];
+static Side side_rows(const Rows *rows, char *memory) {
+  return (Side){memory + rows->slot->offset, rows->slot->type, rows->column, rows->run};
 }
 
-void whole_put(const Whole *whole, char *memory, uint64_t row, const float *values) {
+static void row_copy(const Side *to, uint64_t to_row, const Side *from, uint64_t from_row,
+                     uint32_t width) {
+  for (uint32_t c = 0, n; c < width; c += n) {
+    n = to->run[c] < from->run[c] ? to->run[c] : from->run[c];
+    run_copy(to->base + (to_row + to->column[c]) * type_bytes(to->type), to->type,
+             from->base + (from_row + from->column[c]) * type_bytes(from->type), from->type, n);
+  }
+}
+
+/* Whether rows are words one behind the other on both sides: most are, and go without a call. */
+static bool rows_are_words(const Side *to, const Side *from, uint32_t width) {
+  return to->type == from->type && to->type != RLC_F64 && to->run[0] == width &&
+         from->run[0] == width && width <= 32;
+}
+
+static inline void words_copy(char *to, const char *from, uint32_t width) {
+  for (uint32_t c = 0; c < width; c++) memcpy(to + 4 * c, from + 4 * c, 4);
+}
+
+void whole_put(const Whole *whole, char *memory, uint32_t t, const float *values) {
   if (!whole->slot) return;
+  uint32_t width = whole->width;
   uint8_t type = whole->slot->type;
-  char *base = whole_row(whole, memory, row);
-  for (uint32_t c = 0; c < whole->width; c += whole->run[c])
-    run_copy(base + whole->column[c] * type_bytes(type), type, (const char *)(values + c), RLC_F32,
-             whole->run[c]);
+  char *base = memory + whole->slot->offset;
+  bool words = type == RLC_F32 && whole->run[0] == width && width <= 32;
+  for (uint32_t e = 0; e < whole->envs; e++, values += width) {
+    uint64_t row = whole->time[t] + whole->env[e];
+    if (words)
+      words_copy(base + row * 4, (const char *)values, width);
+    else
+      for (uint32_t c = 0; c < width; c += whole->run[c])
+        run_copy(base + (row + whole->column[c]) * type_bytes(type), type,
+                 (const char *)(values + c), RLC_F32, whole->run[c]);
+  }
 }
 
-void whole_keep(const Whole *whole, char *memory, uint64_t row, const Rows *from,
-                uint32_t from_row) {
+void whole_keep(const Whole *whole, char *memory, uint32_t t, const Rows *rows) {
   if (!whole->slot) return;
-  uint8_t to_type = whole->slot->type, from_type = from->slot->type;
-  char *to = whole_row(whole, memory, row);
-  const char *base = memory + from->slot->offset;
-  for (uint32_t c = 0; c < whole->width; c += both_runs(whole, from, c))
-    run_copy(to + whole->column[c] * type_bytes(to_type), to_type,
-             base + (from->row[from_row] + from->column[c]) * type_bytes(from_type), from_type,
-             both_runs(whole, from, c));
+  Side to = side_whole(whole, memory), from = side_rows(rows, memory);
+  bool words = rows_are_words(&to, &from, whole->width);
+  for (uint32_t e = 0; e < whole->envs; e++) {
+    uint64_t row = whole->time[t] + whole->env[e];
+    if (words)
+      words_copy(to.base + row * 4, from.base + rows->row[e] * 4, whole->width);
+    else
+      row_copy(&to, row, &from, rows->row[e], whole->width);
+  }
 }
 
-void whole_give(const Whole *whole, char *memory, uint64_t row, const Rows *to, uint32_t to_row) {
-  uint8_t to_type = to->slot->type, from_type = whole->slot->type;
-  const char *from = whole_row(whole, memory, row);
-  char *base = memory + to->slot->offset;
-  for (uint32_t c = 0; c < whole->width; c += both_runs(whole, to, c))
-    run_copy(base + (to->row[to_row] + to->column[c]) * type_bytes(to_type), to_type,
-             from + whole->column[c] * type_bytes(from_type), from_type, both_runs(whole, to, c));
+void whole_give(const Whole *whole, char *memory, const uint32_t *order, const Rows *rows,
+                uint32_t first, uint32_t end) {
+  Side to = side_rows(rows, memory), from = side_whole(whole, memory);
+  bool words = rows_are_words(&to, &from, whole->width);
+  for (uint32_t i = first; i < end; i++) {
+    uint64_t row = whole->time[order[i] / whole->envs] + whole->env[order[i] % whole->envs];
+    if (words)
+      words_copy(to.base + rows->row[i] * 4, from.base + row * 4, whole->width);
+    else
+      row_copy(&to, rows->row[i], &from, row, whole->width);
+  }
 }

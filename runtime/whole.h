@@ -8,11 +8,10 @@
 
 typedef struct Whole {
   const RlcSlot *slot; /* NULL: nobody reads it, whole_put and whole_keep do nothing */
-  SlotShape shape;
-  uint64_t rows;
-  uint32_t width;
-  uint64_t *column; /* [width] offset of a column from a row's first element */
-  uint32_t *run;    /* [width] length of the contiguous run that starts at a column */
+  uint32_t steps, envs, width;
+  uint64_t *time, *env; /* [steps], [envs] element offset of row (t, e) is time[t] + env[e] */
+  uint64_t *column;     /* [width] offset of a column from a row's first element */
+  uint32_t *run;        /* [width] length of the contiguous run that starts at a column */
 } Whole;
 
 /* Prepares slot number `slot` (RLC_NONE allowed). False, with a message, when it does not begin
@@ -22,12 +21,12 @@ bool whole_make(Whole *whole, const RlcModule *module, uint32_t slot, uint32_t s
 
 void whole_free(Whole *whole);
 
-/* Writes a row of `width` floats. */
-void whole_put(const Whole *whole, char *memory, uint64_t row, const float *values);
-/* Row `from_row` of a slot of the same memory becomes row `row`. */
-void whole_keep(const Whole *whole, char *memory, uint64_t row, const Rows *from,
-                uint32_t from_row);
-/* The other way round: row `row` goes to row `to_row` of a slot. */
-void whole_give(const Whole *whole, char *memory, uint64_t row, const Rows *to, uint32_t to_row);
+/* Writes the rows of step `t`: `width` floats each from `values` on. */
+void whole_put(const Whole *whole, char *memory, uint32_t t, const float *values);
+/* The rows of a slot of the same memory, one for each environment, become those of step `t`. */
+void whole_keep(const Whole *whole, char *memory, uint32_t t, const Rows *from);
+/* The other way round: rows first..end-1 of a slot become rows order[first]..order[end-1]. */
+void whole_give(const Whole *whole, char *memory, const uint32_t *order, const Rows *rows,
+                uint32_t first, uint32_t end);
 
 #endif
