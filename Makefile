@@ -61,6 +61,13 @@ $(BUILD)/gen/version.h: FORCE
 FORCE:
 $(BUILD)/compiler/main.o $(BUILD)/compiler/build.o $(BUILD)/compiler/session.o: $(BUILD)/gen/version.h
 
+# What native code depends on besides loop IR, and more: part of the names under which it is kept.
+EMITTER = $(wildcard codegen/*.[ch]) ir/ops.def runtime/rlc.h runtime/rng.h
+$(BUILD)/gen/emitter.h: $(EMITTER)
+	@mkdir -p $(@D)
+	@echo "#define RLC_EMITTER \"$$(cat $(EMITTER) | sha256sum | cut -c1-32)\"" > $@
+$(BUILD)/codegen/native_objects.o: $(BUILD)/gen/emitter.h
+
 $(BUILD)/envs/models/%.xml.h: envs/models/%.xml envs/embed.sh
 	@mkdir -p $(@D)
 	@envs/embed.sh $< > $@

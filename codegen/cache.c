@@ -4,13 +4,14 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATH_SIZE = 1024, KEPT = 512 };
+enum { PATH_SIZE = 1024 };
 
 /* Makes the folder and those above it. */
 static bool folder_make(char *path) {
@@ -68,30 +69,11 @@ char *cache_read(const char *name, size_t *size) {
   return data;
 }
 
-/* Removes the file used longest ago when there are more than KEPT. */
-static void folder_trim(const char *folder) {
-  char path[PATH_SIZE + 256], oldest[PATH_SIZE + 256] = "";
-  struct timespec when = {0};
-  size_t count = 0;
-  DIR *directory = opendir(folder);
-  if (!directory) return;
-  for (struct dirent *entry; (entry = readdir(directory));) {
-    struct stat facts;
-    snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-    if (stat(path, &facts) != 0 || !S_ISREG(facts.st_mode)) continue;
-    bool older = !count++ || facts.st_mtim.tv_sec < when.tv_sec;
-    if (!older) continue;
-    when = facts.st_mtim;
-    memcpy(oldest, path, sizeof oldest);
-  }
-  closedir(directory);
-  if (count > KEPT) unlink(oldest);
-}
+/* ---- writing ---- */
 
 void cache_write(const char *name, const char *data, size_t size) {
   char folder[PATH_SIZE], path[PATH_SIZE], made[PATH_SIZE + 32];
   if (!folder_find(folder) || !file_path(path, name) || !folder_make(folder)) return;
-  folder_trim(folder);
   snprintf(made, sizeof made, "%s.%ld.new", path, (long)getpid());
   FILE *out = fopen(made, "wb");
   if (!out) return;
@@ -99,4 +81,52 @@ void cache_write(const char *name, const char *data, size_t size) {
   bool good = fwrite(data, 1, size, out) == size && fwrite(&hash, sizeof hash, 1, out) == 1;
   good = fclose(out) == 0 && good;
   if (!good || rename(made, path) != 0) unlink(made);
+}
+
+/* ---- trimming ---- */
+
+typedef struct Entry {
+  struct timespec used;
+  char name[NAME_MAX + 1];
+} Entry;
+
+static int earlier(const void *a, const void *b) {
+  const struct timespec *x = &((const Entry *)a)->used, *y = &((const Entry *)b)->used;
+  if (x->tv_sec != y->tv_sec) return x->tv_sec < y->tv_sec ? -1 : 1;
+  return (x->tv_nsec > y->tv_nsec) - (x->tv_nsec < y->tv_nsec);
+}
+
+static size_t files_count(DIR *directory) {
+  size_t count = 0;
+  while (readdir(directory)) count++;
+  rewinddir(directory);
+  return count;
+}
+
+/* The files of the folder, at most `limit`. */
+static size_t files_read(DIR *directory, Entry *entries, size_t limit) {
+  size_t count = 0;
+  for (struct dirent *entry; count < limit && (entry = readdir(directory));) {
+    struct stat facts;
+    if (fstatat(dirfd(directory), entry->d_name, &facts, 0) != 0 || !S_ISREG(facts.st_mode))
+      continue;
+    entries[count].used = facts.st_mtim;
+    memcpy(entries[count++].name, entry->d_name, strlen(entry->d_name) + 1);
+  }
+  return count;
+}
+
+void cache_trim(void) {
+  char path[PATH_SIZE];
+  DIR *directory = folder_find(path) ? opendir(path) : NULL;
+  if (!directory) return;
+  size_t count = files_count(directory);
+  Entry *entries = count > CACHE_FILES ? malloc(count * sizeof *entries) : NULL;
+  count = entries ? files_read(directory, entries, count) : 0;
+  if (count > CACHE_FILES) {
+    qsort(entries, count, sizeof *entries, earlier);
+    for (size_t i = 0; i < CACHE_FILES / 4; i++) unlinkat(dirfd(directory), entries[i].name, 0);
+  }
+  free(entries);
+  closedir(directory);
 }

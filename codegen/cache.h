@@ -10,7 +10,11 @@
 
 /* The kept file's bytes, to be freed, or NULL. */
 char *cache_read(const char *name, size_t *size);
-/* Keeps a file, whole or not at all, and lets the ones go that were used longest ago. */
+/* Keeps a file, whole or not at all. */
 void cache_write(const char *name, const char *data, size_t size);
+/* Lets the files go that were used longest ago when there are more than CACHE_FILES: a quarter. */
+void cache_trim(void);
+
+enum { CACHE_FILES = 8192 };
 
 #endif

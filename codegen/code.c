@@ -161,6 +161,7 @@ Code *code_make(Arena *arena, Module *module, const CodegenOptions *options) {
   Value *memo = NEW_ARRAY(arena, Value, graph->node_count + 1);
   uint32_t stamp = 0;
   for (size_t i = 0; i < module->program_count; i++) program_make(code, i, memo, &stamp);
+  code->table_bytes = plan_tables(code);
   const char *error = plan_check(code, arena);
   if (error) bug("memory plan: %s", error);
   code->slot_table = NEW_ARRAY(arena, RlcSlot, graph->slot_count + 1);

@@ -12,6 +12,7 @@ typedef struct CodegenOptions {
   const char *target;   /* "c", "native" */
   const char *compiler; /* provenance text */
   bool marked;          /* programs call the RlcMarks that their context begins with (rlc.h) */
+  uint32_t threads;     /* that may make native code; 0: one. The code is the same for any number */
 } CodegenOptions;
 
 /* A module made ready for emitting: kernels in order per program, loop IR, offsets. */
@@ -51,8 +52,9 @@ Loaded *load_c(const Code *code, const char *include, char *error, size_t size);
 
 /* The same through LLVM, in memory: no file, no C compiler. */
 Loaded *load_native(const Code *code, char *error, size_t size);
-/* The object file that load_native would load, for a linker: it defines `rlc_module`. */
-bool native_object(const Code *code, FILE *out, char *error, size_t size);
+/* The objects that load_native would load, as an archive without an index, for a linker that takes
+ * all of it: it defines `rlc_module`. */
+bool native_archive(const Code *code, FILE *out, char *error, size_t size);
 /* Version and CPU, for provenance. */
 const char *native_compiler(Arena *arena);
 /* Its LLVM IR as text, before LLVM has touched it. */

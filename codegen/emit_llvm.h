@@ -1,4 +1,4 @@
-/* The pieces of the LLVM emitter. Internal to codegen/emit_llvm*.c and load_native.c.
+/* The pieces of the LLVM emitter. Internal to codegen/emit_llvm*.c and native*.c.
  *
  * Loop IR has scalar code inside loops over lanes; here such a loop becomes vectors of `width`
  * elements at once. A value in it is either the same for all lanes (a scalar), an index that grows
@@ -6,7 +6,7 @@
 #ifndef RLC_CODEGEN_EMIT_LLVM_H
 #define RLC_CODEGEN_EMIT_LLVM_H
 
-#include "codegen/kernel.h"
+#include "codegen/bodies.h"
 
 #include <llvm-c/Core.h>
 
@@ -98,12 +98,16 @@ typedef enum CallField {
 
 LLVMValueRef llvm_call_field(Llvm *l, CallField field);
 
-/* Kernels, programs, tables and the RlcModule `rlc_module`. The module lives in `context`. */
-LLVMModuleRef emit_llvm(const Code *code, Arena *arena, LLVMContextRef context);
+/* A module to emit into, which lives in `context`; llvm_end gives it back. */
+Llvm *llvm_begin(const Code *code, Arena *arena, LLVMContextRef context, const char *name);
+LLVMModuleRef llvm_end(Llvm *l);
+/* The kernel as an RlcKernelFn of that name. */
+void llvm_kernel(Llvm *l, const Kernel *kernel, const char *name);
 
 /* ---- emit_llvm_tables.c ---- */
 
-/* The RlcModule as a constant; programs[i] is the function of program i. */
-void llvm_tables(Llvm *l, LLVMValueRef *programs);
+/* The RlcModule `rlc_module` as a constant, with its programs' lists of kernels, which call the
+ * bodies by name. */
+void llvm_tables(Llvm *l, const Bodies *bodies);
 
 #endif

@@ -7,10 +7,12 @@
 #include <string.h>
 
 typedef enum PointerKind {
-  TO_TEXT,    /* a string, or NULL */
-  TO_ROWS,    /* an array of structs; `count` is the offset of their number */
-  TO_TEXTS,   /* an array of strings with NULL at its end */
-  TO_PROGRAM, /* the function of the program, by its place in the table */
+  TO_TEXT,     /* a string, or NULL */
+  TO_ROWS,     /* an array of structs; `count` is the offset of their number */
+  TO_TEXTS,    /* an array of strings with NULL at its end */
+  TO_ROW,      /* one struct, or NULL */
+  TO_FUNCTION, /* a function, whose name stands there instead */
+  TO_TABLES,   /* the constant tables of the graph */
 } PointerKind;
 
 typedef struct Shape Shape;
@@ -41,8 +43,19 @@ static const Pointer slot_pointers[] = {
 _Static_assert(RLC_MAX_RANK == 8, "a pointer for each dimension");
 SHAPE(RlcSlot, slot);
 
+static const Shape place = {"place", sizeof(RlcPlace), 0, NULL};
+
+static const Pointer kernel_pointers[] = {{TO_FUNCTION, offsetof(RlcKernel, run), 0, NULL},
+                                          ROWS(RlcKernel, places, place_count, place)};
+SHAPE(RlcKernel, kernel);
+
+static const Pointer kernels_pointers[] = {ROWS(RlcKernels, kernels, count, kernel),
+                                           {TO_TABLES, offsetof(RlcKernels, tables), 0, NULL}};
+SHAPE(RlcKernels, kernels);
+
 static const Pointer program_pointers[] = {TEXT(RlcProgram, name),
-                                           {TO_PROGRAM, offsetof(RlcProgram, run), 0, NULL}};
+                                           {TO_FUNCTION, offsetof(RlcProgram, run), 0, NULL},
+                                           {TO_ROW, offsetof(RlcProgram, context), 0, &kernels}};
 SHAPE(RlcProgram, program);
 
 static const Pointer column_pointers[] = {TEXT(RlcColumn, name)};
@@ -77,7 +90,7 @@ SHAPE(RlcModule, module);
 
 typedef struct Writer {
   Llvm *l;
-  LLVMValueRef *programs;
+  LLVMValueRef tables;
 } Writer;
 
 static LLVMValueRef null_pointer(Writer *w) {
@@ -111,18 +124,23 @@ static LLVMValueRef texts(Writer *w, const char *const *values) {
   return global(w, LLVMConstArray2(pointer, items, count), "texts");
 }
 
-static LLVMValueRef struct_value(Writer *w, const Shape *shape, const char *bytes, size_t number);
+static LLVMValueRef function(Writer *w, const char *name) {
+  LLVMValueRef known = LLVMGetNamedFunction(w->l->module, name);
+  LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(w->l->context), NULL, 0, false);
+  return known ? known : LLVMAddFunction(w->l->module, name, type);
+}
+
+static LLVMValueRef struct_value(Writer *w, const Shape *shape, const char *bytes);
 
 static LLVMValueRef rows(Writer *w, const Shape *shape, const char *first, uint32_t count) {
   if (!count || !first) return null_pointer(w);
   LLVMValueRef *items = NEW_ARRAY(w->l->arena, LLVMValueRef, count);
-  for (uint32_t i = 0; i < count; i++)
-    items[i] = struct_value(w, shape, first + i * shape->size, i);
+  for (uint32_t i = 0; i < count; i++) items[i] = struct_value(w, shape, first + i * shape->size);
   LLVMValueRef all = LLVMConstArray2(LLVMTypeOf(items[0]), items, count);
   return global(w, all, shape->name);
 }
 
-static LLVMValueRef pointer_value(Writer *w, const Pointer *p, const char *bytes, size_t number) {
+static LLVMValueRef pointer_value(Writer *w, const Pointer *p, const char *bytes) {
   const char *to;
   memcpy(&to, bytes + p->offset, sizeof to);
   uint32_t count;
@@ -131,8 +149,12 @@ static LLVMValueRef pointer_value(Writer *w, const Pointer *p, const char *bytes
     return text(w, to);
   case TO_TEXTS:
     return texts(w, (const char *const *)(const void *)to);
-  case TO_PROGRAM:
-    return w->programs[number];
+  case TO_ROW:
+    return rows(w, p->rows, to, 1);
+  case TO_FUNCTION:
+    return function(w, to);
+  case TO_TABLES:
+    return w->tables;
   case TO_ROWS:
     memcpy(&count, bytes + p->count, sizeof count);
     return rows(w, p->rows, to, count);
@@ -140,8 +162,8 @@ static LLVMValueRef pointer_value(Writer *w, const Pointer *p, const char *bytes
   return NULL;
 }
 
-/* Struct `number` of its table: bytes, pointer, bytes, pointer .., packed. */
-static LLVMValueRef struct_value(Writer *w, const Shape *shape, const char *bytes, size_t number) {
+/* Bytes, pointer, bytes, pointer .., packed. */
+static LLVMValueRef struct_value(Writer *w, const Shape *shape, const char *bytes) {
   LLVMValueRef fields[64];
   unsigned count = 0;
   size_t at = 0;
@@ -150,15 +172,94 @@ static LLVMValueRef struct_value(Writer *w, const Shape *shape, const char *byte
     fields[count++] =
         LLVMConstStringInContext(w->l->context, bytes + at, (unsigned)(end - at), true);
     if (i == shape->pointer_count) break;
-    fields[count++] = pointer_value(w, &shape->pointers[i], bytes, number);
+    fields[count++] = pointer_value(w, &shape->pointers[i], bytes);
     at = end + sizeof(void *);
   }
   return LLVMConstStructInContext(w->l->context, fields, count, true);
 }
 
-void llvm_tables(Llvm *l, LLVMValueRef *programs) {
-  Writer w = {l, programs};
-  const char *bytes = (const char *)&l->code->module->shell;
-  LLVMValueRef place = global(&w, struct_value(&w, &module, bytes, 0), "rlc_module");
+/* ---- constant tables ---- */
+
+static void table_write(char *bytes, const Buffer *buffer, const Table *table) {
+  for (uint64_t i = 0; i < table->count; i++) {
+    double value = table->values[i];
+    float single = (float)value;
+    int32_t whole = (int32_t)value;
+    char *to = bytes + i * value_type_size(buffer->type);
+    if (buffer->type == VALUE_I32)
+      memcpy(to, &whole, sizeof whole);
+    else if (buffer->type == VALUE_F32)
+      memcpy(to, &single, sizeof single);
+    else
+      memcpy(to, &value, sizeof value);
+  }
+}
+
+static LLVMValueRef tables_make(Writer *w) {
+  const Code *code = w->l->code;
+  if (!code->table_bytes) return null_pointer(w);
+  char *bytes = NEW_ARRAY(w->l->arena, char, code->table_bytes);
+  for (size_t i = 0; i < code->module->graph->table_count; i++)
+    if (code->tables[i])
+      table_write(bytes + code->tables[i]->offset, code->tables[i],
+                  &code->module->graph->tables[i]);
+  LLVMValueRef place =
+      global(w, LLVMConstStringInContext(w->l->context, bytes, (unsigned)code->table_bytes, true),
+             "tables");
+  LLVMSetAlignment(place, 64);
+  return place;
+}
+
+/* ---- programs ---- */
+
+static RlcPlace *places_make(Arena *arena, const Kernel *kernel) {
+  static const RlcSpace spaces[] = {
+      [SPACE_SLOT] = RLC_IN_MEMORY, [SPACE_WORK] = RLC_IN_WORK, [SPACE_TABLE] = RLC_IN_TABLES};
+  RlcPlace *places = NEW_ARRAY(arena, RlcPlace, kernel->place_count + 1);
+  for (size_t i = 0; i < kernel->place_count; i++) {
+    const Buffer *buffer = kernel->places[i].buffer;
+    places[i].offset = buffer->offset;
+    places[i].space = spaces[buffer->space];
+  }
+  return places;
+}
+
+/* Where a function is to stand, its name does. */
+static void name_function(void *field, const char *name) { memcpy(field, &name, sizeof name); }
+
+static RlcKernels *kernels_make(Arena *arena, const ProgramCode *program, const Bodies *bodies,
+                                const size_t *body) {
+  RlcKernels *list = NEW(arena, RlcKernels);
+  RlcKernel *rows = NEW_ARRAY(arena, RlcKernel, program->kernel_count + 1);
+  for (size_t k = 0; k < program->kernel_count; k++) {
+    const Kernel *from = program->kernels[k];
+    name_function(&rows[k].run, bodies->items[body[k]].name);
+    rows[k].places = places_make(arena, from);
+    rows[k].place_count = (uint32_t)from->place_count;
+    rows[k].alone = from->serial;
+    rows[k].barrier = from->barrier_before;
+    rows[k].items = from->items;
+    rows[k].weight = kernel_item_weight(from);
+  }
+  list->kernels = rows;
+  list->count = (uint32_t)program->kernel_count;
+  return list;
+}
+
+void llvm_tables(Llvm *l, const Bodies *bodies) {
+  const Code *code = l->code;
+  Writer w = {l, NULL};
+  w.tables = tables_make(&w);
+  RlcModule shell;
+  memcpy(&shell, &code->module->shell, sizeof shell); /* what is between fields, too */
+  RlcProgram *programs = NEW_ARRAY(l->arena, RlcProgram, code->program_count + 1);
+  for (size_t i = 0; i < code->program_count; i++) {
+    programs[i] = shell.programs[i];
+    programs[i].context = kernels_make(l->arena, &code->programs[i], bodies, bodies->of[i]);
+    name_function(&programs[i].run,
+                  code->options.marked ? "rlc_run_marked_kernels" : "rlc_run_kernels");
+  }
+  shell.programs = programs;
+  LLVMValueRef place = global(&w, struct_value(&w, &module, (const char *)&shell), "rlc_module");
   LLVMSetLinkage(place, LLVMExternalLinkage);
 }

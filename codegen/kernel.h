@@ -120,6 +120,7 @@ struct Code {
   ValueType real;
   Buffer **slots;  /* by slot */
   Buffer **tables; /* by table; NULL when unused */
+  uint64_t table_bytes;
   RlcSlot *slot_table;
   RlcProgram *program_table;
   ProgramCode *programs;
@@ -187,6 +188,8 @@ void lower_kernel(const Schedule *schedule, Kernel *kernel);
 
 /* Offsets of slots in their block; returns its size in bytes. */
 uint64_t plan_slots(Code *code);
+/* Offsets of constant tables in theirs; its size in bytes. */
+uint64_t plan_tables(Code *code);
 /* Lifetimes to offsets in one workspace; barriers. */
 void plan_program(Code *code, ProgramCode *program);
 /* NULL, or which two live buffers overlap or which dependency lacks a barrier. */

@@ -19,6 +19,18 @@ uint64_t plan_slots(Code *code) {
   return offset;
 }
 
+uint64_t plan_tables(Code *code) {
+  uint64_t offset = 0;
+  for (size_t i = 0; i < code->module->graph->table_count; i++) {
+    Buffer *buffer = code->tables[i];
+    if (!buffer) continue;
+    buffer->offset = offset;
+    buffer->bytes = buffer->layout.elements * value_type_size(buffer->type);
+    offset += align64(buffer->bytes);
+  }
+  return offset;
+}
+
 /* ---- lifetimes and offsets ---- */
 
 static void find_lifetimes(ProgramCode *program) {

@@ -2,6 +2,7 @@
  * the runtime. Nothing half-made is left in place of a good file. */
 #include "gen/version.h"
 #include "compiler/build.h"
+#include "runtime/team.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -34,7 +35,10 @@ static bool is_native(const CodegenOptions *options) {
 CodegenOptions build_options(Arena *arena, const char *target) {
   uint32_t bytes = cpu_vector_bytes();
   const CpuLevel *cpu = cpu_level(bytes);
-  CodegenOptions options = {.real = RLC_F32, .lanes = bytes / sizeof(float), .target = target};
+  CodegenOptions options = {.real = RLC_F32,
+                            .lanes = bytes / sizeof(float),
+                            .target = target,
+                            .threads = team_processors()};
   if (is_native(&options)) {
     options.compiler = arena_printf(arena, "rlc " RLC_VERSION "; %s for %s", native_compiler(arena),
                                     cpu->march ? cpu->march : "this machine");
@@ -134,7 +138,7 @@ Loaded *build_load(Arena *arena, const Code *code) {
   return loaded;
 }
 
-/* Source or object to an executable: the C compiler also knows how to link. */
+/* Source or objects to an executable: the C compiler also knows how to link. */
 static bool compile(Arena *arena, const Code *code, const char *source, const char *output,
                     const char *include, const char *library) {
   const char *argv[64], *name = compiler_name();
@@ -143,7 +147,9 @@ static bool compile(Arena *arena, const Code *code, const char *source, const ch
   argv[n++] = arena_printf(arena, "-I%s", include);
   argv[n++] = "-o";
   argv[n++] = output;
+  if (is_native(code_options(code))) argv[n++] = "-Wl,--whole-archive";
   argv[n++] = source;
+  if (is_native(code_options(code))) argv[n++] = "-Wl,--no-whole-archive";
   argv[n++] = library;
   for (const char *const *flag = code_cpu(code)->flags; *flag; flag++) argv[n++] = *flag;
   argv[n++] = "-ldl";
@@ -155,7 +161,7 @@ static bool compile(Arena *arena, const Code *code, const char *source, const ch
 static bool write_source(const Code *code, bool native, FILE *out) {
   char error[4096];
   if (!native) return emit_c(code, out), true;
-  if (native_object(code, out, error, sizeof error)) return true;
+  if (native_archive(code, out, error, sizeof error)) return true;
   fprintf(stderr, "error: %s\n", error);
   return false;
 }
@@ -164,7 +170,7 @@ bool build_trainer(Arena *arena, const Code *code, const char *output) {
   const char *include, *library;
   if (!build_find(arena, &include, &library)) return false;
   bool native = is_native(code_options(code));
-  const char *source = arena_printf(arena, "%s.new.%s", output, native ? "o" : "c"),
+  const char *source = arena_printf(arena, "%s.new.%s", output, native ? "a" : "c"),
              *made = arena_printf(arena, "%s.new", output);
   FILE *out = fopen(source, "w");
   if (!out)

@@ -77,7 +77,7 @@ Watch *watch_make(Arena *arena, const RlcModule *module, const size_t *kernels) 
     Marked *marked = NEW(arena, Marked);
     watch->kernels[p] = laps_make(arena, kernels[p]);
     *laps = (ProgramLaps){watch->kernels[p], &watch->programs[p], kernels[p], 0, 0};
-    *marked = (Marked){{mark}, laps};
+    *marked = (Marked){{mark, module->programs[p].context}, laps};
     programs[p] = module->programs[p];
     programs[p].context = marked;
   }

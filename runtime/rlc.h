@@ -67,9 +67,9 @@ typedef struct RlcCall {
   void *team;
   uint64_t *done; /* [threads] work items done by each thread, for the balance test; each adds only
                      to its own */
-  /* RlcProgram.context of the program that runs; the runtime copies it there before each call. NULL
-   * for generated code, which needs none unless it was made to be measured (RlcMarks); the oracle
-   * finds its graph through it. */
+  /* RlcProgram.context of the program that runs; the runtime copies it there before each call. C
+   * code needs none unless it was made to be measured (RlcMarks); the oracle finds its graph
+   * through it, native code its kernels. */
   const void *context;
 } RlcCall;
 
@@ -77,6 +77,7 @@ typedef struct RlcCall {
  * mark(call, 0) when the program begins and mark(call, k + 1) behind kernel k. */
 typedef struct RlcMarks {
   void (*mark)(const RlcCall *call, uint32_t done);
+  const void *context; /* the program's own */
 } RlcMarks;
 
 typedef struct RlcProgram {
@@ -85,9 +86,37 @@ typedef struct RlcProgram {
   uint64_t work_bytes;
   double flops; /* floating-point operations of the contractions in one run, after rewrites */
   double minimal_flops; /* of the same program before rewrites that skip work */
-  const void *context;  /* handed to `run` as RlcCall.context; NULL (left out) in generated code,
-                           RlcMarks put there to measure it */
+  const void *context;  /* handed to `run` as RlcCall.context: RlcKernels where that is
+                           rlc_run_kernels, NULL (left out) in generated C; RlcMarks put there to
+                           measure it */
 } RlcProgram;
+
+/* A program as a list of kernels. Kernels that do the same on other memory are one function. */
+typedef enum RlcSpace { RLC_IN_MEMORY, RLC_IN_WORK, RLC_IN_TABLES, RLC_SPACES } RlcSpace;
+typedef struct RlcPlace { /* where a tensor lies */
+  uint64_t offset;        /* bytes from the beginning of its space */
+  uint32_t space;         /* RlcSpace */
+} RlcPlace;
+/* Items lo .. hi - 1; at[i] is the address of the i-th tensor. */
+typedef void RlcKernelFn(const RlcCall *call, char *const *at, int64_t lo, int64_t hi);
+typedef struct RlcKernel {
+  RlcKernelFn *run;
+  const RlcPlace *places;
+  uint32_t place_count;
+  uint8_t alone;   /* one thread does all items */
+  uint8_t barrier; /* all threads meet before it */
+  uint64_t items;
+  uint64_t weight; /* what an item counts in RlcCall.done */
+} RlcKernel;
+typedef struct RlcKernels {
+  const RlcKernel *kernels;
+  uint32_t count;
+  const void *tables; /* constants, aligned to 64 bytes */
+} RlcKernels;
+/* Runs the RlcKernels at call->context: each thread takes its contiguous share of the items. */
+void rlc_run_kernels(const RlcCall *call);
+/* The same for RlcMarks with the RlcKernels as the program's own context. */
+void rlc_run_marked_kernels(const RlcCall *call);
 
 /* Counters the runtime keeps; each has an F64 slot (or RLC_NONE when the spec never reads it). */
 typedef enum RlcCounter {

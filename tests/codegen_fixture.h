@@ -116,7 +116,8 @@ static inline void built_run(const Built *built, uint32_t program, uint32_t thre
                     .barrier = team_wait,
                     .team = &barrier,
                     .done = done,
-                    .context = built->context};
+                    .context =
+                        built->context ? built->context : built->rlc->programs[program].context};
     jobs[t] = (TeamCall){call, built->rlc->programs[program].run};
     if (t) pthread_create(&ids[t], NULL, team_thread, &jobs[t]);
   }
