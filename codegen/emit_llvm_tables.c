@@ -72,6 +72,7 @@ static const Pointer view_pointers[] = {TEXT(RlcView, name),
 SHAPE(RlcView, view);
 
 static const Shape step = {"step", sizeof(RlcStep), 0, NULL};
+static const Shape number = {"number", sizeof(uint32_t), 0, NULL};
 
 static const Pointer module_pointers[] = {
     TEXT(RlcModule, name),
@@ -85,7 +86,9 @@ static const Pointer module_pointers[] = {
     ROWS(RlcModule, sources, source_count, source),
     ROWS(RlcModule, rollout.columns, rollout.column_count, column),
     ROWS(RlcModule, views, view_count, view),
-    ROWS(RlcModule, steps, step_count, step)};
+    ROWS(RlcModule, steps, step_count, step),
+    ROWS(RlcModule, aside.in, aside.in_count, number),
+    ROWS(RlcModule, aside.out, aside.out_count, number)};
 SHAPE(RlcModule, module);
 
 typedef struct Writer {

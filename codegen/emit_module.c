@@ -128,6 +128,13 @@ static void emit_steps(const Code *code, FILE *out) {
   fputs("};\n\n", out);
 }
 
+static void emit_numbers_of(const char *name, const uint32_t *numbers, uint32_t count, FILE *out) {
+  if (!count) return;
+  fprintf(out, "static const uint32_t %s[] = {", name);
+  for (uint32_t i = 0; i < count; i++) fprintf(out, "%s%u", i ? ", " : "", numbers[i]);
+  fputs("};\n\n", out);
+}
+
 static void emit_cpu(const Code *code, FILE *out) {
   fputs("static const char *const cpu[] = {", out);
   for (const char *const *c = code->module->shell.cpu; c && *c; c++) {
@@ -177,6 +184,8 @@ void emit_module(const Code *code, FILE *out) {
   emit_sources(code, out);
   emit_rollout(code, out);
   emit_steps(code, out);
+  emit_numbers_of("aside_in", m->aside.in, m->aside.in_count, out);
+  emit_numbers_of("aside_out", m->aside.out, m->aside.out_count, out);
   emit_cpu(code, out);
   fputs("extern const RlcModule rlc_module;\nconst RlcModule rlc_module = {\n  .abi = RLC_ABI,\n",
         out);
@@ -191,6 +200,9 @@ void emit_module(const Code *code, FILE *out) {
   emit_acting("explore", &m->explore, out);
   emit_acting("evaluate", &m->evaluate, out);
   emit_acting("sample", &m->sample, out);
-  fprintf(out, "  .step_count = %u,\n  .steps = %s,\n};\n", m->step_count,
+  fprintf(out, "  .step_count = %u,\n  .steps = %s,\n", m->step_count,
           m->step_count ? "steps" : "0");
+  fprintf(out, "  .aside = {%u, %s, %u, %s},\n};\n", m->aside.in_count,
+          m->aside.in_count ? "aside_in" : "0", m->aside.out_count,
+          m->aside.out_count ? "aside_out" : "0");
 }

@@ -91,6 +91,7 @@ bool bench_fill(Trainer *trainer) {
   bool good = record_steps(trainer, &recording);
   for (uint32_t i = 0; good && i < trainer->module->source_count; i++)
     replay_fill(trainer, trainer->replay[i], &recording);
+  if (good) overlap_join(trainer);
   free(recording.records);
   free(recording.data);
   return good;
@@ -196,7 +197,7 @@ static bool environment_declared(Trainer *trainer, double seconds, double *resul
   double start = run_clock(), before = start, now;
   for (uint64_t i = 0; before - start < seconds; before = now) {
     for (int k = 0; k < ENV_GROUP; k++, i++)
-      actor_run(trainer, actor, actor->acting->advance, trainer->memory, trainer->options.seed, i);
+      actor_run(trainer, actor, actor->acting->advance, &trainer->acting, trainer->options.seed, i);
     now = run_clock();
     samples_add(&samples, ENV_GROUP * actor->pool->count / (now - before));
   }

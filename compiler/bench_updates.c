@@ -56,7 +56,7 @@ static bool run_program(Trainer *trainer, uint32_t index, uint8_t flags, Work *w
   const RlcProgram *program = &trainer->module->programs[index];
   metrics_clear(&trainer->metrics, trainer->memory);
   uint64_t *counter = flags & RLC_IS_UPDATE ? &trainer->state.updates : &trainer->state.runs;
-  trainer_run(trainer, index, trainer->memory, trainer->options.seed, *counter, false);
+  trainer_run(trainer, &trainer->learning, index, trainer->options.seed, *counter, false);
   ++*counter;
   work->minimal += program->minimal_flops;
   work->executed += program->flops;
@@ -81,6 +81,9 @@ static bool run_step(Trainer *trainer, uint32_t at, Work *work, uint64_t *times)
   switch ((RlcStepOp)step->op) {
   case RLC_DO_COLLECT: /* only its count: counters go on as in a run */
     trainer->state.step += step->count * module->explore.count;
+    return true;
+  case RLC_DO_ASIDE:
+    *times = 1;
     return true;
   case RLC_DO_SAMPLE:
     return run_sample(trainer, step->index);

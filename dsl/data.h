@@ -54,6 +54,13 @@ uint32_t slot_named(const Elab *elab, const char *name);
 /* The axes of the column `name` of a step, besides the rows: of `obs`, `action`, `reward`. */
 Axes column_own(const Elab *elab, const char *name);
 
+/* ---- overlap.c ---- */
+
+/* Whether the two sides of the finished loop write different slots; else reports. */
+bool overlap_check(Elab *elab);
+/* Fills the module's `aside`: which slots the sides give each other. After sources_close. */
+void overlap_tables(Elab *elab);
+
 /* ---- source.c ---- */
 
 bool rows_open(Elab *elab);     /* reads `rollout`; time and env become axes */

@@ -10,7 +10,7 @@
 /* ---- what the spec may not use yet ---- */
 
 /* Paths of dsl/keys.def that are planned and not there; `*` is any name. */
-static const char *const missing[] = {"overlap", "precision", "define.*.state.*.reset"};
+static const char *const missing[] = {"precision", "define.*.state.*.reset"};
 
 /* Refuses what lies at `pattern` below the map. */
 static bool refuse(Elab *elab, const Tree *map, const char *pattern) {
@@ -240,6 +240,7 @@ static void finish_shell(Elab *elab) {
   shell->init = (uint32_t)module->program_count - 1;
   memcpy(shell->counters, elab->counters, sizeof shell->counters);
   sources_close(elab);
+  if (elab->overlap) overlap_tables(elab);
 }
 
 /* `evaluate:` of the spec: what the trainer's options are when not given. */
@@ -265,6 +266,8 @@ static bool declare_all(Elab *elab) {
   add_constants(elab);
   const Tree *env = tree_get(elab->spec, "env");
   if (elab->env_count && env->kind == TREE_MAP) read_env_options(elab, env);
+  const Tree *overlap = tree_get(elab->spec, "overlap");
+  elab->overlap = overlap && strcmp(overlap->text.text, "true") == 0;
   rows_open(elab);
   if (elab->env_count) columns_declare(elab);
   read_evaluation(elab);

@@ -11,6 +11,8 @@ typedef struct Loop {
   size_t count, capacity;
   uint32_t programs; /* updates so far, for names */
   size_t written;    /* values written back whose steps are in the table */
+  uint32_t depth;    /* of bodies around the step */
+  const Tree *aside; /* the `collect` that acts beside the others, or NULL */
 } Loop;
 
 /* ---- programs ---- */
@@ -138,6 +140,22 @@ static bool has_normalizer(const Elab *elab) {
   return elab->normalize_obs || elab->normalize_reward;
 }
 
+/* Whether acting can be taken out of the loop here, to go on beside its other steps. */
+static bool goes_aside(Loop *loop, const Tree *tree) {
+  Elab *elab = loop->elab;
+  if (loop->depth)
+    return elab_error(elab, tree->span, "put it at the beginning of the loop",
+                      "with 'overlap' a 'collect' stands in no other step");
+  if (loop->aside) {
+    elab_error(elab, tree->span, "one 'collect' may act several times, as in  collect: 4",
+               "with 'overlap' a loop has one 'collect'");
+    diag_note(elab->diag, loop->aside->span, "the first one is here");
+    return false;
+  }
+  loop->aside = tree;
+  return true;
+}
+
 /* `count` steps of all environments, the normalisers moving on after each. */
 static bool collect_count(Loop *loop, uint64_t count) {
   Elab *elab = loop->elab;
@@ -166,7 +184,11 @@ static bool collect(Loop *loop, const Tree *tree) {
     return elab_error(elab, tree->span, "as in  - collect: rollout",
                       "a spec with a rollout collects it as a whole");
   if (!whole && !eval_count(elab, elab->globals, tree, "collect", 1, 1e9, &count)) return false;
+  if (elab->overlap && !goes_aside(loop, tree)) return false;
+  size_t at = loop->count;
+  if (elab->overlap) add_step(loop, (RlcStep){.op = RLC_DO_ASIDE, .slot = RLC_NONE});
   bool good = collect_count(loop, whole ? elab->rollout_steps : count);
+  if (elab->overlap) loop->steps[at].body = (uint32_t)(loop->count - at - 1);
   if (!whole) return good;
   elab->block = (Block){.kind = BLOCK_ROLLOUT,
                         .columns = "rollout",
@@ -248,7 +270,9 @@ static bool body(Loop *loop, const Tree *step, size_t at) {
     return elab_error(loop->elab, step->span, "give it a list of steps under 'do'",
                       "this step has no body");
   Block block = loop->elab->block;
+  loop->depth++;
   bool good = steps(loop, list);
+  loop->depth--;
   loop->elab->block = block;
   loop->steps[at].body = (uint32_t)(loop->count - at - 1);
   return good;
@@ -470,6 +494,10 @@ static bool check_data(Elab *elab, const Loop *loop, Span span) {
   if (normalize && has_normalizer(elab) && !acts)
     return elab_error(elab, normalize->span, "remove it, or act with  - collect: 1",
                       "the statistics of 'normalize' move only while acting, and no step collects");
+  if (elab->overlap && !acts)
+    return elab_error(elab, tree_entry(elab->spec, "overlap")->key_span,
+                      "remove it, or act with  - collect: 1",
+                      "'overlap' acts while the loop updates, but no step collects");
   collects = collects || acts;
   for (uint32_t i = 0; i < elab->module->shell.source_count; i++)
     collects = collects || elab->module->shell.sources[i].file;
@@ -491,5 +519,5 @@ bool loop_elaborate(Elab *elab) {
   if (!good || !check_data(elab, &loop, list->span)) return false;
   elab->module->shell.steps = loop.steps;
   elab->module->shell.step_count = (uint32_t)loop.count;
-  return true;
+  return !elab->overlap || overlap_check(elab);
 }

@@ -269,6 +269,7 @@ struct Elab {
   uint32_t env_count; /* environments that act */
   AxisId obs_axis, act_axis, choice_axis, env_axis, time_axis;
   uint32_t rollout_steps; /* 0: no rollout */
+  bool overlap;           /* acting beside the updates */
   bool rollout_broken;    /* their number is a mistake, which was reported */
   bool normalize_obs, normalize_reward;
   double reward_scale, normal_clip; /* 0: what is normalised is not clipped */

@@ -159,31 +159,32 @@ static void actor_results(const Actor *actor, char *memory) {
 }
 
 /* A bad action is caught here, where its origin is still known. */
-static inline bool action_check(Trainer *trainer, const Actor *actor, uint32_t env, float action) {
+static inline bool action_check(const Trainer *trainer, const Side *side, const Actor *actor, uint32_t env,
+                         float action) {
   uint32_t choices = actor->pool->spec->choices;
   if (isfinite(action) && !choices) return true;
   const char *program = trainer->module->programs[actor->acting->program].name;
-  unsigned long long step = trainer->state.step;
+  unsigned long long step = *side->step;
   if (!isfinite(action))
-    return run_fail(&trainer->error, "program '%s' gave a non-finite action to %s %u at step %llu",
+    return run_fail(side->error, "program '%s' gave a non-finite action to %s %u at step %llu",
                     program, actor->label, env, step);
   if (choices && !(action >= 0 && action < (float)choices && action == floorf(action)))
-    return run_fail(&trainer->error,
+    return run_fail(side->error,
                     "program '%s' gave action %g to %s %u at step %llu, where there are 0 to %u",
                     program, action, actor->label, env, step, choices - 1);
   return true;
 }
 
 /* From the slots to what the environments get. */
-static bool actor_send(Trainer *trainer, Actor *actor, const char *memory) {
+static bool actor_send(const Trainer *trainer, const Side *side, Actor *actor) {
   uint32_t act = actor->pool->spec->act_dim;
   bool rescale = actor->scale != 1 || actor->shift != 0;
-  rows_get_all(&actor->action, memory, actor->acted);
-  rows_get_all(&actor->send, memory, actor->actions);
+  rows_get_all(&actor->action, side->memory, actor->acted);
+  rows_get_all(&actor->send, side->memory, actor->actions);
   for (uint32_t i = 0; i < actor->pool->count; i++)
     for (uint32_t j = 0; j < act; j++) {
       float *action = &actor->actions[(size_t)i * act + j];
-      if (!action_check(trainer, actor, i, *action)) return false;
+      if (!action_check(trainer, side, actor, i, *action)) return false;
       if (rescale) *action = (float)(actor->shift + actor->scale * *action);
     }
   return true;
@@ -200,17 +201,17 @@ static void step_part(void *arg, uint32_t thread, uint32_t threads) {
   job->stepped[thread] += pool_step_some(job->pool);
 }
 
-static void actor_pool_step(Trainer *trainer, Actor *actor) {
-  StepJob job = {actor->pool, trainer->stepped};
+static void actor_pool_step(Actor *actor, const Side *side) {
+  StepJob job = {actor->pool, side->stepped};
   pool_begin(actor->pool, actor->actions);
   if (actor->pool->count == 1)
     step_part(&job, 0, 1);
   else
-    team_run(trainer->team, step_part, &job);
+    team_run(side->team, step_part, &job);
 }
 
-/* Whether the environments are well; else trainer->error. */
-static bool actor_well(Trainer *trainer, const Actor *actor) {
+/* Whether the environments are well; else fills the side's error. */
+static bool actor_well(const Actor *actor, const Side *side) {
   const Pool *pool = actor->pool;
   int64_t env = actor->declared ? declared_fault(actor->declared) : pool_fault(pool);
   if (env < 0) return true;
@@ -223,38 +224,40 @@ static bool actor_well(Trainer *trainer, const Actor *actor) {
     if (!isfinite(pool->final_obs[(size_t)env * obs + j]) ||
         !isfinite(pool->obs[(size_t)env * obs + j]))
       what = "returned a non-finite observation";
-  return run_fail(&trainer->error, "%s %lld %s at step %llu", actor->label, (long long)env, what,
-                  (unsigned long long)trainer->state.step);
+  return run_fail(side->error, "%s %lld %s at step %llu", actor->label, (long long)env, what,
+                  (unsigned long long)*side->step);
 }
 
-void actor_run(Trainer *trainer, const Actor *actor, uint32_t program, char *memory, uint64_t seed,
-               uint64_t draw) {
+void actor_run(const Trainer *trainer, const Actor *actor, uint32_t program, const Side *side,
+               uint64_t seed, uint64_t draw) {
   bool light = trainer->module->programs[program].flops < ALONE_FLOPS;
-  trainer_run(trainer, program, memory, seed, draw, light && actor->acting->count < ALONE_ENVS);
+  trainer_run(trainer, side, program, seed, draw, light && actor->acting->count < ALONE_ENVS);
 }
 
-bool actor_start(Trainer *trainer, Actor *actor, char *memory, uint64_t seed, uint64_t draw) {
+bool actor_start(const Trainer *trainer, Actor *actor, const Side *side, uint64_t seed,
+                 uint64_t draw) {
   if (!actor->declared) {
     pool_reset(actor->pool);
     return true;
   }
-  actor_run(trainer, actor, actor->acting->start, memory, seed, START_DRAWS | draw);
-  declared_started(actor->declared, memory);
-  return actor_well(trainer, actor);
+  actor_run(trainer, actor, actor->acting->start, side, seed, START_DRAWS | draw);
+  declared_started(actor->declared, side->memory);
+  return actor_well(actor, side);
 }
 
-bool actor_step(Trainer *trainer, Actor *actor, char *memory, uint64_t seed, uint64_t draw) {
+bool actor_step(const Trainer *trainer, Actor *actor, const Side *side, uint64_t seed,
+                uint64_t draw) {
   Pool *pool = actor->pool;
-  actor_observe(actor, memory);
-  actor_run(trainer, actor, actor->acting->program, memory, seed, draw);
-  if (!actor_send(trainer, actor, memory)) return false;
+  actor_observe(actor, side->memory);
+  actor_run(trainer, actor, actor->acting->program, side, seed, draw);
+  if (!actor_send(trainer, side, actor)) return false;
   memcpy(actor->before, pool->obs, pool->count * pool->spec->obs_dim * sizeof(float));
   if (actor->declared) {
-    actor_run(trainer, actor, actor->acting->advance, memory, seed, draw);
-    declared_advanced(actor->declared, memory);
+    actor_run(trainer, actor, actor->acting->advance, side, seed, draw);
+    declared_advanced(actor->declared, side->memory);
   } else {
-    actor_pool_step(trainer, actor);
-    actor_results(actor, memory);
+    actor_pool_step(actor, side);
+    actor_results(actor, side->memory);
   }
-  return actor_well(trainer, actor);
+  return actor_well(actor, side);
 }

@@ -1,4 +1,5 @@
-/* Collecting: vector steps of the training environments into the replays and the rollout. */
+/* Collecting: vector steps of the training environments into the replays and the rollout. Where
+ * acting goes on beside learning, replays get their rows at the end of the pass. */
 #include "runtime/training.h"
 
 static void collect_episodes(Trainer *trainer) {
@@ -12,11 +13,12 @@ static void collect_episodes(Trainer *trainer) {
 bool collect_act(Trainer *trainer) {
   Actor *actor = &trainer->explore;
   uint64_t seed = trainer->options.seed, number = trainer->state.vector_steps;
-  if (!actor_step(trainer, actor, trainer->memory, seed, number)) return false;
+  const Side *side = &trainer->acting;
+  if (!actor_step(trainer, actor, side, seed, number)) return false;
   if (actor->acting->store != RLC_NONE)
-    actor_run(trainer, actor, actor->acting->store, trainer->memory, seed, number);
-  ReplayStep step = {actor->pool, actor->before, actor->acted, trainer->memory};
-  rollout_keep(&trainer->rollout, &step, trainer->memory, number);
+    actor_run(trainer, actor, actor->acting->store, side, seed, number);
+  ReplayStep step = {actor->pool, actor->before, actor->acted, side->memory};
+  rollout_keep(&trainer->rollout, &step, side->memory, number);
   trainer->state.vector_steps++;
   trainer->state.step += actor->pool->count;
   return true;
@@ -24,13 +26,14 @@ bool collect_act(Trainer *trainer) {
 
 bool collect_steps(Trainer *trainer, uint64_t count) {
   Actor *actor = &trainer->explore;
+  char *memory = trainer->acting.memory;
   for (uint64_t i = 0; i < count; i++) {
     if (!collect_act(trainer)) return false;
-    ReplayStep step = {actor->pool, actor->before, actor->acted, trainer->memory};
+    ReplayStep step = {actor->pool, actor->before, actor->acted, memory};
     for (uint32_t s = 0; s < trainer->module->source_count; s++)
-      replay_append(trainer->replay[s], &step);
+      (trainer->overlap ? replay_stage : replay_append)(trainer->replay[s], &step);
     collect_episodes(trainer);
   }
-  actor_observe(actor, trainer->memory);
+  actor_observe(actor, memory);
   return true;
 }

@@ -68,7 +68,7 @@ static uint32_t wave_note(Evaluator *evaluator, uint32_t first, uint32_t wanted)
  * moves on by one episode in every instance. Declared environments start by the wave's number. */
 static bool wave_begin(Trainer *trainer, Evaluator *evaluator, uint64_t seed, uint64_t wave) {
   Actor *actor = &evaluator->actor;
-  if (actor->declared) return actor_start(trainer, actor, trainer->evaluation_memory, seed, wave);
+  if (actor->declared) return actor_start(trainer, actor, &trainer->evaluating, seed, wave);
   pool_set_state(actor->pool, evaluator->start);
   return true;
 }
@@ -130,7 +130,7 @@ static bool evaluator_run(Trainer *trainer, Evaluator *evaluator, Course *course
     uint64_t whole = course->done + evaluator_limit(evaluator);
     for (uint32_t ended = 0; ended < wanted; ended += wave_note(evaluator, first, wanted)) {
       if (!course_goes_on(trainer, course)) return true;
-      if (!actor_step(trainer, actor, trainer->evaluation_memory, seed, draw++)) return false;
+      if (!actor_step(trainer, actor, &trainer->evaluating, seed, draw++)) return false;
       course->done++;
     }
     wave_end(evaluator);

@@ -14,7 +14,7 @@ static uint64_t counter_value(const Trainer *trainer, uint8_t counter) {
   const TrainState *state = &trainer->state;
   switch ((RlcCounter)counter) {
   case RLC_STEP:
-    return state->step;
+    return *trainer->learning.step;
   case RLC_ITERATION:
     return state->iteration;
   case RLC_UPDATES:
@@ -22,7 +22,7 @@ static uint64_t counter_value(const Trainer *trainer, uint8_t counter) {
   case RLC_STORED:
     return trainer->module->source_count ? replay_stored(trainer->replay[0]) : 0;
   case RLC_PROGRESS:
-    return state->step >= trainer->options.steps;
+    return *trainer->learning.step >= trainer->options.steps;
   case RLC_COUNTERS:
     break;
   }
@@ -44,15 +44,15 @@ static bool loop_run(Trainer *trainer, uint32_t program, uint8_t flags) {
   TrainState *state = &trainer->state;
   uint64_t *counter = flags & RLC_IS_UPDATE ? &state->updates : &state->runs;
   metrics_clear(&trainer->metrics, trainer->memory);
-  trainer_run(trainer, program, trainer->memory, trainer->options.seed, *counter, false);
+  trainer_run(trainer, &trainer->learning, program, trainer->options.seed, *counter, false);
   ++*counter;
   return metrics_gather(trainer);
 }
 
 static bool loop_sample(Trainer *trainer, uint32_t source) {
   Replay *replay = trainer->replay[source];
-  if (!replay_ready(replay, trainer->state.step, &trainer->error)) return false;
-  replay_sample(replay, trainer->team, trainer->memory, trainer->options.seed,
+  if (!replay_ready(replay, *trainer->learning.step, &trainer->error)) return false;
+  replay_sample(replay, trainer->learning.team, trainer->memory, trainer->options.seed,
                 trainer->samples[source]++);
   return true;
 }
@@ -75,7 +75,7 @@ static bool loop_until(Trainer *trainer, const RlcStep *step, uint32_t body, uin
          run_fail(&trainer->error,
                   "the condition '%s' of the loop does not hold after %llu times at step %llu",
                   trainer->module->slots[step->slot].name, (unsigned long long)step->count,
-                  (unsigned long long)trainer->state.step);
+                  (unsigned long long)*trainer->learning.step);
 }
 
 /* The body once on each part of the rollout, in an order drawn now. */
@@ -83,7 +83,7 @@ static bool loop_parts(Trainer *trainer, const RlcStep *step, uint32_t body, uin
   Parts *parts = &trainer->parts[step->index];
   parts_shuffle(parts, trainer->options.seed, trainer->state.shuffles++);
   for (uint64_t i = 0; i < step->count; i++) {
-    parts_copy(parts, trainer->team, trainer->memory, i);
+    parts_copy(parts, trainer->learning.team, trainer->memory, i);
     if (!loop_steps(trainer, body, end)) return false;
   }
   return true;
@@ -97,6 +97,8 @@ static bool loop_step(Trainer *trainer, uint32_t at) {
   switch ((RlcStepOp)step->op) {
   case RLC_DO_COLLECT:
     return collect_steps(trainer, step->count);
+  case RLC_DO_ASIDE:
+    return true;
   case RLC_DO_SAMPLE:
     return loop_sample(trainer, step->index);
   case RLC_DO_RUN:
@@ -117,7 +119,7 @@ static bool loop_step(Trainer *trainer, uint32_t at) {
   case RLC_DO_PARTS:
     return loop_parts(trainer, step, body, end);
   case RLC_DO_WRITE:
-    return replay_write(trainer->replay[step->index], at, trainer->memory, trainer->state.step,
+    return replay_write(trainer->replay[step->index], at, trainer->memory, *trainer->learning.step,
                         &trainer->error);
   }
   return false;
@@ -129,7 +131,11 @@ static bool loop_steps(Trainer *trainer, uint32_t from, uint32_t to) {
   return true;
 }
 
-bool trainer_pass(Trainer *trainer) { return loop_steps(trainer, 0, trainer->module->step_count); }
+bool trainer_learn(Trainer *trainer) { return loop_steps(trainer, 0, trainer->module->step_count); }
+
+bool trainer_pass(Trainer *trainer) {
+  return trainer->overlap ? overlap_pass(trainer) : trainer_learn(trainer);
+}
 
 /* ---- between passes ---- */
 
@@ -204,6 +210,7 @@ bool trainer_train(Trainer *trainer) {
   bool owed = !trainer->resumed || state->eval_mark == EVALUATION_OWED;
   if (owed && !evaluate_run(trainer, true)) return false;
   if (trainer->collects) actor_observe(&trainer->explore, trainer->memory);
+  overlap_begin(trainer);
   while (!loop_there(trainer) && !loop_stopped(trainer)) {
     if (!trainer_pass(trainer)) return false;
     state->iteration++;

@@ -129,12 +129,12 @@ static bool metric_fail(Trainer *trainer, const RlcSlot *slot, double value) {
   if (bad)
     snprintf(where, sizeof where, "parameter '%s' is not finite at element %llu", bad->name,
              (unsigned long long)element);
-  return run_fail(&trainer->error, "metric '%s' is %s at step %llu, update %llu; %s",
-                  metric_name(slot),
-                  isnan(value) ? "nan"
-                  : value > 0  ? "inf"
-                               : "-inf",
-                  (unsigned long long)state->step, (unsigned long long)state->updates, where);
+  return run_fail(
+      &trainer->error, "metric '%s' is %s at step %llu, update %llu; %s", metric_name(slot),
+      isnan(value) ? "nan"
+      : value > 0  ? "inf"
+                   : "-inf",
+      (unsigned long long)*trainer->learning.step, (unsigned long long)state->updates, where);
 }
 
 bool metrics_gather(Trainer *trainer) {

@@ -1,5 +1,5 @@
-/* Making a replay, appending to it, its checkpoints. How the ring lies is told in ring.h; sampling
- * is in replay_sample.c. */
+/* Making a replay, and its checkpoints. How the ring lies is told in ring.h; writing to it is in
+ * replay_append.c, sampling in replay_sample.c. */
 #include "runtime/ring.h"
 
 #include <stdlib.h>
@@ -175,6 +175,9 @@ void replay_free(Replay *replay) {
   for (uint32_t i = 0; i < replay->write_count; i++) rows_free(&replay->writes[i].from);
   free(replay->writes);
   priorities_free(&replay->priorities);
+  free(replay->stage.rows);
+  free(replay->stage.finals);
+  free(replay->stage.latest);
   free(replay->since);
   free(replay->tail);
   free(replay->drawn);
@@ -184,82 +187,7 @@ void replay_free(Replay *replay) {
   free(replay);
 }
 
-/* ---- writing ---- */
-
-/* An entry of `finals` for one episode's end. A free entry's first float holds the number of the
- * next free one. */
-static uint32_t final_take(Replay *replay) {
-  ReplayHead *head = &replay->head;
-  if (head->free == NO_FINAL) return (uint32_t)head->finals++;
-  uint32_t taken = (uint32_t)head->free, next;
-  memcpy(&next, replay->finals + (size_t)taken * replay->obs_dim, sizeof next);
-  head->free = next;
-  return taken;
-}
-
-static void final_give(Replay *replay, uint32_t entry) {
-  uint32_t next = (uint32_t)replay->head.free;
-  memcpy(replay->finals + (size_t)entry * replay->obs_dim, &next, sizeof next);
-  replay->head.free = entry;
-}
-
-uint32_t final_keep(Replay *replay, const float *obs) {
-  uint32_t entry = final_take(replay), width = replay->obs_dim;
-  memcpy(replay->finals + (size_t)entry * width, obs, width * sizeof(float));
-  return ROW_NEXT | entry << ROW_SHIFT;
-}
-
-static uint32_t row_flags(Replay *replay, const Pool *pool, uint32_t env) {
-  uint32_t word = pool->terminated[env] ? ROW_TERMINATED : 0;
-  if (pool->truncated[env]) word |= ROW_TRUNCATED;
-  if (!replay->next || !word) return word;
-  return word | final_keep(replay, pool->final_obs + (size_t)env * replay->obs_dim);
-}
-
-static void row_write(Replay *replay, float *row, const ReplayStep *step, uint32_t env) {
-  uint32_t obs = replay->obs_dim, act = replay->act_dim;
-  memcpy(row, step->obs + (size_t)env * obs, obs * sizeof *row);
-  memcpy(row + replay->action, step->action + (size_t)env * act, act * sizeof *row);
-  row[replay->reward] = step->pool->reward[env];
-  for (uint32_t i = 0; i < replay->source->column_count; i++) {
-    const Column *column = &replay->columns[i];
-    if (column->from.slot)
-      rows_get(&column->from, step->memory, env, row + column->at);
-    else if (column->kind == RLC_EXTRA) /* until it is written */
-      memset(row + column->at, 0, replay->source->columns[i].width * sizeof *row);
-  }
-  uint32_t word = row_flags(replay, step->pool, env);
-  memcpy(row + replay->flags, &word, sizeof word);
-}
-
-/* Moves past a vector step that was just written. */
-static void head_advance(ReplayHead *head) {
-  uint64_t limit = head->capacity - head->skip;
-  if (head->head < head->skip) { /* the rows never written are no more */
-    head->stored = head->capacity;
-    head->skip = 0;
-  } else if (head->stored < limit) {
-    head->stored += head->envs;
-  }
-  bool over_file = head->head < head->file_end;
-  head->head += head->envs;
-  if (over_file && head->head >= head->file_end) head->file_end = head->file_drawn = 0;
-  if (head->head == head->capacity) head->head = 0;
-  head->vectors++;
-}
-
-void replay_append(Replay *replay, const ReplayStep *step) {
-  ReplayHead *head = &replay->head;
-  for (uint32_t env = 0; env < head->envs; env++) {
-    float *row = row_at(replay, head->head + env);
-    uint32_t old = row_word(replay, row);
-    if (old & ROW_NEXT) final_give(replay, old >> ROW_SHIFT);
-    row_write(replay, row, step, env);
-  }
-  memcpy(replay->latest, step->pool->obs, head->envs * replay->obs_dim * sizeof(float));
-  head_advance(head);
-  window_append(replay);
-}
+/* ---- looking ---- */
 
 uint64_t replay_stored(const Replay *replay) { return replay->head.stored; }
 uint64_t replay_capacity(const Replay *replay) { return replay->head.capacity; }

@@ -28,6 +28,12 @@ void replay_folder(Replay *replay, const char *folder);
 bool replay_read(Replay *replay, RunError *error);
 
 void replay_append(Replay *replay, const ReplayStep *step);
+/* The same in two parts, so that rows can come while others are sampled: replay_stage keeps a
+ * vector step apart, replay_join appends all that were. replay_wait makes room for so many at most;
+ * checkpoints are taken when none wait. */
+bool replay_wait(Replay *replay, uint64_t vectors, RunError *error);
+void replay_stage(Replay *replay, const ReplayStep *step);
+void replay_join(Replay *replay);
 uint64_t replay_stored(const Replay *replay);   /* rows */
 uint64_t replay_capacity(const Replay *replay); /* rows */
 

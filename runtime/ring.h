@@ -59,6 +59,13 @@ typedef struct ReplayHead { /* what a checkpoint keeps beside the rows */
   double largest;        /* priority so far */
 } ReplayHead;
 
+typedef struct ReplayStage { /* vector steps that wait to be appended */
+  uint64_t vectors;
+  float *rows;   /* [vectors][envs][stride] */
+  float *finals; /* [vectors][envs][obs_dim], written where an episode ended */
+  float *latest; /* [vectors][envs][obs_dim] */
+} ReplayStage;
+
 struct Replay {
   const RlcSource *source;
   const RlcModule *module;
@@ -74,6 +81,7 @@ struct Replay {
   float *rows;   /* [capacity][stride] */
   float *finals; /* [capacity][obs_dim] */
   float *latest; /* [env][obs_dim] */
+  ReplayStage stage;
   Column *columns;
   Rows valid, weight;
   ReplayWrite *writes;

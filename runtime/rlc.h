@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RLC_ABI      2
+#define RLC_ABI      3
 #define RLC_MAX_RANK 8
 #define RLC_NONE     UINT32_MAX /* "no slot", "no program" */
 
@@ -226,6 +226,8 @@ typedef enum RlcStepOp {
                    again until slot != 0; after `count` times the run fails */
   RLC_DO_PARTS, /* index: view; count: parts. The rollout's rows in an order drawn anew each time
                    the step is reached; the body runs once on each part */
+  RLC_DO_ASIDE, /* the body acts beside the rest of the pass; see RlcAside. It stands once and in no
+                   other body, and holds RLC_DO_COLLECT, RLC_DO_REPEAT and RLC_DO_RUN */
   RLC_DO_WRITE  /* index: source; slot: new values, [batch] and the column's own axes, of the rows
                    of the last sample; count: the column, or RLC_PRIORITY. A row sampled twice keeps
                    the last value */
@@ -250,6 +252,18 @@ typedef struct RlcStep {
   uint64_t count;
   uint32_t body;
 } RlcStep;
+
+/* A loop with RLC_DO_ASIDE has two sides, acting and learning (the rest). Both begin a pass with
+ * the state before it, and neither sees what the other does in it: acting has slots of its own,
+ * gets `in` from learning's at the start of a pass and gives `out` to them at its end. There rows
+ * join the replays too. In the first pass there is nothing to learn from, and only acting runs. */
+typedef struct RlcAside {
+  uint32_t in_count; /* slots that acting reads and learning writes */
+  const uint32_t *in;
+  uint32_t
+      out_count; /* slots that acting writes, by programs or the runtime; learning never does */
+  const uint32_t *out;
+} RlcAside;
 
 typedef struct RlcModule {
   uint32_t abi;     /* RLC_ABI */
@@ -288,6 +302,7 @@ typedef struct RlcModule {
       sample; /* stochastic evaluation (the explore expression on the evaluation environments) */
   uint32_t step_count;
   const RlcStep *steps;
+  RlcAside aside; /* empty in a loop without RLC_DO_ASIDE */
 } RlcModule;
 
 /* The runtime's main program: options, run directory, training, evaluation. Returns the exit

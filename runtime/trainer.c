@@ -15,20 +15,19 @@ double run_clock(void) {
 
 /* ---- programs ---- */
 
-static void counters_write(const Trainer *trainer, char *memory) {
+static void counters_write(const Trainer *trainer, const Side *side) {
   const RlcModule *module = trainer->module;
-  const TrainState *state = &trainer->state;
-  double progress =
-      trainer->options.steps ? (double)state->step / (double)trainer->options.steps : 1;
+  uint64_t step = *side->step, steps = trainer->options.steps;
+  double progress = steps ? (double)step / (double)steps : 1;
   const double value[RLC_COUNTERS] = {
-      [RLC_STEP] = (double)state->step,
-      [RLC_ITERATION] = (double)state->iteration,
-      [RLC_UPDATES] = (double)state->updates,
+      [RLC_STEP] = (double)step,
+      [RLC_ITERATION] = (double)trainer->state.iteration,
+      [RLC_UPDATES] = (double)*side->updates,
       [RLC_STORED] = module->source_count ? (double)replay_stored(trainer->replay[0]) : 0,
       [RLC_PROGRESS] = progress < 1 ? progress : 1};
   for (int i = 0; i < RLC_COUNTERS; i++)
     if (module->counters[i] != RLC_NONE)
-      memcpy(memory + module->slots[module->counters[i]].offset, &value[i], sizeof value[i]);
+      memcpy(side->memory + module->slots[module->counters[i]].offset, &value[i], sizeof value[i]);
 }
 
 typedef struct RunJob {
@@ -44,23 +43,23 @@ static void run_part(void *arg, uint32_t thread, uint32_t threads) {
   job->program->run(&call);
 }
 
-void trainer_run(Trainer *trainer, uint32_t program, char *memory, uint64_t seed, uint64_t draw,
-                 bool alone) {
+void trainer_run(const Trainer *trainer, const Side *side, uint32_t program, uint64_t seed,
+                 uint64_t draw, bool alone) {
   const RlcProgram *run = &trainer->module->programs[program];
-  counters_write(trainer, memory);
+  counters_write(trainer, side);
   RunJob job = {.program = run,
-                .call = {.memory = memory,
-                         .work = trainer->work,
+                .call = {.memory = side->memory,
+                         .work = side->work,
                          .seed = seed,
                          .step = draw,
                          .barrier = team_barrier,
-                         .team = trainer->team,
-                         .done = trainer->done,
+                         .team = side->team,
+                         .done = side->done,
                          .context = run->context}};
   if (alone)
     run_part(&job, 0, 1);
   else
-    team_run(trainer->team, run_part, &job);
+    team_run(side->team, run_part, &job);
 }
 
 /* ---- checks of the tables ---- */
@@ -75,6 +74,7 @@ static bool step_makes_sense(const RlcModule *module, const RlcStep *step) {
   switch ((RlcStepOp)step->op) {
   case RLC_DO_COLLECT:
   case RLC_DO_REPEAT:
+  case RLC_DO_ASIDE:
     return true;
   case RLC_DO_RUN:
     return step->index < module->program_count;
@@ -109,6 +109,21 @@ static bool parts_check(const RlcModule *module, uint32_t at, RunError *error) {
   return true;
 }
 
+/* What acts aside stands by itself: its body only acts, and nothing else does. */
+static bool aside_check(const RlcModule *module, RunError *error) {
+  uint32_t end = 0, found = 0;
+  for (uint32_t i = 0; i < module->step_count; i++) {
+    const RlcStep *step = &module->steps[i];
+    bool acts = step->op == RLC_DO_COLLECT, plain = acts || step->op == RLC_DO_REPEAT;
+    if (i < end ? !plain && step->op != RLC_DO_RUN : acts && module->aside.out_count)
+      return run_fail(error, "step %u of the loop's table is on the wrong side", i);
+    if (step->op != RLC_DO_ASIDE) continue;
+    end = i + 1 + step->body;
+    if (found++) return run_fail(error, "the loop's table acts aside twice");
+  }
+  return true;
+}
+
 static bool step_check(const RlcModule *module, uint32_t at, RunError *error) {
   const RlcStep *step = &module->steps[at];
   if (step->body > module->step_count - at - 1 || !step_makes_sense(module, step))
@@ -133,6 +148,7 @@ static bool module_check(Trainer *trainer) {
     if (!step_check(module, i, error)) return false;
     trainer->collects |= module->steps[i].op == RLC_DO_COLLECT;
   }
+  if (!aside_check(module, error)) return false;
   if (module->rollout.steps && !trainer->collects)
     return run_fail(error, "there is a rollout, but the loop collects nothing");
   if (trainer->collects && (module->explore.program == RLC_NONE || module->explore.count == 0))
@@ -157,6 +173,16 @@ static bool trainer_memory(Trainer *trainer) {
   trainer->samples = run_take(module->source_count, sizeof(uint64_t), error);
   trainer->replay = run_take(module->source_count, sizeof(Replay *), error);
   trainer->parts = run_take(module->view_count, sizeof(Parts), error);
+  trainer->learning = (Side){.memory = trainer->memory,
+                             .work = trainer->work,
+                             .team = trainer->team,
+                             .done = trainer->done,
+                             .stepped = trainer->stepped,
+                             .step = &trainer->state.step,
+                             .updates = &trainer->state.updates,
+                             .error = error};
+  trainer->acting = trainer->evaluating = trainer->learning;
+  trainer->evaluating.memory = trainer->evaluation_memory;
   return trainer->memory && trainer->evaluation_memory && trainer->work && trainer->done &&
          trainer->stepped && trainer->every && trainer->samples && trainer->replay &&
          trainer->parts;
@@ -195,8 +221,8 @@ static bool trainer_acting(Trainer *trainer) {
 static bool trainer_begin(Trainer *trainer) {
   uint64_t seed = trainer->options.seed;
   if (trainer->module->init != RLC_NONE)
-    trainer_run(trainer, trainer->module->init, trainer->memory, seed, 0, false);
-  return !trainer->collects || actor_start(trainer, &trainer->explore, trainer->memory, seed, 0);
+    trainer_run(trainer, &trainer->learning, trainer->module->init, seed, 0, false);
+  return !trainer->collects || actor_start(trainer, &trainer->explore, &trainer->learning, seed, 0);
 }
 
 bool trainer_make(Trainer *trainer, const RlcModule *module, const Options *options) {
@@ -211,10 +237,13 @@ bool trainer_make(Trainer *trainer, const RlcModule *module, const Options *opti
   if (!trainer_memory(trainer) || !trainer_acting(trainer) || !trainer_data(trainer)) return false;
   if (!metrics_make(&trainer->metrics, module, &trainer->error) || !save_make(trainer))
     return false;
-  return trainer_begin(trainer);
+  if (!trainer_begin(trainer) || !overlap_make(trainer)) return false;
+  overlap_begin(trainer);
+  return true;
 }
 
 void trainer_free(Trainer *trainer) {
+  overlap_free(trainer);
   team_free(trainer->team);
   stop_free(trainer->stop);
   actor_free(&trainer->explore);

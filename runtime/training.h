@@ -80,19 +80,31 @@ typedef struct TrainState {
   EvaluationResult result[2]; /* the last evaluation, deterministic and stochastic */
 } TrainState;
 
+/* Where programs run. Learning has the run's own slots, evaluation a copy, and so has acting where
+ * it goes on beside learning (overlap.c); else it shares learning's. */
+typedef struct Side {
+  char *memory, *work; /* slots; scratch of the program that runs */
+  Team *team;
+  uint64_t *done, *stepped;       /* [threads] work items of programs; instances stepped */
+  const uint64_t *step, *updates; /* the counters as its programs see them */
+  RunError *error;                /* filled when something on this side fails */
+} Side;
+
 enum { RUN_PATH = 4096 };
 
 typedef struct Trainer {
   const RlcModule *module;
   Options options;
   char directory[RUN_PATH];
-  char *memory, *work;     /* slots; scratch of the program that runs */
+  char *memory, *work;     /* of learning */
   char *evaluation_memory; /* a copy of the slots that evaluation works on, so that training never
                               notices */
   Team *team;
   Stop *stop;
-  uint64_t *done, *stepped; /* [threads] work items of programs; instances stepped */
-  bool collects;            /* the loop has a collect; else every pass counts as one step */
+  uint64_t *done, *stepped; /* of learning */
+  Side learning, acting, evaluating;
+  struct Overlap *overlap; /* where acting goes on beside learning, else NULL */
+  bool collects;           /* the loop has a collect; else every pass counts as one step */
   Actor explore;
   Evaluator evaluator[2]; /* deterministic, stochastic */
   Replay **replay;        /* [source_count] */
@@ -124,15 +136,17 @@ double run_clock(void);
  * is due either way. */
 bool trainer_make(Trainer *trainer, const RlcModule *module, const Options *options);
 void trainer_free(Trainer *trainer);
-/* Runs one program on the team (`alone`: on the caller's thread only) after writing the counters.
- */
-void trainer_run(Trainer *trainer, uint32_t program, char *memory, uint64_t seed, uint64_t draw,
-                 bool alone);
+/* Runs one program on the side's team (`alone`: on the caller's thread only) after writing the
+ * counters. */
+void trainer_run(const Trainer *trainer, const Side *side, uint32_t program, uint64_t seed,
+                 uint64_t draw, bool alone);
 
 /* ---- loop.c ---- */
 
 /* One pass through the loop's table. */
 bool trainer_pass(Trainer *trainer);
+/* The steps of a pass but those aside, which act. */
+bool trainer_learn(Trainer *trainer);
 /* Training until --steps, the time limit or a signal, with its logs, evaluations and checkpoints.
  * False: trainer->error. */
 bool trainer_train(Trainer *trainer);
@@ -153,15 +167,17 @@ void actor_get_state(const Actor *actor, void *state);
 void actor_set_state(const Actor *actor, const void *state);
 /* Begins an episode in every environment; `draw` numbers the starts of declared ones. False on a
  * fault. */
-bool actor_start(Trainer *trainer, Actor *actor, char *memory, uint64_t seed, uint64_t draw);
+bool actor_start(const Trainer *trainer, Actor *actor, const Side *side, uint64_t seed,
+                 uint64_t draw);
 /* Writes the current observations into the slots. */
 void actor_observe(const Actor *actor, char *memory);
 /* Observes, runs the program, steps every environment, fills the slots of results; false on a
  * fault. */
-bool actor_step(Trainer *trainer, Actor *actor, char *memory, uint64_t seed, uint64_t draw);
+bool actor_step(const Trainer *trainer, Actor *actor, const Side *side, uint64_t seed,
+                uint64_t draw);
 /* Runs a program over the environments' rows, on one thread when it is light. */
-void actor_run(Trainer *trainer, const Actor *actor, uint32_t program, char *memory, uint64_t seed,
-               uint64_t draw);
+void actor_run(const Trainer *trainer, const Actor *actor, uint32_t program, const Side *side,
+               uint64_t seed, uint64_t draw);
 
 /* ---- collect.c ---- */
 
@@ -170,6 +186,18 @@ void actor_run(Trainer *trainer, const Actor *actor, uint32_t program, char *mem
 bool collect_act(Trainer *trainer);
 /* `count` vector steps of the training environments into all sources and the rollout. */
 bool collect_steps(Trainer *trainer, uint64_t count);
+
+/* ---- overlap.c ---- */
+
+/* Gives acting a side of its own where the loop has steps aside; all sides must be there. */
+bool overlap_make(Trainer *trainer);
+void overlap_free(Trainer *trainer);
+/* Acting's slots become those of learning: before the first pass, and after others wrote them. */
+void overlap_begin(Trainer *trainer);
+/* What acting did becomes visible to everybody, as at the end of each pass. */
+void overlap_join(Trainer *trainer);
+/* One pass of such a loop. */
+bool overlap_pass(Trainer *trainer);
 
 /* ---- evaluate.c ---- */
 

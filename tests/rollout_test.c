@@ -121,7 +121,7 @@ START_TEST(evaluation_fills_its_slots) {
   const Pool *pool = actor->pool;
   for (uint32_t step = 0; step < 201; step++) {
     bool first = step % 200 == 0;
-    ck_assert(actor_step(trainer, actor, trainer->memory, 1, step));
+    ck_assert(actor_step(trainer, actor, &trainer->learning, 1, step));
     for (uint32_t e = 0; e < ROLL_EVAL; e++) {
       ck_assert_double_eq(held_get(held, L_EVAL + G_FIRST, e), first);
       ck_assert_double_eq(held_get(held, L_EVAL + G_REWARD, e), pool->reward[e]);
@@ -203,7 +203,7 @@ START_TEST(parts_hold_their_rows) {
   Held *held = held_make(true, 1);
   Trainer *trainer = &held->trainer;
   ck_assert(collect_steps(trainer, ROLL_TIME));
-  trainer_run(trainer, Q_COMPUTE, trainer->memory, 5, 0, false);
+  trainer_run(trainer, &trainer->learning, Q_COMPUTE, 5, 0, false);
   ck_assert_double_ne(held_get(held, L_R_GAIN, 0), held_get(held, L_R_REWARD, 0));
   for (uint64_t number = 0; number < 5; number++) {
     parts_shuffle(&trainer->parts[0], 5, number);
