@@ -62,6 +62,9 @@ void llvm_store(Llvm *l, LLVMValueRef base, ValueType type, Val index, Val value
 
 /* An operation of ops.def: its text, read as an expression over x, y, z. */
 Val llvm_apply(Llvm *l, OpCode op, ValueType type, const Val *args);
+
+/* ---- emit_llvm_draw.c ---- */
+
 /* Uniform draws in (0, 1) for these elements of a stream. */
 Val llvm_uniform(Llvm *l, ValueType type, uint64_t stream, int word, Val element);
 

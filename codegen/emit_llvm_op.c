@@ -1,9 +1,8 @@
-/* Operations and draws as LLVM IR. What an operation means stands once, as C text in ops.def; here
+/* Operations as LLVM IR. What an operation means stands once, as C text in ops.def; here
  * that text is read again: choices, comparisons, arithmetic, calls, x, y, z and whole numbers.
  * Vectors of mathematical functions are libmvec's on x86-64, else the scalar ones lane by lane. */
 #include "codegen/approximation.h"
 #include "codegen/emit_llvm.h"
-#include "runtime/rng.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -319,101 +318,4 @@ Val llvm_apply(Llvm *l, OpCode op, ValueType type, const Val *args) {
   if (*reader.text) bug("'%s' is left in ops.def", reader.text);
   result.value = convert_rank(l, result, rank_of_type(type));
   return result;
-}
-
-/* ---- draws ---- */
-
-typedef struct Rounds {
-  Llvm *l;
-  LLVMTypeRef type, wide; /* 32 and 64 bits per lane */
-  uint32_t width;
-  LLVMValueRef c[4], k[2];
-} Rounds;
-
-static LLVMValueRef constant(LLVMTypeRef type, uint64_t value, uint32_t width) {
-  LLVMTypeRef element = width > 1 ? LLVMGetElementType(type) : type;
-  LLVMValueRef lanes[64], scalar = LLVMConstInt(element, value, false);
-  if (width == 1) return scalar;
-  for (uint32_t i = 0; i < width; i++) lanes[i] = scalar;
-  return LLVMConstVector(lanes, width);
-}
-
-/* Both halves of a product of 32-bit numbers. */
-static void multiply(const Rounds *p, LLVMValueRef x, uint32_t by, LLVMValueRef *high,
-                     LLVMValueRef *low) {
-  LLVMBuilderRef builder = p->l->builder;
-  LLVMValueRef wide = LLVMBuildZExt(builder, x, p->wide, "");
-  wide = LLVMBuildMul(builder, wide, constant(p->wide, by, p->width), "");
-  *low = LLVMBuildTrunc(builder, wide, p->type, "");
-  wide = LLVMBuildLShr(builder, wide, constant(p->wide, 32, p->width), "");
-  *high = LLVMBuildTrunc(builder, wide, p->type, "");
-}
-
-static void philox_round(Rounds *p) {
-  LLVMBuilderRef builder = p->l->builder;
-  LLVMValueRef high0, low0, high1, low1;
-  multiply(p, p->c[0], 0xD2511F53u, &high0, &low0);
-  multiply(p, p->c[2], 0xCD9E8D57u, &high1, &low1);
-  LLVMValueRef n0 = LLVMBuildXor(builder, LLVMBuildXor(builder, high1, p->c[1], ""), p->k[0], "");
-  LLVMValueRef n2 = LLVMBuildXor(builder, LLVMBuildXor(builder, high0, p->c[3], ""), p->k[1], "");
-  p->c[1] = low1, p->c[3] = low0, p->c[0] = n0, p->c[2] = n2;
-  p->k[0] = LLVMBuildAdd(builder, p->k[0], constant(p->type, 0x9E3779B9u, p->width), "");
-  p->k[1] = LLVMBuildAdd(builder, p->k[1], constant(p->type, 0xBB67AE85u, p->width), "");
-}
-
-/* The body of the function below: ((word >> 9) + 0.5) * 2^-23. */
-static void uniform_body(Llvm *l, LLVMValueRef function, ValueType type, uint32_t width, int word) {
-  LLVMBuilderRef builder = l->builder;
-  Rounds p = {l, llvm_type(l, VALUE_I32, width), NULL, width, {NULL}, {NULL}};
-  LLVMTypeRef wide = LLVMInt64TypeInContext(l->context);
-  p.wide = width > 1 ? LLVMVectorType(wide, width) : wide;
-  p.c[0] = LLVMGetParam(function, 0);
-  for (unsigned i = 1; i < 4; i++) p.c[i] = llvm_splat(l, LLVMGetParam(function, i), width);
-  for (unsigned i = 0; i < 2; i++) p.k[i] = llvm_splat(l, LLVMGetParam(function, 4 + i), width);
-  for (int round = 0; round < 10; round++) philox_round(&p);
-  LLVMValueRef bits = LLVMBuildLShr(builder, p.c[word], constant(p.type, 9, width), "");
-  LLVMTypeRef real = llvm_type(l, type, width), one = llvm_type(l, type, 1);
-  LLVMValueRef x = LLVMBuildSIToFP(builder, bits, real, "");
-  x = LLVMBuildFAdd(builder, x, llvm_splat(l, LLVMConstReal(one, 0.5), width), "");
-  x = LLVMBuildFMul(builder, x, llvm_splat(l, LLVMConstReal(one, 0x1p-23), width), "");
-  LLVMBuildRet(builder, x);
-}
-
-/* uniform(element, stream, step, step's high half, key, key): Philox 4x32-10. */
-static LLVMValueRef uniform_function(Llvm *l, ValueType type, uint32_t width, int word) {
-  const char *name = arena_printf(l->arena, "uniform_%s_%u_%d", value_type_name(type), width, word);
-  LLVMValueRef function = LLVMGetNamedFunction(l->module, name);
-  if (function) return function;
-  LLVMTypeRef scalar = llvm_type(l, VALUE_I32, 1);
-  LLVMTypeRef types[] = {llvm_type(l, VALUE_I32, width), scalar, scalar, scalar, scalar, scalar};
-  function = LLVMAddFunction(l->module, name,
-                             LLVMFunctionType(llvm_type(l, type, width), types, 6, false));
-  LLVMSetLinkage(function, LLVMInternalLinkage);
-  LLVMBasicBlockRef here = LLVMGetInsertBlock(l->builder);
-  LLVMPositionBuilderAtEnd(l->builder, LLVMAppendBasicBlockInContext(l->context, function, ""));
-  uniform_body(l, function, type, width, word);
-  LLVMPositionBuilderAtEnd(l->builder, here);
-  return function;
-}
-
-/* A half of a 64-bit field of the call. */
-static LLVMValueRef call_half(Llvm *l, CallField field, bool high) {
-  LLVMValueRef value = llvm_call_field(l, field);
-  if (high) value = LLVMBuildLShr(l->builder, value, llvm_index(l, 32), "");
-  return LLVMBuildTrunc(l->builder, value, LLVMInt32TypeInContext(l->context), "");
-}
-
-Val llvm_uniform(Llvm *l, ValueType type, uint64_t stream, int word, Val element) {
-  element = llvm_convert(l, element, VALUE_INDEX, VALUE_I32);
-  uint32_t width = element.width;
-  LLVMTypeRef narrow = LLVMInt32TypeInContext(l->context);
-  LLVMValueRef args[] = {element.value,
-                         LLVMConstInt(narrow, rng_stream(stream), false),
-                         call_half(l, CALL_STEP, false),
-                         call_half(l, CALL_STEP, true),
-                         call_half(l, CALL_SEED, false),
-                         call_half(l, CALL_SEED, true)};
-  LLVMValueRef function = uniform_function(l, type, width, word);
-  LLVMTypeRef signature = LLVMGlobalGetValueType(function);
-  return (Val){LLVMBuildCall2(l->builder, signature, function, args, 6, ""), width, 0};
 }

@@ -181,7 +181,7 @@ static Value value_uniform(Lower *lower, Node *node) {
     form_add(&element, &coordinate, stride);
     stride *= graph->axes[order[i]].extent;
   }
-  Term *term = nest_term(lower->nest, &element);
+  Term *term = nest_number(lower->nest, &element);
   return (Value){term_uniform(lower->arena, node->attr.key, node->attr.word, term,
                               node_value_type(lower->s->code, node)),
                  nest_level(lower->nest, &element), 0};

@@ -45,6 +45,9 @@ typedef struct Nest {
   int block;
   Form *forms; /* recorded */
   size_t form_count, form_capacity;
+  Form *numbers; /* the same of values that are computed from their coordinates, not loaded */
+  size_t number_count, number_capacity;
+  bool narrow; /* the lanes fill no vector register */
   int strided; /* recorded accesses that are not unit or constant in the lanes */
   bool unsafe; /* some access may not run over the padding of the last panel */
   bool ragged; /* the lane loop's bound depends on the panel: nothing merges with it */
@@ -62,6 +65,9 @@ void nest_loops(Nest *nest, int from, int to);
 /* The form as index arithmetic on the loops' counters; before there are loops it is only recorded.
  */
 Term *nest_term(Nest *nest, const Form *form);
+/* The same for a number that addresses nothing: narrow lanes may merge with the dimension before
+ * them though it is uneven then, since taking the counter apart costs less than empty lanes. */
+Term *nest_number(Nest *nest, const Form *form);
 int nest_level(const Nest *nest, const Form *form);
 
 /* A lowered value and the block in which it is known. */

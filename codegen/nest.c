@@ -41,6 +41,9 @@ static bool form_is_even(const Nest *nest, const Form *form, int dim) {
 static bool can_merge(const Nest *nest, int dim) {
   for (size_t i = 0; i < nest->form_count; i++)
     if (!form_is_even(nest, &nest->forms[i], dim)) return false;
+  bool fills = nest->narrow && dim + 1 == nest->lane;
+  for (size_t i = 0; i < nest->number_count && !fills; i++)
+    if (!form_is_even(nest, &nest->numbers[i], dim)) return false;
   return true;
 }
 
@@ -94,13 +97,23 @@ static Term *loop_term(Nest *nest, const NestLoop *loop, const Form *form) {
   return sum;
 }
 
-Term *nest_term(Nest *nest, const Form *form) {
+static Term *form_term(Nest *nest, const Form *form) {
   Term *sum = term_int(nest->arena, 0);
-  if (!nest->loop_count)
-    PUSH(nest->arena, nest->forms, nest->form_count, nest->form_capacity, *form);
   for (int i = 0; i < nest->loop_count; i++)
     sum = term_add(nest->arena, sum, loop_term(nest, &nest->loops[i], form));
   return sum;
+}
+
+Term *nest_term(Nest *nest, const Form *form) {
+  if (!nest->loop_count)
+    PUSH(nest->arena, nest->forms, nest->form_count, nest->form_capacity, *form);
+  return form_term(nest, form);
+}
+
+Term *nest_number(Nest *nest, const Form *form) {
+  if (!nest->loop_count)
+    PUSH(nest->arena, nest->numbers, nest->number_count, nest->number_capacity, *form);
+  return form_term(nest, form);
 }
 
 int nest_level(const Nest *nest, const Form *form) {

@@ -50,6 +50,7 @@ static int make_dims(Lower *lower, Axes outer, Axes inner, Choice choice, bool p
   int outer_dims = nest->dim_count;
   add_dims(nest, inner, choice);
   add_lane(nest, choice, padded);
+  nest->narrow = nest->lane >= 0 && nest->dims[nest->lane].extent < lower->s->code->options.lanes;
   return outer_dims;
 }
 

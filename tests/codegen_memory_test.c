@@ -330,6 +330,40 @@ START_TEST(sharing_within_an_expression_costs_nothing) {
 }
 END_TEST
 
+static int64_t longest_lanes(const Block *block) {
+  int64_t longest = 0;
+  for (size_t i = 0; i < block->count; i++) {
+    const Stmt *stmt = block->items[i];
+    if (stmt->kind != STMT_LOOP) continue;
+    bool lanes = stmt->loop == LOOP_LANES && stmt->hi->kind == TERM_INT;
+    int64_t length = lanes ? stmt->hi->value : longest_lanes(stmt->body);
+    if (length > longest) longest = length;
+  }
+  return longest;
+}
+
+/* Draws over six actions fill vectors of 16 with those of the next rows; a value that is the same
+ * along the actions stays where it is loaded once for all of them. */
+START_TEST(narrow_draws_fill_registers) {
+  Arena *arena = arena_make();
+  Module *module = fixture_module(arena);
+  Graph *graph = module->graph;
+  AxisId row = axis_of(graph, "row", 9, AXIS_ROW), act = axis_of(graph, "act", 6, AXIS_FEATURE);
+  AxisId draw = axis_of(graph, "draw", 5, AXIS_DRAW);
+  Node *x = node_input(graph, fixture_slot(graph, "x", RLC_F32, AXES(row, draw)));
+  Node *noise = node_uniform(graph, 5, AXES(row, draw, act), 2);
+  size_t alone = fixture_program(module, "alone"), beside = fixture_program(module, "beside");
+  fixture_result(module, alone, scaled(graph, 2, noise));
+  fixture_result(module, beside, node2(graph, OP_mul, noise, x));
+  Built built = build_module(arena, module, RLC_F32, 16);
+  ck_assert_int_ge(longest_lanes(built.code->programs[0].kernels[0]->body), 40);
+  ck_assert_int_eq(longest_lanes(built.code->programs[1].kernels[0]->body), 8);
+  for (uint32_t p = 0; p < 2; p++) check_program(&built, p, 1 + p, 3, 1e-6, "draws");
+  built_free(&built);
+  arena_free(arena);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("codegen_memory");
   TCase *tcase = tcase_create("memory");
@@ -343,6 +377,7 @@ int main(void) {
   tcase_add_test(tcase, products_take_their_epilogues_but_no_parameters);
   tcase_add_test(tcase, nothing_expensive_is_computed_twice);
   tcase_add_test(tcase, sharing_within_an_expression_costs_nothing);
+  tcase_add_test(tcase, narrow_draws_fill_registers);
   suite_add_tcase(suite, tcase);
   return fixture_run(suite);
 }
