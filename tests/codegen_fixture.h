@@ -55,18 +55,27 @@ static inline const char *test_target(void) {
   return target ? target : "native";
 }
 
-static inline Built build_with(Arena *arena, Module *module, const CodegenOptions *options) {
-  Built built = {.arena = arena, .module = module};
-  built.code = code_make(arena, module, options);
-  const char *overlap = plan_check(built.code, arena);
-  ck_assert_msg(!overlap, "%s", overlap);
-  char error[4096];
+/* NULL, or why there is no code; then nothing has to be freed. */
+static inline const char *build_try(Built *built, Arena *arena, Module *module,
+                                    const CodegenOptions *options) {
+  *built = (Built){.arena = arena, .module = module};
+  built->code = code_make(arena, module, options);
+  const char *overlap = plan_check(built->code, arena);
+  if (overlap) return overlap;
+  char *error = arena_copy(arena, (char[4096]){0}, 4096);
   bool native = strcmp(options->target, "native") == 0;
-  built.loaded = native ? load_native(built.code, error, sizeof error)
-                        : load_c(built.code, RLC_ROOT, error, sizeof error);
-  ck_assert_msg(built.loaded != NULL, "%s", error);
-  built.rlc = load_module(built.loaded);
-  built_memory(&built);
+  built->loaded =
+      native ? load_native(built->code, error, 4096) : load_c(built->code, RLC_ROOT, error, 4096);
+  if (!built->loaded) return error;
+  built->rlc = load_module(built->loaded);
+  built_memory(built);
+  return NULL;
+}
+
+static inline Built build_with(Arena *arena, Module *module, const CodegenOptions *options) {
+  Built built;
+  const char *error = build_try(&built, arena, module, options);
+  ck_assert_msg(!error, "%s", error);
   return built;
 }
 
@@ -76,12 +85,21 @@ static inline Built build_module(Arena *arena, Module *module, RlcType real, uin
       &(CodegenOptions){.real = real, .lanes = lanes, .target = test_target(), .compiler = "test"});
 }
 
-static inline void built_free(Built *built) {
-  ck_assert(guard_is_intact(built->memory, built->rlc->memory_bytes));
-  ck_assert(guard_is_intact(built->work, work_size(built->rlc)));
+/* Whether nobody wrote behind the slots or the workspace. */
+static inline bool built_stayed_inside(const Built *built) {
+  return guard_is_intact(built->memory, built->rlc->memory_bytes) &&
+         guard_is_intact(built->work, work_size(built->rlc));
+}
+
+static inline void built_close(Built *built) {
   free(built->memory);
   free(built->work);
   load_close(built->loaded);
+}
+
+static inline void built_free(Built *built) {
+  ck_assert(built_stayed_inside(built));
+  built_close(built);
 }
 
 /* ---- running ---- */

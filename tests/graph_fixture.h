@@ -49,14 +49,18 @@ static inline void fixture_output(Module *module, size_t program, uint32_t slot,
        ((Output){slot, node}));
 }
 
-/* An output to a fresh result slot of the node's own axes. */
-static inline uint32_t fixture_result(Module *module, size_t program, Node *node) {
+/* An output to a fresh result slot of the node's own axes, of type `real` unless it is integer. */
+static inline uint32_t fixture_result_of(Module *module, size_t program, Node *node, RlcType real) {
   Graph *graph = module->graph;
   const char *name = arena_printf(graph->arena, "result%zu", graph->slot_count);
-  RlcType type = node->integer ? RLC_I32 : RLC_F64;
+  RlcType type = node->integer ? RLC_I32 : real;
   uint32_t slot = graph_slot(graph, name, RLC_RESULT, type, node->axes, NOWHERE);
   fixture_output(module, program, slot, node);
   return slot;
+}
+
+static inline uint32_t fixture_result(Module *module, size_t program, Node *node) {
+  return fixture_result_of(module, program, node, RLC_F64);
 }
 
 static inline AxisId fixture_axis(Graph *graph, const char *label, uint32_t extent,

@@ -4,7 +4,7 @@
 
 #include "tests/graph_fixture.h"
 
-enum { RANDOM_AXES = 8, RANDOM_NODES = 200 };
+enum { RANDOM_AXES = 8, RANDOM_NODES = 200, RANDOM_EXTENT = 80 /* no axis is longer */ };
 
 /* Axes 0 to 3 and the last come with the inputs; ranks and the new name come from operations. */
 typedef struct RandomGraph {
@@ -16,6 +16,7 @@ typedef struct RandomGraph {
   uint32_t count;
   Node *inputs[8];
   uint32_t input_count;
+  uint64_t most; /* elements of what is made from others */
 } RandomGraph;
 
 enum { AXIS_TOP = 4, AXIS_RANKS = 5, AXIS_RENAMED = 6, AXIS_TIME = 7 };
@@ -32,7 +33,7 @@ static inline Node *random_node(RandomGraph *g) {
 /* A node that is no position, kept small. */
 static inline Node *random_value(RandomGraph *g) {
   Node *node = random_node(g);
-  for (int i = 0; i < 20 && (node->integer || axes_extent(g->graph, node->axes) > 3000); i++)
+  for (int i = 0; i < 20 && (node->integer || axes_extent(g->graph, node->axes) > g->most); i++)
     node = random_node(g);
   return node->integer ? g->nodes[0] : node;
 }
@@ -43,26 +44,34 @@ static inline void random_add_input(RandomGraph *g, const char *name, RlcType ty
   g->inputs[g->input_count++] = random_add(g, input);
 }
 
-static inline void random_start(RandomGraph *g, Arena *arena, uint64_t seed) {
+/* Axes of these extents, shared with other graphs of the module, and inputs whose names begin with
+ * `prefix`. Axes 1 to 3 have room for every whole number of an input; ranks are as many as tries,
+ * renamed features as features. `real` is the type of inputs that are not whole. */
+static inline void random_begin(RandomGraph *g, Module *module, uint64_t seed, const char *prefix,
+                                RlcType real, const uint32_t extents[RANDOM_AXES]) {
   static const struct {
-    const char *label;
-    uint32_t extent;
+    const char *label, *scope;
     AxisClass order;
-  } kinds[RANDOM_AXES] = {{"twin", 2, AXIS_COPY}, {"batch", 3, AXIS_ROW}, {"try", 4, AXIS_DRAW},
-                          {"f", 5, AXIS_FEATURE}, {"top", 2, AXIS_DRAW},  {"ranks", 4, AXIS_DRAW},
-                          {"f", 5, AXIS_FEATURE}, {"time", 6, AXIS_ROW}};
-  *g = (RandomGraph){.module = fixture_module(arena), .state = seed};
-  g->graph = g->module->graph;
+  } kinds[RANDOM_AXES] = {{"twin", "test", AXIS_COPY},    {"batch", "test", AXIS_ROW},
+                          {"try", "test", AXIS_DRAW},     {"f", "test", AXIS_FEATURE},
+                          {"top", "test", AXIS_DRAW},     {"try", "rank", AXIS_DRAW},
+                          {"f", "renamed", AXIS_FEATURE}, {"time", "test", AXIS_ROW}};
+  *g = (RandomGraph){.module = module, .graph = module->graph, .state = seed, .most = 3000};
   for (int i = 0; i < RANDOM_AXES; i++)
-    g->axes[i] = graph_axis(g->graph, kinds[i].label, i == AXIS_RENAMED ? "renamed" : "test",
-                            kinds[i].extent, kinds[i].order, NOWHERE);
+    g->axes[i] =
+        graph_axis(g->graph, kinds[i].label, kinds[i].scope, extents[i], kinds[i].order, NOWHERE);
   for (uint32_t i = 0; i < 7; i++) {
     Axes axes = random_below(&g->state, 3) ? axes_none() : axes_one(g->axes[AXIS_TIME]);
     for (int a = 0; a < 4; a++)
       if (random_below(&g->state, 2)) axes = axes_union(axes, axes_one(g->axes[a]));
-    const char *name = arena_printf(arena, "input \"%u\"", i);
-    random_add_input(g, name, i < 5 ? RLC_F64 : RLC_I32, axes);
+    const char *name = arena_printf(g->graph->arena, "%s%u", prefix, i);
+    random_add_input(g, name, i < 5 ? real : RLC_I32, axes);
   }
+}
+
+static inline void random_start(RandomGraph *g, Arena *arena, uint64_t seed) {
+  static const uint32_t extents[RANDOM_AXES] = {2, 3, 4, 5, 2, 4, 5, 6};
+  random_begin(g, fixture_module(arena), seed, "input \"", RLC_F64, extents);
 }
 
 static inline Node *random_elementwise(RandomGraph *g) {
@@ -86,8 +95,9 @@ static inline Node *random_elementwise(RandomGraph *g) {
 
 static inline Node *random_table(RandomGraph *g) {
   AxisId axis = g->axes[random_below(&g->state, 4)];
-  double values[8];
-  for (int i = 0; i < 8; i++) values[i] = random_between(&g->state, -1, 1);
+  double values[RANDOM_EXTENT];
+  for (uint32_t i = 0; i < 8 || i < g->graph->axes[axis].extent; i++)
+    values[i] = random_between(&g->state, -1, 1);
   return node_table(g->graph, axis, values);
 }
 
@@ -120,7 +130,7 @@ static inline Node *random_positions(RandomGraph *g) {
 static inline Node *random_take(RandomGraph *g, Node *x) {
   AxisId from = g->axes[1 + random_below(&g->state, 3)];
   AxisId to = g->axes[1 + random_below(&g->state, RANDOM_AXES - 1)];
-  double positions[8];
+  double positions[RANDOM_EXTENT];
   if (from != to && axes_has(x->axes, to)) return x;
   for (uint32_t i = 0; i < g->graph->axes[to].extent; i++)
     positions[i] = random_below(&g->state, g->graph->axes[from].extent);
@@ -134,7 +144,7 @@ static inline Node *random_take(RandomGraph *g, Node *x) {
 static inline Node *random_scan(RandomGraph *g, Node *x) {
   AxisId axis = g->axes[random_below(&g->state, 2) ? AXIS_TIME : random_below(&g->state, 4)];
   Node *a = node1(g->graph, OP_tanh, random_value(g));
-  if (axes_extent(g->graph, axes_union(axes_union(a->axes, x->axes), axes_one(axis))) > 3000)
+  if (axes_extent(g->graph, axes_union(axes_union(a->axes, x->axes), axes_one(axis))) > g->most)
     return x;
   return node_scan(g->graph, a, x, axis, random_below(&g->state, 2));
 }
@@ -147,7 +157,7 @@ static inline Node *random_shaped(RandomGraph *g) {
   if (kind == 7) {
     Node *index = random_positions(g);
     AxisId row = g->axes[1 + random_below(&g->state, 3)];
-    if (axes_extent(g->graph, axes_union(x->axes, index->axes)) > 3000) return x;
+    if (axes_extent(g->graph, axes_union(x->axes, index->axes)) > g->most) return x;
     return node_gather(g->graph, x, index, row);
   }
   AxisId axis = g->axes[random_below(&g->state, RANDOM_AXES)];
@@ -159,7 +169,7 @@ static inline Node *random_shaped(RandomGraph *g) {
   if (kind == 2 && axes_has(x->axes, g->axes[3]) && !axes_has(x->axes, g->axes[AXIS_RENAMED]))
     return node_rename(g->graph, x, g->axes[3], g->axes[AXIS_RENAMED]);
   if (kind == 3) return random_by_position(g, x);
-  if (axes_extent(g->graph, axes_union(x->axes, axes_one(axis))) > 3000) return x;
+  if (axes_extent(g->graph, axes_union(x->axes, axes_one(axis))) > g->most) return x;
   return node_sum(g->graph, node2(g->graph, OP_mul, x, random_value(g)), axes_one(axis));
 }
 
