@@ -61,6 +61,7 @@ typedef enum KernelKind {
   KERNEL_ORDER,
   KERNEL_SCAN,
   KERNEL_ORTHONORMAL,
+  KERNEL_BUCKET, /* rows in the order of the weights that they choose (lower_bucket.c) */
   KERNEL_CONTRACT
 } KernelKind;
 
@@ -92,6 +93,9 @@ typedef struct Kernel {
   AxisId lane_axis;  /* KERNEL_CONTRACT: the axis in the vectors */
   Buffer *repacked;  /* KERNEL_CONTRACT: the copy of the vector operand in the layout and type it
                         needs, or NULL */
+  Buffer *buckets;   /* KERNEL_CONTRACT: the order of the rows where they choose the vector operand,
+                        or NULL */
+  AxisId picked;     /* of that operand; KERNEL_BUCKET too */
   /* lowered */
   Block *body;
   const Var *item; /* counter of the parallel loop that `body` is the inside of */
@@ -144,6 +148,7 @@ typedef struct Schedule {
   Node **nodes; /* reachable, by id */
   size_t node_count;
   bool *kept;        /* by id: has a kernel of its own computing it */
+  bool *chosen;      /* by id: a weight chosen by row, which contractions read in place */
   Kernel **kernel;   /* by id: which */
   Buffer **buffer;   /* by id: where the result lies; NULL while unknown or when it stays inside its
                         kernel */
@@ -181,6 +186,13 @@ Buffer *buffer_make(Schedule *schedule, Layout layout, ValueType type, const cha
                     const char *spec);
 
 /* ---- lower*.c ---- */
+
+/* Rows of a tile, and the most tiles that `rows` need when they are sorted by their positions along
+ * `picked`. */
+uint32_t bucket_height(const Code *code);
+uint64_t bucket_tiles(const Code *code, Axes rows, AxisId picked);
+/* For the bucket of every tile and, behind them, the rows of every tile. */
+Buffer *bucket_buffer(Schedule *schedule, Node *positions, Axes rows, AxisId picked);
 
 void lower_kernel(const Schedule *schedule, Kernel *kernel);
 

@@ -320,6 +320,9 @@ void lower_kernel(const Schedule *s, Kernel *kernel) {
   case KERNEL_ORTHONORMAL:
     lower_orthonormal(s, kernel);
     break;
+  case KERNEL_BUCKET:
+    lower_bucket(s, kernel);
+    break;
   case KERNEL_CONTRACT:
     lower_contract(s, kernel);
     break;

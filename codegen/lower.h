@@ -118,6 +118,7 @@ void lower_reduce(const Schedule *s, Kernel *kernel);
 void lower_order(const Schedule *s, Kernel *kernel);
 void lower_scan(const Schedule *s, Kernel *kernel);
 void lower_orthonormal(const Schedule *s, Kernel *kernel);
+void lower_bucket(const Schedule *s, Kernel *kernel);
 void lower_contract(const Schedule *s, Kernel *kernel);
 
 /* Counts of work: decides which kernels are too small for threads. */

@@ -6,6 +6,9 @@
  * are (outer axes, panels, row tiles), row tiles innermost, so that a panel of B stays in the
  * nearest cache while rows stream past. Row tiles have heights that differ by one at most; where
  * the rows are A's panelled axis, no tile straddles two panels.
+ *
+ * Where rows choose B, a tile takes rows of one bucket from wherever they stand (lower_bucket.c):
+ * the tile's base addresses in A and in the result are one per row, in registers.
  */
 #include "codegen/lower.h"
 
@@ -26,25 +29,39 @@ typedef struct Product {
   int tile;                /* that loop, or -1 */
   int first_inner, first_inner_loop;
   Form from_a, from_b, from_out;
+  Axes rows;               /* that are in buckets */
   uint32_t width, columns; /* elements of a vector, vectors of a panel */
   Segment segments[3];
   int segment_count;
-  const Var *row; /* first row of the tile */
+  const Registers *row_a, *row_out; /* with buckets: where each row of the tile begins */
   Term *base_a, *base_b, *base_out;
   bool epilogue;
 } Product;
 
 /* ---- dimensions ---- */
 
+/* Axes of the result; those of rows in buckets behind the others, for they become one loop. */
+static int out_order(const Product *p, AxisId *order) {
+  AxisId all[MAX_AXES];
+  int rank = axes_order(p->nest.graph, p->kernel->iteration, all), count = 0;
+  for (int pass = 0; pass < 2; pass++)
+    for (int i = 0; i < rank; i++) {
+      bool late = axes_has(p->rows, all[i]) || i == rank - 1;
+      if (late == (pass == 1)) order[count++] = all[i];
+    }
+  return rank;
+}
+
 static void add_out_dims(Product *p) {
   Nest *nest = &p->nest;
   AxisId order[MAX_AXES];
-  int rank = axes_order(nest->graph, p->kernel->iteration, order) - 1;
+  int rank = out_order(p, order) - 1;
   uint32_t extent = nest->graph->axes[order[rank]].extent;
   nest->split = order[rank];
   nest->panel = p->out.layout.panel;
   for (int i = 0; i <= rank; i++) {
-    bool copy = i < rank && nest->graph->axes[order[i]].order == AXIS_COPY;
+    bool copy =
+        i < rank && nest->graph->axes[order[i]].order == AXIS_COPY && !axes_has(p->rows, order[i]);
     if (!copy && nest->block < 0 && extent > nest->panel)
       nest->block = nest_dim(nest, nest->split, layout_blocks(&p->out.layout), nest->panel);
     if (i < rank) nest_dim(nest, order[i], nest->graph->axes[order[i]].extent, 1);
@@ -64,13 +81,15 @@ static void add_inner_dims(Product *p) {
   nest->lane = nest_dim(nest, nest->split, nest->panel, 1);
 }
 
-/* Strides over the dimensions; A's panels that are apart appear only where they are reduced. */
-static Form operand_form(const Product *p, const Layout *layout) {
+/* Strides over the dimensions but for the axis `without` (-1: none); A's panels that are apart
+ * appear only where they are reduced. */
+static Form operand_form(const Product *p, const Layout *layout, int without) {
   const Nest *nest = &p->nest;
   Form form = {{0}};
   for (int i = 0; i < layout->rank; i++) {
     AxisId axis = layout->axis[i];
     bool last = i == layout->rank - 1, panels = last && layout->panel && layout_blocks(layout) > 1;
+    if (axis == without) continue;
     if (panels && axis == nest->split) {
       form.by[nest->block] = (int64_t)layout->block;
       form.by[nest->lane] = 1;
@@ -106,6 +125,10 @@ static bool rows_merge(const Product *p, int dim) {
 static void choose_rows(Product *p, uint64_t enough) {
   uint64_t best = 0;
   p->first_row = 0, p->last_row = -1;
+  if (p->kernel->buckets) {
+    p->first_row = p->first_inner - axes_count(p->rows), p->last_row = p->first_inner - 1;
+    return;
+  }
   for (int first = 0; first < p->first_inner; first++) {
     if (!is_row(p, first)) continue;
     int last = first;
@@ -158,6 +181,11 @@ static void make_segments(Product *p, int64_t highest) {
     p->segments[p->segment_count++] = (Segment){1, 1, 0};
     return;
   }
+  if (p->kernel->buckets) {
+    int64_t tiles = (int64_t)bucket_tiles(p->lower.s->code, p->rows, p->kernel->picked);
+    p->segments[p->segment_count++] = (Segment){tiles, highest, 0};
+    return;
+  }
   const NestLoop *loop = &nest->loops[p->tile];
   int64_t rows = (int64_t)loop->extent, panel = p->a.layout.panel;
   if (nest->dims[loop->first].axis != p->apart) {
@@ -172,6 +200,7 @@ static void make_segments(Product *p, int64_t highest) {
 
 /* 8 x 2 vectors on machines with 32 wide registers, half of it on others. */
 static int64_t tile_height(const Product *p) {
+  if (p->kernel->buckets) return bucket_height(p->lower.s->code);
   uint32_t size = value_type_size(p->lower.s->code->real);
   bool wide = p->width * size >= 64 || p->lower.s->code->options.lanes * size >= 64;
   return (wide ? 16 : 8) / p->columns;
@@ -198,24 +227,72 @@ static int64_t row_step(const Product *p, const Form *form) {
   return form->by[dim];
 }
 
-static void tile_bases(Product *p) {
+/* Where A begins, at the counters of the outer loops. */
+static Term *begin_a(Product *p) {
   Nest *nest = &p->nest;
   Arena *arena = nest->arena;
-  Form a = form_part(&p->from_a, 0, p->first_inner), b = form_part(&p->from_b, 0, p->first_inner);
-  Form out = form_part(&p->from_out, 0, p->first_inner);
+  Form a = form_part(&p->from_a, 0, p->first_inner);
   Term *base = nest_term(nest, &a);
-  bool reduced = p->apart >= 0 && axes_has(p->kernel->reduced, (AxisId)p->apart);
-  if (p->apart >= 0 && !reduced) {
-    Form form = nest_coordinate(nest, (AxisId)p->apart);
-    Term *at = nest_term(nest, &form);
-    const Layout *layout = &p->a.layout;
-    base = term_add(arena, base,
-                    term_mul(arena, term_div(arena, at, layout->panel), (int64_t)layout->block));
-    base = term_add(arena, base, term_mod(arena, at, layout->panel));
+  if (p->apart < 0 || axes_has(p->kernel->reduced, (AxisId)p->apart)) return base;
+  Form form = nest_coordinate(nest, (AxisId)p->apart);
+  Term *at = nest_term(nest, &form);
+  const Layout *layout = &p->a.layout;
+  Term *panel = term_div(arena, at, layout->panel);
+  base = term_add(arena, base, term_mul(arena, panel, (int64_t)layout->block));
+  return term_add(arena, base, term_mod(arena, at, layout->panel));
+}
+
+static Term *begin_out(Product *p) {
+  Form out = form_part(&p->from_out, 0, p->first_inner);
+  return nest_term(&p->nest, &out);
+}
+
+/* The number of row i of the tile. */
+static Term *bucket_row(Product *p, Term *tile, int64_t height, Term *i) {
+  Arena *arena = p->nest.arena;
+  int64_t tiles = p->segments[0].tiles;
+  Term *at = term_add(arena, term_mul(arena, tile, height), term_int(arena, tiles));
+  Term *row = term_load(arena, p->kernel->buckets, VALUE_I32, term_add(arena, at, i), 1);
+  return term_cast(arena, row, VALUE_INDEX);
+}
+
+/* Rows that stand anywhere: where each begins. */
+static void bucket_bases(Product *p, Block *block, int64_t height, Term *tile) {
+  Arena *arena = p->nest.arena;
+  const Var *i = var_make(arena, "i", VALUE_INDEX, 1);
+  Term *at = term_var(arena, i), *zero = term_int(arena, 0);
+  p->row_a = registers_tile(arena, "row_a", VALUE_INDEX, 1, (uint32_t)height, 1);
+  p->row_out = registers_tile(arena, "row_out", VALUE_INDEX, 1, (uint32_t)height, 1);
+  declare_add(arena, block, p->row_a, NULL);
+  declare_add(arena, block, p->row_out, NULL);
+  Block *each = loop_add(arena, block, LOOP_UNROLLED, i, zero, term_int(arena, height));
+  let_add(arena, each, p->nest.loops[p->tile].var, bucket_row(p, tile, height, at));
+  set_add(arena, each, p->row_a, at, zero, begin_a(p));
+  set_add(arena, each, p->row_out, at, zero, begin_out(p));
+}
+
+static void tile_bases(Product *p, Term *bucket) {
+  Nest *nest = &p->nest;
+  Arena *arena = nest->arena;
+  Form b = form_part(&p->from_b, 0, p->first_inner);
+  Term *base_b = nest_term(nest, &b);
+  if (bucket) {
+    const Layout *layout = &p->b.layout;
+    int64_t step = (int64_t)layout->stride[layout_find(layout, p->kernel->picked)];
+    base_b = term_add(arena, base_b, term_mul(arena, bucket, step));
+  } else {
+    p->base_a = lower_let(&p->lower, "base_a", begin_a(p), 0);
+    if (!p->epilogue) p->base_out = lower_let(&p->lower, "base_out", begin_out(p), 0);
   }
-  p->base_a = lower_let(&p->lower, "base_a", base, 0);
-  p->base_b = lower_let(&p->lower, "base_b", nest_term(nest, &b), 0);
-  if (!p->epilogue) p->base_out = lower_let(&p->lower, "base_out", nest_term(nest, &out), 0);
+  p->base_b = lower_let(&p->lower, "base_b", base_b, 0);
+}
+
+/* Where row i of the tile begins in A and in the result. */
+static Term *row_begin(Product *p, const Form *form, Term *base, const Registers *rows,
+                       const Var *i) {
+  Arena *arena = p->nest.arena;
+  if (p->kernel->buckets) return term_read(arena, rows, term_var(arena, i), term_int(arena, 0));
+  return plus(p, base, i, row_step(p, form));
 }
 
 /* c[i][j] += a[i] * b[j] for one step of the innermost reduced axis. */
@@ -224,7 +301,6 @@ static void tile_step(Product *p, Block *block, const Registers *c, const Regist
   Arena *arena = nest->arena;
   Form inner_a = form_part(&p->from_a, p->first_inner, nest->lane);
   Form inner_b = form_part(&p->from_b, p->first_inner, nest->lane);
-  Term *at_a = term_add(arena, p->base_a, nest_term(nest, &inner_a));
   Term *at_b = term_add(arena, p->base_b, nest_term(nest, &inner_b));
   const Var *i = var_make(arena, "i", VALUE_INDEX, 1), *j = var_make(arena, "j", VALUE_INDEX, 1);
   Term *zero = term_int(arena, 0), *row = term_var(arena, i), *column = term_var(arena, j);
@@ -234,7 +310,8 @@ static void tile_step(Product *p, Block *block, const Registers *c, const Regist
           term_load(arena, p->b.buffer, b->type, plus(p, at_b, j, p->width), p->width));
   Block *rows = loop_add(arena, block, LOOP_UNROLLED, i, zero, term_int(arena, c->rows));
   const Var *a = var_make(arena, "a", c->type, p->width);
-  Term *index = plus(p, at_a, i, row_step(p, &p->from_a));
+  Term *index = row_begin(p, &p->from_a, p->base_a, p->row_a, i);
+  index = term_add(arena, index, nest_term(nest, &inner_a));
   Term *scalar = term_load(arena, p->a.buffer, p->a.buffer->type, index, 1);
   let_add(arena, rows, a, term_splat(arena, term_cast(arena, scalar, c->type), p->width));
   Block *columns = loop_add(arena, rows, LOOP_UNROLLED, j, zero, term_int(arena, p->columns));
@@ -282,7 +359,7 @@ static void store_tile(Product *p, const Registers *c, const Registers *array) {
     set_add(arena, columns, array, plus(p, index, j, p->width), NULL, value);
     return;
   }
-  Term *index = plus(p, p->base_out, i, row_step(p, &p->from_out));
+  Term *index = row_begin(p, &p->from_out, p->base_out, p->row_out, i);
   place_add(&p->lower, p->out.buffer, true);
   store_add(arena, columns, p->out.buffer, plus(p, index, j, p->width), value);
 }
@@ -298,7 +375,7 @@ static void epilogue_body(Product *p, Term *result) {
     lower_store(lower, &kernel->roots[i], terms[i], 2);
 }
 
-static void tile_epilogue(Product *p, const Registers *array, int64_t height) {
+static void tile_epilogue(Product *p, const Registers *array, int64_t height, Term *tile) {
   Lower *lower = &p->lower;
   Nest *nest = &p->nest;
   Arena *arena = nest->arena;
@@ -311,8 +388,10 @@ static void tile_epilogue(Product *p, const Registers *array, int64_t height) {
   lower->blocks[2] = block_make(arena);
   if (first) {
     Var *row = var_make(arena, "row", VALUE_INDEX, 1);
+    Term *at = term_var(arena, i);
     let_add(arena, lower->blocks[1], row,
-            term_add(arena, term_var(arena, first), term_var(arena, i)));
+            p->kernel->buckets ? bucket_row(p, tile, height, at)
+                               : term_add(arena, term_var(arena, first), at));
     nest->loops[p->tile].var = row;
     nest->loops[p->tile].level = 1;
   }
@@ -329,17 +408,32 @@ static void tile_epilogue(Product *p, const Registers *array, int64_t height) {
   }
 }
 
+/* The bucket of a tile, and a block for the tile if it is needed. */
+static Block *bucket_tile(Product *p, Block *block, Term *tile, Term **bucket) {
+  Arena *arena = p->nest.arena;
+  const Var *var = var_make(arena, "bucket", VALUE_INDEX, 1);
+  Term *number = term_load(arena, p->kernel->buckets, VALUE_I32, tile, 1);
+  let_add(arena, block, var, term_cast(arena, number, VALUE_INDEX));
+  *bucket = term_var(arena, var);
+  int64_t buckets = p->nest.graph->axes[p->kernel->picked].extent;
+  return if_add(arena, block, *bucket, term_int(arena, buckets))->body;
+}
+
 static void tile_segment(Product *p, Block *block, const Segment *segment, Term *tile) {
   Arena *arena = p->nest.arena;
   ValueType type = p->lower.s->code->real;
+  Term *bucket = NULL;
+  if (p->kernel->buckets) block = bucket_tile(p, block, tile, &bucket);
   lower_restart(&p->lower, 1);
   p->lower.blocks[0] = block;
-  if (p->tile >= 0) {
+  if (bucket) {
+    bucket_bases(p, block, segment->height, tile);
+  } else if (p->tile >= 0) {
     Term *row =
         term_add(arena, term_mul(arena, tile, segment->height), term_int(arena, segment->row));
     let_add(arena, block, p->nest.loops[p->tile].var, row);
   }
-  tile_bases(p);
+  tile_bases(p, bucket);
   const Registers *c =
       registers_tile(arena, "c", type, p->width, (uint32_t)segment->height, p->columns);
   const Registers *b = registers_tile(arena, "b", type, p->width, 1, p->columns);
@@ -353,7 +447,7 @@ static void tile_segment(Product *p, Block *block, const Segment *segment, Term 
       registers_raw(arena, "result", type, (uint32_t)segment->height * p->nest.panel);
   declare_add(arena, block, array, NULL);
   store_tile(p, c, array);
-  tile_epilogue(p, array, segment->height);
+  tile_epilogue(p, array, segment->height, tile);
 }
 
 /* ---- the kernel ---- */
@@ -428,9 +522,10 @@ static void product_start(Product *p, const Schedule *s, Kernel *kernel) {
   nest_start(&p->nest, s->arena, graph);
   p->kernel = kernel;
   p->lower = lower_start(s, kernel, &p->nest);
+  Node *b = kernel->buckets ? node->src[vector]->src[0] : node->src[vector];
+  if (kernel->buckets) p->rows = contract_rows(node, vector);
   p->a = node_view(s, node->src[1 - vector]);
-  p->b = kernel->repacked ? (View){kernel->repacked, kernel->repacked->layout}
-                          : node_view(s, node->src[vector]);
+  p->b = kernel->repacked ? (View){kernel->repacked, kernel->repacked->layout} : node_view(s, b);
   p->out.layout = layout_make(graph, node->axes, s->code->options.lanes);
   for (size_t i = 0; i < kernel->root_count; i++)
     if (kernel->roots[i].node == node && !kernel->roots[i].copy)
@@ -449,9 +544,9 @@ void lower_contract(const Schedule *s, Kernel *kernel) {
   p->columns = panel / p->width;
   add_out_dims(p);
   add_inner_dims(p);
-  p->from_a = operand_form(p, &p->a.layout);
-  p->from_b = operand_form(p, &p->b.layout);
-  p->from_out = operand_form(p, &p->out.layout);
+  p->from_a = operand_form(p, &p->a.layout, -1);
+  p->from_b = operand_form(p, &p->b.layout, kernel->buckets ? kernel->picked : -1);
+  p->from_out = operand_form(p, &p->out.layout, -1);
   int64_t highest = tile_height(p);
   choose_rows(p, (uint64_t)highest);
   make_loops(p);
@@ -459,6 +554,7 @@ void lower_contract(const Schedule *s, Kernel *kernel) {
   if (p->epilogue) dry_epilogue(p);
   place_add(&p->lower, p->a.buffer, false);
   place_add(&p->lower, p->b.buffer, false);
+  if (kernel->buckets) place_add(&p->lower, kernel->buckets, false);
   Block *body = block_make(s->arena);
   Term *tile = decode_items(p, body);
   choose_segment(p, body, tile);

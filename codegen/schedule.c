@@ -150,6 +150,29 @@ void kernel_reads(const Schedule *s, const Kernel *kernel, ReadFn *fn, void *use
     root_reads(s, kernel, &kernel->roots[i], fn, user);
 }
 
+/* ---- weights chosen by row ---- */
+
+/* Marks the gathers that contractions read in place: those which nothing reads otherwise. */
+static void find_chosen(Schedule *s) {
+  const Graph *graph = s->code->module->graph;
+  bool *value = NEW_ARRAY(s->arena, bool, graph->node_count);
+  for (size_t i = 0; i < s->node_count; i++) {
+    const Node *node = s->nodes[i];
+    int chosen = node->op == OP_contract ? contract_chosen(graph, node) : -1;
+    for (int k = 0; k < 3 && node->src[k]; k++)
+      (k == chosen ? s->chosen : value)[node->src[k]->id] = true;
+  }
+  for (size_t i = 0; i < s->out->program->output_count; i++)
+    value[s->out->program->outputs[i].node->id] = true;
+  for (size_t i = 0; i < graph->node_count; i++) s->chosen[i] = s->chosen[i] && !value[i];
+}
+
+/* What lies in memory of an operand of a contraction. */
+static Node *operand(const Schedule *s, const Node *contract, int k) {
+  Node *node = contract->src[k];
+  return s->chosen[node->id] ? node->src[0] : node;
+}
+
 /* ---- what must be kept from the start ---- */
 
 static void keep_addressable(Schedule *s, const Node *node) {
@@ -168,7 +191,10 @@ static void keep_required(Schedule *s) {
     if (node->op == OP_gather || node->op == OP_rename || node->op == OP_order ||
         node->op == OP_orthonormal)
       keep_addressable(s, node->src[0]);
-    for (int k = 0; k < 2 && node->op == OP_contract; k++) keep_addressable(s, node->src[k]);
+    for (int k = 0; k < 2 && node->op == OP_contract; k++) {
+      keep_addressable(s, operand(s, node, k));
+      if (s->chosen[node->src[k]->id]) keep_addressable(s, node->src[k]->src[1]);
+    }
   }
 }
 
@@ -295,7 +321,7 @@ static bool contract_is_tiled(const Schedule *s, const Node *node, AxisId *lane,
   if (!rank) return false;
   *lane = order[rank - 1];
   *vector = axes_has(node->src[0]->axes, *lane) ? 0 : 1;
-  const Node *b = node->src[*vector], *a = node->src[1 - *vector];
+  const Node *b = operand(s, node, *vector), *a = operand(s, node, 1 - *vector);
   if (axes_has(a->axes, *lane) || !panel_width(graph->axes[*lane].extent, s->code->options.lanes))
     return false;
   Layout layout = node_view(s, b).layout;
@@ -324,6 +350,27 @@ static Buffer *repack(Schedule *s, Node *node, AxisId lane) {
   return buffer;
 }
 
+/* The order in which rows choose the vector operand, made once per program; NULL where they do not.
+ */
+static Buffer *buckets(Schedule *s, const Node *node, int vector) {
+  const Node *gather = node->src[vector];
+  if (!s->chosen[gather->id]) return NULL;
+  Node *positions = gather->src[1];
+  AxisId picked = gather->attr.axis;
+  Axes rows = contract_rows(node, vector);
+  for (size_t i = 0; i < s->out->kernel_count; i++) {
+    const Kernel *kernel = s->out->kernels[i];
+    if (kernel->kind == KERNEL_BUCKET && kernel->roots[0].node == positions &&
+        axes_equal(kernel->iteration, rows) && kernel->picked == picked)
+      return kernel->roots[0].buffer;
+  }
+  Kernel *kernel = kernel_add(s, KERNEL_BUCKET, "bucket", rows);
+  kernel->picked = picked;
+  Buffer *buffer = bucket_buffer(s, positions, rows, picked);
+  root_add(s, kernel, (Root){.node = positions, .buffer = buffer, .copy = true});
+  return buffer;
+}
+
 static Kernel *contract_kernel(Schedule *s, Node *node) {
   AxisId lane;
   int vector;
@@ -332,15 +379,17 @@ static Kernel *contract_kernel(Schedule *s, Node *node) {
     kernel->what = "contract";
     return kernel;
   }
-  Node *b = node->src[vector];
+  Node *b = operand(s, node, vector);
   View view = node_view(s, b);
   bool fits = view.layout.axis[view.layout.rank - 1] == lane && view.buffer->type == s->code->real;
-  Buffer *repacked = fits ? NULL : repack(s, b, lane);
+  Buffer *repacked = fits ? NULL : repack(s, b, lane), *rows = buckets(s, node, vector);
   Kernel *kernel = kernel_add(s, KERNEL_CONTRACT, "contract", node->axes);
   kernel->contraction = node;
   kernel->reduced = node->attr.axes;
   kernel->lane_axis = lane;
   kernel->repacked = repacked;
+  kernel->buckets = rows;
+  kernel->picked = rows ? node->src[vector]->attr.axis : 0;
   return kernel;
 }
 
@@ -384,7 +433,7 @@ static void use(Uses *uses, Node *node) {
   if (s->kept[node->id] || node_is_leaf(node)) return;
   if (uses->seen[node->id] == (uint32_t)uses->kernel->position + 1) return;
   uses->seen[node->id] = (uint32_t)uses->kernel->position + 1;
-  uses->count[node->id]++;
+  uses->count[node->id] += !s->chosen[node->id];
   if (node_is_expensive(node) && !axes_equal(node->axes, uses->kernel->iteration)) {
     s->kept[node->id] = uses->changed = true;
     return;
@@ -429,10 +478,12 @@ void schedule_program(Schedule *s) {
   size_t n = s->code->module->graph->node_count;
   s->node_count = module_reach(s->code->module, s->out->program, s->arena, &s->nodes);
   s->kept = NEW_ARRAY(s->arena, bool, n);
+  s->chosen = NEW_ARRAY(s->arena, bool, n);
   s->visited = NEW_ARRAY(s->arena, uint32_t, 2 * n);
   s->walk = NEW(s->arena, uint32_t);
   s->kernel = NEW_ARRAY(s->arena, Kernel *, n);
   s->buffer = NEW_ARRAY(s->arena, Buffer *, n);
+  find_chosen(s);
   keep_required(s);
   do {
     memset(s->kernel, 0, n * sizeof *s->kernel);

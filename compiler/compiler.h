@@ -12,8 +12,7 @@
 void grad_expand(Module *module, Arena *scratch, const OpInfo *table);
 /* Turns mark and stop into their argument: their work is done after the last gradient. */
 void pass_erase(Module *module, Arena *scratch);
-/* Moves outputs of the acting table's `store` that need no result of the step into its `program`.
- */
+/* Moves outputs of the acting table's `store` that need no result of the step into its `program`. */
 void pass_early(Module *module, Arena *scratch);
 /* Applies rules.def and the rules of sums bottom-up until nothing changes. */
 void pass_simplify(Module *module, Arena *scratch);
@@ -31,6 +30,10 @@ void pass_contract(Module *module, Arena *scratch);
 
 /* Floating-point operations of one contraction: 2 x the product of all extents it touches. */
 double contract_flops(const Graph *graph, const Node *contract);
+
+/* What the programs put out, to try a pass and put it back. */
+Output **outputs_copy(const Module *module, Arena *scratch);
+void outputs_restore(Module *module, Output *const *outputs);
 
 /* ---- what is known about values (range.c) ---- */
 

@@ -118,13 +118,24 @@ static void contract_all(Module *module, Arena *scratch) {
 void pass_contract(Module *module, Arena *scratch) { contract_all(module, scratch); }
 
 /* What the contractions would be is found by making them and putting the outputs back. */
-void pass_measure(Module *module, Arena *scratch) {
-  Output **before = NEW_ARRAY(scratch, Output *, module->program_count + 1);
+Output **outputs_copy(const Module *module, Arena *scratch) {
+  Output **outputs = NEW_ARRAY(scratch, Output *, module->program_count + 1);
   for (size_t p = 0; p < module->program_count; p++) {
     const Program *program = &module->programs[p];
-    before[p] = NEW_ARRAY(scratch, Output, program->output_count + 1);
-    memcpy(before[p], program->outputs, program->output_count * sizeof *before[p]);
+    outputs[p] = NEW_ARRAY(scratch, Output, program->output_count + 1);
+    memcpy(outputs[p], program->outputs, program->output_count * sizeof *outputs[p]);
   }
+  return outputs;
+}
+
+void outputs_restore(Module *module, Output *const *outputs) {
+  for (size_t p = 0; p < module->program_count; p++)
+    memcpy(module->programs[p].outputs, outputs[p],
+           module->programs[p].output_count * sizeof *outputs[p]);
+}
+
+void pass_measure(Module *module, Arena *scratch) {
+  Output **before = outputs_copy(module, scratch);
   contract_all(module, scratch);
   for (size_t p = 0; p < module->program_count; p++) {
     Node **nodes;
@@ -133,7 +144,6 @@ void pass_measure(Module *module, Arena *scratch) {
     for (size_t i = 0; i < count; i++)
       if (nodes[i]->op == OP_contract)
         module->programs[p].minimal_flops += contract_flops(module->graph, nodes[i]);
-    memcpy(module->programs[p].outputs, before[p],
-           module->programs[p].output_count * sizeof *before[p]);
   }
+  outputs_restore(module, before);
 }

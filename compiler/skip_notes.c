@@ -4,15 +4,12 @@
 
 #include <math.h>
 
-static const Node *order_of(const Node *index) {
-  while (index->op == OP_gather || index->op == OP_rename) index = index->src[0];
-  return index->op == OP_order ? index : NULL;
-}
-
 /* Positions of fewer ranks than the axis has places. */
 static const Node *short_order(const Graph *graph, const Node *index, AxisId axis) {
-  const Node *order = order_of(index);
-  return order && graph->axes[order->attr.to].extent < graph->axes[axis].extent ? order : NULL;
+  const Node *order = node_picker(index);
+  bool cut = order && order->op == OP_order &&
+             graph->axes[order->attr.to].extent < graph->axes[axis].extent;
+  return cut ? order : NULL;
 }
 
 static void note_order(Module *module, const Node *order) {
@@ -37,7 +34,9 @@ static const char *obstacle(const Graph *graph, const Node *scatter, const Node 
   switch ((OpCode)reader->op) {
   case OP_mul:
   case OP_guard:
-    return "the other factor has the ranks too";
+    return axes_empty(axes_common(ranks, other->axes))
+               ? "the sum over the product is one by segments: its places depend on these axes"
+               : "the other factor has the ranks too";
   case OP_where:
     return "the other side of the choice is not 0 everywhere";
   case OP_add:

@@ -214,6 +214,16 @@ bool node_reaches(const Graph *graph, Arena *scratch, const Node *e, const Node 
 bool node_is_whole(const Graph *graph, const Node *node);
 bool node_is_const(const Node *node, double value);
 
+/* What positions come from: an order, argmin or argmax below gathers and renames; NULL for others.
+ */
+const Node *node_picker(const Node *positions);
+/* The operand of a contraction that is a weight chosen by row, or -1: a gather of a value without
+ * row axes at picked positions which belong to rows of the other operand. It owns the last axis of
+ * the result, and never need exist as a value. */
+int contract_chosen(const Graph *graph, const Node *contract);
+/* The rows of such a contraction: what the other operand alone has. */
+Axes contract_rows(const Node *contract, int chosen);
+
 /* The same op and attributes over other arguments (the step of every rewriting pass). Returns
  * `node` when nothing changed. */
 Node *node_with(Graph *graph, const Node *node, Node *x, Node *y, Node *z);
