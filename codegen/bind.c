@@ -20,7 +20,9 @@ typedef struct Hazard {
 static void hazard_read(void *user, Node *node, bool kept, bool same) {
   Hazard *hazard = user;
   if (kept || node->op != OP_input || node->attr.key != hazard->slot) return;
-  bool in_place = !hazard->later && same && axes_equal(node->axes, hazard->kernel->iteration);
+  bool once = !hazard->kernel->buckets; /* which computes some rows more than once */
+  bool in_place =
+      !hazard->later && same && once && axes_equal(node->axes, hazard->kernel->iteration);
   if (!in_place) hazard->found = true;
 }
 

@@ -91,6 +91,13 @@ static void chosen_program(Module *module, const Size *size) {
   AxisId atom = axis_of(graph, "atom", 3, AXIS_ROW);
   Node *wide = input_of(graph, "wide", AXES(twin, atom, in, out));
   fixture_result(module, program, chosen(graph, wide, by_try, twin, AXES(in), each));
+  /* A slot that is read and written: once, though a row is computed twice. */
+  if (size->in >= 4) {
+    Node *state = input_of(graph, "state", AXES(batch, in));
+    Node *pull = input_of(graph, "pull", AXES(batch, out));
+    Node *step = chosen(graph, w, by_row, twin, AXES(out), pull);
+    fixture_output(module, program, (uint32_t)state->attr.key, node2(graph, OP_sub, state, step));
+  }
   /* A weight that is a value itself. */
   fixture_result(module, program,
                  chosen(graph, node1(graph, OP_tanh, w), by_row, twin, AXES(in), x));

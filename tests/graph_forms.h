@@ -141,8 +141,28 @@ static inline Node *forms_after(Forms *f, Node *x) {
   }
 }
 
+/* A product with the one of several weights that each row chooses. */
+static inline Node *forms_chosen(Forms *f) {
+  Graph *graph = f->g->graph;
+  AxisId twin = f->g->axes[0], batch = f->g->axes[1];
+  Axes rows = axes_one(batch), two = axes_union(axes_one(f->in), axes_one(f->out));
+  if (forms_chance(f, 2)) rows = axes_union(rows, axes_one(f->g->axes[2]));
+  Axes summed = axes_one(forms_chance(f, 2) ? f->in : f->out), all = axes_union(rows, two);
+  if (axes_extent(graph, all) > 300000) return forms_input(f, axes_one(f->in));
+  Axes by = axes_union(forms_some(f, rows), axes_one(batch));
+  Node *q = forms_with(f, axes_union(by, axes_one(twin)));
+  Node *which = random_add(f->g, node_argmin(graph, q, twin));
+  Node *w = forms_with(f, axes_union(two, axes_one(twin)));
+  Node *x = forms_with(f, axes_union(rows, summed));
+  return node_sum(graph, node2(graph, OP_mul, node_gather(graph, w, which, twin), x), summed);
+}
+
 static inline Node *forms_contraction(Forms *f) {
   Graph *graph = f->g->graph;
+  if (forms_chance(f, 6)) {
+    Node *r = random_add(f->g, forms_chosen(f));
+    return forms_chance(f, 2) ? r : random_add(f->g, forms_after(f, r));
+  }
   Roles roles = forms_roles(f);
   for (int i = 0; i < 200 && !roles_fit(graph, roles); i++) roles = forms_roles(f);
   if (!roles_fit(graph, roles)) return forms_input(f, axes_one(f->in));
