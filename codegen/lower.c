@@ -44,11 +44,23 @@ void place_add(Lower *lower, Buffer *buffer, bool writes) {
 
 /* A coordinate other than the nest's: the position that a gather reads. */
 typedef struct Moved {
-  int axis; /* -1: none */
+  AxisId axis;
   Term *term;
   int level;
   bool in_lanes; /* each lane has a position of its own */
 } Moved;
+
+/* What a gather of a gather reads has two such coordinates. */
+typedef struct Moves {
+  Moved at[2];
+  int count;
+} Moves;
+
+static const Moved *move_along(const Moves *moves, AxisId axis) {
+  for (int i = 0; i < moves->count; i++)
+    if (moves->at[i].axis == axis) return &moves->at[i];
+  return NULL;
+}
 
 static int max_int(int a, int b) { return a > b ? a : b; }
 
@@ -96,7 +108,7 @@ static void check_lanes(Nest *nest, const Layout *layout, const Form *form) {
   if (!padded) nest->unsafe = true;
 }
 
-static Value index_of(Lower *lower, const Layout *layout, Moved moved) {
+static Value index_of(Lower *lower, const Layout *layout, const Moves *moves) {
   Arena *arena = lower->arena;
   Nest *nest = lower->nest;
   Form form = {{0}};
@@ -104,13 +116,14 @@ static Value index_of(Lower *lower, const Layout *layout, Moved moved) {
   int level = 0;
   for (int i = 0; i < layout->rank; i++) {
     bool last = i == layout->rank - 1, apart = last && panels_apart(layout);
-    if (layout->axis[i] == moved.axis) {
-      Term *term = apart ? panel_term(arena, moved.term, layout)
-                         : term_mul(arena, moved.term, (int64_t)layout->stride[i]);
+    const Moved *moved = move_along(moves, layout->axis[i]);
+    if (moved) {
+      Term *term = apart ? panel_term(arena, moved->term, layout)
+                         : term_mul(arena, moved->term, (int64_t)layout->stride[i]);
       rest = term_add(arena, rest, term);
-      level = max_int(level, moved.level);
-      nest->strided += moved.in_lanes;
-      nest->unsafe = nest->unsafe || moved.in_lanes;
+      level = max_int(level, moved->level);
+      nest->strided += moved->in_lanes;
+      nest->unsafe = nest->unsafe || moved->in_lanes;
     } else if (apart) {
       level = max_int(level, index_panel(lower, layout, &form, &rest));
     } else {
@@ -124,34 +137,45 @@ static Value index_of(Lower *lower, const Layout *layout, Moved moved) {
 }
 
 Value lower_index(Lower *lower, const View *view) {
-  return index_of(lower, &view->layout, (Moved){-1, NULL, 0, false});
+  return index_of(lower, &view->layout, &(Moves){.count = 0});
 }
 
 Value lower_index_at(Lower *lower, const View *view, AxisId axis, Term *term, int level) {
-  return index_of(lower, &view->layout, (Moved){axis, term, level, true});
+  return index_of(lower, &view->layout, &(Moves){{{axis, term, level, true}}, 1});
 }
 
-static Value load_moved(Lower *lower, const View *view, Moved moved) {
-  Value index = index_of(lower, &view->layout, moved);
+static Value load_moved(Lower *lower, const View *view, const Moves *moves) {
+  Value index = index_of(lower, &view->layout, moves);
   place_add(lower, view->buffer, false);
   index.term = term_load(lower->arena, view->buffer, view->buffer->type, index.term, 1);
   return index;
 }
 
 Value lower_load(Lower *lower, const View *view) {
-  return load_moved(lower, view, (Moved){-1, NULL, 0, false});
+  return load_moved(lower, view, &(Moves){.count = 0});
 }
 
 /* ---- values ---- */
 
-static Value value_gather(Lower *lower, Node *node) {
-  View view = node_view(lower->s, node->src[0]);
-  Value index = lower_value(lower, node->src[1]);
+static Moved moved_by(Lower *lower, const Node *gather) {
   const Nest *nest = lower->nest;
-  bool in_lanes = nest->lane >= 0 && axes_has(node->src[1]->axes, nest->dims[nest->lane].axis);
-  Term *position = term_cast(lower->arena, index.term, VALUE_INDEX);
-  Moved moved = {node->attr.axis, position, index.level, in_lanes};
-  return load_moved(lower, &view, moved);
+  Node *positions = gather->src[1];
+  Value index = lower_value(lower, positions);
+  bool in_lanes = nest->lane >= 0 && axes_has(positions->axes, nest->dims[nest->lane].axis);
+  return (Moved){gather->attr.axis, term_cast(lower->arena, index.term, VALUE_INDEX), index.level,
+                 in_lanes};
+}
+
+/* The element that the gather reads, through a gather that is not kept. */
+static Value value_gather(Lower *lower, Node *node) {
+  Moves moves = {{moved_by(lower, node)}, 1};
+  Node *from = node->src[0];
+  if (!node_is_addressable(lower->s, from)) {
+    moves.at[moves.count++] = moved_by(lower, from);
+    from = from->src[0];
+  }
+  View view = node_view(lower->s, from);
+  return load_moved(lower, &view, &moves);
 }
 
 /* One-hot times value: the sum over bound axes, if any, is the kernel's. */

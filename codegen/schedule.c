@@ -179,6 +179,15 @@ static void keep_addressable(Schedule *s, const Node *node) {
   if (!node_is_addressable(s, node)) s->kept[node->id] = true;
 }
 
+/* What a gather reads lies in memory, or is a gather of such whose positions do not depend on the
+ * axis: then one access follows both. */
+static void keep_gathered(Schedule *s, const Node *gather) {
+  const Node *from = gather->src[0];
+  bool through = from->op == OP_gather && !axes_has(from->src[1]->axes, gather->attr.axis) &&
+                 node_is_addressable(s, from->src[0]);
+  if (!through) keep_addressable(s, from);
+}
+
 static void keep_required(Schedule *s) {
   for (size_t i = 0; i < s->node_count; i++)
     if (node_is_reduction(s->nodes[i])) s->kept[s->nodes[i]->id] = true;
@@ -188,8 +197,8 @@ static void keep_required(Schedule *s) {
   }
   for (size_t i = 0; i < s->node_count; i++) {
     const Node *node = s->nodes[i];
-    if (node->op == OP_gather || node->op == OP_rename || node->op == OP_order ||
-        node->op == OP_orthonormal)
+    if (node->op == OP_gather) keep_gathered(s, node);
+    if (node->op == OP_rename || node->op == OP_order || node->op == OP_orthonormal)
       keep_addressable(s, node->src[0]);
     for (int k = 0; k < 2 && node->op == OP_contract; k++) {
       keep_addressable(s, operand(s, node, k));
