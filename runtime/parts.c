@@ -12,7 +12,7 @@ enum { PARTS_SHARED = 8192 }; /* elements of a part from which on the whole team
 bool parts_make(Parts *parts, const RlcModule *module, uint32_t view, RunError *error) {
   const RlcView *table = &module->views[view];
   uint32_t steps = module->rollout.steps, envs = module->explore.count;
-  *parts = (Parts){.view = table, .total = steps * envs};
+  *parts = (Parts){.view = table, .total = steps * envs, .envs = envs};
   if ((uint64_t)steps * envs > UINT32_MAX)
     return run_fail(error, "a rollout of %u x %u rows is too long to be shuffled", steps, envs);
   parts->from = run_take(table->column_count, sizeof *parts->from, error);
@@ -41,15 +41,16 @@ void parts_free(Parts *parts) {
 
 /* Fisher-Yates from the end; one draw of four words serves two places. */
 void parts_shuffle(Parts *parts, uint64_t seed, uint64_t number) {
-  uint32_t *order = parts->order;
+  RowAt *order = parts->order;
   Philox draw = {{0}};
-  for (uint32_t i = 0; i < parts->total; i++) order[i] = i;
+  for (uint32_t t = 0, i = 0; i < parts->total; t++)
+    for (uint32_t env = 0; env < parts->envs; env++) order[i++] = (RowAt){t, env};
   for (uint32_t i = 0; i + 1 < parts->total; i++) {
     if (i % 2 == 0) draw = philox(seed, SHUFFLE_STREAM, number, i / 2);
     const uint32_t *word = draw.word + 2 * (i % 2);
     uint32_t last = parts->total - 1 - i;
     uint32_t other = (uint32_t)rng_below((uint64_t)word[0] << 32 | word[1], (uint64_t)last + 1);
-    uint32_t kept = order[last];
+    RowAt kept = order[last];
     order[last] = order[other];
     order[other] = kept;
   }
@@ -58,7 +59,7 @@ void parts_shuffle(Parts *parts, uint64_t seed, uint64_t number) {
 typedef struct CopyJob {
   const Parts *parts;
   char *memory;
-  const uint32_t *order; /* of this part's rows */
+  const RowAt *order; /* of this part's rows */
 } CopyJob;
 
 static void copy_part(void *arg, uint32_t thread, uint32_t threads) {

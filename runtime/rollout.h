@@ -30,10 +30,11 @@ void rollout_keep(const Rollout *rollout, const ReplayStep *step, char *memory, 
 /* One view of the module: the rollout's rows in a drawn order, cut in parts. */
 typedef struct Parts {
   const RlcView *view;
-  Whole *from;     /* [column_count] */
-  Rows *to;        /* [column_count] */
-  uint32_t *order; /* [total] of the last shuffle */
-  uint32_t total;  /* rows of the rollout */
+  Whole *from;    /* [column_count] */
+  Rows *to;       /* [column_count] */
+  RowAt *order;   /* [total] of the last shuffle */
+  uint32_t total; /* rows of the rollout */
+  uint32_t envs;
 } Parts;
 
 bool parts_make(Parts *parts, const RlcModule *module, uint32_t view, RunError *error);

@@ -139,7 +139,9 @@ static bool rows_are_words(const Side *to, const Side *from, uint32_t width) {
 }
 
 static inline void words_copy(char *to, const char *from, uint32_t width) {
-  for (uint32_t c = 0; c < width; c++) memcpy(to + 4 * c, from + 4 * c, 4);
+  uint32_t c = 0;
+  for (; c + 4 <= width; c += 4) memcpy(to + 4 * c, from + 4 * c, 16);
+  for (; c < width; c++) memcpy(to + 4 * c, from + 4 * c, 4);
 }
 
 void whole_put(const Whole *whole, char *memory, uint32_t t, const float *values) {
@@ -172,12 +174,12 @@ void whole_keep(const Whole *whole, char *memory, uint32_t t, const Rows *rows) 
   }
 }
 
-void whole_give(const Whole *whole, char *memory, const uint32_t *order, const Rows *rows,
+void whole_give(const Whole *whole, char *memory, const RowAt *order, const Rows *rows,
                 uint32_t first, uint32_t end) {
   Side to = side_rows(rows, memory), from = side_whole(whole, memory);
   bool words = rows_are_words(&to, &from, whole->width);
   for (uint32_t i = first; i < end; i++) {
-    uint64_t row = whole->time[order[i] / whole->envs] + whole->env[order[i] % whole->envs];
+    uint64_t row = whole->time[order[i].t] + whole->env[order[i].env];
     if (words)
       words_copy(to.base + rows->row[i] * 4, from.base + row * 4, whole->width);
     else

@@ -14,6 +14,11 @@ typedef struct Whole {
   uint32_t *run;        /* [width] length of the contiguous run that starts at a column */
 } Whole;
 
+/* A row of the rollout. */
+typedef struct RowAt {
+  uint32_t t, env;
+} RowAt;
+
 /* Prepares slot number `slot` (RLC_NONE allowed). False, with a message, when it does not begin
  * with [steps][envs]. */
 bool whole_make(Whole *whole, const RlcModule *module, uint32_t slot, uint32_t steps, uint32_t envs,
@@ -26,7 +31,7 @@ void whole_put(const Whole *whole, char *memory, uint32_t t, const float *values
 /* The rows of a slot of the same memory, one for each environment, become those of step `t`. */
 void whole_keep(const Whole *whole, char *memory, uint32_t t, const Rows *from);
 /* The other way round: rows first..end-1 of a slot become rows order[first]..order[end-1]. */
-void whole_give(const Whole *whole, char *memory, const uint32_t *order, const Rows *rows,
+void whole_give(const Whole *whole, char *memory, const RowAt *order, const Rows *rows,
                 uint32_t first, uint32_t end);
 
 #endif
