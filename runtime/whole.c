@@ -78,6 +78,18 @@ static void whole_fill(Whole *whole) {
   }
 }
 
+/* The longest run of environments that every step is made of; 1 where there is none. */
+static uint32_t whole_together(const Whole *whole) {
+  uint32_t together = 0, width = whole->width;
+  if (whole->run[0] != width) return 1;
+  while (together < whole->envs && whole->env[together] == (uint64_t)together * width) together++;
+  for (uint32_t e = 0; e < whole->envs; e++) {
+    uint32_t first = e / together * together;
+    if (whole->env[e] != whole->env[first] + (uint64_t)(e - first) * width) return 1;
+  }
+  return together;
+}
+
 bool whole_make(Whole *whole, const RlcModule *module, uint32_t slot, uint32_t steps, uint32_t envs,
                 RunError *error) {
   *whole = (Whole){.steps = steps, .envs = envs};
@@ -94,6 +106,7 @@ bool whole_make(Whole *whole, const RlcModule *module, uint32_t slot, uint32_t s
   whole->run = run_take(whole->width, sizeof *whole->run, error);
   if (!whole->time || !whole->env || !whole->column || !whole->run) return false;
   whole_fill(whole);
+  whole->together = whole_together(whole);
   return true;
 }
 
@@ -144,21 +157,33 @@ static inline void words_copy(char *to, const char *from, uint32_t width) {
   for (; c < width; c++) memcpy(to + 4 * c, from + 4 * c, 4);
 }
 
+/* Floats into a slot of floats: as few pieces as the layout has. */
+static void floats_put(const Whole *whole, float *step, const float *values) {
+  uint32_t width = whole->width, together = whole->together;
+  for (uint32_t e = 0; e < whole->envs; e += together) {
+    uint32_t rows = whole->envs - e < together ? whole->envs - e : together;
+    float *to = step + whole->env[e];
+    const float *from = values + (size_t)e * width;
+    if (rows * width > 8)
+      memcpy(to, from, (size_t)rows * width * sizeof *to);
+    else
+      words_copy((char *)to, (const char *)from, rows * width);
+  }
+}
+
 void whole_put(const Whole *whole, char *memory, uint32_t t, const float *values) {
   if (!whole->slot) return;
   uint32_t width = whole->width;
   uint8_t type = whole->slot->type;
   char *base = memory + whole->slot->offset;
-  bool words = type == RLC_F32 && whole->run[0] == width && width <= 32;
-  for (uint32_t e = 0; e < whole->envs; e++, values += width) {
-    uint64_t row = whole->time[t] + whole->env[e];
-    if (words)
-      words_copy(base + row * 4, (const char *)values, width);
-    else
-      for (uint32_t c = 0; c < width; c += whole->run[c])
-        run_copy(base + (row + whole->column[c]) * type_bytes(type), type,
-                 (const char *)(values + c), RLC_F32, whole->run[c]);
+  if (type == RLC_F32 && whole->run[0] == width) {
+    floats_put(whole, (float *)base + whole->time[t], values);
+    return;
   }
+  for (uint32_t e = 0; e < whole->envs; e++, values += width)
+    for (uint32_t c = 0; c < width; c += whole->run[c])
+      run_copy(base + (whole->time[t] + whole->env[e] + whole->column[c]) * type_bytes(type), type,
+               (const char *)(values + c), RLC_F32, whole->run[c]);
 }
 
 void whole_keep(const Whole *whole, char *memory, uint32_t t, const Rows *rows) {

@@ -12,6 +12,7 @@ typedef struct Whole {
   uint64_t *time, *env; /* [steps], [envs] element offset of row (t, e) is time[t] + env[e] */
   uint64_t *column;     /* [width] offset of a column from a row's first element */
   uint32_t *run;        /* [width] length of the contiguous run that starts at a column */
+  uint32_t together;    /* rows of so many environments lie one behind the other */
 } Whole;
 
 /* A row of the rollout. */
