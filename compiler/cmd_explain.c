@@ -121,8 +121,10 @@ static void kernels_list(Report *report, const Code *code) {
   report->kernel_count = code_kernels(code, arena, &infos);
   report->kernels = NEW_ARRAY(arena, KernelRow, report->kernel_count + 1);
   for (size_t i = 0; i < report->kernel_count; i++)
-    report->kernels[i] = (KernelRow){
-        .info = infos[i], .program = program_number(report, infos[i].program), .seconds = NAN};
+    report->kernels[i] = (KernelRow){.info = infos[i],
+                                     .program = program_number(report, infos[i].program),
+                                     .seconds = NAN,
+                                     .best = NAN};
 }
 
 /* The least time of every kernel: the slower of arithmetic and memory, which overlap. */
@@ -182,6 +184,7 @@ static void measured_take(Report *report, const Watch *watch) {
       KernelRow *row = &report->kernels[first + k];
       if (row->program != p) break;
       row->seconds = watch_median(watch, &watch->kernels[p][k]);
+      row->best = watch_best(watch, &watch->kernels[p][k]);
       row->runs = runs;
     }
     while (first < report->kernel_count && report->kernels[first].program == p) first++;

@@ -23,6 +23,7 @@ typedef struct KernelRow {
   double limit;      /* seconds: the slower of its FLOPs at peak and its bytes at `bound` */
   const char *bound; /* "FLOPs", or the memory that its tensors fit in */
   double seconds;    /* measured median, NAN where it did not run */
+  double best;       /* the fastest run: what nothing interrupted */
   double runs;       /* in an update, 0 where it is not part of updates */
 } KernelRow;
 

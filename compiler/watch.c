@@ -114,4 +114,11 @@ double watch_median(const Watch *watch, const Laps *laps) {
   return watch->tick * ((double)sorted[(count - 1) / 2] + sorted[count / 2]) / 2;
 }
 
+double watch_best(const Watch *watch, const Laps *laps) {
+  uint32_t best = UINT32_MAX;
+  for (size_t i = 0; i < LAPS_KEPT && i < laps->count; i++)
+    if (laps->ticks[i] < best) best = laps->ticks[i];
+  return laps->count ? watch->tick * best : NAN;
+}
+
 double watch_runs(const Laps *laps) { return (double)(laps->count - laps->before); }

@@ -41,6 +41,8 @@ uint64_t watch_now(void);
 void watch_lap(Laps *laps, uint64_t start);
 /* Median in seconds of the laps kept, NAN without any; to be called after watch_end. */
 double watch_median(const Watch *watch, const Laps *laps);
+/* The shortest of them, likewise. */
+double watch_best(const Watch *watch, const Laps *laps);
 /* Laps between watch_begin and watch_end. */
 double watch_runs(const Laps *laps);
 

@@ -86,6 +86,7 @@ START_TEST(laps_are_kept) {
   for (size_t k = 0; k < kernels[0]; k++) {
     double seconds = watch_median(watch, &watch->kernels[0][k]);
     ck_assert_msg(seconds > 0 && seconds <= whole, "kernel %zu: %g s of %g s", k, seconds, whole);
+    ck_assert(watch_best(watch, &watch->kernels[0][k]) <= seconds);
   }
   ck_assert_msg(whole > 1e-7 && whole < 1, "%g s", whole);
   built_free(&built);
@@ -101,6 +102,7 @@ START_TEST(median_of_laps) {
   ck_assert_double_eq(watch_median(&watch, &laps), 8);
   laps.count = 4;
   ck_assert_double_eq(watch_median(&watch, &laps), 6);
+  ck_assert_double_eq(watch_best(&watch, &laps), 2);
   watch_lap(&laps, watch_now() - 1000);
   ck_assert_uint_eq(laps.count, 5);
   ck_assert_uint_ge(ticks[4], 1000);
