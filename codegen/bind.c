@@ -177,5 +177,6 @@ void schedule_bind(Schedule *s) {
   find_needed(s, needed);
   bind_outputs(s, needed);
   collect_buffers(s, needed);
+  chunks_shrink(s);
   for (size_t i = 0; i < s->out->kernel_count; i++) name_kernel(s, s->out->kernels[i]);
 }

@@ -107,25 +107,44 @@ static void kernel_finish(const Schedule *s, Kernel *kernel) {
   kernel->flops = contraction_flops(s->code, kernel);
   kernel->bytes = place_bytes(kernel);
   kernel->work = kernel->flops / 8 + lower_cost(s, kernel);
-  kernel->serial = kernel->items < 2 || kernel->work < SERIAL_WORK;
+  kernel->serial = !kernel->chunks && (kernel->items < 2 || kernel->work < SERIAL_WORK);
 }
 
-static void statement_add(Code *code, ProgramCode *program, Stmt stmt) {
+static void statement_add(Code *code, Block *block, Stmt stmt) {
   Stmt *added = NEW(code->arena, Stmt);
   *added = stmt;
-  block_add(code->arena, program->body, added);
+  block_add(code->arena, block, added);
+}
+
+/* Calls of kernels that follow each other, each with its mark. */
+static Block *calls_make(Code *code, ProgramCode *program, size_t first, size_t end) {
+  Block *block = block_make(code->arena);
+  for (size_t k = first; k < end; k++) {
+    const char *name = program->kernels[k]->name;
+    statement_add(code, block, (Stmt){.kind = STMT_CALL, .number = k, .note = name});
+    if (code->options.marked)
+      statement_add(code, block, (Stmt){.kind = STMT_MARK, .number = k + 1});
+  }
+  return block;
 }
 
 static void program_statements(Code *code, ProgramCode *program) {
   bool marked = code->options.marked;
-  program->body = block_make(code->arena);
-  if (marked) statement_add(code, program, (Stmt){.kind = STMT_MARK});
-  for (size_t k = 0; k < program->kernel_count; k++) {
+  Block *body = program->body = block_make(code->arena);
+  if (marked) statement_add(code, body, (Stmt){.kind = STMT_MARK});
+  for (size_t k = 0, end; k < program->kernel_count; k = end) {
     const Kernel *kernel = program->kernels[k];
-    if (kernel->barrier_before) statement_add(code, program, (Stmt){.kind = STMT_BARRIER});
-    statement_add(code, program, (Stmt){.kind = STMT_CALL, .number = k, .note = kernel->name});
-    if (marked) statement_add(code, program, (Stmt){.kind = STMT_MARK, .number = k + 1});
+    if (kernel->barrier_before) statement_add(code, body, (Stmt){.kind = STMT_BARRIER});
+    end = chunks_end(program, k);
+    Block *calls = calls_make(code, program, k, end);
+    if (kernel->chunks)
+      statement_add(code, body,
+                    (Stmt){.kind = STMT_CHUNKS, .number = kernel->chunks->count, .body = calls});
+    else
+      for (size_t i = 0; i < calls->count; i++) block_add(code->arena, body, calls->items[i]);
   }
+  if (marked)
+    statement_add(code, body, (Stmt){.kind = STMT_MARK, .number = program->kernel_count + 1});
 }
 
 static void program_make(Code *code, size_t index, Value *memo, uint32_t *stamp) {
@@ -142,6 +161,7 @@ static void program_make(Code *code, size_t index, Value *memo, uint32_t *stamp)
   program_statements(code, out);
   code->program_table[index] = (RlcProgram){.name = out->program->name,
                                             .work_bytes = out->work_bytes,
+                                            .thread_bytes = out->thread_bytes,
                                             .flops = out->flops,
                                             .minimal_flops = out->program->minimal_flops};
 }

@@ -9,6 +9,7 @@ typedef struct CodegenOptions {
   RlcType real; /* RLC_F32, or RLC_F64 for gradcheck and agreement in double */
   uint32_t
       lanes; /* elements of `real` in one vector register of the target (16 for AVX-512 float32) */
+  uint32_t cache;       /* bytes of the cache near a core that rows shall fit in; 0: 1 MB */
   const char *target;   /* "c", "native" */
   const char *compiler; /* provenance text */
   bool marked;          /* programs call the RlcMarks that their context begins with (rlc.h) */

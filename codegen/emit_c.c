@@ -329,6 +329,7 @@ static void emit_stmt(Emit *e, const Stmt *stmt, int indent) {
   case STMT_LOOP:
   case STMT_CALL:
   case STMT_BARRIER:
+  case STMT_CHUNKS:
   case STMT_MARK:
     break;
   case STMT_IF:
@@ -363,13 +364,17 @@ void emit_block(Emit *e, const Block *block, int indent) {
 
 /* ---- kernels and programs ---- */
 
-static void emit_pointer(Emit *e, const Place *place) {
+static void emit_pointer(Emit *e, const ProgramCode *program, const Place *place) {
   const Buffer *buffer = place->buffer;
   if (buffer->space == SPACE_TABLE) return;
   const char *type = value_type_name(buffer->type), *constant = place->writes ? "" : "const ";
-  fprintf(e->out, "  %s%s *restrict %s = (%s%s *)__builtin_assume_aligned(call->%s + %llu, 64);",
+  unsigned long long offset = buffer->offset, each = program->thread_bytes;
+  if (buffer->space == SPACE_CHUNK) offset += program->work_bytes;
+  fprintf(e->out, "  %s%s *restrict %s = (%s%s *)__builtin_assume_aligned(call->%s + %llu",
           constant, type, buffer->name, constant, type,
-          buffer->space == SPACE_SLOT ? "memory" : "work", (unsigned long long)buffer->offset);
+          buffer->space == SPACE_SLOT ? "memory" : "work", offset);
+  if (buffer->space == SPACE_CHUNK) fprintf(e->out, " + call->thread * %lluull", each);
+  fputs(", 64);", e->out);
   if (buffer->spec) fprintf(e->out, " /* %s */", buffer->spec);
   fputc('\n', e->out);
 }
@@ -381,32 +386,50 @@ static void emit_kernel(const Code *code, size_t program, const Kernel *kernel, 
   fprintf(out, " */\nstatic void p%u_%s(const RlcCall *call, long lo, long hi) {\n",
           (unsigned)program, kernel->name);
   fputs("  (void)call;\n", out);
-  for (size_t i = 0; i < kernel->place_count; i++) emit_pointer(&e, &kernel->places[i]);
+  for (size_t i = 0; i < kernel->place_count; i++)
+    emit_pointer(&e, &code->programs[program], &kernel->places[i]);
   fprintf(out, "  for (long %s = lo; %s < hi; %s++) {\n", kernel->item->name, kernel->item->name,
           kernel->item->name);
   emit_block(&e, kernel->body, 2);
   fputs("  }\n}\n\n", out);
 }
 
+static void emit_run(const Kernel *kernel, size_t program, bool chunked, FILE *out) {
+  unsigned long long items = kernel->items, weight = kernel_item_weight(kernel);
+  if (chunked) items /= kernel->chunks->count;
+  fprintf(out, "run_%s(call, p%u_%s, %s%llu, %llu);\n",
+          chunked          ? "chunk"
+          : kernel->serial ? "alone"
+                           : "shared",
+          (unsigned)program, kernel->name, chunked ? "chunk, " : "", items, weight);
+}
+
+static void emit_calls(const ProgramCode *program, size_t number, const Block *block, bool chunked,
+                       FILE *out) {
+  for (size_t i = 0; i < block->count; i++) {
+    const Stmt *stmt = block->items[i];
+    fputs(chunked ? "    " : "  ", out);
+    if (stmt->kind == STMT_BARRIER) {
+      fputs("meet(call);\n", out);
+    } else if (stmt->kind == STMT_MARK) {
+      fprintf(out, "((const RlcMarks *)call->context)->mark(call, %zu);\n", stmt->number);
+    } else if (stmt->kind == STMT_CHUNKS) {
+      fprintf(out,
+              "for (long chunk = share(call, %zu, 0); chunk < share(call, %zu, 1); chunk++) {\n",
+              stmt->number, stmt->number);
+      emit_calls(program, number, stmt->body, true, out);
+      fputs("  }\n", out);
+    } else {
+      emit_run(program->kernels[stmt->number], number, chunked, out);
+    }
+  }
+}
+
 static void emit_program(const ProgramCode *program, size_t number, FILE *out) {
   fprintf(out, "/* program \"%s\" */\nstatic void program_%u(const RlcCall *call) {\n",
           program->program->name, (unsigned)number);
   fputs("  (void)call;\n", out);
-  for (size_t i = 0; i < program->body->count; i++) {
-    const Stmt *stmt = program->body->items[i];
-    if (stmt->kind == STMT_BARRIER) {
-      fputs("  meet(call);\n", out);
-      continue;
-    }
-    if (stmt->kind == STMT_MARK) {
-      fprintf(out, "  ((const RlcMarks *)call->context)->mark(call, %zu);\n", stmt->number);
-      continue;
-    }
-    const Kernel *kernel = program->kernels[stmt->number];
-    fprintf(out, "  run_%s(call, p%u_%s, %llu, %llu);\n", kernel->serial ? "alone" : "shared",
-            (unsigned)number, kernel->name, (unsigned long long)kernel->items,
-            (unsigned long long)kernel_item_weight(kernel));
-  }
+  emit_calls(program, number, program->body, false, out);
   fputs("}\n\n", out);
 }
 

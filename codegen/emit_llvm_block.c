@@ -409,6 +409,7 @@ void llvm_block(Llvm *l, const Block *block) {
       break;
     case STMT_CALL:
     case STMT_BARRIER:
+    case STMT_CHUNKS:
     case STMT_MARK:
     case STMT_NOTE:
       break;

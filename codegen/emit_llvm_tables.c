@@ -216,8 +216,10 @@ static LLVMValueRef tables_make(Writer *w) {
 /* ---- programs ---- */
 
 static RlcPlace *places_make(Arena *arena, const Kernel *kernel) {
-  static const RlcSpace spaces[] = {
-      [SPACE_SLOT] = RLC_IN_MEMORY, [SPACE_WORK] = RLC_IN_WORK, [SPACE_TABLE] = RLC_IN_TABLES};
+  static const RlcSpace spaces[] = {[SPACE_SLOT] = RLC_IN_MEMORY,
+                                    [SPACE_WORK] = RLC_IN_WORK,
+                                    [SPACE_CHUNK] = RLC_IN_OWN,
+                                    [SPACE_TABLE] = RLC_IN_TABLES};
   RlcPlace *places = NEW_ARRAY(arena, RlcPlace, kernel->place_count + 1);
   for (size_t i = 0; i < kernel->place_count; i++) {
     const Buffer *buffer = kernel->places[i].buffer;
@@ -241,11 +243,15 @@ static RlcKernels *kernels_make(Arena *arena, const ProgramCode *program, const 
     rows[k].place_count = (uint32_t)from->place_count;
     rows[k].alone = from->serial;
     rows[k].barrier = from->barrier_before;
+    rows[k].together = (uint32_t)(chunks_end(program, k) - k);
+    rows[k].chunks = from->chunks ? from->chunks->count : 0;
     rows[k].items = from->items;
     rows[k].weight = kernel_item_weight(from);
   }
   list->kernels = rows;
   list->count = (uint32_t)program->kernel_count;
+  list->work_bytes = program->work_bytes;
+  list->thread_bytes = program->thread_bytes;
   return list;
 }
 

@@ -44,8 +44,10 @@ static void emit_programs(const Code *code, FILE *out) {
     fputs("  {.name = ", out);
     emit_string(p->name, out);
     fprintf(out,
-            ", .run = program_%u, .work_bytes = %llu, .flops = %.17g, .minimal_flops = %.17g},\n",
-            i, (unsigned long long)p->work_bytes, p->flops, p->minimal_flops);
+            ", .run = program_%u, .work_bytes = %llu, .thread_bytes = %llu, "
+            ".flops = %.17g, .minimal_flops = %.17g},\n",
+            i, (unsigned long long)p->work_bytes, (unsigned long long)p->thread_bytes, p->flops,
+            p->minimal_flops);
   }
   fputs(m->program_count ? "};\n\n" : "  {0}};\n\n", out);
 }

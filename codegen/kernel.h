@@ -21,12 +21,15 @@ typedef struct Layout {
   uint32_t panel; /* 0: plain */
   uint64_t block;
   uint64_t elements; /* with padding */
+  bool chunk;        /* one chunk of rows alone lies there: its axis has only their extent */
 } Layout;
 
 /* The panel width of an axis of that extent when it is last: 0 (plain) below 4. `lanes`: elements
  * per vector register. */
 uint32_t panel_width(uint32_t extent, uint32_t lanes);
 Layout layout_make(const Graph *graph, Axes axes, uint32_t lanes);
+/* The same tensor with room for `rows` along `axis`. */
+Layout layout_chunk(Layout layout, AxisId axis, uint32_t rows);
 /* The same with `last` innermost instead: the copies that contractions read. */
 Layout layout_with_last(const Graph *graph, Axes axes, AxisId last, uint32_t lanes);
 /* Position of an axis in the layout, or -1. */
@@ -34,7 +37,12 @@ int layout_find(const Layout *layout, AxisId axis);
 /* Number of panels of the last axis (1 when plain). */
 uint32_t layout_blocks(const Layout *layout);
 
-typedef enum BufferSpace { SPACE_SLOT, SPACE_WORK, SPACE_TABLE } BufferSpace;
+typedef enum BufferSpace {
+  SPACE_SLOT,
+  SPACE_WORK,  /* a program's own */
+  SPACE_CHUNK, /* a thread's own, for one chunk of rows */
+  SPACE_TABLE
+} BufferSpace;
 
 /* One tensor in memory. A slot is one buffer, whoever reads or writes it. */
 struct Buffer {
@@ -45,7 +53,7 @@ struct Buffer {
   const char *spec; /* the spec's name, for comments */
   uint64_t key;     /* slot or table number */
   uint64_t offset, bytes;
-  int first, last; /* SPACE_WORK: kernels (positions) that write it first and touch it last */
+  int first, last; /* kernels (positions) that write it first and touch it last */
 };
 
 /* A buffer seen through renames: the same memory with other axes. */
@@ -74,6 +82,13 @@ typedef struct Root {
   bool copy;
 } Root;
 
+/* Kernels that stand behind each other and go over their rows together, chunk by chunk, each chunk
+ * through all of them while it lies in the cache: what one reads of another is of the same rows. */
+typedef struct Chunks {
+  AxisId axis;
+  uint32_t count, rows; /* count * rows is the axis's extent */
+} Chunks;
+
 /* A buffer that a kernel touches. */
 typedef struct Place {
   Buffer *buffer;
@@ -96,6 +111,7 @@ typedef struct Kernel {
   Buffer *buckets;   /* KERNEL_CONTRACT: the order of the rows where they choose the vector operand,
                         or NULL */
   AxisId picked;     /* of that operand; KERNEL_BUCKET too */
+  const Chunks *chunks; /* items of one chunk stand together, chunks outermost; NULL: whole */
   /* lowered */
   Block *body;
   const Var *item; /* counter of the parallel loop that `body` is the inside of */
@@ -113,7 +129,7 @@ typedef struct ProgramCode {
   Buffer **buffers; /* workspace */
   size_t buffer_count, buffer_capacity;
   Block *body; /* calls and barriers */
-  uint64_t work_bytes;
+  uint64_t work_bytes, thread_bytes;
   double flops;
 } ProgramCode;
 
@@ -134,6 +150,8 @@ struct Code {
 /* Type of a node's values: int32, double without axes, else the working precision. */
 ValueType node_value_type(const Code *code, const Node *node);
 uint32_t value_type_size(ValueType type);
+/* Position behind the last kernel that goes over rows together with kernel `k`. */
+size_t chunks_end(const ProgramCode *program, size_t k);
 /* What one item counts in a thread's share of the work. */
 uint64_t kernel_item_weight(const Kernel *kernel);
 /* A C identifier made of `text`. */
@@ -176,6 +194,16 @@ typedef void ReadFn(void *user, Node *node, bool kept, bool same);
 void walk_reads(const Schedule *schedule, Node *node, bool same, ReadFn *fn, void *user);
 /* The same for all roots of a kernel. */
 void kernel_reads(const Schedule *schedule, const Kernel *kernel, ReadFn *fn, void *user);
+/* The same where `same` says no more than that the coordinate along `axis` is the reader's. */
+void kernel_reads_along(const Schedule *schedule, const Kernel *kernel, AxisId axis, ReadFn *fn,
+                        void *user);
+
+/* ---- chunks.c: what goes over its rows together ---- */
+
+/* Puts kernels behind each other that shall, and gives them their chunks. */
+void schedule_chunks(Schedule *schedule);
+/* Gives values that never leave the chunk that they are made in room for one chunk only. */
+void chunks_shrink(Schedule *schedule);
 
 /* ---- bind.c: where results go ---- */
 

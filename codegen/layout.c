@@ -67,6 +67,13 @@ Layout layout_with_last(const Graph *graph, Axes axes, AxisId last, uint32_t lan
   return layout_of_order(graph, order, rank + 1, lanes);
 }
 
+Layout layout_chunk(Layout layout, AxisId axis, uint32_t rows) {
+  layout.extent[layout_find(&layout, axis)] = rows;
+  layout.chunk = true;
+  layout_strides(&layout);
+  return layout;
+}
+
 int layout_find(const Layout *layout, AxisId axis) {
   for (int i = 0; i < layout->rank; i++)
     if (layout->axis[i] == axis) return i;

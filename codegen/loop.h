@@ -77,8 +77,11 @@ typedef enum StmtKind {
   STMT_SET,     /* registers[index][column] = value */
   STMT_IF,      /* value < hi ? body : other */
   STMT_CALL,    /* programs: run kernel `number` */
+  STMT_CHUNKS,  /* programs: body for each of a thread's share of `number` chunks of rows */
   STMT_BARRIER, /* programs: all threads meet */
-  STMT_MARK,    /* programs: tells RlcMarks that `number` kernels are done */
+  STMT_MARK,    /* programs: tells RlcMarks what is done: kernel `number` - 1, everything behind the
+                 * last
+                 */
   STMT_NOTE,    /* a comment */
 } StmtKind;
 

@@ -172,6 +172,10 @@ static void stmt_print(const Stmt *stmt, int indent, FILE *out) {
   case STMT_CALL:
     fprintf(out, "call %s", stmt->note);
     break;
+  case STMT_CHUNKS:
+    fprintf(out, "parallel chunk in 0..%zu\n", stmt->number);
+    block_print(stmt->body, indent + 1, out);
+    return;
   case STMT_BARRIER:
     fputs("barrier", out);
     break;

@@ -128,6 +128,7 @@ static void check_stmt(Scope *scope, const Stmt *stmt) {
     break;
   case STMT_CALL:
   case STMT_BARRIER:
+  case STMT_CHUNKS:
   case STMT_MARK:
   case STMT_NOTE:
     break;

@@ -74,6 +74,13 @@ static Term *panel_term(Arena *arena, Term *coordinate, const Layout *layout) {
   return term_add(arena, term_mul(arena, panel, (int64_t)layout->block), lane);
 }
 
+/* The coordinate along an axis of a layout: within the chunk where only that lies there. */
+static Form coordinate_in(const Nest *nest, const Layout *layout, AxisId axis) {
+  Form form = nest_coordinate(nest, axis);
+  if (layout->chunk) form.by[0] = 0;
+  return form;
+}
+
 /* Are the panels of the last axis apart from each other, so that a coordinate must be taken apart?
  */
 static bool panels_apart(const Layout *layout) {
@@ -84,12 +91,15 @@ static bool panels_apart(const Layout *layout) {
 static int index_panel(Lower *lower, const Layout *layout, Form *form, Term **rest) {
   Nest *nest = lower->nest;
   AxisId axis = layout->axis[layout->rank - 1];
-  if (nest->panel == layout->panel && nest->split == axis && nest->block >= 0) {
-    form->by[nest->block] += (int64_t)layout->block;
+  bool chunks = nest->chunks && nest->chunks->axis == axis;
+  if (nest->panel == layout->panel && nest->split == axis && (nest->block >= 0 || chunks)) {
+    if (chunks && !layout->chunk)
+      form->by[0] += (int64_t)(layout->block * (nest->chunks->rows / nest->panel));
+    if (nest->block >= 0) form->by[nest->block] += (int64_t)layout->block;
     form->by[nest->lane] += 1;
     return 0;
   }
-  Form coordinate = nest_coordinate(nest, axis);
+  Form coordinate = coordinate_in(nest, layout, axis);
   Term *term = nest_term(nest, &coordinate);
   if (form_in_lanes(nest, &coordinate)) {
     nest->strided++;
@@ -127,7 +137,7 @@ static Value index_of(Lower *lower, const Layout *layout, const Moves *moves) {
     } else if (apart) {
       level = max_int(level, index_panel(lower, layout, &form, &rest));
     } else {
-      Form coordinate = nest_coordinate(nest, layout->axis[i]);
+      Form coordinate = coordinate_in(nest, layout, layout->axis[i]);
       form_add(&form, &coordinate, (int64_t)layout->stride[i]);
     }
   }

@@ -34,6 +34,7 @@ typedef struct NestLoop {
 typedef struct Nest {
   Arena *arena;
   const Graph *graph;
+  const Chunks *chunks; /* dimension 0 counts them, and their axis is as long as one; NULL: none */
   Dim dims[MAX_DIMS];
   int dim_count;
   NestLoop loops[MAX_DIMS];
@@ -53,7 +54,9 @@ typedef struct Nest {
   bool ragged; /* the lane loop's bound depends on the panel: nothing merges with it */
 } Nest;
 
-void nest_start(Nest *nest, Arena *arena, const Graph *graph);
+void nest_start(Nest *nest, Arena *arena, const Graph *graph, const Chunks *chunks);
+/* Length of an axis in the nest: of one chunk where it goes chunk by chunk. */
+uint32_t nest_extent(const Nest *nest, AxisId axis);
 int nest_dim(Nest *nest, AxisId axis, uint32_t extent, uint32_t unit);
 Form nest_coordinate(const Nest *nest, AxisId axis);
 void form_add(Form *form, const Form *other, int64_t factor);

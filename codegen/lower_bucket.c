@@ -142,9 +142,9 @@ void lower_bucket(const Schedule *s, Kernel *kernel) {
   const Graph *graph = s->code->module->graph;
   Bucket *b = NEW(s->arena, Bucket);
   AxisId order[MAX_AXES];
-  nest_start(&b->nest, s->arena, graph);
+  nest_start(&b->nest, s->arena, graph, kernel->chunks);
   int rank = axes_order(graph, kernel->iteration, order);
-  for (int i = 0; i < rank; i++) nest_dim(&b->nest, order[i], graph->axes[order[i]].extent, 1);
+  for (int i = 0; i < rank; i++) nest_dim(&b->nest, order[i], nest_extent(&b->nest, order[i]), 1);
   nest_merge(&b->nest, 0, rank);
   b->lower = lower_start(s, kernel, &b->nest);
   b->positions = root->node;

@@ -3,8 +3,9 @@
  *
  * The operand with the last axis in its lanes is read as vectors (B), which must lie in the working
  * precision, the other one scalar by scalar (A), converted if need be. Items of the parallel loop
- * are (outer axes, panels, row tiles), row tiles innermost, so that a panel of B stays in the
- * nearest cache while rows stream past. Row tiles have heights that differ by one at most; where
+ * are (chunks, outer axes, panels, row tiles), row tiles innermost, so that a panel of B stays in
+ * the nearest cache while rows stream past, and chunks outermost, so that rows that come by for
+ * every panel come from the next nearest. Row tiles have heights that differ by one at most; where
  * the rows are A's panelled axis, no tile straddles two panels.
  *
  * Where rows choose B, a tile takes rows of one bucket from wherever they stand (lower_bucket.c):
@@ -64,7 +65,7 @@ static void add_out_dims(Product *p) {
         i < rank && nest->graph->axes[order[i]].order == AXIS_COPY && !axes_has(p->rows, order[i]);
     if (!copy && nest->block < 0 && extent > nest->panel)
       nest->block = nest_dim(nest, nest->split, layout_blocks(&p->out.layout), nest->panel);
-    if (i < rank) nest_dim(nest, order[i], nest->graph->axes[order[i]].extent, 1);
+    if (i < rank) nest_dim(nest, order[i], nest_extent(nest, order[i]), 1);
   }
 }
 
@@ -104,6 +105,7 @@ static Form operand_form(const Product *p, const Layout *layout, int without) {
       form_add(&form, &coordinate, (int64_t)layout->stride[i]);
     }
   }
+  if (layout->chunk) form.by[0] = 0;
   return form;
 }
 
@@ -129,7 +131,7 @@ static void choose_rows(Product *p, uint64_t enough) {
     p->first_row = p->first_inner - axes_count(p->rows), p->last_row = p->first_inner - 1;
     return;
   }
-  for (int first = 0; first < p->first_inner; first++) {
+  for (int first = p->nest.chunks ? 1 : 0; first < p->first_inner; first++) {
     if (!is_row(p, first)) continue;
     int last = first;
     uint64_t rows = p->nest.dims[first].extent;
@@ -519,7 +521,7 @@ static void product_start(Product *p, const Schedule *s, Kernel *kernel) {
   Node *node = kernel->contraction;
   int vector = axes_has(node->src[0]->axes, kernel->lane_axis) ? 0 : 1;
   memset(p, 0, sizeof *p);
-  nest_start(&p->nest, s->arena, graph);
+  nest_start(&p->nest, s->arena, graph, kernel->chunks);
   p->kernel = kernel;
   p->lower = lower_start(s, kernel, &p->nest);
   Node *b = kernel->buckets ? node->src[vector]->src[0] : node->src[vector];
@@ -530,6 +532,7 @@ static void product_start(Product *p, const Schedule *s, Kernel *kernel) {
   for (size_t i = 0; i < kernel->root_count; i++)
     if (kernel->roots[i].node == node && !kernel->roots[i].copy)
       p->out.buffer = kernel->roots[i].buffer;
+  if (p->out.buffer) p->out.layout = p->out.buffer->layout;
   p->epilogue = kernel->root_count > 1;
   const Layout *a = &p->a.layout;
   bool apart = a->panel && layout_blocks(a) > 1 && a->block != a->panel;

@@ -49,7 +49,7 @@ static void map_lanes(Lower *lower, Term *chunk, uint64_t length) {
 void lower_map(const Schedule *s, Kernel *kernel) {
   if (kernel->kind == KERNEL_REPACK && lower_repack(s, kernel)) return;
   Nest nest;
-  nest_start(&nest, s->arena, s->code->module->graph);
+  nest_start(&nest, s->arena, s->code->module->graph, kernel->chunks);
   Lower lower = lower_start(s, kernel, &nest);
   AxisId order[MAX_AXES];
   int rank = axes_order(nest.graph, kernel->iteration, order);

@@ -111,12 +111,11 @@ void lower_order(const Schedule *s, Kernel *kernel) {
   Node *node = root->node;
   if (!root->buffer) return;
   Nest nest;
-  nest_start(&nest, s->arena, s->code->module->graph);
+  nest_start(&nest, s->arena, s->code->module->graph, kernel->chunks);
   AxisId order[MAX_AXES];
   Axes rows = axes_minus(kernel->iteration, axes_one(node->attr.axis));
   int rank_count = axes_order(nest.graph, rows, order);
-  for (int i = 0; i < rank_count; i++)
-    nest_dim(&nest, order[i], nest.graph->axes[order[i]].extent, 1);
+  for (int i = 0; i < rank_count; i++) nest_dim(&nest, order[i], nest_extent(&nest, order[i]), 1);
   nest_loops(&nest, 0, nest.dim_count);
 
   Lower lower = lower_start(s, kernel, &nest);

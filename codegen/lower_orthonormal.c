@@ -79,7 +79,7 @@ void lower_orthonormal(const Schedule *s, Kernel *kernel) {
   if (!root->buffer) return;
   Arena *arena = s->arena;
   Vectors *v = NEW(arena, Vectors);
-  nest_start(&v->nest, arena, s->code->module->graph);
+  nest_start(&v->nest, arena, s->code->module->graph, NULL);
   v->axis = node->attr.axis;
   Axes vectors = axes_union(axes_one(v->axis), axes_one(node->attr.to));
   AxisId order[MAX_AXES];

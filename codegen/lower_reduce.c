@@ -228,7 +228,7 @@ static void reduce_across(Lower *lower, int outer_dims) {
 
 void lower_reduce(const Schedule *s, Kernel *kernel) {
   Nest nest;
-  nest_start(&nest, s->arena, s->code->module->graph);
+  nest_start(&nest, s->arena, s->code->module->graph, kernel->chunks);
   Lower lower = lower_start(s, kernel, &nest);
   Axes outer = axes_minus(kernel->iteration, kernel->reduced);
   AxisId order[MAX_AXES];

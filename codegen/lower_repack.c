@@ -35,7 +35,7 @@ static void repack_nest(Repack *r, const Schedule *s, Kernel *kernel) {
   AxisId order[MAX_AXES];
   Axes others = axes_minus(kernel->iteration, axes_union(axes_one(r->row), axes_one(r->lane)));
   int rank = axes_order(graph, others, order);
-  nest_start(&r->nest, s->arena, graph);
+  nest_start(&r->nest, s->arena, graph, NULL);
   for (int i = 0; i < rank; i++) nest_dim(&r->nest, order[i], graph->axes[order[i]].extent, 1);
   nest_dim(&r->nest, r->row, graph->axes[r->row].extent / r->width, r->width);
   nest_dim(&r->nest, r->lane, graph->axes[r->lane].extent / r->width, r->width);

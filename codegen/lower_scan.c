@@ -43,7 +43,7 @@ void lower_scan(const Schedule *s, Kernel *kernel) {
   if (!root->buffer) return;
   Arena *arena = s->arena;
   Nest nest;
-  nest_start(&nest, arena, s->code->module->graph);
+  nest_start(&nest, arena, s->code->module->graph, NULL);
   Lower lower = lower_start(s, kernel, &nest);
   Axes along = axes_one(node->attr.axis), others = axes_minus(kernel->iteration, along);
   AxisId order[MAX_AXES];

@@ -3,11 +3,18 @@
 
 #include <string.h>
 
-void nest_start(Nest *nest, Arena *arena, const Graph *graph) {
+void nest_start(Nest *nest, Arena *arena, const Graph *graph, const Chunks *chunks) {
   memset(nest, 0, sizeof *nest);
   nest->arena = arena;
   nest->graph = graph;
+  nest->chunks = chunks;
   nest->lane = nest->block = -1;
+  if (chunks) nest_dim(nest, chunks->axis, chunks->count, chunks->rows);
+}
+
+uint32_t nest_extent(const Nest *nest, AxisId axis) {
+  bool cut = nest->chunks && nest->chunks->axis == axis;
+  return cut ? nest->chunks->rows : nest->graph->axes[axis].extent;
 }
 
 int nest_dim(Nest *nest, AxisId axis, uint32_t extent, uint32_t unit) {
@@ -38,7 +45,9 @@ static bool form_is_even(const Nest *nest, const Form *form, int dim) {
   return form->by[dim] == form->by[dim + 1] * (int64_t)nest->dims[dim + 1].extent;
 }
 
+/* Chunks stay apart: they are what kernels share. */
 static bool can_merge(const Nest *nest, int dim) {
+  if (nest->chunks && dim == 0) return false;
   for (size_t i = 0; i < nest->form_count; i++)
     if (!form_is_even(nest, &nest->forms[i], dim)) return false;
   bool fills = nest->narrow && dim + 1 == nest->lane;
@@ -56,7 +65,8 @@ static const char *loop_name(const Nest *nest, int first, int last) {
     name = arena_printf(nest->arena, "%s_%s", name, label);
   }
   bool panel = first == last && first == nest->block && nest->panel;
-  return arena_printf(nest->arena, "%s%s%d", name, panel ? "_panel" : "", nest->loop_count);
+  const char *part = nest->chunks && last == 0 ? "_chunk" : panel ? "_panel" : "";
+  return arena_printf(nest->arena, "%s%s%d", name, part, nest->loop_count);
 }
 
 static void loop_append(Nest *nest, int first, int last) {

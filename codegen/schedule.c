@@ -96,58 +96,87 @@ bool output_is_direct(const Schedule *s, const Output *output) {
 
 /* ---- what an expression reads ---- */
 
-static void visit_arguments(const Schedule *s, Node *node, bool same, ReadFn *fn, void *user);
+enum { ALL_AXES = -1 };
+
+/* One walk over reads. */
+typedef struct Walk {
+  const Schedule *s;
+  int along; /* the axis that `same` is about, or ALL_AXES */
+  ReadFn *fn;
+  void *user;
+} Walk;
+
+static Walk walk_start(const Schedule *s, int along, ReadFn *fn, void *user) {
+  ++*s->walk;
+  return (Walk){s, along, fn, user};
+}
+
+/* Is argument i read at another coordinate than `node` is computed at? */
+static bool moves(const Walk *walk, const Node *node, int i) {
+  bool gather = node->op == OP_gather && i == 0, rename = node->op == OP_rename;
+  if (walk->along == ALL_AXES) return gather || rename;
+  return (gather || rename) &&
+         ((int)node->attr.axis == walk->along || (rename && (int)node->attr.to == walk->along));
+}
+
+static void visit_arguments(const Walk *walk, Node *node, bool same);
 
 /* Shared parts of an expression are visited once in a walk: by paths there may be exponentially
  * many. */
-static void visit(const Schedule *s, Node *node, bool same, ReadFn *fn, void *user) {
+static void visit(const Walk *walk, Node *node, bool same) {
+  const Schedule *s = walk->s;
   uint32_t *visited = &s->visited[2 * node->id + same];
   if (*visited == *s->walk) return;
   *visited = *s->walk;
   if (s->kept[node->id])
-    fn(user, node, true, same);
+    walk->fn(walk->user, node, true, same);
   else if (node->op == OP_input || node->op == OP_table)
-    fn(user, node, false, same);
+    walk->fn(walk->user, node, false, same);
   else
-    visit_arguments(s, node, same, fn, user);
+    visit_arguments(walk, node, same);
 }
 
-static void visit_arguments(const Schedule *s, Node *node, bool same, ReadFn *fn, void *user) {
-  for (int i = 0; i < 3 && node->src[i]; i++) {
-    bool moved = node->op == OP_rename || (node->op == OP_gather && i == 0);
-    visit(s, node->src[i], same && !moved, fn, user);
-  }
+static void visit_arguments(const Walk *walk, Node *node, bool same) {
+  for (int i = 0; i < 3 && node->src[i]; i++)
+    visit(walk, node->src[i], same && !moves(walk, node, i));
 }
 
 void walk_reads(const Schedule *s, Node *node, bool same, ReadFn *fn, void *user) {
-  ++*s->walk;
-  visit(s, node, same, fn, user);
+  Walk walk = walk_start(s, ALL_AXES, fn, user);
+  visit(&walk, node, same);
 }
 
 static void walk_arguments(const Schedule *s, Node *node, bool same, ReadFn *fn, void *user) {
-  ++*s->walk;
-  visit_arguments(s, node, same, fn, user);
+  Walk walk = walk_start(s, ALL_AXES, fn, user);
+  visit_arguments(&walk, node, same);
 }
 
-static void root_reads(const Schedule *s, const Kernel *kernel, const Root *root, ReadFn *fn,
-                       void *user) {
+static void root_reads(Walk walk, const Kernel *kernel, const Root *root) {
   Node *node = root->node;
+  ++*walk.s->walk;
   if (root->from) return;
   if (root->copy) {
-    walk_reads(s, node, true, fn, user);
+    visit(&walk, node, true);
   } else if (node_is_leaf(node)) {
-    fn(user, node, false, true);
+    walk.fn(walk.user, node, false, true);
   } else if (node == kernel->contraction && kernel->repacked) {
     int vector = axes_has(node->src[0]->axes, kernel->lane_axis) ? 0 : 1;
-    walk_reads(s, node->src[1 - vector], false, fn, user);
+    visit(&walk, node->src[1 - vector], walk.along != ALL_AXES);
   } else {
-    walk_arguments(s, node, !node_is_reduction(node), fn, user);
+    bool same = walk.along != ALL_AXES || !node_is_reduction(node);
+    visit_arguments(&walk, node, same);
   }
 }
 
 void kernel_reads(const Schedule *s, const Kernel *kernel, ReadFn *fn, void *user) {
   for (size_t i = 0; i < kernel->root_count; i++)
-    root_reads(s, kernel, &kernel->roots[i], fn, user);
+    root_reads((Walk){s, ALL_AXES, fn, user}, kernel, &kernel->roots[i]);
+}
+
+void kernel_reads_along(const Schedule *s, const Kernel *kernel, AxisId axis, ReadFn *fn,
+                        void *user) {
+  for (size_t i = 0; i < kernel->root_count; i++)
+    root_reads((Walk){s, (int)axis, fn, user}, kernel, &kernel->roots[i]);
 }
 
 /* ---- weights chosen by row ---- */
@@ -498,5 +527,6 @@ void schedule_program(Schedule *s) {
     memset(s->kernel, 0, n * sizeof *s->kernel);
     group(s);
   } while (keep_more(s));
+  schedule_chunks(s);
   schedule_bind(s);
 }

@@ -15,7 +15,7 @@ static void add_dims(Nest *nest, Axes axes, Choice choice) {
   AxisId order[MAX_AXES];
   int rank = axes_order(nest->graph, axes, order);
   bool here = choice.axis >= 0 && axes_has(axes, (AxisId)choice.axis);
-  uint32_t extent = here ? nest->graph->axes[choice.axis].extent : 0;
+  uint32_t extent = here ? nest_extent(nest, (AxisId)choice.axis) : 0;
   bool panels = here && choice.split && extent > nest->panel;
   for (int i = 0; i <= rank; i++) {
     bool copy = i < rank && nest->graph->axes[order[i]].order == AXIS_COPY;
@@ -25,13 +25,13 @@ static void add_dims(Nest *nest, Axes axes, Choice choice) {
       panels = false;
     }
     if (i < rank && order[i] != choice.axis)
-      nest_dim(nest, order[i], nest->graph->axes[order[i]].extent, 1);
+      nest_dim(nest, order[i], nest_extent(nest, order[i]), 1);
   }
 }
 
 static void add_lane(Nest *nest, Choice choice, bool padded) {
   if (choice.axis < 0) return;
-  uint32_t extent = nest->graph->axes[choice.axis].extent;
+  uint32_t extent = nest_extent(nest, (AxisId)choice.axis);
   if (choice.split && (padded || extent % nest->panel == 0 || extent > nest->panel)) {
     nest->ragged = !padded && extent % nest->panel != 0;
     extent = nest->panel;
@@ -41,7 +41,7 @@ static void add_lane(Nest *nest, Choice choice, bool padded) {
 
 static int make_dims(Lower *lower, Axes outer, Axes inner, Choice choice, bool padded) {
   Nest *nest = lower->nest;
-  nest_start(nest, lower->arena, lower->s->code->module->graph);
+  nest_start(nest, lower->arena, lower->s->code->module->graph, lower->kernel->chunks);
   if (choice.split) {
     nest->split = (AxisId)choice.axis;
     nest->panel = panel_width(nest->graph->axes[choice.axis].extent, lower->s->code->options.lanes);
@@ -90,6 +90,16 @@ static bool stack_fits(const Lower *lower, Axes outer, Choice choice) {
   return lower->nest->graph->axes[choice.axis].extent * each <= 65536;
 }
 
+/* Can the axis be cut in panels, where it is cut in chunks already? */
+static bool panels_fit(const Lower *lower, Choice choice) {
+  const Chunks *chunks = lower->kernel->chunks;
+  if (!choice.split || !chunks || (int)chunks->axis != choice.axis) return true;
+  const Graph *graph = lower->s->code->module->graph;
+  return chunks->rows %
+             panel_width(graph->axes[choice.axis].extent, lower->s->code->options.lanes) ==
+         0;
+}
+
 int shape_nest(Lower *lower, Axes outer, Axes inner, Axes lanes, int preferred, DryFn *dry) {
   const Graph *graph = lower->s->code->module->graph;
   AxisId order[MAX_AXES];
@@ -101,7 +111,7 @@ int shape_nest(Lower *lower, Axes outer, Axes inner, Axes lanes, int preferred, 
     if (!panel_width(graph->axes[order[i]].extent, lower->s->code->options.lanes)) continue;
     for (int split = 1; split >= 0; split--) {
       Choice choice = {order[i], split};
-      if (!stack_fits(lower, outer, choice)) continue;
+      if (!stack_fits(lower, outer, choice) || !panels_fit(lower, choice)) continue;
       consider(lower, outer, inner, choice, preferred, dry, &best, &cost, &padded);
     }
   }

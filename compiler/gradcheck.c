@@ -8,6 +8,7 @@
 #include "compiler/freeze.h"
 #include "compiler/interp.h"
 #include "runtime/rng.h"
+#include "runtime/slot.h"
 
 #include <math.h>
 #include <string.h>
@@ -135,11 +136,7 @@ static bool machine_start(Check *check, Arena *scratch) {
   machine->module = machine->target->build(machine->target->user, module);
   if (!machine->module) return false;
   machine->loss = 1;
-  uint64_t work = 0;
-  for (uint32_t i = 0; i < machine->module->program_count; i++)
-    if (machine->module->programs[i].work_bytes > work)
-      work = machine->module->programs[i].work_bytes;
-  machine->work = alloc_aligned(scratch, work);
+  machine->work = alloc_aligned(scratch, rlc_work_bytes(machine->module, 1));
   machine->memory = alloc_aligned(scratch, machine->module->memory_bytes);
   for (uint32_t s = 0; s < machine->module->slot_count; s++)
     machine->target->set(&machine->module->slots[s], machine->memory, check->values[s]);

@@ -34,7 +34,8 @@ void watch_lap(Laps *laps, uint64_t start) { lap_add(laps, watch_now() - start);
 typedef struct ProgramLaps {
   Laps *kernels, *whole;
   size_t count;
-  uint64_t last, sum; /* the last mark; laps of this run so far */
+  uint64_t *spent; /* [count] by kernel, in this run */
+  uint64_t last;   /* the last mark */
 } ProgramLaps;
 
 typedef struct Marked {
@@ -42,17 +43,25 @@ typedef struct Marked {
   ProgramLaps *laps;
 } Marked;
 
+static void laps_end(ProgramLaps *laps) {
+  uint64_t sum = 0;
+  for (size_t k = 0; k < laps->count; k++) {
+    lap_add(&laps->kernels[k], laps->spent[k]);
+    sum += laps->spent[k];
+  }
+  lap_add(laps->whole, sum);
+}
+
 static void mark(const RlcCall *call, uint32_t done) {
   uint64_t now = watch_now();
   ProgramLaps *laps = ((const Marked *)call->context)->laps;
   if (call->thread) return;
-  if (done) {
-    lap_add(&laps->kernels[done - 1], now - laps->last);
-    laps->sum += now - laps->last;
-  } else {
-    laps->sum = 0;
-  }
-  if (done == laps->count) lap_add(laps->whole, laps->sum);
+  if (done == 0)
+    memset(laps->spent, 0, laps->count * sizeof *laps->spent);
+  else if (done <= laps->count)
+    laps->spent[done - 1] += now - laps->last;
+  else
+    laps_end(laps);
   laps->last = watch_now();
 }
 
@@ -76,7 +85,8 @@ Watch *watch_make(Arena *arena, const RlcModule *module, const size_t *kernels) 
     ProgramLaps *laps = NEW(arena, ProgramLaps);
     Marked *marked = NEW(arena, Marked);
     watch->kernels[p] = laps_make(arena, kernels[p]);
-    *laps = (ProgramLaps){watch->kernels[p], &watch->programs[p], kernels[p], 0, 0};
+    uint64_t *spent = NEW_ARRAY(arena, uint64_t, kernels[p] + 1);
+    *laps = (ProgramLaps){watch->kernels[p], &watch->programs[p], kernels[p], spent, 0};
     *marked = (Marked){{mark, module->programs[p].context}, laps};
     programs[p] = module->programs[p];
     programs[p].context = marked;

@@ -54,9 +54,9 @@ typedef struct RlcSlot {
 /* What a program gets. The same call is made by every thread of a team with its own `thread`;
  * programs meet at `barrier`. With threads == 1 barrier is never called. */
 typedef struct RlcCall {
-  char *memory;  /* the slots */
-  char *work;    /* RlcProgram.work_bytes of scratch, 64-byte aligned, shared by the team, contents
-                    undefined */
+  char *memory; /* the slots */
+  char *work;   /* scratch, 64-byte aligned, contents undefined: RlcProgram.work_bytes shared by the
+                   team, then RlcProgram.thread_bytes for each thread */
   uint64_t seed; /* of the run */
   uint64_t step; /* draw counter. There are four, one for each kind of program: acting, where all
                     programs of a vector step share its number (starts of declared environments
@@ -74,7 +74,8 @@ typedef struct RlcCall {
 } RlcCall;
 
 /* What the context of a program begins with that was generated to be measured: every thread calls
- * mark(call, 0) when the program begins and mark(call, k + 1) behind kernel k. */
+ * mark(call, 0) when the program begins, mark(call, k + 1) behind kernel k, or each chunk of it,
+ * and, of n kernels, mark(call, n + 1) at the end. */
 typedef struct RlcMarks {
   void (*mark)(const RlcCall *call, uint32_t done);
   const void *context; /* the program's own */
@@ -83,7 +84,7 @@ typedef struct RlcMarks {
 typedef struct RlcProgram {
   const char *name;
   void (*run)(const RlcCall *call);
-  uint64_t work_bytes;
+  uint64_t work_bytes, thread_bytes; /* multiples of 64 */
   double flops; /* floating-point operations of the contractions in one run, after rewrites */
   double minimal_flops; /* of the same program before rewrites that skip work */
   const void *context;  /* handed to `run` as RlcCall.context: RlcKernels where that is
@@ -92,7 +93,13 @@ typedef struct RlcProgram {
 } RlcProgram;
 
 /* A program as a list of kernels. Kernels that do the same on other memory are one function. */
-typedef enum RlcSpace { RLC_IN_MEMORY, RLC_IN_WORK, RLC_IN_TABLES, RLC_SPACES } RlcSpace;
+typedef enum RlcSpace {
+  RLC_IN_MEMORY,
+  RLC_IN_WORK,
+  RLC_IN_OWN, /* the thread's own part of the workspace */
+  RLC_IN_TABLES,
+  RLC_SPACES
+} RlcSpace;
 typedef struct RlcPlace { /* where a tensor lies */
   uint64_t offset;        /* bytes from the beginning of its space */
   uint32_t space;         /* RlcSpace */
@@ -103,15 +110,19 @@ typedef struct RlcKernel {
   RlcKernelFn *run;
   const RlcPlace *places;
   uint32_t place_count;
-  uint8_t alone;   /* one thread does all items */
-  uint8_t barrier; /* all threads meet before it */
+  uint8_t alone;     /* one thread does all items */
+  uint8_t barrier;   /* all threads meet before it */
+  uint32_t together; /* kernels from here on that run chunk by chunk: each thread takes its share of
+                        the chunks, and each chunk through all of them; else 1 */
+  uint32_t chunks;   /* the items of a chunk stand together; 0: no chunks */
   uint64_t items;
   uint64_t weight; /* what an item counts in RlcCall.done */
 } RlcKernel;
 typedef struct RlcKernels {
   const RlcKernel *kernels;
   uint32_t count;
-  const void *tables; /* constants, aligned to 64 bytes */
+  uint64_t work_bytes, thread_bytes; /* the program's */
+  const void *tables;                /* constants, aligned to 64 bytes */
 } RlcKernels;
 /* Runs the RlcKernels at call->context: each thread takes its contiguous share of the items. */
 void rlc_run_kernels(const RlcCall *call);

@@ -2,6 +2,8 @@
  * before the first step. */
 #include "runtime/training.h"
 
+#include "runtime/slot.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,12 +163,9 @@ static bool module_check(Trainer *trainer) {
 static bool trainer_memory(Trainer *trainer) {
   const RlcModule *module = trainer->module;
   RunError *error = &trainer->error;
-  uint64_t work = 0;
-  for (uint32_t i = 0; i < module->program_count; i++)
-    if (module->programs[i].work_bytes > work) work = module->programs[i].work_bytes;
   trainer->memory = block_take(module->memory_bytes, error);
   trainer->evaluation_memory = block_take(module->memory_bytes, error);
-  trainer->work = block_take(work, error);
+  trainer->work = block_take(rlc_work_bytes(module, trainer->options.threads), error);
   trainer->done = run_take(trainer->options.threads + 1, sizeof(uint64_t), error);
   trainer->stepped = run_take(trainer->options.threads + 1, sizeof(uint64_t), error);
   trainer->every = run_take(module->step_count, sizeof(uint64_t), error);

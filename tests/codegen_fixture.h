@@ -20,7 +20,7 @@ typedef struct Built {
   const void *context; /* of the programs' calls */
 } Built;
 
-enum { GUARD = 4096 };
+enum { GUARD = 4096, MOST_THREADS = 16 };
 
 static inline char *guarded_alloc(size_t size, int fill) {
   char *memory = aligned_alloc(64, (size + GUARD + 63) / 64 * 64);
@@ -37,10 +37,7 @@ static inline bool guard_is_intact(const char *memory, size_t size) {
 }
 
 static inline size_t work_size(const RlcModule *rlc) {
-  size_t size = 64;
-  for (uint32_t i = 0; i < rlc->program_count; i++)
-    if (rlc->programs[i].work_bytes > size) size = rlc->programs[i].work_bytes;
-  return size;
+  return 64 + rlc_work_bytes(rlc, MOST_THREADS);
 }
 
 /* The workspace starts as NaNs: whoever reads what nobody wrote shows. */

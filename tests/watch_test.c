@@ -1,5 +1,5 @@
-/* Marks of generated code: in order, one behind every kernel, from every thread; and what the
- * stopwatch makes of them. */
+/* Marks of generated code: in order, one behind every kernel and one at the end, from every thread;
+ * and what the stopwatch makes of them. */
 #include "compiler/watch.h"
 #include "tests/codegen_fixture.h"
 
@@ -50,7 +50,7 @@ START_TEST(every_kernel_is_marked) {
   built.context = &recorder;
   built_run(&built, 0, 2, (uint64_t[2]){0});
   for (uint32_t t = 0; t < 2; t++) {
-    ck_assert_uint_eq(count[t], kernel_count + 1);
+    ck_assert_uint_eq(count[t], kernel_count + 2);
     for (uint32_t i = 0; i < count[t]; i++) ck_assert_uint_eq(done[t * MARKS_MOST + i], i);
   }
   built_free(&built);
