@@ -200,7 +200,8 @@ Code *code_make(Arena *arena, Module *module, const CodegenOptions *options) {
 const CodegenOptions *code_options(const Code *code) { return &code->options; }
 
 const CpuLevel *code_cpu(const Code *code) {
-  return cpu_level(code->options.lanes * value_type_size(code->real));
+  const Cpu *cpu = code->options.cpu;
+  return cpu ? cpu->level : cpu_level(code->options.lanes * value_type_size(code->real));
 }
 
 /* ---- listings ---- */

@@ -12,6 +12,7 @@ typedef struct CodegenOptions {
   uint32_t cache;       /* bytes of the cache near a core that rows shall fit in; 0: 1 MB */
   const char *target;   /* "c", "native" */
   const char *compiler; /* provenance text */
+  const Cpu *cpu;       /* what CPU it is made for; NULL: this machine's level of these vectors */
   bool marked;          /* programs call the RlcMarks that their context begins with (rlc.h) */
   uint32_t threads;     /* that may make native code; 0: one. The code is the same for any number */
 } CodegenOptions;

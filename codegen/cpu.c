@@ -1,8 +1,9 @@
-/* The table of CPU levels. */
+/* The tables of CPU levels and of the names that --march takes. */
 #include "codegen/cpu.h"
 
-#include <stdbool.h>
-#include <stddef.h>
+#include <string.h>
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 /* They follow the source file on the command line, so that libraries stand where a linker wants
  * them. No option lets the compiler change the order of sums. A sine and a cosine of one angle must
@@ -17,20 +18,34 @@
 #else
 #define LIBRARIES "-lm"
 #endif
+#if defined __GLIBC__
+#define VECTOR_MATH true
+#else
+#define VECTOR_MATH false
+#endif
 
-#if defined __x86_64__
-
-#define V2 "cx16", "lahf_lm", "popcnt", "sse4_1", "sse4_2", "ssse3"
-#define V3 V2, "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"
-#define V4 V3, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"
+#define X2 "cx16", "lahf_lm", "popcnt", "sse4_1", "sse4_2", "ssse3"
+#define X3 X2, "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"
+#define X4 X3, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"
 #define NAMES(...)                                                                                 \
   (const char *const[]) { __VA_ARGS__, NULL }
 
+/* Of one architecture the highest first. */
+typedef enum LevelName { V4, V3, V2, NEON, OTHER } LevelName;
 static const CpuLevel levels[] = {
-    {64, "x86-64-v4", NAMES(V4),
-     FLAGS("-march=x86-64-v4", "-mtune=native", "-mprefer-vector-width=512")},
-    {32, "x86-64-v3", NAMES(V3), FLAGS("-march=x86-64-v3", "-mtune=native")},
-    {16, "x86-64-v2", NAMES(V2), FLAGS("-march=x86-64-v2", "-mtune=native")}};
+    [V4] = {"x86-64-v4", "x86_64", 64, "x86-64-v4", VECTOR_MATH, NAMES(X4),
+            FLAGS("-march=x86-64-v4", "-mtune=native", "-mprefer-vector-width=512")},
+    [V3] = {"x86-64-v3", "x86_64", 32, "x86-64-v3", VECTOR_MATH, NAMES(X3),
+            FLAGS("-march=x86-64-v3", "-mtune=native")},
+    [V2] = {"x86-64-v2", "x86_64", 16, "x86-64-v2", VECTOR_MATH, NAMES(X2),
+            FLAGS("-march=x86-64-v2", "-mtune=native")},
+    [NEON] = {"aarch64", "aarch64", 16, "generic", false, NAMES("fp", "asimd"),
+              FLAGS("-march=armv8-a", "-mtune=native")},
+    [OTHER] = {"this machine", NULL, 16, NULL, false, (const char *const[]){NULL},
+               FLAGS("-march=native")}};
+
+#if defined __x86_64__
+enum { FIRST = V4, LAST = V2 };
 
 uint32_t cpu_vector_bytes(void) {
   bool three = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
@@ -43,16 +58,56 @@ uint32_t cpu_vector_bytes(void) {
 }
 
 #else
-
-static const CpuLevel levels[] = {{16, NULL, (const char *const[]){NULL}, FLAGS("-march=native")}};
+#if defined __aarch64__
+enum { FIRST = NEON, LAST = NEON };
+#else
+enum { FIRST = OTHER, LAST = OTHER };
+#endif
 
 uint32_t cpu_vector_bytes(void) { return 16; }
 
 #endif
 
 const CpuLevel *cpu_level(uint32_t bytes) {
-  size_t last = sizeof levels / sizeof levels[0] - 1;
-  for (size_t i = 0; i < last; i++)
+  for (size_t i = FIRST; i < LAST; i++)
     if (levels[i].bytes <= bytes) return &levels[i];
-  return &levels[last];
+  return &levels[LAST];
+}
+
+bool cpu_is_here(const CpuLevel *level) {
+  return !level->arch || level->arch == levels[FIRST].arch;
+}
+
+/* ---- names ---- */
+
+static const Cpu cpus[] = {
+#define CPU(name, level, tune) {name, &levels[level], tune},
+#include "codegen/cpus.def"
+#undef CPU
+};
+
+/* "native" by level. */
+static const Cpu natives[] = {[V4] = {"native", &levels[V4], NULL},
+                              [V3] = {"native", &levels[V3], NULL},
+                              [V2] = {"native", &levels[V2], NULL},
+                              [NEON] = {"native", &levels[NEON], NULL},
+                              [OTHER] = {"native", &levels[OTHER], NULL}};
+
+static const char *const names[] = {
+    "native",
+#define CPU(name, level, tune) name,
+#include "codegen/cpus.def"
+#undef CPU
+};
+
+const Cpu *cpu_find(const char *name) {
+  if (strcmp(name, natives[0].name) == 0) return &natives[cpu_level(cpu_vector_bytes()) - levels];
+  for (size_t i = 0; i < COUNT(cpus); i++)
+    if (strcmp(name, cpus[i].name) == 0) return &cpus[i];
+  return NULL;
+}
+
+size_t cpu_names(const char *const **all) {
+  *all = names;
+  return COUNT(names);
 }

@@ -141,14 +141,10 @@ static LLVMValueRef lane_calls(Llvm *l, const char *name, const LLVMValueRef *ar
 }
 
 /* libmvec's functions among those that operations use. */
-static bool has_vector_form(const char *name) {
-#if defined __x86_64__ && defined __GLIBC__
+static bool has_vector_form(const Llvm *l, const char *name) {
   static const char *const known[] = {"exp", "log", "tanh", "sin", "cos", "erf", "pow"};
   for (size_t i = 0; i < COUNTOF(known); i++)
-    if (strcmp(name, known[i]) == 0) return true;
-#else
-  (void)name;
-#endif
+    if (strcmp(name, known[i]) == 0) return code_cpu(l->code)->vector_math;
   return false;
 }
 
@@ -174,9 +170,10 @@ static Val call_function(Llvm *l, const char *name, const Val *args, unsigned co
     if (strcmp(name, intrinsics[i][0]) == 0)
       return (Val){llvm_intrinsic(l, intrinsics[i][1], &type, 1, values, count), width, 0};
   bool single = rank_of(l, values[0]) == 2;
-  LLVMValueRef result = width == 1              ? scalar_call(l, name, values, count, single)
-                        : has_vector_form(name) ? vector_call(l, name, values, count, single, width)
-                                                : lane_calls(l, name, values, count, single, width);
+  LLVMValueRef result = width == 1 ? scalar_call(l, name, values, count, single)
+                        : has_vector_form(l, name)
+                            ? vector_call(l, name, values, count, single, width)
+                            : lane_calls(l, name, values, count, single, width);
   return (Val){result, width, 0};
 }
 

@@ -30,15 +30,30 @@ static const char *keep(Arena *arena, char *message) {
   return kept;
 }
 
+static void initialise(bool here) {
+  if (here) {
+    LLVMInitializeNativeTarget();
+    LLVMInitializeNativeAsmPrinter();
+    return;
+  }
+  LLVMInitializeAllTargetInfos();
+  LLVMInitializeAllTargets();
+  LLVMInitializeAllTargetMCs();
+  LLVMInitializeAllAsmPrinters();
+}
+
 NativeTarget *native_target(const Code *code, Arena *arena) {
-  const char *march = code_cpu(code)->march;
+  const CpuLevel *level = code_cpu(code);
+  const Cpu *cpu = code->options.cpu;
   NativeTarget *target = NEW(arena, NativeTarget);
-  LLVMInitializeNativeTarget();
-  LLVMInitializeNativeAsmPrinter();
-  target->triple = keep(arena, LLVMGetDefaultTargetTriple());
-  target->tune = keep(arena, LLVMGetHostCPUName());
-  target->cpu = march ? march : target->tune;
-  target->features = march ? "" : keep(arena, LLVMGetHostCPUFeatures());
+  bool here = cpu_is_here(level);
+  initialise(here);
+  target->triple = here ? keep(arena, LLVMGetDefaultTargetTriple())
+                        : arena_printf(arena, "%s-unknown-linux-gnu", level->arch);
+  target->tune = here ? keep(arena, LLVMGetHostCPUName()) : level->march;
+  if (cpu && cpu->tune) target->tune = cpu->tune;
+  target->cpu = level->march ? level->march : target->tune;
+  target->features = level->march ? "" : keep(arena, LLVMGetHostCPUFeatures());
   return target;
 }
 

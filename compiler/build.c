@@ -32,22 +32,48 @@ static bool is_native(const CodegenOptions *options) {
   return strcmp(options->target, "native") == 0;
 }
 
-CodegenOptions build_options(Arena *arena, const char *target) {
-  uint32_t bytes = cpu_vector_bytes();
-  const CpuLevel *cpu = cpu_level(bytes);
+bool build_march(const Session *session, bool run) {
+  const char *const *names, *march = session->march;
+  const Cpu *cpu = march ? cpu_find(march) : NULL;
+  if (!march || (cpu && (!run || cpu_is_here(cpu->level)))) return true;
+  if (cpu) {
+    fprintf(
+        stderr,
+        "error: --march %s is for %s, which this machine is not: make IR or objects for it with "
+        "`rlc emit --stage llvm` or `--stage object`, and link them there\n",
+        march, cpu->level->name);
+    return false;
+  }
+  size_t count = cpu_names(&names);
+  const char *near = nearest_name(march, names, count);
+  fprintf(stderr, "error: there is no CPU '%s'%s%s%s; there are", march,
+          near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  for (size_t i = 0; i < count; i++) fprintf(stderr, " %s", names[i]);
+  fprintf(stderr, "\n");
+  return false;
+}
+
+static CodegenOptions options_for(Arena *arena, const char *target, const Cpu *cpu) {
   CodegenOptions options = {.real = RLC_F32,
-                            .lanes = bytes / sizeof(float),
+                            .lanes = cpu->level->bytes / sizeof(float),
                             .target = target,
+                            .cpu = cpu,
                             .threads = team_processors()};
   if (is_native(&options)) {
-    options.compiler = arena_printf(arena, "rlc " RLC_VERSION "; %s for %s", native_compiler(arena),
-                                    cpu->march ? cpu->march : "this machine");
+    options.compiler =
+        arena_printf(arena, "rlc " RLC_VERSION "; %s for %s%s%s", native_compiler(arena),
+                     cpu->level->name, cpu->tune ? " tuned for " : "", cpu->tune ? cpu->tune : "");
     return options;
   }
   const char *flags = "";
-  for (size_t i = 0; cpu->flags[i]; i++) flags = arena_printf(arena, "%s %s", flags, cpu->flags[i]);
+  for (size_t i = 0; cpu->level->flags[i]; i++)
+    flags = arena_printf(arena, "%s %s", flags, cpu->level->flags[i]);
   options.compiler = arena_printf(arena, "rlc " RLC_VERSION "; %s%s", compiler_name(), flags);
   return options;
+}
+
+CodegenOptions build_options(Arena *arena, const char *target) {
+  return options_for(arena, target, cpu_find("native"));
 }
 
 /* The largest result of a contraction or reduction in a program: what its memory is mostly made of.
@@ -81,7 +107,8 @@ static bool memory_fits(Session *session) {
 }
 
 Code *build_code(Session *session) {
-  CodegenOptions options = build_options(session->arena, session->target);
+  const char *march = session->march ? session->march : "native";
+  CodegenOptions options = options_for(session->arena, session->target, cpu_find(march));
   options.marked = session->measure;
   Code *code = code_make(session->arena, session->elaborated->module, &options);
   return memory_fits(session) ? code : NULL;

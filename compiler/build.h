@@ -10,11 +10,15 @@
  * False after a message. */
 bool build_target(Session *session, bool oracle);
 
+/* Whether there is the CPU that --march names, and with `run` whether it is of this machine's
+ * architecture. False after a message. */
+bool build_march(const Session *session, bool run);
+
 /* float32 for this machine's vectors, with the compiler and its flags named for provenance. */
 CodegenOptions build_options(Arena *arena, const char *target);
 
-/* The session's module, which has been through the passes, as code for this machine, with marks
- * between the kernels when --measure was given. NULL after
+/* The session's module, which has been through the passes, as code for this machine or what --march
+ * names, with marks between the kernels when --measure was given. NULL after
  * reporting that a program would need more memory than 8 GiB, at the place of its largest tensor.
  */
 Code *build_code(Session *session);

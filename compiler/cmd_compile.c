@@ -16,8 +16,8 @@ static double now(void) {
 
 int command_compile(Session *session) {
   double start = now();
-  if (!build_target(session, false) || !pipeline_options_good(&session->pipeline) ||
-      !session_elaborate(session))
+  if (!build_target(session, false) || !build_march(session, true) ||
+      !pipeline_options_good(&session->pipeline) || !session_elaborate(session))
     return EXIT_USER;
   pipeline_run(session->elaborated->module, &session->pipeline);
   if (session->pipeline.stop) return 0;
@@ -50,8 +50,8 @@ static int run_module(Session *session, const RlcModule *module) {
 }
 
 int command_train(Session *session) {
-  if (!build_target(session, true) || !pipeline_options_good(&session->pipeline) ||
-      !session_elaborate(session))
+  if (!build_target(session, true) || !build_march(session, true) ||
+      !pipeline_options_good(&session->pipeline) || !session_elaborate(session))
     return EXIT_USER;
   Module *module = session->elaborated->module;
   if (strcmp(session->target, "oracle") == 0) {

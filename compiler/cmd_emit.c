@@ -12,6 +12,13 @@ static const struct {
   const char *name, *pass;
 } ir_stages[] = {{"ir", "elaborate"}, {"grad", "grad"}, {"opt", NULL}};
 
+static int write_archive(const Code *code, FILE *out) {
+  char error[4096];
+  if (native_archive(code, out, error, sizeof error)) return 0;
+  fprintf(stderr, "error: %s\n", error);
+  return EXIT_USER;
+}
+
 static int write_stage(Session *session, FILE *out) {
   Module *module = session->elaborated->module;
   const char *stage = session->stage ? session->stage : "opt";
@@ -35,27 +42,33 @@ static int write_stage(Session *session, FILE *out) {
     code_print_loops(code, out);
   else if (strcmp(stage, "llvm") == 0)
     native_print(code, out);
+  else if (strcmp(stage, "object") == 0)
+    return write_archive(code, out);
   else
     emit_c(code, out);
   return 0;
 }
 
 static bool knows_stage(const char *stage) {
-  static const char *const names[] = {"spec", "ir", "grad", "opt", "kernels", "loops", "c", "llvm"};
+  static const char *const names[] = {"spec",  "ir", "grad", "opt",   "kernels",
+                                      "loops", "c",  "llvm", "object"};
   for (size_t i = 0; stage && i < COUNTOF(names); i++)
     if (strcmp(names[i], stage) == 0) return true;
   if (!stage) return true;
   const char *near = nearest_name(stage, names, COUNTOF(names));
   fprintf(stderr,
-          "error: there is no stage '%s'%s%s%s; there are spec ir grad opt kernels loops c llvm\n",
+          "error: there is no stage '%s'%s%s%s; there are spec ir grad opt kernels loops c llvm "
+          "object\n",
           stage, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   return false;
 }
 
 int command_emit(Session *session) {
-  session->target = session->stage && strcmp(session->stage, "llvm") == 0 ? "native" : "c";
-  if (!knows_stage(session->stage) || !pipeline_options_good(&session->pipeline) ||
-      !session_elaborate(session))
+  const char *stage = session->stage ? session->stage : "";
+  bool native = strcmp(stage, "llvm") == 0 || strcmp(stage, "object") == 0;
+  session->target = native ? "native" : "c";
+  if (!knows_stage(session->stage) || !build_march(session, false) ||
+      !pipeline_options_good(&session->pipeline) || !session_elaborate(session))
     return EXIT_USER;
   if (!session->output) return write_stage(session, stdout);
   const char *temporary = arena_printf(session->arena, "%s.new", session->output);
@@ -64,6 +77,11 @@ int command_emit(Session *session) {
     return fprintf(stderr, "error: cannot write '%s': %s\n", session->output, strerror(errno)),
            EXIT_USER;
   int status = write_stage(session, out);
+  if (status) {
+    fclose(out);
+    remove(temporary);
+    return status;
+  }
   if (fclose(out) != 0 || rename(temporary, session->output) != 0) {
     fprintf(stderr, "error: cannot write '%s': %s\n", session->output, strerror(errno));
     remove(temporary);

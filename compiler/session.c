@@ -37,13 +37,19 @@ typedef struct OptionRow {
 } OptionRow;
 
 #define AT(field) offsetof(Session, field)
-static const OptionRow option_rows[] = {
-    {"output", OPTION_TEXT, AT(output)},      {"target", OPTION_TEXT, AT(target)},
-    {"stage", OPTION_TEXT, AT(stage)},        {"prelude", OPTION_TEXT, AT(prelude)},
-    {"dump", OPTION_TEXT, AT(pipeline.dump)}, {"stop", OPTION_TEXT, AT(pipeline.stop)},
-    {"time", OPTION_FLAG, AT(pipeline.time)}, {"json", OPTION_FLAG, AT(json)},
-    {"measure", OPTION_FLAG, AT(measure)},    {"seconds", OPTION_NUMBER, AT(seconds)},
-    {"threads", OPTION_WHOLE, AT(threads)},   {"components", OPTION_WHOLE, AT(components)}};
+static const OptionRow option_rows[] = {{"output", OPTION_TEXT, AT(output)},
+                                        {"target", OPTION_TEXT, AT(target)},
+                                        {"march", OPTION_TEXT, AT(march)},
+                                        {"stage", OPTION_TEXT, AT(stage)},
+                                        {"prelude", OPTION_TEXT, AT(prelude)},
+                                        {"dump", OPTION_TEXT, AT(pipeline.dump)},
+                                        {"stop", OPTION_TEXT, AT(pipeline.stop)},
+                                        {"time", OPTION_FLAG, AT(pipeline.time)},
+                                        {"json", OPTION_FLAG, AT(json)},
+                                        {"measure", OPTION_FLAG, AT(measure)},
+                                        {"seconds", OPTION_NUMBER, AT(seconds)},
+                                        {"threads", OPTION_WHOLE, AT(threads)},
+                                        {"components", OPTION_WHOLE, AT(components)}};
 
 static bool has_word(const char *words, const char *word) {
   size_t length = strlen(word);

@@ -16,6 +16,7 @@ typedef struct Session {
   const char **rest; /* after `--`: for the trainer */
   size_t rest_count;
   const char *output, *target, *stage, *prelude; /* -o, --target, --stage, --prelude */
+  const char *march;                             /* --march: what CPU code is made for */
   double seconds;                                /* --seconds */
   uint32_t threads, components;                  /* --threads, --components */
   bool json, measure;                            /* --json, --measure */
