@@ -83,10 +83,18 @@ static Buffer *bind_converted(Schedule *s, const Output *output) {
   bug("an output is computed nowhere");
 }
 
+/* One kernel for all copies of the same axes. */
+static Kernel *copy_kernel(Schedule *s, size_t first, Axes axes) {
+  for (size_t k = first; k < s->out->kernel_count; k++)
+    if (axes_equal(s->out->kernels[k]->iteration, axes)) return s->out->kernels[k];
+  return kernel_add(s, KERNEL_MAP, "copy", axes);
+}
+
 static void copies_add(Schedule *s, const Copy *copies, size_t count) {
+  size_t first = s->out->kernel_count;
   for (size_t i = 0; i < count; i++) {
     Axes axes = s->code->module->graph->slots[copies[i].slot].axes;
-    Kernel *kernel = kernel_add(s, KERNEL_MAP, "copy", axes);
+    Kernel *kernel = copy_kernel(s, first, axes);
     Buffer *from = copies[i].from ? copies[i].from : s->buffer[copies[i].node->id];
     root_add(s, kernel, (Root){copies[i].node, s->code->slots[copies[i].slot], from, true});
   }

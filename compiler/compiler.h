@@ -14,6 +14,8 @@ void grad_expand(Module *module, Arena *scratch, const OpInfo *table);
 void pass_erase(Module *module, Arena *scratch);
 /* Moves outputs of the acting table's `store` that need no result of the step into its `program`. */
 void pass_early(Module *module, Arena *scratch);
+/* Reads optimiser states without axes that always hold the same, such as counts, as one. */
+void pass_same(Module *module, Arena *scratch);
 /* Applies rules.def and the rules of sums bottom-up until nothing changes. */
 void pass_simplify(Module *module, Arena *scratch);
 /* Fills every program's minimal_flops: of its contractions as they stand here. */

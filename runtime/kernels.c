@@ -10,11 +10,11 @@ static void run_items(const RlcCall *call, const RlcKernel *kernel, char *const 
 
 static void run_kernel(const RlcCall *call, const RlcKernel *kernel, char *const *at) {
   uint64_t thread = call->thread, threads = call->threads;
-  if (!kernel->alone)
+  if (threads == 1 || (kernel->alone && !thread)) /* without dividing: many kernels are short */
+    run_items(call, kernel, at, 0, kernel->items);
+  else if (!kernel->alone)
     run_items(call, kernel, at, thread * kernel->items / threads,
               (thread + 1) * kernel->items / threads);
-  else if (!thread)
-    run_items(call, kernel, at, 0, kernel->items);
 }
 
 /* One run of a list. */
