@@ -110,26 +110,14 @@ static float *actions_make(const EnvSpec *spec, uint32_t count, RunError *error)
   return actions;
 }
 
-static void pool_part(void *arg, uint32_t thread, uint32_t threads) {
-  (void)thread, (void)threads;
-  pool_step_some(arg);
-}
-
-/* The trainer's own rule: a single instance does not wake the team. */
-static void pool_step(Trainer *trainer, Pool *pool, const float *actions) {
-  pool_begin(pool, actions);
-  if (pool->count == 1)
-    pool_part(pool, 0, 1);
-  else
-    team_run(trainer->team, pool_part, pool);
-}
-
 static bool pool_measure(Trainer *trainer, Pool *pool, const float *actions, double seconds,
                          Samples *samples) {
   size_t row = (size_t)pool->count * pool->spec->act_dim;
+  Pace pace = {0};
   double start = run_clock(), before = start, now;
   for (uint64_t i = 0; before - start < seconds; before = now) {
-    for (int k = 0; k < ENV_GROUP; k++, i++) pool_step(trainer, pool, actions + i % ACTIONS * row);
+    for (int k = 0; k < ENV_GROUP; k++, i++)
+      actor_pool_step(pool, actions + i % ACTIONS * row, trainer->team, trainer->stepped, &pace);
     now = run_clock();
     samples_add(samples, ENV_GROUP * pool->count / (now - before));
     if (pool_fault(pool) >= 0) return run_fail(&trainer->error, "the environment got into a fault");
@@ -234,8 +222,14 @@ static void directory_remove(const char *path) {
   rmdir(path);
 }
 
-/* The loop stops by its own time limit, to within one pass, before it writes its last checkpoint;
- * so the time is the limit's. Evaluations and checkpoints on the way are off. */
+/* Steps per second where nothing but the slower part took time, and `steps` go with `updates`. */
+static double slower_part(const Figures *figures, double steps, double updates) {
+  double learning = figures->updates_per_second * steps / updates;
+  return fmin(figures->env_steps_per_second, learning); /* of which one may be NAN */
+}
+
+/* The loop stops by its own time limit, between two passes, and then writes its last checkpoint,
+ * which does not count. Evaluations and checkpoints on the way are off. */
 static bool loop_measure(Trainer *trainer, double seconds, Figures *figures) {
   TrainState *state = &trainer->state;
   const Metrics *metrics = &trainer->metrics;
@@ -249,8 +243,13 @@ static bool loop_measure(Trainer *trainer, double seconds, Figures *figures) {
   bool closed = log_close(trainer->log, good ? &trainer->error : &(RunError){{0}});
   if (!good || !closed) return false;
   if (stop_signal(trainer->stop)) return run_fail(&trainer->error, "interrupted");
-  figures->end_to_end_steps_per_second = (double)(state->step - step) / seconds;
-  figures->end_to_end_updates_per_second = (double)(state->updates - updates) / seconds;
+  double steps = (double)(state->step - step), made = (double)(state->updates - updates);
+  double taken = trainer->passed - trainer->started;
+  figures->end_to_end_steps_per_second = steps / taken;
+  figures->end_to_end_updates_per_second = made / taken;
+  figures->end_to_end_limit = slower_part(figures, steps, made);
+  figures->end_to_end_share_of_limit =
+      figures->end_to_end_steps_per_second / figures->end_to_end_limit;
   figures->end_to_end_share_of_peak =
       figures->end_to_end_updates_per_second * figures->minimal_mflop / 1e3 / figures->peak_gflops;
   return true;

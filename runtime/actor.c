@@ -159,8 +159,8 @@ static void actor_results(const Actor *actor, char *memory) {
 }
 
 /* A bad action is caught here, where its origin is still known. */
-static inline bool action_check(const Trainer *trainer, const Side *side, const Actor *actor, uint32_t env,
-                         float action) {
+static inline bool action_check(const Trainer *trainer, const Side *side, const Actor *actor,
+                                uint32_t env, float action) {
   uint32_t choices = actor->pool->spec->choices;
   if (isfinite(action) && !choices) return true;
   const char *program = trainer->module->programs[actor->acting->program].name;
@@ -201,13 +201,13 @@ static void step_part(void *arg, uint32_t thread, uint32_t threads) {
   job->stepped[thread] += pool_step_some(job->pool);
 }
 
-static void actor_pool_step(Actor *actor, const Side *side) {
-  StepJob job = {actor->pool, side->stepped};
-  pool_begin(actor->pool, actor->actions);
-  if (actor->pool->count == 1)
+void actor_pool_step(Pool *pool, const float *actions, Team *team, uint64_t *stepped, Pace *pace) {
+  StepJob job = {pool, stepped};
+  pool_begin(pool, actions);
+  if (pool->count == 1)
     step_part(&job, 0, 1);
   else
-    team_run(side->team, step_part, &job);
+    team_run_paced(team, pace, step_part, &job);
 }
 
 /* Whether the environments are well; else fills the side's error. */
@@ -256,7 +256,7 @@ bool actor_step(const Trainer *trainer, Actor *actor, const Side *side, uint64_t
     actor_run(trainer, actor, actor->acting->advance, side, seed, draw);
     declared_advanced(actor->declared, side->memory);
   } else {
-    actor_pool_step(actor, side);
+    actor_pool_step(pool, actor->actions, side->team, side->stepped, &actor->pace);
     actor_results(actor, side->memory);
   }
   return actor_well(actor, side);

@@ -144,7 +144,9 @@ static void loop_progress(Trainer *trainer, bool last) {
   progress->step = trainer->state.step;
   progress->steps = trainer->options.steps;
   progress->updates = trainer->state.updates;
-  progress->seconds = run_clock() - trainer->started;
+  double now = run_clock();
+  progress->seconds = now - trainer->started;
+  if (!last) trainer->passed = now;
   progress->limit_seconds = 60 * trainer->options.stop_after;
   if (!trainer->options.quiet) progress_show(progress, last);
 }

@@ -11,54 +11,8 @@
  * of the side that is done first go over to the other. */
 #include "runtime/training.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- which way is faster ---- */
-
-enum { ROUNDS = 3, BLOCK_PASSES = 4, SETTLED_LEAST = 64, SETTLED_MOST = 4096 };
-static const double BLOCK_SECONDS = 0.02;
-
-/* Both ways are tried in turn, in blocks of passes; the one with the fastest block is taken for a
- * while, which doubles as long as the answer stays the same. */
-typedef struct Pace {
-  bool settled, together;
-  uint32_t block, passes; /* of the trial; of the block */
-  double seconds;         /* of the block */
-  double best[2];         /* of a pass: one after the other; together */
-  uint64_t stay, left;    /* passes */
-} Pace;
-
-static Pace pace_begin(uint64_t stay) { return (Pace){.best = {INFINITY, INFINITY}, .stay = stay}; }
-
-static bool pace_together(const Pace *pace) {
-  return pace->settled ? pace->together : pace->block % 2;
-}
-
-static void pace_settle(Pace *pace) {
-  bool together = pace->best[1] < pace->best[0], same = together == pace->together;
-  pace->stay = !same ? SETTLED_LEAST : pace->stay < SETTLED_MOST ? 2 * pace->stay : pace->stay;
-  pace->left = pace->stay;
-  pace->together = together;
-  pace->settled = true;
-}
-
-static void pace_note(Pace *pace, double seconds) {
-  if (pace->settled) {
-    bool together = pace->together;
-    if (--pace->left) return;
-    *pace = pace_begin(pace->stay);
-    pace->together = together;
-    return;
-  }
-  pace->seconds += seconds;
-  if (++pace->passes < BLOCK_PASSES && pace->seconds < BLOCK_SECONDS) return;
-  double *best = &pace->best[pace->block % 2];
-  *best = fmin(*best, pace->seconds / pace->passes);
-  pace->passes = 0, pace->seconds = 0;
-  if (++pace->block == 2 * ROUNDS) pace_settle(pace);
-}
 
 /* ---- making ---- */
 
@@ -70,7 +24,7 @@ typedef struct Overlap {
   bool good[2];             /* learning, acting: in this pass */
   RunError error;           /* of acting */
   Team *learners, *actors;
-  Pace pace;
+  Pace pace; /* of passes: one side after the other, or together */
 } Overlap;
 
 static uint64_t most(uint64_t a, uint64_t b) { return a > b ? a : b; }
@@ -127,7 +81,6 @@ bool overlap_make(Trainer *trainer) {
   if (!overlap) return false;
   overlap->from = at + 1;
   overlap->to = at + 1 + module->steps[at].body;
-  overlap->pace = pace_begin(SETTLED_LEAST);
   if (!overlap_take(trainer, overlap)) return false;
   trainer->acting = (Side){.memory = overlap->memory,
                            .work = overlap->work,
@@ -257,7 +210,7 @@ bool overlap_pass(Trainer *trainer) {
   double start = run_clock();
   overlap->updates = trainer->state.updates;
   slots_give(module, module->aside.in, module->aside.in_count, overlap->memory, trainer->memory);
-  (choice && pace_together(&overlap->pace) ? run_together : run_in_turn)(trainer);
+  (choice && pace_second(&overlap->pace) ? run_together : run_in_turn)(trainer);
   overlap_join(trainer);
   if (choice) pace_note(&overlap->pace, run_clock() - start);
   if (!overlap->good[1]) trainer->error = overlap->error;

@@ -72,7 +72,7 @@ static void copy_part(void *arg, uint32_t thread, uint32_t threads) {
     whole_give(&parts->from[c], job->memory, job->order, &parts->to[c], from, to);
 }
 
-void parts_copy(const Parts *parts, Team *team, char *memory, uint64_t part) {
+void parts_copy(Parts *parts, Team *team, char *memory, uint64_t part) {
   uint64_t elements = 0;
   for (uint32_t c = 0; c < parts->view->column_count; c++)
     elements += (uint64_t)parts->view->rows * parts->from[c].width;
@@ -80,5 +80,5 @@ void parts_copy(const Parts *parts, Team *team, char *memory, uint64_t part) {
   if (elements < PARTS_SHARED)
     copy_part(&job, 0, 1);
   else
-    team_run(team, copy_part, &job);
+    team_run_paced(team, &parts->pace, copy_part, &job);
 }

@@ -215,7 +215,7 @@ void replay_sample(Replay *replay, Team *team, char *memory, uint64_t seed, uint
   if ((uint64_t)replay->source->batch * replay->ahead < REPLAY_SHARED)
     sample_part(&job, 0, 1);
   else
-    team_run(team, sample_part, &job);
+    team_run_paced(team, &replay->pace, sample_part, &job);
 }
 
 /* ---- writing back ---- */

@@ -82,6 +82,7 @@ struct Replay {
   float *finals; /* [capacity][obs_dim] */
   float *latest; /* [env][obs_dim] */
   ReplayStage stage;
+  Pace pace; /* of copying batches: on the team, or alone */
   Column *columns;
   Rows valid, weight;
   ReplayWrite *writes;

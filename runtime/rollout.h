@@ -35,6 +35,7 @@ typedef struct Parts {
   RowAt *order;   /* [total] of the last shuffle */
   uint32_t total; /* rows of the rollout */
   uint32_t envs;
+  Pace pace;      /* of copying: on the team, or alone */
 } Parts;
 
 bool parts_make(Parts *parts, const RlcModule *module, uint32_t view, RunError *error);
@@ -42,6 +43,6 @@ void parts_free(Parts *parts);
 /* Order number `number`: a pure function of (seed, number) and how many rows there are. */
 void parts_shuffle(Parts *parts, uint64_t seed, uint64_t number);
 /* Copies part `part` of the last order to the view's slots. */
-void parts_copy(const Parts *parts, Team *team, char *memory, uint64_t part);
+void parts_copy(Parts *parts, Team *team, char *memory, uint64_t part);
 
 #endif

@@ -175,6 +175,19 @@ void team_run(Team *team, TeamJob job, void *arg) {
   gate_wait(&team->finish, finished, team->looks);
 }
 
+void team_run_paced(Team *team, Pace *pace, TeamJob job, void *arg) {
+  if (team_size(team) == 1) {
+    job(arg, 0, 1);
+    return;
+  }
+  double start = run_clock();
+  if (pace_second(pace))
+    job(arg, 0, 1);
+  else
+    team_run(team, job, arg);
+  pace_note(pace, run_clock() - start);
+}
+
 void team_barrier(void *arg) {
   Team *team = arg;
   unsigned seen = atomic_load(&team->meet.opened);

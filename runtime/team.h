@@ -4,6 +4,7 @@
 #ifndef RLC_RUNTIME_TEAM_H
 #define RLC_RUNTIME_TEAM_H
 
+#include "runtime/pace.h"
 #include "runtime/trainer.h"
 
 typedef struct Team Team;
@@ -23,6 +24,9 @@ uint32_t team_size(const Team *team);
  * wrote before is seen by the team, and what the team wrote is seen by the caller. Not to be called
  * from within a job of the same team. */
 void team_run(Team *team, TeamJob job, void *arg);
+
+/* The same, or job(arg, 0, 1) where that is found to be faster. */
+void team_run_paced(Team *team, Pace *pace, TeamJob job, void *arg);
 
 /* Inside a job: returns when every thread of the team has called it. `team` is a Team (the shape
  * RlcCall.barrier wants). */

@@ -61,7 +61,7 @@ void trainer_run(const Trainer *trainer, const Side *side, uint32_t program, uin
   if (alone)
     run_part(&job, 0, 1);
   else
-    team_run(side->team, run_part, &job);
+    team_run_paced(side->team, &trainer->pace[program], run_part, &job);
 }
 
 /* ---- checks of the tables ---- */
@@ -168,6 +168,7 @@ static bool trainer_memory(Trainer *trainer) {
   trainer->work = block_take(rlc_work_bytes(module, trainer->options.threads), error);
   trainer->done = run_take(trainer->options.threads + 1, sizeof(uint64_t), error);
   trainer->stepped = run_take(trainer->options.threads + 1, sizeof(uint64_t), error);
+  trainer->pace = run_take(module->program_count, sizeof(Pace), error);
   trainer->every = run_take(module->step_count, sizeof(uint64_t), error);
   trainer->samples = run_take(module->source_count, sizeof(uint64_t), error);
   trainer->replay = run_take(module->source_count, sizeof(Replay *), error);
@@ -183,8 +184,8 @@ static bool trainer_memory(Trainer *trainer) {
   trainer->acting = trainer->evaluating = trainer->learning;
   trainer->evaluating.memory = trainer->evaluation_memory;
   return trainer->memory && trainer->evaluation_memory && trainer->work && trainer->done &&
-         trainer->stepped && trainer->every && trainer->samples && trainer->replay &&
-         trainer->parts;
+         trainer->stepped && trainer->pace && trainer->every && trainer->samples &&
+         trainer->replay && trainer->parts;
 }
 
 /* Where rows are kept. A loop without environments may still sample what a file holds, which a
@@ -261,6 +262,7 @@ void trainer_free(Trainer *trainer) {
   free(trainer->work);
   free(trainer->done);
   free(trainer->stepped);
+  free(trainer->pace);
   free(trainer->every);
   free(trainer->samples);
 }

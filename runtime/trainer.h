@@ -46,6 +46,9 @@ typedef struct Options {
  * Prints --help itself. Returns -1 to go on, else the exit status. */
 int options_read(Options *options, const RlcModule *module, int argc, char **argv);
 
+/* Monotonic seconds. */
+double run_clock(void);
+
 /* ---- errors ---- */
 
 /* One error of a run: every fallible call fills it and returns false; main prints "error: ..." and

@@ -30,6 +30,7 @@ typedef struct Actor {
   float *actions;      /* [env][act_dim] what the environments get */
   float *flags;        /* [env] a column of flags on its way into a slot */
   double scale, shift; /* from `send` to `actions` */
+  Pace pace;           /* of stepping a pool: on the team, or alone */
 } Actor;
 
 /* One way of acting, judged on environments of its own. */
@@ -112,6 +113,7 @@ typedef struct Trainer {
   Parts *parts; /* [view_count] */
   Metrics metrics;
   TrainState state;
+  Pace *pace;        /* [program_count] on the team, or alone */
   uint64_t *every;   /* [step_count] marks of RLC_DO_EVERY */
   uint64_t *samples; /* [source_count] batches drawn */
   double *carried;   /* results and columns in plain order, for checkpoints */
@@ -122,6 +124,7 @@ typedef struct Trainer {
   Log *log;
   Progress progress;
   double started;        /* monotonic seconds at which this process's training began */
+  double passed;         /* and at which its last pass and what followed on it had ended */
   double seconds_before; /* training seconds of earlier processes (resume) */
   uint64_t saved_step;   /* of the last checkpoint; UINT64_MAX when something came after it */
   bool resumed;
@@ -130,14 +133,12 @@ typedef struct Trainer {
 
 /* ---- trainer.c ---- */
 
-/* Monotonic seconds. */
-double run_clock(void);
 /* Allocates everything and runs the module's init. On false trainer->error says why; trainer_free
  * is due either way. */
 bool trainer_make(Trainer *trainer, const RlcModule *module, const Options *options);
 void trainer_free(Trainer *trainer);
-/* Runs one program on the side's team (`alone`: on the caller's thread only) after writing the
- * counters. */
+/* Runs one program on the side's team, or on the caller's thread alone where that is faster or
+ * `alone` says so, after writing the counters. */
 void trainer_run(const Trainer *trainer, const Side *side, uint32_t program, uint64_t seed,
                  uint64_t draw, bool alone);
 
@@ -175,6 +176,9 @@ void actor_observe(const Actor *actor, char *memory);
  * fault. */
 bool actor_step(const Trainer *trainer, Actor *actor, const Side *side, uint64_t seed,
                 uint64_t draw);
+/* Steps the pool on the team, or alone where that is faster; `stepped` counts each thread's
+ * instances. */
+void actor_pool_step(Pool *pool, const float *actions, Team *team, uint64_t *stepped, Pace *pace);
 /* Runs a program over the environments' rows, on one thread when it is light. */
 void actor_run(const Trainer *trainer, const Actor *actor, uint32_t program, const Side *side,
                uint64_t seed, uint64_t draw);

@@ -1,0 +1,43 @@
+/* Both ways are tried in turn, in blocks of runs; the way with the fastest block is taken for at
+ * least STAY_LEAST times as long as the trial took, so that trials cost little. It holds twice as
+ * long each time a trial confirms it, and ends when the work becomes much slower than it was. */
+#include "runtime/pace.h"
+
+enum { ROUNDS = 3, BLOCK_RUNS = 8, STAY_LEAST = 20, STAY_MOST = 320 };
+static const double BLOCK_LEAST = 5e-4, BLOCK_MOST = 0.02; /* seconds */
+static const double HOPELESS = 4, SLOWER = 2;
+
+bool pace_second(const Pace *pace) { return pace->settled ? pace->second : pace->block % 2; }
+
+/* Whether the trial's block has shown what it can. */
+static bool block_done(const Pace *pace) {
+  double other = pace->best[pace->block % 2 == 0];
+  if (pace->seconds >= BLOCK_MOST) return true;
+  if (other > 0 && pace->seconds > HOPELESS * other * BLOCK_RUNS) return true;
+  return pace->runs >= BLOCK_RUNS && pace->seconds >= BLOCK_LEAST;
+}
+
+static void block_end(Pace *pace) {
+  double *best = &pace->best[pace->block % 2], mean = pace->seconds / pace->runs;
+  if (*best == 0 || mean < *best) *best = mean;
+  pace->trial += pace->seconds;
+  pace->runs = 0, pace->seconds = 0;
+  if (++pace->block < 2 * ROUNDS) return;
+  bool second = pace->best[1] < pace->best[0], same = second == pace->second && pace->stay > 0;
+  pace->stay = !same ? STAY_LEAST : pace->stay < STAY_MOST ? 2 * pace->stay : pace->stay;
+  pace->second = second;
+  pace->settled = true;
+}
+
+void pace_note(Pace *pace, double seconds) {
+  pace->runs++;
+  pace->seconds += seconds;
+  if (!pace->settled) {
+    if (block_done(pace)) block_end(pace);
+    return;
+  }
+  if (pace->seconds < STAY_LEAST * pace->trial) return;
+  bool slower = pace->seconds > SLOWER * pace->best[pace->second] * pace->runs;
+  if (slower || pace->seconds >= pace->stay * pace->trial)
+    *pace = (Pace){.second = pace->second, .stay = slower ? 0 : pace->stay};
+}
