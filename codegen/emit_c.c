@@ -338,6 +338,11 @@ static void emit_stmt(Emit *e, const Stmt *stmt, int indent) {
   case STMT_DECLARE:
     emit_declare(e, stmt, indent);
     return;
+  case STMT_PREFETCH:
+    fputs("__builtin_prefetch(&", e->out);
+    emit_memory(e, stmt->buffer, stmt->index, 1, false);
+    fputs(");\n", e->out);
+    return;
   case STMT_NOTE:
     fprintf(e->out, "/* %s */\n", stmt->note);
     return;

@@ -55,6 +55,7 @@ LLVMValueRef llvm_intrinsic(Llvm *l, const char *name, LLVMTypeRef *types, unsig
 LLVMValueRef llvm_declare(Llvm *l, const char *name, LLVMTypeRef type);
 /* Element(s) at `index` of memory that begins at `base`: all lanes of a lane loop, or the
  * `width` elements of an explicit vector. */
+LLVMValueRef llvm_address(Llvm *l, LLVMValueRef base, ValueType type, LLVMValueRef index);
 Val llvm_load(Llvm *l, LLVMValueRef base, ValueType type, Val index, uint32_t width);
 void llvm_store(Llvm *l, LLVMValueRef base, ValueType type, Val index, Val value, uint32_t width);
 

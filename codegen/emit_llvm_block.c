@@ -371,6 +371,16 @@ static void store(Llvm *l, const Stmt *stmt) {
              stmt->value->width);
 }
 
+static void prefetch(Llvm *l, const Stmt *stmt) {
+  LLVMTypeRef number = LLVMInt32TypeInContext(l->context);
+  LLVMValueRef from = llvm_address(l, bound(l, stmt->buffer)->val.value, stmt->buffer->type,
+                                   term_val(l, stmt->index).value);
+  LLVMTypeRef type = LLVMTypeOf(from);
+  LLVMValueRef args[] = {from, LLVMConstInt(number, 0, false), LLVMConstInt(number, 3, false),
+                         LLVMConstInt(number, 1, false)}; /* to be read, kept near, data */
+  llvm_intrinsic(l, "llvm.prefetch", &type, 1, args, 4);
+}
+
 static void let(Llvm *l, const Stmt *stmt) {
   Val value = llvm_convert(l, term_val(l, stmt->value), stmt->value->type, stmt->var->type);
   llvm_bind(l, stmt->var, value, NULL);
@@ -397,6 +407,9 @@ void llvm_block(Llvm *l, const Block *block) {
       break;
     case STMT_STORE:
       store(l, stmt);
+      break;
+    case STMT_PREFETCH:
+      prefetch(l, stmt);
       break;
     case STMT_DECLARE:
       declare(l, stmt);

@@ -122,7 +122,7 @@ LLVMValueRef llvm_declare(Llvm *l, const char *name, LLVMTypeRef type) {
 
 /* ---- memory ---- */
 
-static LLVMValueRef address(Llvm *l, LLVMValueRef base, ValueType type, LLVMValueRef index) {
+LLVMValueRef llvm_address(Llvm *l, LLVMValueRef base, ValueType type, LLVMValueRef index) {
   return LLVMBuildInBoundsGEP2(l->builder, llvm_type(l, type, 1), base, &index, 1, "");
 }
 
@@ -153,7 +153,7 @@ Val llvm_load(Llvm *l, LLVMValueRef base, ValueType type, Val index, uint32_t wi
   bool lanes = index.width > 1 || index.step;
   if (!lanes) {
     LLVMValueRef load = LLVMBuildLoad2(l->builder, llvm_type(l, type, width),
-                                       address(l, base, type, index.value), "");
+                                       llvm_address(l, base, type, index.value), "");
     LLVMSetAlignment(load, vector_alignment(type, width));
     return (Val){load, width, 0};
   }
@@ -161,10 +161,10 @@ Val llvm_load(Llvm *l, LLVMValueRef base, ValueType type, Val index, uint32_t wi
   width = l->lanes;
   LLVMTypeRef vector = llvm_type(l, type, width);
   if (index.width > 1 || index.step != 1) {
-    LLVMValueRef from = address(l, base, type, llvm_widen(l, index, width));
+    LLVMValueRef from = llvm_address(l, base, type, llvm_widen(l, index, width));
     return (Val){load_masked(l, "llvm.masked.gather", from, vector, type, width), width, 0};
   }
-  LLVMValueRef from = address(l, base, type, index.value);
+  LLVMValueRef from = llvm_address(l, base, type, index.value);
   if (l->mask)
     return (Val){load_masked(l, "llvm.masked.load", from, vector, type, width), width, 0};
   LLVMValueRef load = LLVMBuildLoad2(l->builder, vector, from, "");
@@ -183,18 +183,18 @@ static void store_masked(Llvm *l, const char *name, LLVMValueRef value, LLVMValu
 void llvm_store(Llvm *l, LLVMValueRef base, ValueType type, Val index, Val value, uint32_t width) {
   if (l->lanes == 1) {
     LLVMValueRef store = LLVMBuildStore(l->builder, llvm_widen(l, value, width),
-                                        address(l, base, type, index.value));
+                                        llvm_address(l, base, type, index.value));
     LLVMSetAlignment(store, vector_alignment(type, width));
     return;
   }
   width = l->lanes;
   LLVMValueRef vector = llvm_widen(l, value, width);
   if (index.width > 1 || index.step != 1) {
-    LLVMValueRef to = address(l, base, type, llvm_widen(l, index, width));
+    LLVMValueRef to = llvm_address(l, base, type, llvm_widen(l, index, width));
     store_masked(l, "llvm.masked.scatter", vector, to, type, width);
     return;
   }
-  LLVMValueRef to = address(l, base, type, index.value);
+  LLVMValueRef to = llvm_address(l, base, type, index.value);
   if (l->mask) {
     store_masked(l, "llvm.masked.store", vector, to, type, width);
     return;

@@ -197,6 +197,12 @@ void store_add(Arena *arena, Block *block, Buffer *buffer, Term *index, Term *va
   stmt->value = value;
 }
 
+void prefetch_add(Arena *arena, Block *block, Buffer *buffer, Term *index) {
+  Stmt *stmt = stmt_add(arena, block, STMT_PREFETCH);
+  stmt->buffer = buffer;
+  stmt->index = index;
+}
+
 void declare_add(Arena *arena, Block *block, const Registers *registers, Term *initial) {
   Stmt *stmt = stmt_add(arena, block, STMT_DECLARE);
   stmt->registers = registers;

@@ -69,20 +69,21 @@ struct Term {
 };
 
 typedef enum StmtKind {
-  STMT_LOOP,    /* var from lo to hi, body */
-  STMT_LET,     /* var = value */
-  STMT_STORE,   /* buffer[index] = value (cast to the buffer's type) */
-  STMT_DECLARE, /* registers come into being, all equal to `value`; zero when that is NULL, unless
-                   they are raw */
-  STMT_SET,     /* registers[index][column] = value */
-  STMT_IF,      /* value < hi ? body : other */
-  STMT_CALL,    /* programs: run kernel `number` */
-  STMT_CHUNKS,  /* programs: body for each of a thread's share of `number` chunks of rows */
-  STMT_BARRIER, /* programs: all threads meet */
-  STMT_MARK,    /* programs: tells RlcMarks what is done: kernel `number` - 1, everything behind the
-                 * last
-                 */
-  STMT_NOTE,    /* a comment */
+  STMT_LOOP,     /* var from lo to hi, body */
+  STMT_LET,      /* var = value */
+  STMT_STORE,    /* buffer[index] = value (cast to the buffer's type) */
+  STMT_DECLARE,  /* registers come into being, all equal to `value`; zero when that is NULL, unless
+                    they are raw */
+  STMT_SET,      /* registers[index][column] = value */
+  STMT_PREFETCH, /* the line of buffer[index] will be read soon */
+  STMT_IF,       /* value < hi ? body : other */
+  STMT_CALL,     /* programs: run kernel `number` */
+  STMT_CHUNKS,   /* programs: body for each of a thread's share of `number` chunks of rows */
+  STMT_BARRIER,  /* programs: all threads meet */
+  STMT_MARK, /* programs: tells RlcMarks what is done: kernel `number` - 1, everything behind the
+              * last
+              */
+  STMT_NOTE, /* a comment */
 } StmtKind;
 
 typedef enum LoopKind {
@@ -148,6 +149,7 @@ void loop_link(Arena *arena, Block *block, LoopKind kind, const Var *var, Term *
                Block *body);
 void let_add(Arena *arena, Block *block, const Var *var, Term *value);
 void store_add(Arena *arena, Block *block, Buffer *buffer, Term *index, Term *value);
+void prefetch_add(Arena *arena, Block *block, Buffer *buffer, Term *index);
 void declare_add(Arena *arena, Block *block, const Registers *registers, Term *initial);
 void set_add(Arena *arena, Block *block, const Registers *registers, Term *row, Term *column,
              Term *value);

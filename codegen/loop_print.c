@@ -166,6 +166,10 @@ static void stmt_print(const Stmt *stmt, int indent, FILE *out) {
   case STMT_SET:
     assign_print(stmt, out);
     break;
+  case STMT_PREFETCH:
+    fputs("prefetch ", out);
+    load_print(stmt->buffer, stmt->index, 1, out);
+    break;
   case STMT_DECLARE:
     declare_print(stmt, out);
     break;

@@ -116,6 +116,9 @@ static void check_stmt(Scope *scope, const Stmt *stmt) {
   case STMT_STORE:
     check_store(scope, stmt);
     break;
+  case STMT_PREFETCH:
+    check_term(scope, stmt->index);
+    break;
   case STMT_DECLARE:
     if (stmt->value) check_term(scope, stmt->value);
     scope_add(scope, stmt->registers, false);

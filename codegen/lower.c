@@ -154,15 +154,14 @@ Value lower_index_at(Lower *lower, const View *view, AxisId axis, Term *term, in
   return index_of(lower, &view->layout, &(Moves){{{axis, term, level, true}}, 1});
 }
 
-static Value load_moved(Lower *lower, const View *view, const Moves *moves) {
-  Value index = index_of(lower, &view->layout, moves);
+static Value load_at(Lower *lower, const View *view, Value index) {
   place_add(lower, view->buffer, false);
   index.term = term_load(lower->arena, view->buffer, view->buffer->type, index.term, 1);
   return index;
 }
 
 Value lower_load(Lower *lower, const View *view) {
-  return load_moved(lower, view, &(Moves){.count = 0});
+  return load_at(lower, view, lower_index(lower, view));
 }
 
 /* ---- values ---- */
@@ -176,16 +175,21 @@ static Moved moved_by(Lower *lower, const Node *gather) {
                  in_lanes};
 }
 
-/* The element that the gather reads, through a gather that is not kept. */
-static Value value_gather(Lower *lower, Node *node) {
+Value lower_gathered(Lower *lower, Node *node, View *view) {
   Moves moves = {{moved_by(lower, node)}, 1};
   Node *from = node->src[0];
   if (!node_is_addressable(lower->s, from)) {
     moves.at[moves.count++] = moved_by(lower, from);
     from = from->src[0];
   }
-  View view = node_view(lower->s, from);
-  return load_moved(lower, &view, &moves);
+  *view = node_view(lower->s, from);
+  return index_of(lower, &view->layout, &moves);
+}
+
+static Value value_gather(Lower *lower, Node *node) {
+  View view;
+  Value index = lower_gathered(lower, node, &view);
+  return load_at(lower, &view, index);
 }
 
 /* One-hot times value: the sum over bound axes, if any, is the kernel's. */

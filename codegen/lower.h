@@ -105,6 +105,12 @@ Value lower_index(Lower *lower, const View *view);
 Value lower_load(Lower *lower, const View *view);
 /* The same index with the coordinate `term` along `axis`, which the nest need not have. */
 Value lower_index_at(Lower *lower, const View *view, AxisId axis, Term *term, int level);
+/* Where the element lies that a gather reads at the nest's coordinates, through a gather that is
+ * not kept; *view is the memory. */
+Value lower_gathered(Lower *lower, Node *gather, View *view);
+/* Fetches ahead, at `level`, what the kernel's roots but its contraction gather at the nest's
+ * coordinates; the lanes' counter is at the first of a panel. */
+void lower_prefetch(Lower *lower, int level);
 /* One-hot times value of a scatter, without the sum over its bound axes. */
 Value lower_scatter(Lower *lower, Node *node);
 /* Stores to the root's buffer at the level of `block`, if it has one. */

@@ -273,6 +273,23 @@ static void bucket_bases(Product *p, Block *block, int64_t height, Term *tile) {
   set_add(arena, each, p->row_out, at, zero, begin_out(p));
 }
 
+/* What the epilogue gathers for these rows. */
+static void bucket_ahead(Product *p, Block *block, int64_t height, Term *tile) {
+  Arena *arena = p->nest.arena;
+  NestLoop *rows = &p->nest.loops[p->tile], *lane = &p->nest.loops[p->nest.loop_count - 1];
+  const Var *i = var_make(arena, "i", VALUE_INDEX, 1);
+  lower_restart(&p->lower, 1);
+  p->lower.blocks[0] = block;
+  Block *each =
+      loop_add(arena, block, LOOP_UNROLLED, i, term_int(arena, 0), term_int(arena, height));
+  p->lower.blocks[1] = each;
+  let_add(arena, each, rows->var, bucket_row(p, tile, height, term_var(arena, i)));
+  let_add(arena, each, lane->var, term_int(arena, 0));
+  rows->level = lane->level = 1;
+  lower_prefetch(&p->lower, 1);
+  rows->level = 0;
+}
+
 static void tile_bases(Product *p, Term *bucket) {
   Nest *nest = &p->nest;
   Arena *arena = nest->arena;
@@ -413,6 +430,7 @@ static void tile_epilogue(Product *p, const Registers *array, int64_t height, Te
 /* The bucket of a tile, and a block for the tile if it is needed. */
 static Block *bucket_tile(Product *p, Block *block, Term *tile, Term **bucket) {
   Arena *arena = p->nest.arena;
+  block = if_add(arena, block, tile, term_int(arena, p->segments[0].tiles))->body;
   const Var *var = var_make(arena, "bucket", VALUE_INDEX, 1);
   Term *number = term_load(arena, p->kernel->buckets, VALUE_I32, tile, 1);
   let_add(arena, block, var, term_cast(arena, number, VALUE_INDEX));
@@ -426,6 +444,7 @@ static void tile_segment(Product *p, Block *block, const Segment *segment, Term 
   ValueType type = p->lower.s->code->real;
   Term *bucket = NULL;
   if (p->kernel->buckets) block = bucket_tile(p, block, tile, &bucket);
+  if (bucket && p->epilogue) bucket_ahead(p, block, segment->height, tile);
   lower_restart(&p->lower, 1);
   p->lower.blocks[0] = block;
   if (bucket) {
@@ -472,6 +491,17 @@ static void choose_segment(Product *p, Block *block, Term *tile) {
   }
 }
 
+/* Rows in buckets come by in groups, each of all panels, so that what they read of A stays in the
+ * second cache. */
+static uint64_t row_groups(const Product *p, uint64_t tiles) {
+  enum { GROUP_BYTES = 1 << 18 };
+  if (!p->kernel->buckets || p->nest.block < 0) return 1;
+  uint64_t row =
+      axes_extent(p->nest.graph, p->kernel->reduced) * value_type_size(p->a.buffer->type);
+  uint64_t bytes = tiles * bucket_height(p->lower.s->code) * row;
+  return bytes > GROUP_BYTES ? (bytes + GROUP_BYTES - 1) / GROUP_BYTES : 1;
+}
+
 /* Counters of the outer loops from the item; row tiles innermost. */
 static Term *decode_items(Product *p, Block *block) {
   Nest *nest = &p->nest;
@@ -481,17 +511,23 @@ static Term *decode_items(Product *p, Block *block) {
   kernel->items = 0;
   for (int i = 0; i < p->segment_count; i++) kernel->items += (uint64_t)p->segments[i].tiles;
   Term *item = term_var(arena, kernel->item);
-  uint64_t tiles = kernel->items;
+  uint64_t tiles = kernel->items, groups = row_groups(p, tiles);
+  kernel->items = tiles = (tiles + groups - 1) / groups;
   for (int i = p->first_inner_loop - 1; i >= 0; i--) {
     if (i == p->tile) continue;
     Term *value = term_div(arena, item, (int64_t)kernel->items);
     kernel->items *= nest->loops[i].extent;
-    bool outermost = i == 0 || (i == 1 && p->tile == 0);
+    bool outermost = groups == 1 && (i == 0 || (i == 1 && p->tile == 0));
     if (!outermost) value = term_mod(arena, value, (int64_t)nest->loops[i].extent);
     let_add(arena, block, nest->loops[i].var, value);
   }
   Term *tile = kernel->items > tiles ? term_mod(arena, item, (int64_t)tiles) : item;
   if (p->tile < 0) return tile;
+  if (groups > 1) {
+    Term *group = term_div(arena, item, (int64_t)kernel->items);
+    tile = term_add(arena, term_mul(arena, group, (int64_t)tiles), tile);
+    kernel->items *= groups;
+  }
   const Var *var = var_make(arena, "tile", VALUE_INDEX, 1);
   let_add(arena, block, var, tile);
   return term_var(arena, var);

@@ -19,8 +19,11 @@ typedef struct Size {
   uint32_t twin, batch, try, in, out;
 } Size;
 
-static const Size sizes[] = {
-    {2, 33, 3, 70, 33}, {3, 70, 1, 17, 6}, {10, 9, 5, 32, 64}, {1, 5, 40, 3, 31}};
+static const Size sizes[] = {{2, 33, 3, 70, 33},
+                             {3, 70, 1, 17, 6},
+                             {10, 9, 5, 32, 64},
+                             {1, 5, 40, 3, 31},
+                             {2, 600, 1, 128, 48}};
 
 static AxisId axis_of(Graph *graph, const char *label, uint32_t extent, AxisClass order) {
   return graph_axis(graph, label, arena_printf(graph->arena, "x%u", extent), extent, order,
@@ -152,6 +155,27 @@ START_TEST(threads_give_equal_bits) {
 }
 END_TEST
 
+/* More rows than the nearest caches hold: they come by in groups. */
+START_TEST(groups_of_rows_agree) {
+  Arena *arena = arena_make();
+  Module *module = fixture_module(arena);
+  Graph *graph = module->graph;
+  AxisId twin = axis_of(graph, "twin", 2, AXIS_COPY), in = axis_of(graph, "in", 128, AXIS_FEATURE);
+  AxisId batch = axis_of(graph, "batch", 1300, AXIS_ROW);
+  AxisId out = axis_of(graph, "out", 40, AXIS_FEATURE);
+  Node *by_row = node_argmin(graph, input_of(graph, "s", AXES(twin, batch)), twin);
+  Node *w = input_of(graph, "w", AXES(twin, in, out)), *x = input_of(graph, "x", AXES(batch, in));
+  Node *h = node_gather(graph, input_of(graph, "h", AXES(twin, batch, out)), by_row, twin);
+  Node *y = chosen(graph, w, by_row, twin, AXES(in), x);
+  fixture_result(module, fixture_program(module, "groups"), node2(graph, OP_mul, h, y));
+  Built built = build_module(arena, module, RLC_F32, 16);
+  for (uint32_t threads = 1; threads <= 3; threads++)
+    check_program(&built, 0, threads, threads, 3e-6, "groups");
+  built_free(&built);
+  arena_free(arena);
+}
+END_TEST
+
 static size_t kernels_of(const ProgramCode *program, KernelKind kind) {
   size_t found = 0;
   for (size_t k = 0; k < program->kernel_count; k++) found += program->kernels[k]->kind == kind;
@@ -200,6 +224,7 @@ int main(void) {
   tcase_set_timeout(tcase, 240);
   tcase_add_loop_test(tcase, chosen_weights_agree, 0, COUNTOF(precisions));
   tcase_add_test(tcase, threads_give_equal_bits);
+  tcase_add_test(tcase, groups_of_rows_agree);
   tcase_add_test(tcase, slices_are_not_kept);
   tcase_add_test(tcase, slices_that_are_read_are_kept);
   suite_add_tcase(suite, tcase);
