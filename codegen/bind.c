@@ -10,31 +10,49 @@
 
 /* ---- hazards ---- */
 
-typedef struct Hazard {
+/* Who reads a slot's former value. */
+typedef struct Readers {
+  int last;   /* position of the last kernel that does; -1: none */
+  int *apart; /* positions of those that read it at other elements than they compute, rising */
+  size_t count, capacity;
+} Readers;
+
+typedef struct Hazards {
+  Schedule *s;
+  Readers *slots;
   const Kernel *kernel; /* that is looked at */
-  uint64_t slot;
-  bool later; /* stands after the kernel that writes */
-  bool found;
-} Hazard;
+} Hazards;
 
 static void hazard_read(void *user, Node *node, bool kept, bool same) {
-  Hazard *hazard = user;
-  if (kept || node->op != OP_input || node->attr.key != hazard->slot) return;
-  bool once = !hazard->kernel->buckets; /* which computes some rows more than once */
-  bool in_place =
-      !hazard->later && same && once && axes_equal(node->axes, hazard->kernel->iteration);
-  if (!in_place) hazard->found = true;
+  Hazards *hazards = user;
+  const Kernel *kernel = hazards->kernel;
+  if (kept || node->op != OP_input) return;
+  Readers *readers = &hazards->slots[node->attr.key];
+  bool once = !kernel->buckets; /* which computes some rows more than once */
+  readers->last = kernel->position;
+  if (same && once && axes_equal(node->axes, kernel->iteration)) return;
+  if (readers->count && readers->apart[readers->count - 1] == kernel->position) return;
+  PUSH(hazards->s->arena, readers->apart, readers->count, readers->capacity, kernel->position);
 }
 
-/* Is the former value of `slot` read after `writer` has begun to overwrite it? */
-static bool slot_is_read_late(const Schedule *s, uint64_t slot, const Kernel *writer) {
-  Hazard hazard = {.slot = slot};
-  for (size_t i = (size_t)writer->position; i < s->out->kernel_count && !hazard.found; i++) {
-    hazard.kernel = s->out->kernels[i];
-    hazard.later = hazard.kernel != writer;
-    kernel_reads(s, hazard.kernel, hazard_read, &hazard);
+/* By slot. One walk over all kernels: an output each would be cubic in the number of losses. */
+static Readers *find_readers(Schedule *s) {
+  size_t count = s->code->module->graph->slot_count;
+  Hazards hazards = {.s = s, .slots = NEW_ARRAY(s->arena, Readers, count + 1)};
+  for (size_t i = 0; i < count; i++) hazards.slots[i].last = -1;
+  for (size_t i = 0; i < s->out->kernel_count; i++) {
+    hazards.kernel = s->out->kernels[i];
+    kernel_reads(s, hazards.kernel, hazard_read, &hazards);
   }
-  return hazard.found;
+  return hazards.slots;
+}
+
+/* Is the former value of the slot read after `writer` has begun to overwrite it? */
+static bool slot_is_read_late(const Readers *readers, const Kernel *writer) {
+  if (readers->last > writer->position) return true;
+  for (size_t i = 0; i < readers->count; i++)
+    if (readers->apart[i] == writer->position) return true;
+  return false;
 }
 
 /* ---- outputs ---- */
@@ -54,11 +72,11 @@ static Root *root_of(Kernel *kernel, const Node *node) {
 }
 
 /* Does the slot get its value from a copy at the end? Otherwise the kernel writes it. */
-static bool bind_direct(Schedule *s, const Output *output, bool *needed) {
+static bool bind_direct(Schedule *s, const Output *output, const Readers *readers, bool *needed) {
   Node *node = output->node;
   Kernel *kernel = s->kernel[node->id];
   Buffer *buffer = s->buffer[node->id];
-  if (buffer->space == SPACE_SLOT || slot_is_read_late(s, output->slot, kernel)) {
+  if (buffer->space == SPACE_SLOT || slot_is_read_late(readers, kernel)) {
     needed[node->id] = true;
     return true;
   }
@@ -68,14 +86,14 @@ static bool bind_direct(Schedule *s, const Output *output, bool *needed) {
 
 /* The same for a value that is converted or broadcast into its slot: the buffer to copy from, or
  * NULL. */
-static Buffer *bind_converted(Schedule *s, const Output *output) {
+static Buffer *bind_converted(Schedule *s, const Output *output, const Readers *readers) {
   Buffer *slot = s->code->slots[output->slot];
   for (size_t i = 0; i < s->out->kernel_count; i++) {
     Kernel *kernel = s->out->kernels[i];
     for (size_t r = 0; r < kernel->root_count; r++) {
       Root *root = &kernel->roots[r];
       if (root->buffer != slot || !root->copy) continue;
-      if (!slot_is_read_late(s, output->slot, kernel)) return NULL;
+      if (!slot_is_read_late(readers, kernel)) return NULL;
       const char *name = arena_printf(s->arena, "%s_next", slot->name);
       return root->buffer = buffer_make(s, slot->layout, slot->type, name, slot->spec);
     }
@@ -103,12 +121,14 @@ static void copies_add(Schedule *s, const Copy *copies, size_t count) {
 static void bind_outputs(Schedule *s, bool *needed) {
   const Program *program = s->out->program;
   Copy *copies = NEW_ARRAY(s->arena, Copy, program->output_count + 1);
+  const Readers *all = find_readers(s);
   size_t count = 0;
   for (size_t i = 0; i < program->output_count; i++) {
     const Output *output = &program->outputs[i];
+    const Readers *readers = &all[output->slot];
     bool direct = output_is_direct(s, output);
-    Buffer *from = direct ? NULL : bind_converted(s, output);
-    if (direct ? bind_direct(s, output, needed) : from != NULL)
+    Buffer *from = direct ? NULL : bind_converted(s, output, readers);
+    if (direct ? bind_direct(s, output, readers, needed) : from != NULL)
       copies[count++] = (Copy){output->slot, output->node, from};
   }
   copies_add(s, copies, count);

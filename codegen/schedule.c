@@ -304,6 +304,8 @@ static Fit kernel_fit(const Schedule *s, const Kernel *kernel, Node *node, bool 
   return fit;
 }
 
+enum { MAP_ROOTS = 128 }; /* of a map: compilers take longer than in proportion for more */
+
 /* A map kernel over `iteration` that may compute `node`: the epilogue of a contraction that it
  * needs, the latest map, a new one. An epilogue reads no parameter of the result's size: that
  * misses the cache at the end of every tile. */
@@ -313,7 +315,7 @@ static Kernel *map_kernel(Schedule *s, Node *node, Axes iteration) {
     Kernel *kernel = s->out->kernels[i];
     bool contract = kernel->kind == KERNEL_CONTRACT;
     if (!contract && kernel->kind != KERNEL_MAP) continue;
-    if (!axes_equal(kernel->iteration, iteration)) continue;
+    if (!axes_equal(kernel->iteration, iteration) || kernel->root_count >= MAP_ROOTS) continue;
     Fit fit = kernel_fit(s, kernel, node, true);
     if (!fit.fits) continue;
     if (contract && fit.reads_kernel && !fit.reads_state) return kernel;

@@ -152,6 +152,38 @@ START_TEST(layers_of_one_shape_share) {
 }
 END_TEST
 
+/* Of many losses on one parameter no kernel grows with their number. */
+START_TEST(maps_stay_small) {
+  enum { LOSSES = 60 };
+  Arena *arena = arena_make();
+  const char *losses = "", *loop = "";
+  for (int i = 0; i < LOSSES; i++) {
+    losses = arena_printf(arena, "%s  l%d: {over: w, minimize: 'sum[k](exp(%d * w) * w)'}\n",
+                          losses, i, i + 1);
+    loop = arena_printf(arena, "%s  - descend: l%d\n", loop, i);
+  }
+  Spec spec = spec_text(arena_printf(arena,
+                                     "name: t\n"
+                                     "parameters: {w: {axes: [k=40], init: 'sin(iota[k=40])'}}\n"
+                                     "losses:\n%soptimizers: {default: adam(0.1)}\nloop:\n%s",
+                                     losses, loop),
+                        "");
+  spec_passes(&spec, NULL);
+  CodegenOptions options = {.real = RLC_F32, .lanes = 16, .target = "native"};
+  Code *code = code_make(spec.arena, spec.module, &options);
+  size_t most = 0;
+  for (size_t p = 0; p < code->program_count; p++)
+    for (size_t k = 0; k < code->programs[p].kernel_count; k++) {
+      const Kernel *kernel = code->programs[p].kernels[k];
+      if (kernel->root_count > most) most = kernel->root_count;
+    }
+  ck_assert_uint_gt(most, LOSSES);
+  ck_assert_uint_le(most, 128);
+  spec_close(&spec);
+  arena_free(arena);
+}
+END_TEST
+
 /* ---- objects ---- */
 
 /* The archive of a spec made by so many threads; its size in *size. */
@@ -216,6 +248,7 @@ int main(void) {
   tcase_add_test(tcase, place_and_number_of_items_are_no_part_of_a_body);
   tcase_add_loop_test(tcase, all_else_is, 0, (int)COUNTOF(changes));
   tcase_add_test(tcase, layers_of_one_shape_share);
+  tcase_add_test(tcase, maps_stay_small);
   tcase_add_test(tcase, objects_are_the_same_for_any_number_of_threads);
   tcase_add_test(tcase, what_did_not_change_is_not_made_again);
   suite_add_tcase(suite, tcase);
