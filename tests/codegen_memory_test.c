@@ -364,6 +364,37 @@ START_TEST(narrow_draws_fill_registers) {
 }
 END_TEST
 
+/* Copies of any extents are transposes in registers, at the ends of the axes too. */
+START_TEST(copies_of_odd_extents_are_transposes) {
+  static const uint32_t extents[][2] = {{20, 6}, {6, 20}, {33, 17}, {84, 120}, {5, 5}, {31, 8}};
+  Arena *arena = arena_make();
+  Module *module = fixture_module(arena);
+  Graph *graph = module->graph;
+  AxisId row = axis_of(graph, "row", 40, AXIS_ROW);
+  for (size_t i = 0; i < COUNTOF(extents); i++) {
+    const char *names[] = {arena_printf(arena, "in%zu", i), arena_printf(arena, "out%zu", i)};
+    AxisId in = axis_of(graph, names[0], extents[i][0], AXIS_FEATURE);
+    AxisId out = axis_of(graph, names[1], extents[i][1], AXIS_FEATURE);
+    Node *w = node_input(
+        graph, fixture_slot(graph, arena_printf(arena, "w%zu", i), RLC_F32, AXES(in, out)));
+    Node *g = node_input(
+        graph, fixture_slot(graph, arena_printf(arena, "g%zu", i), RLC_F32, AXES(row, out)));
+    size_t program = fixture_program(module, names[0]);
+    fixture_result(module, program,
+                   node_make(graph, OP_contract, (Attr){.axes = AXES(out)}, g, w, NULL));
+  }
+  Built built = build_module(arena, module, RLC_F32, 16);
+  for (uint32_t p = 0; p < COUNTOF(extents); p++) {
+    const ProgramCode *program = &built.code->programs[p];
+    ck_assert_int_eq(program->kernels[0]->kind, KERNEL_REPACK);
+    ck_assert_int_eq(longest_lanes(program->kernels[0]->body), 0);
+    check_program(&built, p, 1 + p % 3, 5, 1e-6, "odd copies");
+  }
+  built_free(&built);
+  arena_free(arena);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("codegen_memory");
   TCase *tcase = tcase_create("memory");
@@ -378,6 +409,7 @@ int main(void) {
   tcase_add_test(tcase, nothing_expensive_is_computed_twice);
   tcase_add_test(tcase, sharing_within_an_expression_costs_nothing);
   tcase_add_test(tcase, narrow_draws_fill_registers);
+  tcase_add_test(tcase, copies_of_odd_extents_are_transposes);
   suite_add_tcase(suite, tcase);
   return fixture_run(suite);
 }
