@@ -28,7 +28,7 @@ static inline void forms_begin(Forms *f, Module *module, uint64_t shape, uint64_
   Forms draw = {.g = &sizes};
   uint32_t tries = PICK(&draw, 3, 4, 5, 8, 16), features = PICK(&draw, 3, 5, 8, 9, 16, 17, 24, 33);
   uint32_t extents[RANDOM_AXES] = {PICK(&draw, 2, 2, 3),
-                                   PICK(&draw, 3, 4, 7, 8, 16, 17, 31, 33, 64),
+                                   PICK(&draw, 3, 8, 17, 31, 33, 64, 96, 120, 240),
                                    tries,
                                    features,
                                    1 + random_below(&sizes.state, tries),

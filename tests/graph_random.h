@@ -4,7 +4,7 @@
 
 #include "tests/graph_fixture.h"
 
-enum { RANDOM_AXES = 8, RANDOM_NODES = 200, RANDOM_EXTENT = 80 /* no axis is longer */ };
+enum { RANDOM_AXES = 8, RANDOM_NODES = 200, RANDOM_EXTENT = 250 /* no axis is longer */ };
 
 /* Axes 0 to 3 and the last come with the inputs; ranks and the new name come from operations. */
 typedef struct RandomGraph {

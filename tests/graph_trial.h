@@ -11,6 +11,7 @@
 typedef struct Plan {
   RlcType real;
   uint32_t lanes;
+  uint32_t cache; /* CodegenOptions.cache: small, so that kernels go over rows together; 0: usual */
   const char *target;
   const char *pass; /* after which code is made */
 } Plan;
@@ -254,9 +255,9 @@ static inline Values built_values(Arena *arena, const Built *built, size_t p, ui
 
 static inline bool program_agrees(Arena *arena, const Built *built, size_t p,
                                   const Reference *reference, const Plan *plan, Why *why) {
-  const char *what =
-      arena_printf(arena, "%s, %s, %u lanes, after '%s'", plan->target,
-                   plan->real == RLC_F64 ? "double" : "float32", plan->lanes, plan->pass);
+  const char *what = arena_printf(arena, "%s, %s, %u lanes, cache %u, after '%s'", plan->target,
+                                  plan->real == RLC_F64 ? "double" : "float32", plan->lanes,
+                                  plan->cache, plan->pass);
   Values one = built_values(arena, built, p, 1);
   size_t size = one.first[built->module->programs[p].output_count] * sizeof *one.value;
   for (uint32_t threads = 2; threads <= 3; threads++) {
@@ -273,8 +274,11 @@ static inline bool plan_agrees(const Reference *reference, const Plan *plan, Why
   Built built;
   Arena *arena = reference->arena;
   Module *module = module_after(arena, reference->text, plan->pass);
-  CodegenOptions options = {
-      .real = plan->real, .lanes = plan->lanes, .target = plan->target, .compiler = "test"};
+  CodegenOptions options = {.real = plan->real,
+                            .lanes = plan->lanes,
+                            .cache = plan->cache,
+                            .target = plan->target,
+                            .compiler = "test"};
   const char *error = build_try(&built, arena, module, &options);
   if (error) return snprintf(why->text, sizeof why->text, "%.400s", error), false;
   bool agrees = true;

@@ -7,7 +7,7 @@
 #include "tests/graph_forms.h"
 #include "tests/graph_shrink.h"
 
-enum { GRAPHS = 12, SHORT = 20, LONG = 250, C_EVERY = 9, TRIALS = 1500 };
+enum { GRAPHS = 12, SHORT = 20, LONG = 250, C_EVERY = 10, TRIALS = 1500 };
 
 static uint64_t seed_of(const char *name, uint64_t usual) {
   const char *text = getenv(name);
@@ -31,8 +31,10 @@ static size_t batch_plans(uint64_t batch, Plan plans[2]) {
   RlcType real = batch % 2 ? RLC_F64 : RLC_F32;
   uint32_t lanes = real == RLC_F64 && bytes > 16 ? bytes / 8 : bytes / 4;
   const char *pass = batch % 7 == 6 ? "erase" : "contract";
-  plans[0] = (Plan){real, lanes, "native", pass};
-  plans[1] = (Plan){real, lanes, "c", pass};
+  static const uint32_t caches[] = {16 << 10, 32 << 10, 48 << 10, 0, 24 << 10};
+  uint32_t cache = caches[batch % COUNTOF(caches)];
+  plans[0] = (Plan){real, lanes, cache, "native", pass};
+  plans[1] = (Plan){real, lanes, cache, "c", pass};
   return batch % C_EVERY == 0 ? 2 : 1;
 }
 
@@ -76,7 +78,8 @@ END_TEST
 /* ---- what the graphs reach ---- */
 
 typedef struct Reached {
-  size_t kind[KERNEL_CONTRACT + 1], epilogues, repacked, shared, barriers, cut, stopped, in_place;
+  size_t kind[KERNEL_CONTRACT + 1], epilogues, repacked, shared, barriers, cut, stopped, in_place,
+      chunks;
 } Reached;
 
 static void reach_kernels(Reached *reached, const ProgramCode *program) {
@@ -84,6 +87,7 @@ static void reach_kernels(Reached *reached, const ProgramCode *program) {
     const Kernel *kernel = program->kernels[k];
     reached->kind[kernel->kind]++;
     reached->epilogues += kernel->kind == KERNEL_CONTRACT && kernel->root_count > 1;
+    reached->chunks += kernel->chunks != NULL;
     reached->repacked += kernel->repacked != NULL;
     reached->shared += !kernel->serial;
     reached->barriers += kernel->barrier_before;
@@ -94,7 +98,7 @@ static void reach_kernels(Reached *reached, const ProgramCode *program) {
 
 /* Random graphs are worth what they come by. */
 START_TEST(every_kind_of_work_comes_by) {
-  Reached reached = {{0}, 0, 0, 0, 0, 0, 0, 0};
+  Reached reached = {{0}, 0, 0, 0, 0, 0, 0, 0, 0};
   const PipelineOptions options = {.out = stdout};
   for (uint64_t batch = 0; batch < SHORT; batch++) {
     Arena *arena = arena_make();
@@ -102,7 +106,13 @@ START_TEST(every_kind_of_work_comes_by) {
     pipeline_run(module, &options);
     for (size_t i = 0; i < module->note_count; i++)
       *(strstr(module->notes[i].text, "stays") ? &reached.stopped : &reached.cut) += 1;
-    CodegenOptions made = {.real = RLC_F32, .lanes = 8, .target = "native", .compiler = "test"};
+    Plan plans[2];
+    batch_plans(batch, plans);
+    CodegenOptions made = {.real = RLC_F32,
+                           .lanes = 8,
+                           .cache = plans[0].cache,
+                           .target = "native",
+                           .compiler = "test"};
     Code *code = code_make(arena, module, &made);
     for (size_t p = 0; p < code->program_count; p++) reach_kernels(&reached, &code->programs[p]);
     arena_free(arena);
@@ -112,12 +122,14 @@ START_TEST(every_kind_of_work_comes_by) {
                   reached.kind[kind], kind);
   printf(
       "%zu contractions, %zu of them with epilogues, %zu repacked; %zu kernels for more than one "
-      "thread, %zu barriers; %zu sorts cut, %zu scatters stopped; %zu tensors updated in place\n",
+      "thread, %zu barriers; %zu sorts cut, %zu scatters stopped; %zu tensors updated in place; "
+      "%zu kernels in chunks\n",
       reached.kind[KERNEL_CONTRACT], reached.epilogues, reached.repacked, reached.shared,
-      reached.barriers, reached.cut, reached.stopped, reached.in_place);
+      reached.barriers, reached.cut, reached.stopped, reached.in_place, reached.chunks);
   ck_assert(reached.kind[KERNEL_CONTRACT] >= 200 && reached.epilogues >= 100);
   ck_assert(reached.repacked >= 50 && reached.shared >= 100 && reached.barriers >= 100);
   ck_assert(reached.cut >= 20 && reached.stopped >= 10 && reached.in_place >= 20);
+  ck_assert(reached.chunks >= 20);
 }
 END_TEST
 
