@@ -219,6 +219,9 @@ Buffer *buffer_make(Schedule *schedule, Layout layout, ValueType type, const cha
  * `picked`. */
 uint32_t bucket_height(const Code *code);
 uint64_t bucket_tiles(const Code *code, Axes rows, AxisId picked);
+/* In how many groups so many tiles come by, each of all panels, so that rows of so many bytes stay
+ * in the second cache. */
+uint64_t bucket_groups(const Code *code, uint64_t tiles, uint64_t row_bytes);
 /* For the bucket of every tile and, behind them, the rows of every tile. */
 Buffer *bucket_buffer(Schedule *schedule, Node *positions, Axes rows, AxisId picked);
 

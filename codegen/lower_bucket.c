@@ -34,6 +34,11 @@ Buffer *bucket_buffer(Schedule *s, Node *positions, Axes rows, AxisId picked) {
   return buffer_make(s, layout, VALUE_I32, name, NULL);
 }
 
+uint64_t bucket_groups(const Code *code, uint64_t tiles, uint64_t row_bytes) {
+  enum { GROUP_BYTES = 1 << 18 };
+  return (tiles * bucket_height(code) * row_bytes + GROUP_BYTES - 1) / GROUP_BYTES;
+}
+
 static Term *read(Bucket *b, const Registers *array, Term *at) {
   return term_cast(b->lower.arena, term_read(b->lower.arena, array, at, NULL), VALUE_INDEX);
 }

@@ -491,17 +491,6 @@ static void choose_segment(Product *p, Block *block, Term *tile) {
   }
 }
 
-/* Rows in buckets come by in groups, each of all panels, so that what they read of A stays in the
- * second cache. */
-static uint64_t row_groups(const Product *p, uint64_t tiles) {
-  enum { GROUP_BYTES = 1 << 18 };
-  if (!p->kernel->buckets || p->nest.block < 0) return 1;
-  uint64_t row =
-      axes_extent(p->nest.graph, p->kernel->reduced) * value_type_size(p->a.buffer->type);
-  uint64_t bytes = tiles * bucket_height(p->lower.s->code) * row;
-  return bytes > GROUP_BYTES ? (bytes + GROUP_BYTES - 1) / GROUP_BYTES : 1;
-}
-
 /* Counters of the outer loops from the item; row tiles innermost. */
 static Term *decode_items(Product *p, Block *block) {
   Nest *nest = &p->nest;
@@ -511,7 +500,9 @@ static Term *decode_items(Product *p, Block *block) {
   kernel->items = 0;
   for (int i = 0; i < p->segment_count; i++) kernel->items += (uint64_t)p->segments[i].tiles;
   Term *item = term_var(arena, kernel->item);
-  uint64_t tiles = kernel->items, groups = row_groups(p, tiles);
+  uint64_t tiles = kernel->items, groups = 1;
+  uint64_t row = axes_extent(nest->graph, kernel->reduced) * value_type_size(p->a.buffer->type);
+  if (kernel->buckets && nest->block >= 0) groups = bucket_groups(p->lower.s->code, tiles, row);
   kernel->items = tiles = (tiles + groups - 1) / groups;
   for (int i = p->first_inner_loop - 1; i >= 0; i--) {
     if (i == p->tile) continue;

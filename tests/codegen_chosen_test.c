@@ -43,67 +43,101 @@ static Node *chosen(Graph *graph, Node *weight, Node *positions, AxisId axis, Ax
   return contract;
 }
 
-static void chosen_program(Module *module, const Size *size) {
-  Graph *graph = module->graph;
-  AxisId twin = axis_of(graph, "twin", size->twin, AXIS_COPY);
-  AxisId seed = axis_of(graph, "seed", 3, AXIS_COPY);
-  AxisId batch = axis_of(graph, "batch", size->batch, AXIS_ROW);
-  AxisId try = axis_of(graph, "try", size->try, AXIS_DRAW);
-  AxisId top = axis_of(graph, "top", (size->try + 1) / 2, AXIS_DRAW);
-  AxisId in = axis_of(graph, "in", size->in, AXIS_FEATURE);
-  AxisId out = axis_of(graph, "out", size->out, AXIS_FEATURE);
-  size_t program = fixture_program(
-      module, arena_printf(graph->arena, "chosen%zu_%u", module->program_count, size->twin));
-  Node *scores = input_of(graph, "scores", AXES(twin, batch, try));
-  Node *by_try = node_argmin(graph, node1(graph, OP_floor, scores), twin);
-  Node *by_row = node_argmax(graph, input_of(graph, "values", AXES(twin, batch)), twin);
-  Node *by_seed = node_argmin(graph, input_of(graph, "votes", AXES(twin, seed, batch)), twin);
-  Node *w = input_of(graph, "w", AXES(twin, in, out)), *x = input_of(graph, "x", AXES(batch, in));
-  Node *each = input_of(graph, "each", AXES(batch, try, in));
-  Node *g = input_of(graph, "g", AXES(batch, try, out));
-  Node *zero = node_const(graph, 0);
+/* Axes of one program, and the positions that choose. */
+typedef struct Form {
+  Module *module;
+  Graph *graph;
+  size_t program;
+  AxisId twin, seed, batch, try, top, in, out;
+  Node *by_try, *by_row;
+  Node *w, *x, *each; /* weights, rows, rows of tries */
+} Form;
 
-  /* There and back, with what is made of it. */
-  Node *y = chosen(graph, w, by_try, twin, AXES(in), each);
-  Node *h = input_of(graph, "h", AXES(twin, batch, try, out));
-  Node *mask = node2(graph, OP_le, node_gather(graph, h, by_try, twin), zero);
-  fixture_result(module, program, y);
-  fixture_result(module, program, node3(graph, OP_where, mask, zero, y));
-  if (size->in >= 4) {
-    Node *back = chosen(graph, w, by_try, twin, AXES(out), g);
-    fixture_result(module, program, node1(graph, OP_tanh, back));
+static Form form_make(Module *module, const Size *size) {
+  Graph *graph = module->graph;
+  Form f = {.module = module,
+            .graph = graph,
+            .twin = axis_of(graph, "twin", size->twin, AXIS_COPY),
+            .seed = axis_of(graph, "seed", 3, AXIS_COPY),
+            .batch = axis_of(graph, "batch", size->batch, AXIS_ROW),
+            .try = axis_of(graph, "try", size->try, AXIS_DRAW),
+            .top = axis_of(graph, "top", (size->try + 1) / 2, AXIS_DRAW),
+            .in = axis_of(graph, "in", size->in, AXIS_FEATURE),
+            .out = axis_of(graph, "out", size->out, AXIS_FEATURE)};
+  f.program = fixture_program(
+      module, arena_printf(graph->arena, "chosen%zu_%u", module->program_count, size->twin));
+  f.w = input_of(graph, "w", AXES(f.twin, f.in, f.out));
+  f.x = input_of(graph, "x", AXES(f.batch, f.in));
+  f.each = input_of(graph, "each", AXES(f.batch, f.try, f.in));
+  f.by_row = node_argmax(graph, input_of(graph, "values", AXES(f.twin, f.batch)), f.twin);
+  return f;
+}
+
+static void result(const Form *f, Node *node) { fixture_result(f->module, f->program, node); }
+
+/* There and back, with what is made of it; rows that choose together; places that were picked
+ * themselves. */
+static void chosen_layers(Form *f) {
+  Graph *graph = f->graph;
+  Node *scores = input_of(graph, "scores", AXES(f->twin, f->batch, f->try));
+  Node *g = input_of(graph, "g", AXES(f->batch, f->try, f->out)), *zero = node_const(graph, 0);
+  Node *h = input_of(graph, "h", AXES(f->twin, f->batch, f->try, f->out));
+  f->by_try = node_argmin(graph, node1(graph, OP_floor, scores), f->twin);
+  Node *y = chosen(graph, f->w, f->by_try, f->twin, AXES(f->in), f->each);
+  Node *mask = node2(graph, OP_le, node_gather(graph, h, f->by_try, f->twin), zero);
+  result(f, y);
+  result(f, node3(graph, OP_where, mask, zero, y));
+  if (graph->axes[f->in].extent >= 4) {
+    Node *back = chosen(graph, f->w, f->by_try, f->twin, AXES(f->out), g);
+    result(f, node1(graph, OP_tanh, back));
   }
-  /* Rows that choose together, and places that were picked themselves. */
-  fixture_result(module, program, chosen(graph, w, by_row, twin, AXES(in), each));
-  fixture_result(module, program, chosen(graph, w, by_row, twin, AXES(in), x));
-  Node *order = node_order(graph, node_gather(graph, scores, by_try, twin), try, top);
-  Node *best = node_gather(graph, each, order, try);
-  fixture_result(module, program,
-                 chosen(graph, w, node_gather(graph, by_try, order, try), twin, AXES(in), best));
-  /* Copies that choose, and copies that do not. */
-  Node *copies = input_of(graph, "copies", AXES(seed, batch, in));
-  Node *own = input_of(graph, "own", AXES(twin, seed, in, out));
-  fixture_result(module, program, chosen(graph, w, by_seed, twin, AXES(in), copies));
-  fixture_result(module, program, chosen(graph, own, by_row, twin, AXES(in), copies));
-  fixture_result(module, program, chosen(graph, own, by_row, twin, AXES(seed, in), copies));
-  /* Rows along the panels of the other operand. */
-  Node *along = input_of(graph, "along", AXES(seed, batch, try));
-  Node *flat = input_of(graph, "flat", AXES(twin, seed, out));
-  fixture_result(module, program, chosen(graph, flat, by_try, twin, AXES(seed), along));
-  /* Rows with an axis of the weight between them. */
+  result(f, chosen(graph, f->w, f->by_row, f->twin, AXES(f->in), f->each));
+  result(f, chosen(graph, f->w, f->by_row, f->twin, AXES(f->in), f->x));
+  Node *order = node_order(graph, node_gather(graph, scores, f->by_try, f->twin), f->try, f->top);
+  Node *best = node_gather(graph, f->each, order, f->try);
+  Node *of_best = node_gather(graph, f->by_try, order, f->try);
+  result(f, chosen(graph, f->w, of_best, f->twin, AXES(f->in), best));
+}
+
+/* Copies that choose, copies that do not; rows along the panels of the other operand, and with an
+ * axis of the weight between them. */
+static void chosen_axes(Form *f) {
+  Graph *graph = f->graph;
+  Node *votes = input_of(graph, "votes", AXES(f->twin, f->seed, f->batch));
+  Node *copies = input_of(graph, "copies", AXES(f->seed, f->batch, f->in));
+  Node *own = input_of(graph, "own", AXES(f->twin, f->seed, f->in, f->out));
+  Node *by_seed = node_argmin(graph, votes, f->twin);
+  result(f, chosen(graph, f->w, by_seed, f->twin, AXES(f->in), copies));
+  result(f, chosen(graph, own, f->by_row, f->twin, AXES(f->in), copies));
+  result(f, chosen(graph, own, f->by_row, f->twin, AXES(f->seed, f->in), copies));
+  Node *along = input_of(graph, "along", AXES(f->seed, f->batch, f->try));
+  Node *flat = input_of(graph, "flat", AXES(f->twin, f->seed, f->out));
+  result(f, chosen(graph, flat, f->by_try, f->twin, AXES(f->seed), along));
   AxisId atom = axis_of(graph, "atom", 3, AXIS_ROW);
-  Node *wide = input_of(graph, "wide", AXES(twin, atom, in, out));
-  fixture_result(module, program, chosen(graph, wide, by_try, twin, AXES(in), each));
-  /* A slot that is read and written: once, though a row is computed twice. */
-  if (size->in >= 4) {
-    Node *state = input_of(graph, "state", AXES(batch, in));
-    Node *pull = input_of(graph, "pull", AXES(batch, out));
-    Node *step = chosen(graph, w, by_row, twin, AXES(out), pull);
-    fixture_output(module, program, (uint32_t)state->attr.key, node2(graph, OP_sub, state, step));
+  Node *wide = input_of(graph, "wide", AXES(f->twin, atom, f->in, f->out));
+  result(f, chosen(graph, wide, f->by_try, f->twin, AXES(f->in), f->each));
+}
+
+/* A slot that is read and written: once, though a row is computed twice. A weight that is a value
+ * itself. */
+static void chosen_memory(Form *f) {
+  Graph *graph = f->graph;
+  if (graph->axes[f->in].extent >= 4) {
+    Node *state = input_of(graph, "state", AXES(f->batch, f->in));
+    Node *pull = input_of(graph, "pull", AXES(f->batch, f->out));
+    Node *step = chosen(graph, f->w, f->by_row, f->twin, AXES(f->out), pull);
+    fixture_output(f->module, f->program, (uint32_t)state->attr.key,
+                   node2(graph, OP_sub, state, step));
   }
-  /* A weight that is a value itself. */
-  fixture_result(module, program,
-                 chosen(graph, node1(graph, OP_tanh, w), by_row, twin, AXES(in), x));
+  Node *made = node1(graph, OP_tanh, f->w);
+  result(f, chosen(graph, made, f->by_row, f->twin, AXES(f->in), f->x));
+}
+
+static void chosen_program(Module *module, const Size *size) {
+  Form form = form_make(module, size);
+  chosen_layers(&form);
+  chosen_axes(&form);
+  chosen_memory(&form);
 }
 
 static Built build_sizes(Arena *arena, const Precision *precision) {
