@@ -34,7 +34,7 @@ bool native_fail_llvm(char *error, size_t size, const char *what, LLVMErrorRef r
 
 /* ---- native_objects.c: a program to objects ---- */
 
-/* An object for each body, in their order, and behind them the one with `rlc_module`. */
+/* Objects with all bodies, and behind them the one with `rlc_module`. */
 typedef struct Objects {
   LLVMMemoryBufferRef *items; /* each is NULL when it was given away */
   size_t count;
