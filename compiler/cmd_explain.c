@@ -8,7 +8,7 @@
 
 #include "compiler/build.h"
 
-static const double PEAK_SECONDS = 0.1, COPY_SECONDS = 0.02;
+static const double PEAK_SECONDS = 0.1, COPY_SECONDS = 0.05;
 
 /* ---- the graph ---- */
 
