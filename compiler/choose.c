@@ -95,9 +95,19 @@ static Cost cost_without(Skip *skip, size_t id) {
   return cost;
 }
 
-/* What a choice that is taken saves, beside the others. Counted with all ranks, so that it adds up
- * with what cutting ranks saves. */
-static double saved(Skip *skip, size_t id, Output *const *uncut) {
+static bool same_outputs(const Module *module, Output *const *outputs) {
+  for (size_t p = 0; p < module->program_count; p++) {
+    const Program *program = &module->programs[p];
+    if (memcmp(program->outputs, outputs[p], program->output_count * sizeof *outputs[p]) != 0)
+      return false;
+  }
+  return true;
+}
+
+/* FLOPs that a choice which is taken saves, beside the others. Counted with all ranks, so that it
+ * adds up with what cutting ranks saves. */
+static double saved(Skip *skip, size_t id, Output *const *uncut, Cost chosen, Cost whole) {
+  if (same_outputs(skip->module, uncut)) return whole.flops - chosen.flops;
   Output **cut = outputs_copy(skip->module, skip->scratch);
   outputs_restore(skip->module, uncut);
   double less = cost_without(skip, id).flops - cost_of(skip).flops;
@@ -117,28 +127,29 @@ static void note_choice(Skip *skip, size_t id, Output *const *uncut, Cost chosen
   module_note(skip->module, (Note){.pass = "skip",
                                    .text = text,
                                    .span = node->span,
-                                   .saved = taken ? saved(skip, id, uncut) : 0});
+                                   .saved = taken ? saved(skip, id, uncut, chosen, whole) : 0});
 }
 
 /* All are taken at first, for one may pay only beside another; then those that do not pay are
  * dropped, one by one. */
 void skip_choose(Skip *skip, Output **uncut) {
   bool *choice = NEW_ARRAY(skip->scratch, bool, skip->size);
+  Cost *without = NEW_ARRAY(skip->scratch, Cost, skip->size);
   size_t left = mark_choices(skip, choice), kept = 0;
   if (!left) return;
   memcpy(skip->taken, choice, skip->size * sizeof *choice);
   Cost chosen = cost_of(skip);
   for (size_t id = 0; kept < left; id = (id + 1) % skip->size) {
     if (!skip->taken[id]) continue;
-    Cost without = cost_without(skip, id);
+    without[id] = cost_without(skip, id);
     kept++;
-    if (chosen.time < without.time) continue;
+    if (chosen.time < without[id].time) continue;
     skip->taken[id] = false;
-    note_choice(skip, id, uncut, chosen, without);
-    chosen = without;
+    note_choice(skip, id, uncut, chosen, without[id]);
+    chosen = without[id];
     left--;
     kept = 0;
   }
   for (size_t id = 0; id < skip->size; id++)
-    if (skip->taken[id]) note_choice(skip, id, uncut, chosen, cost_without(skip, id));
+    if (skip->taken[id]) note_choice(skip, id, uncut, chosen, without[id]);
 }
