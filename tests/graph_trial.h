@@ -149,6 +149,10 @@ static inline Node *round_node(Graph *graph, Node *node, void *user) {
     double off = rounding->apart * random_between(&rounding->state, -1, 1);
     return node2(graph, OP_mul, node, node_const(graph, 1 + off));
   }
+  case OP_eq: { /* rounding makes equal what nearly is, as 1 and the tanh of 20 */
+    Node *apart = node1(graph, OP_abs, node2(graph, OP_sub, node->src[0], node->src[1]));
+    return node2(graph, OP_le, apart, node_const(graph, 8 * fabs(rounding->apart)));
+  }
   default:
     return node;
   }
