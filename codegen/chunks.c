@@ -43,11 +43,14 @@ static bool product_fits(const Schedule *s, const Kernel *kernel, AxisId axis) {
  * not looked at? */
 static bool is_by_rows(const Schedule *s, const Kernel *kernel, AxisId axis) {
   bool kind = kernel->kind == KERNEL_MAP || kernel->kind == KERNEL_REDUCE ||
-              kernel->kind == KERNEL_ORDER || kernel->kind == KERNEL_CONTRACT;
+              kernel->kind == KERNEL_ORDER || kernel->kind == KERNEL_CONTRACT ||
+              kernel->kind == KERNEL_BUCKET;
   if (!kind || !axes_has(kernel->iteration, axis) || axes_has(kernel->reduced, axis)) return false;
   for (size_t i = 0; i < kernel->root_count; i++)
-    if (kernel->roots[i].copy || is_output(s, kernel->roots[i].node)) return false;
-  return kernel->kind != KERNEL_CONTRACT || (!kernel->buckets && product_fits(s, kernel, axis));
+    if ((kernel->roots[i].copy && kernel->kind != KERNEL_BUCKET) ||
+        is_output(s, kernel->roots[i].node))
+      return false;
+  return kernel->kind != KERNEL_CONTRACT || product_fits(s, kernel, axis);
 }
 
 /* ---- sizes ---- */
@@ -63,6 +66,7 @@ typedef struct Search {
   uint32_t rows;        /* of a chunk; 0: not known yet */
   const Kernel *kernel; /* that is looked at */
   double bytes;         /* of the rows that it reads and hands on */
+  bool whole_buckets;   /* orders of rows are not of chunks */
   bool depends, fits;   /* on a kernel of PART_TOGETHER; row by row */
 } Search;
 
@@ -115,14 +119,20 @@ static void search_read(void *user, Node *node, bool kept, bool same) {
   if (kept) search_kernel(search, search->s->kernel[node->id], same);
 }
 
-/* What a contraction needs made before it: a repacked operand, the order of its rows. */
-static void search_made(Search *search, const Kernel *kernel, const Buffer *buffer) {
-  if (!buffer) return;
-  int maker = kernel->position;
-  while (--maker >= 0)
-    if (search->s->out->kernels[maker]->roots[0].buffer == buffer) break;
-  if (maker < 0) bug("an operand is made nowhere");
-  search_kernel(search, search->s->out->kernels[maker], false);
+static const Kernel *maker_of(const Schedule *s, const Kernel *kernel, const Buffer *buffer) {
+  for (int i = kernel->position - 1; i >= 0; i--)
+    if (s->out->kernels[i]->roots[0].buffer == buffer) return s->out->kernels[i];
+  bug("an operand is made nowhere");
+}
+
+/* What a contraction needs made before it: a repacked operand; the order of its rows, which is of a
+ * chunk exactly where its own rows are. */
+static void search_made(Search *search, const Kernel *kernel) {
+  if (kernel->repacked) search_kernel(search, maker_of(search->s, kernel, kernel->repacked), false);
+  if (!kernel->buckets) return;
+  const Kernel *bucket = maker_of(search->s, kernel, kernel->buckets);
+  search_kernel(search, bucket, true);
+  if (search->part[bucket->position] != PART_TOGETHER) search->fits = false;
 }
 
 /* Rows of one copy that a step along the axis brings. */
@@ -147,9 +157,9 @@ static Part part_of(Search *search, const Kernel *kernel) {
   search->kernel = kernel;
   search->depends = false;
   search->fits = is_by_rows(s, kernel, search->axis) && rows_pay(search, kernel);
+  if (kernel->kind == KERNEL_BUCKET && search->whole_buckets) search->fits = false;
   kernel_reads_along(s, kernel, search->axis, search_read, search);
-  search_made(search, kernel, kernel->repacked);
-  search_made(search, kernel, kernel->buckets);
+  search_made(search, kernel);
   if (search->fits && (search->depends || row_bytes(search, kernel) >= large(s)))
     return PART_TOGETHER;
   return search->depends ? PART_AFTER : PART_BEFORE;
@@ -183,7 +193,7 @@ static uint32_t chunk_rows(const Schedule *s, uint32_t extent, double bytes, dou
 static bool is_seed(Search *search, const Kernel *kernel) {
   const Graph *graph = search->s->code->module->graph;
   AxisId order[MAX_AXES];
-  if (kernel->kind != KERNEL_CONTRACT) return false;
+  if (kernel->kind != KERNEL_CONTRACT || kernel->buckets) return false; /* its order is whole */
   int rank = axes_order(graph, kernel->iteration, order);
   for (int i = 0; i < rank; i++) {
     search->axis = order[i];
@@ -211,14 +221,36 @@ static uint32_t find_parts(Search *search, size_t first) {
   return chunk_rows(s, extent, largest, LEAST_ROWS / rows);
 }
 
+/* Does a kernel that comes after need the order of rows which is made for each chunk? */
+static bool bucket_leaves(const Search *search, size_t first) {
+  const Schedule *s = search->s;
+  for (size_t k = first; k < s->out->kernel_count; k++) {
+    const Kernel *kernel = s->out->kernels[k];
+    if (kernel->buckets && search->part[k] != PART_TOGETHER &&
+        search->part[maker_of(s, kernel, kernel->buckets)->position] == PART_TOGETHER)
+      return true;
+  }
+  return false;
+}
+
+/* The parts, with chunks of so many rows; 0: nothing goes together. */
+static uint32_t settle_parts(Search *search, size_t first) {
+  search->rows = 0;
+  search->whole_buckets = false;
+  uint32_t rows = find_parts(search, first);
+  if (!rows) return 0;
+  search->rows = rows;
+  find_parts(search, first);
+  search->whole_buckets = bucket_leaves(search, first);
+  if (search->whole_buckets) find_parts(search, first);
+  return rows;
+}
+
 /* Returns the position at which the search goes on. */
 static size_t go_together(Search *search, size_t first) {
   Schedule *s = search->s;
-  search->rows = 0;
-  uint32_t rows = find_parts(search, first);
+  uint32_t rows = settle_parts(search, first);
   if (!rows) return first + 1;
-  search->rows = rows;
-  find_parts(search, first);
   uint32_t extent = s->code->module->graph->axes[search->axis].extent;
   Chunks *chunks = NEW(s->arena, Chunks);
   *chunks = (Chunks){search->axis, extent / rows, rows};
@@ -257,12 +289,16 @@ static void shrink_read(void *user, Node *node, bool kept, bool same) {
 }
 
 /* Panels along the rows themselves stay whole. */
-static void buffer_shrink(Buffer *buffer, const Chunks *chunks) {
+static void buffer_shrink(const Schedule *s, const Kernel *kernel, Buffer *buffer) {
   const Layout *layout = &buffer->layout;
+  const Chunks *chunks = kernel->chunks;
   bool last = layout->rank && layout->axis[layout->rank - 1] == chunks->axis;
   if (last && layout->panel && chunks->rows % layout->panel) return;
   buffer->space = SPACE_CHUNK;
-  buffer->layout = layout_chunk(buffer->layout, chunks->axis, chunks->rows);
+  if (kernel->kind == KERNEL_BUCKET)
+    buffer->layout.elements = bucket_elements(s->code, kernel);
+  else
+    buffer->layout = layout_chunk(buffer->layout, chunks->axis, chunks->rows);
   buffer->bytes = (buffer->layout.elements * value_type_size(buffer->type) + 63) / 64 * 64;
 }
 
@@ -278,8 +314,8 @@ void chunks_shrink(Schedule *s) {
     const Kernel *kernel = s->out->kernels[k];
     for (size_t i = 0; kernel->chunks && i < kernel->root_count; i++) {
       Buffer *buffer = kernel->roots[i].buffer;
-      bool leaves = shrink.leaves[kernel->roots[i].node->id];
-      if (buffer && buffer->space == SPACE_WORK && !leaves) buffer_shrink(buffer, kernel->chunks);
+      bool leaves = shrink.leaves[kernel->roots[i].node->id] && kernel->kind != KERNEL_BUCKET;
+      if (buffer && buffer->space == SPACE_WORK && !leaves) buffer_shrink(s, kernel, buffer);
     }
   }
 }

@@ -218,12 +218,16 @@ Buffer *buffer_make(Schedule *schedule, Layout layout, ValueType type, const cha
 /* Rows of a tile, and the most tiles that `rows` need when they are sorted by their positions along
  * `picked`. */
 uint32_t bucket_height(const Code *code);
-uint64_t bucket_tiles(const Code *code, Axes rows, AxisId picked);
+uint64_t bucket_tiles(const Code *code, uint64_t rows, AxisId picked);
 /* In how many groups so many tiles come by, each of all panels, so that rows of so many bytes stay
  * in the second cache. */
 uint64_t bucket_groups(const Code *code, uint64_t tiles, uint64_t row_bytes);
+/* Those axes' rows together: of one chunk where the kernel goes chunk by chunk. */
+uint64_t kernel_rows(const Code *code, const Kernel *kernel, Axes rows);
+/* Elements of its buffer. */
+uint64_t bucket_elements(const Code *code, const Kernel *kernel);
 /* For the bucket of every tile and, behind them, the rows of every tile. */
-Buffer *bucket_buffer(Schedule *schedule, Node *positions, Axes rows, AxisId picked);
+Buffer *bucket_buffer(Schedule *schedule, const Kernel *kernel);
 
 void lower_kernel(const Schedule *schedule, Kernel *kernel);
 

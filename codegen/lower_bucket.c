@@ -3,7 +3,8 @@
  * Rows are sorted stably by the positions that choose, and each bucket is filled up to whole tiles
  * by repeating its last row. Afterwards the buffer holds the bucket of every tile, which is the
  * number of buckets for tiles that are not needed, and then the rows of every tile that is. Copies
- * of a row lie in one tile, so no two threads write the same element. */
+ * of a row lie in one tile, so no two threads write the same element. Where rows go chunk by chunk,
+ * each chunk has its own order. */
 #include "codegen/lower.h"
 
 typedef struct Bucket {
@@ -20,17 +21,26 @@ uint32_t bucket_height(const Code *code) {
   return code->options.lanes * value_type_size(code->real) >= 64 ? 8 : 4;
 }
 
-uint64_t bucket_tiles(const Code *code, Axes rows, AxisId picked) {
-  const Graph *graph = code->module->graph;
+uint64_t bucket_tiles(const Code *code, uint64_t rows, AxisId picked) {
   uint32_t height = bucket_height(code);
-  return (axes_extent(graph, rows) + graph->axes[picked].extent * (height - 1)) / height;
+  return (rows + code->module->graph->axes[picked].extent * (height - 1)) / height;
 }
 
-Buffer *bucket_buffer(Schedule *s, Node *positions, Axes rows, AxisId picked) {
-  uint64_t tiles = bucket_tiles(s->code, rows, picked);
-  Layout layout = {.elements = tiles * (1 + bucket_height(s->code))};
-  const char *name = arena_printf(s->arena, "t%u_rows%llu", positions->id,
-                                  (unsigned long long)axes_extent(s->code->module->graph, rows));
+uint64_t kernel_rows(const Code *code, const Kernel *kernel, Axes rows) {
+  uint64_t all = axes_extent(code->module->graph, rows);
+  return kernel->chunks ? all / kernel->chunks->count : all;
+}
+
+uint64_t bucket_elements(const Code *code, const Kernel *kernel) {
+  uint64_t rows = kernel_rows(code, kernel, kernel->iteration);
+  return bucket_tiles(code, rows, kernel->picked) * (1 + bucket_height(code));
+}
+
+Buffer *bucket_buffer(Schedule *s, const Kernel *kernel) {
+  Layout layout = {.elements = bucket_elements(s->code, kernel)};
+  const char *name =
+      arena_printf(s->arena, "t%u_rows%llu", kernel->roots[0].node->id,
+                   (unsigned long long)kernel_rows(s->code, kernel, kernel->iteration));
   return buffer_make(s, layout, VALUE_I32, name, NULL);
 }
 
@@ -78,7 +88,7 @@ static Term *whole_tiles(const Bucket *b, Term *rows) {
 static Block *row_loop(Bucket *b, Term **row, Term **bucket) {
   Lower *lower = &b->lower;
   Block *block = lower->blocks[0];
-  NestLoop *rows = &b->nest.loops[0];
+  NestLoop *rows = &b->nest.loops[b->nest.loop_count - 1];
   lower_restart(lower, 2);
   lower->blocks[0] = block;
   rows->level = 1;
@@ -150,14 +160,16 @@ void lower_bucket(const Schedule *s, Kernel *kernel) {
   nest_start(&b->nest, s->arena, graph, kernel->chunks);
   int rank = axes_order(graph, kernel->iteration, order);
   for (int i = 0; i < rank; i++) nest_dim(&b->nest, order[i], nest_extent(&b->nest, order[i]), 1);
-  nest_merge(&b->nest, 0, rank);
+  nest_merge(&b->nest, 0, b->nest.dim_count);
   b->lower = lower_start(s, kernel, &b->nest);
   b->positions = root->node;
   b->buffer = root->buffer;
   b->height = bucket_height(s->code);
   b->buckets = graph->axes[kernel->picked].extent;
-  b->tiles = (int64_t)bucket_tiles(s->code, kernel->iteration, kernel->picked);
+  uint64_t rows = kernel_rows(s->code, kernel, kernel->iteration);
+  b->tiles = (int64_t)bucket_tiles(s->code, rows, kernel->picked);
   place_add(&b->lower, b->buffer, true);
+  shape_items(&b->lower, b->nest.loop_count - 1, 1);
   declare(b, &b->count, "count", b->buckets);
   declare(b, &b->next, "next", b->buckets);
   declare(b, &b->total, "total", 1);
@@ -165,7 +177,5 @@ void lower_bucket(const Schedule *s, Kernel *kernel) {
   number_tiles(b);
   place_rows(b);
   repeat_last_rows(b);
-  kernel->item = var_make(s->arena, "item", VALUE_INDEX, 1);
-  kernel->items = 1;
   kernel->body = b->lower.blocks[0];
 }

@@ -184,7 +184,8 @@ static void make_segments(Product *p, int64_t highest) {
     return;
   }
   if (p->kernel->buckets) {
-    int64_t tiles = (int64_t)bucket_tiles(p->lower.s->code, p->rows, p->kernel->picked);
+    int64_t tiles = (int64_t)bucket_tiles(
+        p->lower.s->code, kernel_rows(p->lower.s->code, p->kernel, p->rows), p->kernel->picked);
     p->segments[p->segment_count++] = (Segment){tiles, highest, 0};
     return;
   }
@@ -502,7 +503,8 @@ static Term *decode_items(Product *p, Block *block) {
   Term *item = term_var(arena, kernel->item);
   uint64_t tiles = kernel->items, groups = 1;
   uint64_t row = axes_extent(nest->graph, kernel->reduced) * value_type_size(p->a.buffer->type);
-  if (kernel->buckets && nest->block >= 0) groups = bucket_groups(p->lower.s->code, tiles, row);
+  if (kernel->buckets && !kernel->chunks && nest->block >= 0)
+    groups = bucket_groups(p->lower.s->code, tiles, row);
   kernel->items = tiles = (tiles + groups - 1) / groups;
   for (int i = p->first_inner_loop - 1; i >= 0; i--) {
     if (i == p->tile) continue;

@@ -406,9 +406,8 @@ static Buffer *buckets(Schedule *s, const Node *node, int vector) {
   }
   Kernel *kernel = kernel_add(s, KERNEL_BUCKET, "bucket", rows);
   kernel->picked = picked;
-  Buffer *buffer = bucket_buffer(s, positions, rows, picked);
-  root_add(s, kernel, (Root){.node = positions, .buffer = buffer, .copy = true});
-  return buffer;
+  root_add(s, kernel, (Root){.node = positions, .copy = true});
+  return kernel->roots[0].buffer = bucket_buffer(s, kernel);
 }
 
 static Kernel *contract_kernel(Schedule *s, Node *node) {
