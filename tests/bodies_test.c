@@ -1,9 +1,8 @@
 /* Kernels that share a function: which do, that no field of loop IR is forgotten in telling them
  * apart, and that objects are the same whoever makes them and are kept one by one. */
 #include "codegen/bodies.h"
+#include "tests/files_support.h"
 #include "tests/spec_code.h"
-
-#include <dirent.h>
 
 /* ---- what tells bodies apart ---- */
 
@@ -215,27 +214,18 @@ START_TEST(objects_are_the_same_for_any_number_of_threads) {
 }
 END_TEST
 
-static size_t files(const char *folder) {
-  size_t count = 0;
-  DIR *directory = opendir(folder);
-  for (struct dirent *entry; directory && (entry = readdir(directory));)
-    count += entry->d_name[0] != '.';
-  if (directory) closedir(directory);
-  return count;
-}
-
 START_TEST(what_did_not_change_is_not_made_again) {
   char folder[] = P_tmpdir "/rlc-bodies-XXXXXX", command[128];
   size_t size;
   ck_assert_ptr_nonnull(mkdtemp(folder));
   setenv("RLC_CACHE", folder, 1);
   free(archive("hidden=32", 2, &size));
-  size_t all = files(folder);
+  size_t all = directory_files(folder);
   ck_assert_uint_gt(all, 40);
   free(archive("hidden=32", 1, &size));
-  ck_assert_uint_eq(files(folder), all);
+  ck_assert_uint_eq(directory_files(folder), all);
   free(archive("hidden=32 gamma=0.9", 2, &size));
-  ck_assert_uint_lt(files(folder) - all, 6); /* the targets' kernel and the tables */
+  ck_assert_uint_lt(directory_files(folder) - all, 6); /* the targets' kernel and the tables */
   snprintf(command, sizeof command, "rm -rf %s", folder);
   ck_assert_int_eq(system(command), 0);
 }

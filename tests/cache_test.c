@@ -1,10 +1,10 @@
 /* The cache of compiled objects: what is kept comes back, damage and closed folders are as good as
  * nothing, old files go; and code that was loaded from it computes the same. */
+#include "tests/files_support.h"
 #include "tests/spec_code.h"
 
 #include "codegen/cache.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -23,15 +23,6 @@ static void folder_close(void) {
   ck_assert_int_eq(system(command), 0);
 }
 
-static size_t files(void) {
-  size_t count = 0;
-  DIR *directory = opendir(folder);
-  for (struct dirent *entry; directory && (entry = readdir(directory));)
-    count += entry->d_name[0] != '.';
-  if (directory) closedir(directory);
-  return count;
-}
-
 START_TEST(what_is_kept_comes_back) {
   size_t size = 0;
   char *data = cache_read("a.o", &size);
@@ -42,7 +33,7 @@ START_TEST(what_is_kept_comes_back) {
   ck_assert_ptr_nonnull(data);
   ck_assert_uint_eq(size, 5);
   ck_assert_mem_eq(data, "three", 5);
-  ck_assert_uint_eq(files(), 1);
+  ck_assert_uint_eq(directory_files(folder), 1);
   free(data);
 }
 END_TEST
@@ -71,7 +62,7 @@ START_TEST(no_folder_is_no_error) {
   setenv("RLC_CACHE", "/dev/null/none", 1);
   cache_write("a.o", "one", 3);
   ck_assert_ptr_null(cache_read("a.o", &size));
-  ck_assert_uint_eq(files(), 0);
+  ck_assert_uint_eq(directory_files(folder), 0);
 }
 END_TEST
 
@@ -90,9 +81,9 @@ START_TEST(old_files_go) {
   }
   cache_write("0.o", "x", 1);
   cache_write("1.o", "x", 1);
-  ck_assert_uint_eq(files(), CACHE_FILES + 1);
+  ck_assert_uint_eq(directory_files(folder), CACHE_FILES + 1);
   cache_trim();
-  ck_assert_uint_eq(files(), CACHE_FILES + 1 - CACHE_FILES / 4);
+  ck_assert_uint_eq(directory_files(folder), CACHE_FILES + 1 - CACHE_FILES / 4);
   for (int i = 0; i < 2; i++) {
     snprintf(name, sizeof name, "%d.o", i);
     char *kept = cache_read(name, &size);
@@ -122,10 +113,10 @@ static Runner updated(void) {
 START_TEST(kept_code_computes_the_same) {
   unsetenv("RLC_TARGET");
   Runner first = updated();
-  size_t made = files();
+  size_t made = directory_files(folder);
   ck_assert_uint_gt(made, 1);
   Runner second = updated();
-  ck_assert_uint_eq(files(), made);
+  ck_assert_uint_eq(directory_files(folder), made);
   const char *where;
   ck_assert_double_eq(runner_disagreement(&first, &second, "update", true, &where), 0);
   runner_close(&first);

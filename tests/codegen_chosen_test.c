@@ -2,18 +2,6 @@
  * precisions and by several threads, which must give equal bits. */
 #include "tests/codegen_fixture.h"
 
-typedef struct Precision {
-  const char *name;
-  RlcType real;
-  uint32_t lanes;
-  double tolerance;
-} Precision;
-
-static const Precision precisions[] = {{"float32", RLC_F32, 16, 3e-6},
-                                       {"float64", RLC_F64, 8, 1e-12},
-                                       {"float32, 8 lanes", RLC_F32, 8, 3e-6},
-                                       {"float64, 2 lanes", RLC_F64, 2, 1e-12}};
-
 /* Extents of one program. */
 typedef struct Size {
   uint32_t twin, batch, try, in, out;
@@ -24,11 +12,6 @@ static const Size sizes[] = {{2, 33, 3, 70, 33},
                              {10, 9, 5, 32, 64},
                              {1, 5, 40, 3, 31},
                              {2, 600, 1, 128, 48}};
-
-static AxisId axis_of(Graph *graph, const char *label, uint32_t extent, AxisClass order) {
-  return graph_axis(graph, label, arena_printf(graph->arena, "x%u", extent), extent, order,
-                    NOWHERE);
-}
 
 static Node *input_of(Graph *graph, const char *name, Axes axes) {
   name = arena_printf(graph->arena, "%s.%zu", name, graph->slot_count);

@@ -199,4 +199,24 @@ static inline void check_program(const Built *built, uint32_t p, uint32_t thread
   }
 }
 
+/* An axis by label and extent: the same one whenever both are equal. */
+static inline AxisId axis_of(Graph *graph, const char *label, uint32_t extent, AxisClass order) {
+  return graph_axis(graph, label, arena_printf(graph->arena, "x%u", extent), extent, order,
+                    NOWHERE);
+}
+
+typedef struct Precision {
+  const char *name;
+  RlcType real;
+  uint32_t lanes;
+  double tolerance;
+} Precision;
+
+/* Lanes of AVX-512, of AVX2 and of no vectors at all: layouts depend on them, results do not. */
+__attribute__((unused)) static const Precision precisions[] = {
+    {"float32", RLC_F32, 16, 3e-6},
+    {"float64", RLC_F64, 8, 1e-12},
+    {"float32, 8 lanes", RLC_F32, 8, 3e-6},
+    {"float64, 2 lanes", RLC_F64, 2, 1e-12}};
+
 #endif

@@ -2,10 +2,6 @@
  * plan and its checker. */
 #include "tests/codegen_fixture.h"
 
-static AxisId axis_of(Graph *graph, const char *label, uint32_t extent, AxisClass order) {
-  return graph_axis(graph, label, "test", extent, order, NOWHERE);
-}
-
 static uint32_t state_of(Graph *graph, const char *name, Axes axes) {
   return graph_slot(graph, name, RLC_PARAMETER, RLC_F32, axes, NOWHERE);
 }

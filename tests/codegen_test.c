@@ -4,19 +4,6 @@
 
 static const uint32_t extents[] = {1, 3, 6, 17, 31, 33, 70};
 
-typedef struct Precision {
-  const char *name;
-  RlcType real;
-  uint32_t lanes;
-  double tolerance;
-} Precision;
-
-/* Lanes of AVX-512, of AVX2 and of no vectors at all: layouts depend on them, results do not. */
-static const Precision precisions[] = {{"float32", RLC_F32, 16, 3e-6},
-                                       {"float64", RLC_F64, 8, 1e-12},
-                                       {"float32, 8 lanes", RLC_F32, 8, 3e-6},
-                                       {"float64, 2 lanes", RLC_F64, 2, 1e-12}};
-
 static void check_module(Arena *arena, Module *module, const Precision *precision) {
   Built built = build_module(arena, module, precision->real, precision->lanes);
   for (uint32_t p = 0; p < module->program_count; p++)
@@ -34,11 +21,6 @@ static void check_precisions(ModuleFn *fn, size_t from, size_t to) {
     check_module(arena, module, &precisions[i]);
     arena_free(arena);
   }
-}
-
-static AxisId axis_of(Graph *graph, const char *label, uint32_t extent, AxisClass order) {
-  return graph_axis(graph, label, arena_printf(graph->arena, "x%u", extent), extent, order,
-                    NOWHERE);
 }
 
 static Node *input_of(Graph *graph, const char *name, Axes axes) {

@@ -111,6 +111,15 @@ __attribute__((unused)) static Path file_find(const char *directory, const char 
   return found;
 }
 
+/* How many files a directory has; none when it is not there. */
+__attribute__((unused)) static size_t directory_files(const char *directory) {
+  size_t count = 0;
+  DIR *list = opendir(directory);
+  for (struct dirent *entry; list && (entry = readdir(list));) count += entry->d_name[0] != '.';
+  if (list) closedir(list);
+  return count;
+}
+
 /* Standard error goes to a file until capture_end, which returns what was written. */
 typedef struct Capture {
   int stream, saved;
