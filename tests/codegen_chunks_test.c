@@ -65,14 +65,14 @@ static const struct {
   RlcType real;
   uint32_t lanes;
   double tolerance;
-} precisions[] = {{RLC_F32, 16, 2e-5}, {RLC_F32, 8, 2e-5}, {RLC_F32, 4, 2e-5}, {RLC_F64, 8, 1e-12}};
+} widths[] = {{RLC_F32, 16, 2e-5}, {RLC_F32, 8, 2e-5}, {RLC_F32, 4, 2e-5}, {RLC_F64, 8, 1e-12}};
 
 START_TEST(chunks_agree_with_the_oracle) {
-  for (size_t i = 0; i < COUNTOF(precisions); i++) {
+  for (size_t i = 0; i < COUNTOF(widths); i++) {
     Arena *arena = arena_make();
-    Built built = critic_build(arena, shapes[_i], precisions[i].real, precisions[i].lanes, SMALL);
+    Built built = critic_build(arena, shapes[_i], widths[i].real, widths[i].lanes, SMALL);
     for (uint32_t threads = 1; threads <= 3; threads++)
-      check_program(&built, 0, threads, threads, precisions[i].tolerance, "chunks");
+      check_program(&built, 0, threads, threads, widths[i].tolerance, "chunks");
     built_free(&built);
     arena_free(arena);
   }
