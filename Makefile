@@ -17,7 +17,7 @@ COMMIT := $(shell git describe --always --dirty 2>/dev/null || echo no git)
 -include build/deps.mk
 ENVCFLAGS = -I$(MUJOCO_INC) -DRLC_MUJOCO_DIR='"$(MUJOCO_LIB_DIR)"' -DRLC_MUJOCO_VERSION='"$(MUJOCO_VERSION)"'
 
-SOURCES = $(filter-out compiler/main.c,$(wildcard ir/*.c dsl/*.c compiler/*.c codegen/*.c))
+SOURCES = $(filter-out compiler/main.c,$(wildcard ir/*.c dsl/*.c compiler/*.c compiler/*/*.c codegen/*.c))
 RUNTIME = $(wildcard runtime/*.c envs/*.c)
 TESTS   = $(wildcard tests/*_test.c)
 MODELS  = $(patsubst %,$(BUILD)/%.h,$(wildcard envs/models/*.xml))
@@ -114,10 +114,10 @@ asan:
 	@tests/run.sh build/asan
 
 format:
-	clang-format -i $(wildcard */*.c */*.h)
+	clang-format -i $(wildcard */*.c */*.h */*/*.c */*/*.h)
 
 format-check:
-	clang-format --dry-run -Werror $(wildcard */*.c */*.h)
+	clang-format --dry-run -Werror $(wildcard */*.c */*.h */*/*.c */*/*.h)
 
 # Sizes that keep files and functions readable.
 size:

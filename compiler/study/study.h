@@ -1,0 +1,110 @@
+/* A study: one file names a base spec, a grid, named overlays, environments, seeds and steps; rlc
+ * makes every variant of it, runs all, and says what came out.
+ *
+ *   study.yaml --study_load--> points x environments = jobs, x seeds = runs
+ *              --study_run--> a folder of run directories --study_collect--> series and scores
+ *              --report--> tables, figures, a page
+ *
+ * The folder is the only state: whoever has it can go on, count and report. Nothing in it depends
+ * on the order in which runs were made, on how many ran at once, or on what was interrupted. */
+#ifndef RLC_COMPILER_STUDY_H
+#define RLC_COMPILER_STUDY_H
+
+#include "compiler/session.h"
+
+/* One difference of a point to the base, as a reader wants it: a dotted path and both values as
+ * they stand in the resolved specs; NULL for what is not there. */
+typedef struct StudyChange {
+  const char *path, *before, *after;
+} StudyChange;
+
+/* A key of the grid that has no meaning for a variant, and why: it lacks it, or sets it itself. */
+typedef struct StudyCrossed {
+  const char *path, *why;
+} StudyCrossed;
+
+/* A way of training: a variant at a point of the grid. */
+typedef struct StudyPoint {
+  const char *name;    /* for readers: "remac", "remac K=4", "one_critic K=4" */
+  const char *folder;  /* the same in letters, digits and "._=-+" */
+  const char *variant; /* the base's name, or the variant's */
+  StudyChange *changes;
+  size_t change_count;
+  StudyCrossed *crossed;
+  size_t crossed_count;
+  size_t same_as; /* the first point with the same programs in every environment; itself if none */
+  Span span;      /* where the study's file has its variant, for messages */
+} StudyPoint;
+
+/* A point in an environment: one program, one trainer. Points that are the same as another have no
+ * jobs. */
+typedef struct StudyJob {
+  size_t point, env;
+  Tree *spec;       /* resolved */
+  const char *hash; /* of the optimised IR, the environment and the target: 16 hexadecimal digits */
+} StudyJob;
+
+/* How a run ended, or where it is. */
+typedef enum StudyState {
+  STUDY_WAITING, /* not begun, or interrupted before its first checkpoint */
+  STUDY_PARTIAL, /* interrupted; has a checkpoint */
+  STUDY_RUNNING,
+  STUDY_DONE,
+  STUDY_FAILED, /* ended by itself with another status than 0: `failure` says what it said last */
+} StudyState;
+
+typedef struct StudyRun {
+  size_t job;
+  uint64_t seed;
+  const char *folder; /* below the study's folder: runs/POINT/ENVIRONMENT/seed-N */
+  StudyState state;
+  const char *failure;
+} StudyRun;
+
+/* What counts as the score of a run. */
+typedef struct StudyScore {
+  const char
+      *metric;   /* a column of evaluations.csv or progress.csv, "return" for the evaluation's */
+  uint32_t last; /* the mean of its last so many values */
+  bool lower;    /* less is better */
+  bool failed_worst; /* a failed run counts as the worst of its environment; else `failed` */
+  double failed;
+} StudyScore;
+
+typedef struct StudyNormal {
+  bool given;
+  double zero, one; /* scores that count as 0 and as 1 */
+} StudyNormal;
+
+typedef struct Study {
+  const char *name, *doc, *cite, *path;
+  uint64_t steps;
+  uint64_t *seeds;
+  size_t seed_count;
+  const char **envs;
+  size_t env_count;
+  StudyNormal *normal;  /* by environment */
+  const char **options; /* of the trainer: "--eval-every", "1000", ... */
+  size_t option_count;
+  StudyScore score;
+  const char **curves, **aggregates; /* report: */
+  size_t curve_count, aggregate_count;
+  double ci;          /* level of intervals, in (0, 1) */
+  uint32_t resamples; /* of the bootstrap */
+  size_t compare;     /* the point that others are compared with; the base if none is named */
+  StudyPoint *points; /* the base first, then in the order of the file */
+  size_t point_count;
+  StudyJob *jobs;
+  size_t job_count;
+  StudyRun *runs; /* seed by seed, so that every point has a first seed early */
+  size_t run_count;
+  Tree *tree; /* the study's file */
+} Study;
+
+/* Reads a study and makes every point of it: resolves, checks and elaborates each, runs the passes,
+ * merges those with equal programs. NULL after reporting what is wrong, at its place: an unknown
+ * key, a hand-written overlay that changes nothing, a variant that does not compile, an environment
+ * that it cannot run in. Nothing is written. */
+Study *study_load(Session *session);
+
+#endif
