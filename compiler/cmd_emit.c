@@ -6,6 +6,7 @@
 
 #include "codegen/codegen.h"
 #include "compiler/build.h"
+#include "compiler/notation/notation.h"
 
 /* Stages, and the pass after which they are printed. */
 static const struct {
@@ -24,6 +25,10 @@ static int write_stage(Session *session, FILE *out) {
   const char *stage = session->stage ? session->stage : "opt";
   if (strcmp(stage, "spec") == 0) {
     tree_print(session->elaborated->spec, out);
+    return 0;
+  }
+  if (strcmp(stage, "latex") == 0) {
+    notation_latex(session->arena, session->elaborated->spec, out);
     return 0;
   }
   for (size_t i = 0; i < COUNTOF(ir_stages); i++)
@@ -50,15 +55,15 @@ static int write_stage(Session *session, FILE *out) {
 }
 
 static bool knows_stage(const char *stage) {
-  static const char *const names[] = {"spec",  "ir", "grad", "opt",   "kernels",
-                                      "loops", "c",  "llvm", "object"};
+  static const char *const names[] = {"spec",  "ir", "grad", "opt",    "kernels",
+                                      "loops", "c",  "llvm", "object", "latex"};
   for (size_t i = 0; stage && i < COUNTOF(names); i++)
     if (strcmp(names[i], stage) == 0) return true;
   if (!stage) return true;
   const char *near = nearest_name(stage, names, COUNTOF(names));
   fprintf(stderr,
           "error: there is no stage '%s'%s%s%s; there are spec ir grad opt kernels loops c llvm "
-          "object\n",
+          "object latex\n",
           stage, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   return false;
 }
