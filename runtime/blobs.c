@@ -11,7 +11,7 @@ static const char magic[8] = {'r', 'l', 'c', 'b', 'l', 'o', 'b', 's'};
 enum { VERSION = 1 };
 _Static_assert(sizeof(BlobHead) == 16 && sizeof(BlobRow) == 64, "rows are written as they lie");
 
-bool blobs_put_header(Output *out, const Blob *blobs, size_t count, RunError *error) {
+bool blobs_put_header(FileOutput *out, const Blob *blobs, size_t count, RunError *error) {
   BlobHead head = {.version = VERSION, .count = (uint32_t)count};
   memcpy(head.magic, magic, sizeof magic);
   if (count > BLOBS_MOST) return run_fail(error, "%zu blobs are too many", count);
@@ -27,7 +27,7 @@ bool blobs_put_header(Output *out, const Blob *blobs, size_t count, RunError *er
   return true;
 }
 
-void blobs_put_data(Output *out, const Blob *blobs, size_t count) {
+void blobs_put_data(FileOutput *out, const Blob *blobs, size_t count) {
   for (size_t i = 0; i < count; i++) output_put(out, blobs[i].data, blobs[i].bytes);
 }
 

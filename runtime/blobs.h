@@ -23,8 +23,8 @@ typedef struct BlobRow {
 
 /* Writes head and rows, which takes a pass over all blobs for their checksums; then the blobs,
  * straight from the caller's memory. */
-bool blobs_put_header(Output *out, const Blob *blobs, size_t count, RunError *error);
-void blobs_put_data(Output *out, const Blob *blobs, size_t count);
+bool blobs_put_header(FileOutput *out, const Blob *blobs, size_t count, RunError *error);
+void blobs_put_data(FileOutput *out, const Blob *blobs, size_t count);
 
 /* An open blob file whose rows have been read. */
 typedef struct BlobFile {

@@ -75,11 +75,11 @@ typedef struct Save {
   const Blob *blobs;
   size_t blob_count;
   CheckpointFacts facts;
-  Output files[PARTS];
+  FileOutput files[PARTS];
   int sealed, published; /* how many of `files` have come so far */
 } Save;
 
-static bool write_tensors(Save *save, Output *out, RunError *error) {
+static bool write_tensors(Save *save, FileOutput *out, RunError *error) {
   safetensors_put_header(out, save->module);
   save->facts.tensor_header_crc = out->crc;
   out->crc = 0;
@@ -89,7 +89,7 @@ static bool write_tensors(Save *save, Output *out, RunError *error) {
   return output_seal(out, error);
 }
 
-static bool write_blobs(Save *save, Output *out, RunError *error) {
+static bool write_blobs(Save *save, FileOutput *out, RunError *error) {
   if (!blobs_put_header(out, save->blobs, save->blob_count, error)) {
     output_abandon(out);
     return false;
@@ -100,19 +100,19 @@ static bool write_blobs(Save *save, Output *out, RunError *error) {
   return output_seal(out, error);
 }
 
-static bool write_facts(Save *save, Output *out, RunError *error) {
+static bool write_facts(Save *save, FileOutput *out, RunError *error) {
   checkpoint_put_facts(out, &save->facts);
   return output_seal(out, error);
 }
 
 /* Writes the temporary files of all parts, one after the other through one buffer. */
 static bool write_parts(Save *save, const char *directory, const char *name, RunError *error) {
-  static bool (*const writers[PARTS])(Save *, Output *, RunError *) = {
+  static bool (*const writers[PARTS])(Save *, FileOutput *, RunError *) = {
       [TENSORS] = write_tensors, [BLOBS] = write_blobs, [FACTS] = write_facts};
   char buffer[BUFFER], path[OUTPUT_PATH];
   for (int part = 0; part < PARTS; save->sealed = ++part) {
     if (part == BLOBS && save->blob_count == 0) continue;
-    Output *out = &save->files[part];
+    FileOutput *out = &save->files[part];
     if (!path_make(path, error, "%s/%s%s", directory, name, suffixes[part]) ||
         !output_begin(out, path, buffer, sizeof buffer, error) || !writers[part](save, out, error))
       return false;
@@ -143,7 +143,7 @@ static void undo(Save *save) {
 
 static bool write_latest(const char *directory, const char *name, RunError *error) {
   char path[OUTPUT_PATH], buffer[256];
-  Output out;
+  FileOutput out;
   if (!path_make(path, error, "%s/latest.json", directory) ||
       !output_begin(&out, path, buffer, sizeof buffer, error))
     return false;

@@ -18,7 +18,7 @@ typedef struct CheckpointFacts {
 } CheckpointFacts;
 
 /* NAME.json ends with a checksum of the text before it. */
-void checkpoint_put_facts(Output *out, const CheckpointFacts *facts);
+void checkpoint_put_facts(FileOutput *out, const CheckpointFacts *facts);
 bool checkpoint_read_facts(CheckpointFacts *facts, const char *text, size_t bytes, RunError *error);
 
 /* Calls `visit` with each file of DIR/checkpoints that belongs to a checkpoint: its number and

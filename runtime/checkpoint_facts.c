@@ -79,7 +79,7 @@ static void put_field(JsonWriter *json, const Field *field, const void *value) {
   }
 }
 
-void checkpoint_put_facts(Output *out, const CheckpointFacts *facts) {
+void checkpoint_put_facts(FileOutput *out, const CheckpointFacts *facts) {
   JsonWriter json = json_writer(out, 2);
   out->crc = 0;
   json_open(&json, '{');

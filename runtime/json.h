@@ -1,4 +1,4 @@
-/* JSON as the runtime needs it: a writer onto an Output that allocates nothing, and a strict
+/* JSON as the runtime needs it: a writer onto a FileOutput that allocates nothing, and a strict
  * reader that walks a text in memory and remembers the first thing that is wrong. */
 #ifndef RLC_RUNTIME_JSON_H
 #define RLC_RUNTIME_JSON_H
@@ -9,7 +9,7 @@
 
 /* Writes commas, line breaks and indentation; the caller opens, names, writes and closes. */
 typedef struct JsonWriter {
-  Output *out;
+  FileOutput *out;
   uint32_t depth;
   uint32_t
       flat; /* entries at this depth (1: of the outermost) and below share a line; 0: no spaces */
@@ -18,7 +18,7 @@ typedef struct JsonWriter {
   bool named; /* a name stands before the next value */
 } JsonWriter;
 
-JsonWriter json_writer(Output *out, uint32_t flat);
+JsonWriter json_writer(FileOutput *out, uint32_t flat);
 void json_open(JsonWriter *json, char bracket); /* '{' or '[' */
 void json_close(JsonWriter *json);
 void json_name(JsonWriter *json, const char *name);

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-JsonWriter json_writer(Output *out, uint32_t flat) {
+JsonWriter json_writer(FileOutput *out, uint32_t flat) {
   return (JsonWriter){.out = out, .flat = flat};
 }
 
@@ -40,7 +40,7 @@ void json_close(JsonWriter *json) {
   output_put(json->out, &json->close[json->depth], 1);
 }
 
-static void quoted(Output *out, const char *text) {
+static void quoted(FileOutput *out, const char *text) {
   output_text(out, "\"");
   for (const char *at = text; *at; at++) {
     unsigned char c = (unsigned char)*at;

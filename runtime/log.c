@@ -25,7 +25,7 @@ typedef struct Names {
 
 struct Log {
   int lock; /* the directory, locked as long as the log is open */
-  Output files[FILES];
+  FileOutput files[FILES];
   Names train, eval;
 };
 
@@ -63,7 +63,7 @@ static size_t line_room(const Names *names) {
   return room;
 }
 
-static void csv_header(Output *out, const Names *names) {
+static void csv_header(FileOutput *out, const Names *names) {
   output_text(out, "step");
   for (size_t i = 0; i < names->count; i++) {
     output_text(out, ",");
@@ -74,13 +74,13 @@ static void csv_header(Output *out, const Names *names) {
 
 /* A resumed run must go on with the columns it began with. */
 static bool same_header(const char *path, const Names *names, RunError *error) {
-  Output expected;
+  FileOutput expected;
   output_count(&expected, NULL, 0);
   csv_header(&expected, names);
   char *text = calloc(1, expected.bytes);
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   bool good = text && fd >= 0 && read(fd, text, expected.bytes) == (ssize_t)expected.bytes;
-  Output found;
+  FileOutput found;
   output_count(&found, NULL, 0);
   if (good) output_put(&found, text, expected.bytes);
   if (fd >= 0) close(fd);
@@ -201,7 +201,7 @@ Log *log_open(const char *directory, const char *const *names, size_t count,
 
 /* ---- lines ---- */
 
-static void write_csv(Output *out, const Names *names, uint64_t step, const double *values) {
+static void write_csv(FileOutput *out, const Names *names, uint64_t step, const double *values) {
   output_u64(out, step);
   for (size_t i = 0; i < names->count; i++) {
     output_text(out, ",");
@@ -210,7 +210,7 @@ static void write_csv(Output *out, const Names *names, uint64_t step, const doub
   output_text(out, "\n");
 }
 
-static void write_json(Output *out, const Names *names, uint64_t step, const double *values) {
+static void write_json(FileOutput *out, const Names *names, uint64_t step, const double *values) {
   JsonWriter json = json_writer(out, 0);
   json_open(&json, '{');
   json_name(&json, "step");
@@ -223,7 +223,7 @@ static void write_json(Output *out, const Names *names, uint64_t step, const dou
   output_text(out, "\n");
 }
 
-static void write_events(Output *out, const Names *names, uint64_t step, const double *values) {
+static void write_events(FileOutput *out, const Names *names, uint64_t step, const double *values) {
   double now = wall_seconds();
   for (size_t i = 0; i < names->count; i++)
     if (!isnan(values[i])) tfevents_scalar(out, now, step, names->names[i], values[i]);

@@ -29,18 +29,18 @@ bool path_make(char path[OUTPUT_PATH], RunError *error, const char *format, ...)
   return run_fail(error, "a path of %d bytes is too long: '%.200s...'", length, path);
 }
 
-void output_count(Output *out, char *buffer, size_t capacity) {
+void output_count(FileOutput *out, char *buffer, size_t capacity) {
   out->fd = -1, out->reason = 0, out->crc = 0;
   out->bytes = out->written = 0;
   out->used = 0, out->capacity = capacity, out->buffer = buffer;
   out->path[0] = '\0';
 }
 
-static bool output_fail(const Output *out, RunError *error) {
+static bool output_fail(const FileOutput *out, RunError *error) {
   return run_fail(error, "cannot write '%s': %s", out->path, strerror(out->reason));
 }
 
-bool output_open(Output *out, const char *path, uint64_t length, char *buffer, size_t capacity,
+bool output_open(FileOutput *out, const char *path, uint64_t length, char *buffer, size_t capacity,
                  RunError *error) {
   output_count(out, buffer, capacity);
   snprintf(out->path, sizeof out->path, "%s", path);
@@ -66,7 +66,7 @@ bool output_open(Output *out, const char *path, uint64_t length, char *buffer, s
 }
 
 /* Hands bytes to the kernel, all of them or none that count. */
-static void output_write(Output *out, const char *data, size_t bytes) {
+static void output_write(FileOutput *out, const char *data, size_t bytes) {
   while (bytes > 0 && out->reason == 0) {
     ssize_t done = write(out->fd, data, bytes);
     if (done < 0 && errno == EINTR) continue;
@@ -76,12 +76,12 @@ static void output_write(Output *out, const char *data, size_t bytes) {
   }
 }
 
-static void output_drain(Output *out) {
+static void output_drain(FileOutput *out) {
   if (out->fd >= 0) output_write(out, out->buffer, out->used);
   out->used = 0;
 }
 
-void output_put(Output *out, const void *data, size_t bytes) {
+void output_put(FileOutput *out, const void *data, size_t bytes) {
   if (out->reason != 0) return;
   out->bytes += bytes;
   out->crc = crc32c(out->crc, data, bytes);
@@ -95,9 +95,9 @@ void output_put(Output *out, const void *data, size_t bytes) {
   }
 }
 
-void output_text(Output *out, const char *text) { output_put(out, text, strlen(text)); }
+void output_text(FileOutput *out, const char *text) { output_put(out, text, strlen(text)); }
 
-void output_u64(Output *out, uint64_t value) {
+void output_u64(FileOutput *out, uint64_t value) {
   char digits[20];
   size_t at = sizeof digits;
   do digits[--at] = (char)('0' + value % 10);
@@ -105,7 +105,7 @@ void output_u64(Output *out, uint64_t value) {
   output_put(out, digits + at, sizeof digits - at);
 }
 
-void output_double(Output *out, double value) {
+void output_double(FileOutput *out, double value) {
   static const int precisions[] = {9, 15, 16, 17};
   char text[40];
   bool whole = fabs(value) < 1e15 && value == floor(value); /* counts without exponents */
@@ -117,7 +117,7 @@ void output_double(Output *out, double value) {
   output_text(out, text);
 }
 
-bool output_flush(Output *out, RunError *error) {
+bool output_flush(FileOutput *out, RunError *error) {
   output_drain(out);
   if (out->reason == 0) {
     out->written = out->bytes;
@@ -131,24 +131,25 @@ bool output_flush(Output *out, RunError *error) {
 /* EINVAL and EROFS are how devices and some file systems say that they have nothing to sync. */
 static bool sync_failed(int fd) { return fsync(fd) != 0 && errno != EINVAL && errno != EROFS; }
 
-bool output_sync(Output *out, RunError *error) {
+bool output_sync(FileOutput *out, RunError *error) {
   if (!output_flush(out, error)) return false;
   if (out->fd < 0 || !sync_failed(out->fd)) return true;
   out->reason = errno;
   return output_fail(out, error);
 }
 
-void output_drop(Output *out) {
+void output_drop(FileOutput *out) {
   if (out->fd >= 0) close(out->fd);
   out->fd = -1;
 }
 
 /* "path.tmp" of an output begun by output_begin, which has made sure that it fits. */
-static void temporary_name(const Output *out, char name[OUTPUT_PATH + 8]) {
+static void temporary_name(const FileOutput *out, char name[OUTPUT_PATH + 8]) {
   snprintf(name, OUTPUT_PATH + 8, "%s.tmp", out->path);
 }
 
-bool output_begin(Output *out, const char *path, char *buffer, size_t capacity, RunError *error) {
+bool output_begin(FileOutput *out, const char *path, char *buffer, size_t capacity,
+                  RunError *error) {
   char name[OUTPUT_PATH + 8];
   output_count(out, buffer, capacity);
   if (!path_make(out->path, error, "%s", path)) return false;
@@ -159,14 +160,14 @@ bool output_begin(Output *out, const char *path, char *buffer, size_t capacity, 
   return output_fail(out, error);
 }
 
-void output_abandon(Output *out) {
+void output_abandon(FileOutput *out) {
   char name[OUTPUT_PATH + 8];
   temporary_name(out, name);
   output_drop(out);
   unlink(name);
 }
 
-bool output_seal(Output *out, RunError *error) {
+bool output_seal(FileOutput *out, RunError *error) {
   bool good = output_sync(out, error);
   int fd = out->fd;
   out->fd = -1;
@@ -178,7 +179,7 @@ bool output_seal(Output *out, RunError *error) {
   return good;
 }
 
-bool output_publish(Output *out, RunError *error) {
+bool output_publish(FileOutput *out, RunError *error) {
   char name[OUTPUT_PATH + 8];
   temporary_name(out, name);
   if (rename(name, out->path) == 0) return true;

@@ -150,14 +150,14 @@ static void put_command(JsonWriter *json, const Options *options) {
   json_close(json);
 }
 
-static bool publish(Output *out, RunError *error) {
+static bool publish(FileOutput *out, RunError *error) {
   return output_seal(out, error) && output_publish(out, error);
 }
 
 static bool write_provenance(const Options *options, const RlcModule *module, const char *path,
                              RunError *error) {
   char buffer[4096];
-  Output out;
+  FileOutput out;
   if (!output_begin(&out, path, buffer, sizeof buffer, error)) return false;
   JsonWriter json = json_writer(&out, 2);
   json_open(&json, '{');
@@ -175,7 +175,7 @@ static bool write_provenance(const Options *options, const RlcModule *module, co
 
 static bool write_config(const RlcModule *module, const char *directory, RunError *error) {
   char buffer[4096], path[OUTPUT_PATH];
-  Output out;
+  FileOutput out;
   if (!path_make(path, error, "%s/config.yaml", directory) ||
       !output_begin(&out, path, buffer, sizeof buffer, error))
     return false;
@@ -244,7 +244,7 @@ bool rundir_make(const Options *options, const RlcModule *module, char *director
 
 bool rundir_result(const char *directory, const LogValue *values, size_t count, RunError *error) {
   char buffer[4096], path[OUTPUT_PATH];
-  Output out;
+  FileOutput out;
   if (!path_make(path, error, "%s/result.json", directory) ||
       !output_begin(&out, path, buffer, sizeof buffer, error))
     return false;

@@ -76,7 +76,7 @@ static bool runs_next(Runs *runs) {
   return true;
 }
 
-void safetensors_put_data(Output *out, const RlcModule *module, const char *memory) {
+void safetensors_put_data(FileOutput *out, const RlcModule *module, const char *memory) {
   for (const RlcSlot *slot = NULL; (slot = next_saved(module, slot));) {
     uint32_t width = types[slot->type].bytes;
     for (Runs runs = {.slot = slot}; runs_next(&runs);)
@@ -127,7 +127,7 @@ static void put_entry(JsonWriter *json, const RlcSlot *slot, uint64_t begin) {
   json_close(json);
 }
 
-static void put_json(Output *out, const RlcModule *module) {
+static void put_json(FileOutput *out, const RlcModule *module) {
   JsonWriter json = json_writer(out, 0);
   uint64_t begin = 0;
   json_open(&json, '{');
@@ -139,8 +139,8 @@ static void put_json(Output *out, const RlcModule *module) {
   json_close(&json);
 }
 
-void safetensors_put_header(Output *out, const RlcModule *module) {
-  Output count;
+void safetensors_put_header(FileOutput *out, const RlcModule *module) {
+  FileOutput count;
   output_count(&count, NULL, 0);
   put_json(&count, module);
   uint64_t padding = -count.bytes & 7, bytes = count.bytes + padding;

@@ -27,8 +27,8 @@ bool safetensors_saves(const RlcSlot *slot);
 
 /* Writes the header (with its length before it, padded so that the data is aligned) and the data
  * of all saved slots. Axis names go to "__metadata__": "axes.NAME" is "in,hid" or so. */
-void safetensors_put_header(Output *out, const RlcModule *module);
-void safetensors_put_data(Output *out, const RlcModule *module, const char *memory);
+void safetensors_put_header(FileOutput *out, const RlcModule *module);
+void safetensors_put_data(FileOutput *out, const RlcModule *module, const char *memory);
 
 /* Reads the JSON header of a file whose data has `data_bytes` bytes. Any text is answered by a
  * good list or by a message; free the list with safetensors_free either way. */

@@ -38,7 +38,7 @@ static void message_time(Message *message, double seconds) {
   message_bytes(message, &seconds, sizeof seconds);
 }
 
-static void write_record(Output *out, const Message *message) {
+static void write_record(FileOutput *out, const Message *message) {
   uint64_t length = message->used;
   uint32_t length_crc = crc32c_mask(crc32c(0, &length, sizeof length));
   uint32_t data_crc = crc32c_mask(crc32c(0, message->bytes, message->used));
@@ -48,7 +48,7 @@ static void write_record(Output *out, const Message *message) {
   output_put(out, &data_crc, sizeof data_crc);
 }
 
-void tfevents_version(Output *out, double seconds) {
+void tfevents_version(FileOutput *out, double seconds) {
   static const char version[] = "brain.Event:2";
   Message event = {0};
   message_time(&event, seconds);
@@ -56,7 +56,8 @@ void tfevents_version(Output *out, double seconds) {
   write_record(out, &event);
 }
 
-void tfevents_scalar(Output *out, double seconds, uint64_t step, const char *tag, double value) {
+void tfevents_scalar(FileOutput *out, double seconds, uint64_t step, const char *tag,
+                     double value) {
   float simple = (float)value;
   Message entry = {0}, summary = {0}, event = {0};
   message_block(&entry, 1, tag, strnlen(tag, TFEVENTS_TAG - 1));

@@ -1,10 +1,7 @@
 /* rlc bench and rlc explain: their figures are there, finite and agree with each other, and the
  * machine's peak is what its clock allows. Nothing here says how fast anything has to be. */
-/* The compiler and the runtime each have a type of this name; here the compiler's keeps it. */
-#define Output FileOutput
 #include "runtime/json.h"
 #include "tests/files_support.h"
-#undef Output
 
 #include <check.h>
 #include <math.h>

@@ -63,7 +63,7 @@ END_TEST
 static void number_text(double value, char text[64]) {
   char *directory = directory_make();
   RunError error;
-  Output out;
+  FileOutput out;
   char buffer[8];
   Path path = path_in(directory, "number");
   ck_assert(output_open(&out, path.text, 0, buffer, sizeof buffer, &error));
