@@ -14,8 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+import data
 import timing
-from cases import Case
+from cases import CASES, Case
 
 jax.config.update("jax_default_matmul_precision", "highest")
 
@@ -72,6 +73,12 @@ def adam(params: Tree, grads: Tree, state: Tree, lr: float, eps: float = 1e-8) -
     return jax.tree.map(step, params, m, v), {"m": m, "v": v, "t": t}
 
 
+def descend(state: Tree, name: str, grads: Tree, case: Case) -> Tree:
+    """The state with network `name` and its moments one step of Adam further."""
+    params, moments = adam(state[name], grads, state["adam"][name], case.lr)
+    return state | {name: params, "adam": state["adam"] | {name: moments}}
+
+
 def blend(slow: Tree, fast: Tree, tau: float) -> Tree:
     return jax.tree.map(lambda s, f: s + tau * (f - s), slow, fast)
 
@@ -119,6 +126,20 @@ def variants(
         timing.Variant("scan", caller(scanned, state, replay), SCANNED),
         timing.Variant("single", caller(update, state, replay), 1),
     ]
+
+
+def run_family(
+    about: str | None,
+    family: str,
+    update: Callable[[Tree, Tree, Case], Tree],
+    initial: Callable[[Case], Tree],
+) -> None:
+    """Measures `update` over a replay, for the case of this family that the command line names."""
+    given = timing.options(about, [n for n, c in CASES.items() if c.family == family])
+    case = CASES[given.case]
+    replay = device_replay(data.transitions(case, case.rows))
+    measured = variants(partial(update, case=case), initial(case), replay)
+    timing.run("jax", given, measured, VERSIONS)
 
 
 partial = functools.partial

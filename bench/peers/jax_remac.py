@@ -13,10 +13,8 @@ import jax.numpy as jnp
 
 import data
 import jax_parts as parts
-import timing
-from cases import CASES, Case, retry_weights
+from cases import Case, retry_weights
 from jax_parts import Tree
-from jax_sac import descend
 
 
 def critic_loss(critic: Tree, state: Tree, batch: Tree, noise: jax.Array, case: Case) -> jax.Array:
@@ -44,13 +42,13 @@ def actor_loss(actor: Tree, state: Tree, batch: Tree, noise: jax.Array, case: Ca
 def critic_step(state: Tree, batch: Tree, key: jax.Array, case: Case) -> Tree:
     noise = jax.random.normal(key, (case.batch, case.act))
     loss, grads = jax.value_and_grad(critic_loss)(state["critic"], state, batch, noise, case)
-    return descend(state, "critic", grads, case) | {"critic_loss": loss}
+    return parts.descend(state, "critic", grads, case) | {"critic_loss": loss}
 
 
 def actor_step(state: Tree, batch: Tree, key: jax.Array, case: Case) -> Tree:
     noise = jax.random.normal(key, (case.draws, case.batch, case.act))
     loss, grads = jax.value_and_grad(actor_loss)(state["actor"], state, batch, noise, case)
-    return descend(state, "actor", grads, case) | {"actor_loss": loss}
+    return parts.descend(state, "actor", grads, case) | {"actor_loss": loss}
 
 
 def follow(state: Tree, case: Case) -> Tree:
@@ -92,13 +90,5 @@ def initial(case: Case) -> Tree:
     }
 
 
-def main() -> None:
-    given = timing.options(__doc__, [n for n, c in CASES.items() if c.family == "remac"])
-    case = CASES[given.case]
-    replay = parts.device_replay(data.transitions(case, case.rows))
-    variants = parts.variants(parts.partial(update, case=case), initial(case), replay)
-    timing.run("jax", given, variants, parts.VERSIONS)
-
-
 if __name__ == "__main__":
-    main()
+    parts.run_family(__doc__, "remac", update, initial)

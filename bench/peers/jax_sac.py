@@ -11,8 +11,7 @@ import jax.numpy as jnp
 
 import data
 import jax_parts as parts
-import timing
-from cases import CASES, Case
+from cases import Case
 from jax_parts import Tree
 
 
@@ -39,11 +38,6 @@ def temperature_loss(log_alpha: jax.Array, log_prob: jax.Array, case: Case) -> j
     return -(jnp.exp(log_alpha) * (log_prob - case.act)).mean()
 
 
-def descend(state: Tree, name: str, grads: Tree, case: Case) -> Tree:
-    params, moments = parts.adam(state[name], grads, state["adam"][name], case.lr)
-    return state | {name: params, "adam": state["adam"] | {name: moments}}
-
-
 def update(state: Tree, replay: Tree, case: Case) -> Tree:
     key, rows_key, next_key, action_key = jax.random.split(state["key"], 4)
     state = state | {"key": key}
@@ -51,13 +45,13 @@ def update(state: Tree, replay: Tree, case: Case) -> Tree:
     shape = (case.batch, case.act)
     noise = jax.random.normal(next_key, shape)
     loss, grads = jax.value_and_grad(critic_loss)(state["critic"], state, batch, noise, case)
-    state = descend(state, "critic", grads, case) | {"critic_loss": loss}
+    state = parts.descend(state, "critic", grads, case) | {"critic_loss": loss}
     noise = jax.random.normal(action_key, shape)
     gradient = jax.value_and_grad(actor_loss, has_aux=True)
     (loss, log_prob), grads = gradient(state["actor"], state, batch, noise, case)
-    state = descend(state, "actor", grads, case) | {"actor_loss": loss}
+    state = parts.descend(state, "actor", grads, case) | {"actor_loss": loss}
     grads = jax.grad(temperature_loss)(state["log_alpha"], log_prob, case)
-    state = descend(state, "log_alpha", grads, case)
+    state = parts.descend(state, "log_alpha", grads, case)
     return state | {"slow": parts.blend(state["slow"], state["critic"], case.tau)}
 
 
@@ -77,13 +71,5 @@ def initial(case: Case) -> Tree:
     }
 
 
-def main() -> None:
-    given = timing.options(__doc__, [n for n, c in CASES.items() if c.family == "sac"])
-    case = CASES[given.case]
-    replay = parts.device_replay(data.transitions(case, case.rows))
-    variants = parts.variants(parts.partial(update, case=case), initial(case), replay)
-    timing.run("jax", given, variants, parts.VERSIONS)
-
-
 if __name__ == "__main__":
-    main()
+    parts.run_family(__doc__, "sac", update, initial)

@@ -26,7 +26,7 @@ from torch.utils import _pytree as trees
 
 import data
 import timing
-from cases import Case
+from cases import CASES, Case
 
 LOG_2PI = float(np.log(2 * np.pi))
 VERSIONS = {"torch": torch.__version__, "numpy": np.__version__}
@@ -245,3 +245,11 @@ def variants(make: Callable[[Any], Any], replay: Replay, case: Case) -> list[tim
         timing.Variant("eager", lambda: eager.update(replay.sample()), 1),
         timing.Variant("compile", lambda: whole.update(replay.sample()), 1),
     ]
+
+
+def run_family(about: str | None, family: str, make: Callable[[Any], Any]) -> None:
+    """Measures make(way) over a replay, for the case of this family that the command line names."""
+    given = options(about, [n for n, c in CASES.items() if c.family == family])
+    case = CASES[given.case]
+    replay = Replay(data.transitions(case, case.rows), case)
+    timing.run("torch", given, variants(make, replay, case), VERSIONS)

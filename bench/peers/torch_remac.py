@@ -11,11 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-import data
-import timing
 import torch_parts as parts
-from cases import CASES, Case, retry_weights
-from torch_parts import Batch, Eager, Nets, Replay, Whole
+from cases import Case, retry_weights
+from torch_parts import Batch, Eager, Nets, Whole
 
 
 def critic_loss(nets: Nets, batch: Batch, noise: Tensor, case: Case) -> tuple[Tensor, Tensor]:
@@ -57,12 +55,5 @@ class Remac:
             self.follow()
 
 
-def main() -> None:
-    given = parts.options(__doc__, [n for n, c in CASES.items() if c.family == "remac"])
-    case = CASES[given.case]
-    replay = Replay(data.transitions(case, case.rows), case)
-    timing.run("torch", given, parts.variants(Remac, replay, case), parts.VERSIONS)
-
-
 if __name__ == "__main__":
-    main()
+    parts.run_family(__doc__, "remac", Remac)

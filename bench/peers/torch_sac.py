@@ -10,11 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-import data
-import timing
 import torch_parts as parts
-from cases import CASES, Case
-from torch_parts import Batch, Eager, Nets, Replay, Whole
+from cases import Case
+from torch_parts import Batch, Eager, Nets, Whole
 
 
 def critic_loss(nets: Nets, batch: Batch, noise: Tensor, case: Case) -> tuple[Tensor, Tensor]:
@@ -56,12 +54,5 @@ class Sac:
         self.steps(batch, torch.randn(shape), torch.randn(shape))
 
 
-def main() -> None:
-    given = parts.options(__doc__, [n for n, c in CASES.items() if c.family == "sac"])
-    case = CASES[given.case]
-    replay = Replay(data.transitions(case, case.rows), case)
-    timing.run("torch", given, parts.variants(Sac, replay, case), parts.VERSIONS)
-
-
 if __name__ == "__main__":
-    main()
+    parts.run_family(__doc__, "sac", Sac)
