@@ -26,6 +26,9 @@ typedef struct Samples {
 Trainer *bench_trainer(const RlcModule *module, uint32_t threads);
 void bench_trainer_free(Trainer *trainer);
 
+/* Prints why measuring ended; of values that are no longer finite, what can be done. */
+void bench_complain(const Trainer *trainer);
+
 /* NULL, or why shares of peak say little: a loop of multiply-adds that is more than 5 % away from
  * clock x lanes x ports, alone or around the updates, had not the core to itself. */
 const char *bench_doubt(Arena *arena, const Figures *figures, uint32_t threads);

@@ -18,9 +18,18 @@ Trainer *bench_trainer(const RlcModule *module, uint32_t threads) {
   Trainer *trainer = calloc(1, sizeof *trainer);
   if (!trainer) return fprintf(stderr, "error: out of memory\n"), NULL;
   if (trainer_make(trainer, module, &options) && bench_fill(trainer)) return trainer;
-  fprintf(stderr, "error: %s\n", trainer->error.text);
+  bench_complain(trainer);
   bench_trainer_free(trainer);
   return NULL;
+}
+
+void bench_complain(const Trainer *trainer) {
+  fprintf(stderr, "error: %s\n", trainer->error.text);
+  if (!trainer->diverged) return;
+  fprintf(
+      stderr,
+      "  that is the specification's own course: measuring makes more updates than a short study, "
+      "and needs values that stay finite; lower rates take the same time\n");
 }
 
 void bench_trainer_free(Trainer *trainer) {

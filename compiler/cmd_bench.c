@@ -48,7 +48,7 @@ static bool module_measure(Session *session, const RlcModule *module, Figures *f
   bool good = bench_updates(trainer, session->seconds, NULL, figures) &&
               bench_environment(trainer, session->seconds, figures) &&
               bench_end_to_end(trainer, session->seconds, figures);
-  if (!good) fprintf(stderr, "error: %s\n", trainer->error.text);
+  if (!good) bench_complain(trainer);
   bench_trainer_free(trainer);
   return good;
 }

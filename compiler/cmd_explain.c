@@ -203,7 +203,7 @@ static bool updates_measure(Report *report, const RlcModule *module) {
   Trainer *trainer = bench_trainer(&watch->module, 1);
   if (!trainer) return false;
   bool good = bench_updates(trainer, session->seconds, watch, &report->figures);
-  if (!good) fprintf(stderr, "error: %s\n", trainer->error.text);
+  if (!good) bench_complain(trainer);
   bench_trainer_free(trainer);
   if (!good) return false;
   report->peak = report->figures.peak_gflops * 1e9;

@@ -129,6 +129,7 @@ static bool metric_fail(Trainer *trainer, const RlcSlot *slot, double value) {
   if (bad)
     snprintf(where, sizeof where, "parameter '%s' is not finite at element %llu", bad->name,
              (unsigned long long)element);
+  trainer->diverged = true;
   return run_fail(
       &trainer->error, "metric '%s' is %s at step %llu, update %llu; %s", metric_name(slot),
       isnan(value) ? "nan"
@@ -155,6 +156,7 @@ bool metrics_check_parameters(Trainer *trainer) {
   uint64_t element = 0;
   const RlcSlot *bad = parameter_fault(trainer, &element);
   if (!bad) return true;
+  trainer->diverged = true;
   return run_fail(&trainer->error,
                   "parameter '%s' is not finite at element %llu, seen at step %llu, update %llu",
                   bad->name, (unsigned long long)element, (unsigned long long)trainer->state.step,

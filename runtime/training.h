@@ -128,6 +128,7 @@ typedef struct Trainer {
   double seconds_before; /* training seconds of earlier processes (resume) */
   uint64_t saved_step;   /* of the last checkpoint; UINT64_MAX when something came after it */
   bool resumed;
+  bool diverged; /* the error is about a value that is not finite */
   RunError error;
 } Trainer;
 

@@ -27,24 +27,31 @@ typedef struct Asked {
   bool json, measure, whole;
 } Asked;
 
-/* What the command prints, with an exit status of 0. `text` holds TEXT bytes. */
-static void command_text(Asked asked, char *text) {
+/* The exit status, and what the command prints on the stream. `text` holds TEXT bytes. */
+static int command_says(Asked asked, const char *const *overrides, size_t count, int stream,
+                        char *text) {
   Arena *arena = arena_make();
   Session session = {.arena = arena,
                      .diag = diag_make(arena),
                      .spec = asked.spec,
-                     .overrides = (const char **)small,
-                     .override_count = asked.whole ? 0 : COUNTOF(small),
+                     .overrides = (const char **)overrides,
+                     .override_count = count,
                      .threads = asked.threads ? asked.threads : 1,
                      .seconds = 0.2,
                      .json = asked.json,
                      .measure = asked.measure};
   session.pipeline.out = stdout;
-  Capture capture = capture_begin(STDOUT_FILENO);
+  Capture capture = capture_begin(stream);
   int status = asked.command(&session);
   capture_end(&capture, text, TEXT);
-  ck_assert_int_eq(status, 0);
   arena_free(arena);
+  return status;
+}
+
+/* What the command prints, with an exit status of 0. */
+static void command_text(Asked asked, char *text) {
+  size_t count = asked.whole ? 0 : COUNTOF(small);
+  ck_assert_int_eq(command_says(asked, small, count, STDOUT_FILENO, text), 0);
 }
 
 /* The number under a key of the outermost object; fails when it is not there. NAN for null. */
@@ -242,6 +249,16 @@ START_TEST(bench_without_environment) {
 }
 END_TEST
 
+/* What leaves the numbers is not measured, and the message says what can be done. */
+START_TEST(bench_of_what_diverges) {
+  static const char *const overrides[] = {"lr=1e6"};
+  const Asked asked = {command_bench, RLC_ROOT "/specs/toy/camel.yaml", .whole = true};
+  ck_assert_int_eq(command_says(asked, overrides, 1, STDERR_FILENO, text), EXIT_USER);
+  ck_assert_msg(strstr(text, "error: metric '") && strstr(text, "lower rates take the same time"),
+                "%s", text);
+}
+END_TEST
+
 /* One environment step makes one update in this loop, so the two rates are one. */
 START_TEST(bench_text_and_counts) {
   command_text((Asked){command_bench, RLC_ROOT "/specs/sac.yaml", .threads = 1}, text);
@@ -402,6 +419,7 @@ int main(void) {
   tcase_add_test(cases, bench_remac_two_threads);
   tcase_add_test(cases, sac_is_577_mflop);
   tcase_add_test(cases, bench_without_environment);
+  tcase_add_test(cases, bench_of_what_diverges);
   tcase_add_test(cases, bench_text_and_counts);
   tcase_add_test(cases, explain_adds_up);
   tcase_add_test(cases, explain_text);
