@@ -38,10 +38,10 @@ START_TEST(saving_allocates_nothing) {
   State *state = malloc(sizeof *state);
   RunError error;
   state_fill(state, 3);
-  size_t before = allocations;
+  uint64_t before = allocations();
   for (int i = 0; i < 4; i++)
     if (!save(directory, state, &error)) break;
-  ck_assert_uint_eq(allocations, before);
+  ck_assert_uint_eq(allocations(), before);
   ck_assert_int_eq(load_key(directory, &module, 3, &error), 3);
   free(state);
   directory_remove(directory);

@@ -70,7 +70,7 @@ START_TEST(strict_compilers_are_silent) {
     char *text = emitted_text(arena, module, i & 1 ? RLC_F64 : RLC_F32, i & 1 ? 8 : 16);
     int status = compile_text(compilers[i / 2], flags, text);
     if (status == 127)
-      printf("skipped: no %s\n", compilers[i / 2]);
+      printf("SKIP: %s on generated C: there is none\n", compilers[i / 2]);
     else
       ck_assert_int_eq(status, 0);
     arena_free(arena);
@@ -127,7 +127,7 @@ START_TEST(functions_are_vectorised) {
   }
   arena_free(arena);
 #else
-  printf("skipped: no libmvec on this machine\n");
+  printf("SKIP: vector functions in generated C: no libmvec on this machine\n");
 #endif
 }
 END_TEST

@@ -1,5 +1,6 @@
 /* What tests of files share: a directory of their own, whole files, what a call printed on standard
- * error, damage done to files, and a count of allocations. Include it once per program. */
+ * error, damage done to files, and a count of allocations (allocations.h). Include it once per
+ * program. */
 #ifndef RLC_TESTS_FILES_SUPPORT_H
 #define RLC_TESTS_FILES_SUPPORT_H
 
@@ -14,14 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#endif
+#include "tests/allocations.h"
 
 typedef struct Bytes {
   char *data; /* with a zero behind the end */
@@ -141,43 +135,6 @@ __attribute__((unused)) static const char *capture_end(Capture *capture, char *t
   text[fread(text, 1, size - 1, capture->file)] = '\0';
   fclose(capture->file);
   return text;
-}
-
-/* ---- allocations, counted by standing before the C library's own; not under sanitizers ---- */
-
-/* Volatile, since compilers take it that malloc changes no variable of theirs. */
-__attribute__((unused)) static volatile size_t allocations;
-
-#ifndef SANITIZED
-void *__libc_malloc(size_t bytes);
-void *__libc_calloc(size_t count, size_t bytes);
-void *__libc_realloc(void *memory, size_t bytes);
-void *malloc(size_t bytes) {
-  allocations++;
-  return __libc_malloc(bytes);
-}
-void *calloc(size_t count, size_t bytes) {
-  allocations++;
-  return __libc_calloc(count, bytes);
-}
-void *realloc(void *memory, size_t bytes) {
-  allocations++;
-  return __libc_realloc(memory, bytes);
-}
-#endif
-
-/* False, after saying so, where allocations cannot be counted. */
-__attribute__((unused)) static bool allocations_counted(void) {
-#ifdef SANITIZED
-  printf("SKIP: allocations are not counted under a sanitizer\n");
-  return false;
-#else
-  size_t before = allocations;
-  void *volatile memory = malloc(1);
-  free(memory);
-  ck_assert_uint_gt(allocations, before);
-  return true;
-#endif
 }
 
 #endif

@@ -148,14 +148,14 @@ START_TEST(nothing_allocated) {
   Log *log = open_good(directory, NULL);
   RunError error;
   LogMark mark;
-  size_t before = allocations;
+  uint64_t before = allocations();
   for (uint64_t step = 1; step <= 500; step++) {
     double x = 1 / (double)step;
     if (!log_line(log, step, (double[]){x, -x * 1e300, x * 5e-324}, &error)) break;
     if (!log_evaluation(log, step, (double[]){exp(x), NAN}, &error)) break;
     if (!log_mark(log, &mark, &error)) break;
   }
-  ck_assert_uint_eq(allocations, before);
+  ck_assert_uint_eq(allocations(), before);
   ck_assert_uint_gt(mark.bytes[0], 500);
   close_log(log);
   directory_remove(directory);

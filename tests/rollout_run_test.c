@@ -78,10 +78,7 @@ START_TEST(resume_equals_unbroken) {
 END_TEST
 
 START_TEST(nothing_is_allocated) {
-  if (!COUNTS_ALLOCATIONS) {
-    printf("SKIP nothing_is_allocated: the sanitizer owns malloc\n");
-    return;
-  }
+  if (!allocations_counted()) return;
   RollRun *run = roll_run(_i == 0, "--steps 3000 --eval-every 500 --threads 2");
   check_status(run, 0);
   ck_assert_uint_gt(run->roll.first_allocations, 0);

@@ -8,51 +8,10 @@
 #include <check.h>
 #include <dirent.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "runtime/training.h"
-
-/* ---- counting allocations ---- */
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define COUNTS_ALLOCATIONS 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define COUNTS_ALLOCATIONS 0
-#endif
-#endif
-#ifndef COUNTS_ALLOCATIONS
-#define COUNTS_ALLOCATIONS 1
-#endif
-
-static atomic_ullong allocation_count;
-
-static inline uint64_t allocations(void) { return allocation_count; }
-
-#if COUNTS_ALLOCATIONS
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *memory, size_t size);
-void __libc_free(void *memory);
-
-void *malloc(size_t size) {
-  allocation_count++;
-  return __libc_malloc(size);
-}
-
-void *calloc(size_t count, size_t size) {
-  allocation_count++;
-  return __libc_calloc(count, size);
-}
-
-void *realloc(void *memory, size_t size) {
-  allocation_count++;
-  return __libc_realloc(memory, size);
-}
-
-void free(void *memory) { __libc_free(memory); }
-#endif
+#include "tests/allocations.h"
 
 /* ---- runs ---- */
 

@@ -301,10 +301,7 @@ END_TEST
 
 START_TEST(nothing_is_allocated) {
   Run run;
-  if (!COUNTS_ALLOCATIONS) {
-    printf("SKIP nothing_is_allocated: the sanitizer owns malloc\n");
-    return;
-  }
+  if (!allocations_counted()) return;
   run_begin(&run);
   run.fake.probe.allocations = allocations;
   run_new(&run, "--steps 3000 --eval-every 500 --threads 2");
