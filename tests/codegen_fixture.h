@@ -52,6 +52,12 @@ static inline const char *test_target(void) {
   return target ? target : "native";
 }
 
+/* Code of either target as it runs here, or NULL with the reason in `error` [4096]. */
+static inline Loaded *test_load(const Code *code, char *error) {
+  bool native = strcmp(code_options(code)->target, "native") == 0;
+  return native ? load_native(code, error, 4096) : load_c(code, RLC_ROOT, error, 4096);
+}
+
 /* NULL, or why there is no code; then nothing has to be freed. */
 static inline const char *build_try(Built *built, Arena *arena, Module *module,
                                     const CodegenOptions *options) {
@@ -60,9 +66,7 @@ static inline const char *build_try(Built *built, Arena *arena, Module *module,
   const char *overlap = plan_check(built->code, arena);
   if (overlap) return overlap;
   char *error = arena_copy(arena, (char[4096]){0}, 4096);
-  bool native = strcmp(options->target, "native") == 0;
-  built->loaded =
-      native ? load_native(built->code, error, 4096) : load_c(built->code, RLC_ROOT, error, 4096);
+  built->loaded = test_load(built->code, error);
   if (!built->loaded) return error;
   built->rlc = load_module(built->loaded);
   built_memory(built);

@@ -3,7 +3,6 @@
 #include "tests/run_fixture.h"
 #include "tests/spec_code.h"
 
-#include "compiler/build.h"
 #include "runtime/slot.h"
 
 /* ---- a world on the oracle ---- */
@@ -15,14 +14,11 @@ typedef struct World {
   Trainer *trainer;
 } World;
 
-static World world_open(const char *text, uint32_t threads, bool native) {
+static World world_open(const char *text, uint32_t threads, bool generated) {
   World world = {.spec = spec_text(text, ""), .trainer = calloc(1, sizeof(Trainer))};
-  Session *session = &world.spec.session;
-  spec_passes(&world.spec, native ? NULL : "grad");
-  if (native) {
-    ck_assert(build_target(session, false));
-    world.loaded = build_load(world.spec.arena, build_code(session));
-    ck_assert_ptr_nonnull(world.loaded);
+  spec_passes(&world.spec, generated ? NULL : "grad");
+  if (generated) {
+    world.loaded = spec_load(&world.spec);
     world.module = load_module(world.loaded);
   } else {
     world.module = oracle_module(world.spec.arena, world.spec.module);
@@ -282,7 +278,7 @@ START_TEST(evaluation_does_not_disturb) {
 END_TEST
 
 START_TEST(nothing_is_allocated) {
-  if (!COUNTS_ALLOCATIONS) return;
+  if (!allocations_counted()) return;
   World world = world_open(specs[_i], 2, true);
   for (int pass = 0; pass < 10; pass++) world_pass(&world);
   uint64_t before = allocations();

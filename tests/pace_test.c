@@ -2,7 +2,6 @@
  * evenly. */
 #include "tests/spec_code.h"
 
-#include "compiler/build.h"
 #include "runtime/team.h"
 
 /* Runs that take what `seconds` says of each way, for so many of them; returns how many took the
@@ -68,9 +67,7 @@ static void shared_part(void *arg, uint32_t thread, uint32_t threads) {
 START_TEST(a_team_shares_the_work) {
   Spec spec = spec_open("specs/sac.yaml", "env=Pendulum-v1 hidden=128 batch_size=256");
   spec_passes(&spec, NULL);
-  ck_assert(build_target(&spec.session, false));
-  Loaded *loaded = build_load(spec.arena, build_code(&spec.session));
-  ck_assert_ptr_nonnull(loaded);
+  Loaded *loaded = spec_load(&spec);
   const RlcModule *module = load_module(loaded);
   RunError error;
   uint64_t done[2] = {0};

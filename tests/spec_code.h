@@ -3,8 +3,18 @@
 #ifndef RLC_TESTS_SPEC_CODE_H
 #define RLC_TESTS_SPEC_CODE_H
 
+#include "compiler/build.h"
 #include "tests/codegen_fixture.h"
 #include "tests/spec_fixture.h"
+
+/* The module as `rlc` would run it here, after every pass; load_close closes it. */
+static inline Loaded *spec_load(Spec *spec) {
+  char error[4096] = "";
+  spec->session.target = test_target();
+  Loaded *loaded = test_load(build_code(&spec->session), error);
+  ck_assert_msg(loaded != NULL, "%s", error);
+  return loaded;
+}
 
 typedef struct Runner {
   Spec spec;
