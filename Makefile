@@ -1,4 +1,4 @@
-# rlc: make demo | test | test-all | deps | asan | format | docs
+# rlc: make demo | test | test-all | deps | asan | tsan | format | docs
 #
 # `make deps` finds what the build needs and installs what is missing; it writes build/deps.mk.
 # Everything that is made lies under build/.
@@ -27,7 +27,7 @@ OBJECTS = $(call object,$(SOURCES)) $(BUILD)/gen/prelude.o $(BUILD)/gen/environm
 LIBRARY = $(BUILD)/librlc_runtime.a
 TESTBIN = $(patsubst tests/%.c,$(BUILD)/tests/%,$(TESTS))
 
-.PHONY: all build deps test test-all demo asan format format-check docs size clean bench
+.PHONY: all build deps test test-all demo asan tsan format format-check docs size clean bench
 all: deps
 	@$(MAKE) --no-print-directory build
 
@@ -112,6 +112,13 @@ test-all: test
 asan:
 	@$(MAKE) --no-print-directory BUILD=build/asan OPT='-O1 -g -Wno-format-truncation' SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' -j$$(nproc) build tests
 	@tests/run.sh build/asan
+
+# What has threads of its own. Generated code is not instrumented: whether its threads share their work rightly is for the tests that
+# ask for equal bits. tools/tsan.supp says what is left out, and why.
+THREADED = bodies_test cache_test checkpoint_test env_test overlap_test pace_test replay_test rollout_run_test runtime_test training_test window_test
+tsan:
+	@$(MAKE) --no-print-directory BUILD=build/tsan OPT='-O1 -g -Wno-format-truncation -Wno-tsan' SANITIZE=-fsanitize=thread -j$$(nproc) build $(THREADED:%=build/tsan/tests/%)
+	@TSAN_OPTIONS=suppressions=$(CURDIR)/tools/tsan.supp tests/run.sh build/tsan $(THREADED)
 
 format:
 	clang-format -i $(wildcard */*.c */*.h */*/*.c */*/*.h)

@@ -15,6 +15,8 @@ echo "== generated C"
 RLC_TARGET=c tests/run.sh build
 echo "== address and undefined-behaviour sanitizers"
 make --no-print-directory asan
+echo "== thread sanitizer"
+make --no-print-directory tsan
 if command -v clang >/dev/null; then
   echo "== clang"
   make --no-print-directory BUILD=build/clang CC=clang -j"$(nproc)" build tests
