@@ -120,11 +120,12 @@ tsan:
 	@$(MAKE) --no-print-directory BUILD=build/tsan OPT='-O1 -g -Wno-format-truncation -Wno-tsan' SANITIZE=-fsanitize=thread -j$$(nproc) build $(THREADED:%=build/tsan/tests/%)
 	@TSAN_OPTIONS=suppressions=$(CURDIR)/tools/tsan.supp tests/run.sh build/tsan $(THREADED)
 
+SOURCE_FILES = $(filter-out build/%,$(wildcard */*.c */*.h */*/*.c */*/*.h))
 format:
-	clang-format -i $(wildcard */*.c */*.h */*/*.c */*/*.h)
+	clang-format -i $(SOURCE_FILES)
 
 format-check:
-	clang-format --dry-run -Werror $(wildcard */*.c */*.h */*/*.c */*/*.h)
+	clang-format --dry-run -Werror $(SOURCE_FILES)
 
 # Sizes that keep files and functions readable.
 size:

@@ -12,7 +12,8 @@
 void grad_expand(Module *module, Arena *scratch, const OpInfo *table);
 /* Turns mark and stop into their argument: their work is done after the last gradient. */
 void pass_erase(Module *module, Arena *scratch);
-/* Moves outputs of the acting table's `store` that need no result of the step into its `program`. */
+/* Moves outputs of the acting table's `store` that need no result of the step into its `program`.
+ */
 void pass_early(Module *module, Arena *scratch);
 /* Reads optimiser states without axes that always hold the same, such as counts, as one. */
 void pass_same(Module *module, Arena *scratch);

@@ -35,7 +35,7 @@ typedef struct Parts {
   RowAt *order;   /* [total] of the last shuffle */
   uint32_t total; /* rows of the rollout */
   uint32_t envs;
-  Pace pace;      /* of copying: on the team, or alone */
+  Pace pace; /* of copying: on the team, or alone */
 } Parts;
 
 bool parts_make(Parts *parts, const RlcModule *module, uint32_t view, RunError *error);
