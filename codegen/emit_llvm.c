@@ -60,6 +60,7 @@ static void place_pointer(Llvm *l, const Place *place, size_t number) {
 void llvm_kernel(Llvm *l, const Kernel *kernel, const char *name) {
   LLVMValueRef function = function_begin(l, name, l->kernel_type);
   size_t count = l->count;
+  l->kernel = kernel;
   for (size_t i = 0; i < kernel->place_count; i++) place_pointer(l, &kernel->places[i], i);
   LlvmLoop loop = llvm_loop_begin(l, LLVMGetParam(function, 2), LLVMGetParam(function, 3), 1);
   llvm_bind(l, kernel->item, (Val){loop.counter, 1, 0}, NULL);

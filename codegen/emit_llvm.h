@@ -31,6 +31,7 @@ typedef struct Llvm {
   LLVMBuilderRef builder;
   LLVMTypeRef call_type, kernel_type; /* RlcCall, Kernel */
   LLVMValueRef function, call;        /* that are being emitted */
+  const Kernel *kernel;
   Binding *bindings;
   size_t count, capacity;
   uint32_t lanes;    /* in a lane loop: elements at once; else 1 */

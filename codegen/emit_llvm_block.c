@@ -164,6 +164,25 @@ static Val apply_term(Llvm *l, const Term *term) {
   return llvm_apply(l, term->op, term->type, args);
 }
 
+static bool is_written(const Kernel *kernel, const Buffer *buffer) {
+  for (size_t i = 0; i < kernel->place_count; i++)
+    if (kernel->places[i].buffer == buffer) return kernel->places[i].writes;
+  bug("a tensor that is not among the kernel's places");
+}
+
+/* What the kernel does not write stays as it is: stores between two loads of it mean nothing. */
+static Val load_term(Llvm *l, const Term *term) {
+  static const char kind[] = "invariant.load";
+  const Buffer *buffer = term->buffer;
+  Val val = llvm_load(l, bound(l, buffer)->val.value, buffer->type, term_val(l, term->src[0]),
+                      term->width);
+  if (!LLVMIsALoadInst(val.value) || is_written(l->kernel, buffer)) return val;
+  LLVMMetadataRef none = LLVMMDNodeInContext2(l->context, NULL, 0);
+  LLVMSetMetadata(val.value, LLVMGetMDKindIDInContext(l->context, kind, sizeof kind - 1),
+                  LLVMMetadataAsValue(l->context, none));
+  return val;
+}
+
 static Val term_val(Llvm *l, const Term *term) {
   LLVMTypeRef type = llvm_type(l, term->type, 1);
   switch (term->kind) {
@@ -181,8 +200,7 @@ static Val term_val(Llvm *l, const Term *term) {
   case TERM_MIN:
     return index_term(l, term);
   case TERM_LOAD:
-    return llvm_load(l, bound(l, term->buffer)->val.value, term->buffer->type,
-                     term_val(l, term->src[0]), term->width);
+    return load_term(l, term);
   case TERM_READ:
     return registers_read(l, term);
   case TERM_APPLY:

@@ -177,7 +177,8 @@ typedef struct Schedule {
 } Schedule;
 
 void schedule_program(Schedule *schedule);
-bool node_is_expensive(const Node *node);
+/* A function of mathematics: dearer than reading its value again. */
+bool op_is_expensive(OpCode op);
 /* Is stored straight into its slot when nothing forbids it: otherwise a copy converts or broadcasts
  * it. */
 bool output_is_direct(const Schedule *schedule, const Output *output);

@@ -10,8 +10,8 @@
 
 /* ---- facts about nodes ---- */
 
-bool node_is_expensive(const Node *node) {
-  switch ((OpCode)node->op) {
+bool op_is_expensive(OpCode op) {
+  switch (op) {
   case OP_exp:
   case OP_log:
   case OP_tanh:
@@ -473,7 +473,7 @@ static void use(Uses *uses, Node *node) {
   if (uses->seen[node->id] == (uint32_t)uses->kernel->position + 1) return;
   uses->seen[node->id] = (uint32_t)uses->kernel->position + 1;
   uses->count[node->id] += !s->chosen[node->id];
-  if (node_is_expensive(node) && !axes_equal(node->axes, uses->kernel->iteration)) {
+  if (op_is_expensive((OpCode)node->op) && !axes_equal(node->axes, uses->kernel->iteration)) {
     s->kept[node->id] = uses->changed = true;
     return;
   }

@@ -1,0 +1,199 @@
+/* The tile of a contraction: where it begins, its sums over the reduced axes, and, where rows
+ * choose B, the rows that it takes. Afterwards the sums are in registers and handed to
+ * product_result.c. */
+#include "codegen/product.h"
+
+Form form_part(const Form *form, int from, int to) {
+  Form part = {{0}};
+  for (int d = from; d < to; d++) part.by[d] = form->by[d];
+  return part;
+}
+
+Term *product_plus(Product *p, Term *x, const Var *var, int64_t step) {
+  Arena *arena = p->nest.arena;
+  return term_add(arena, x, term_mul(arena, term_var(arena, var), step));
+}
+
+static int64_t row_step(const Product *p, const Form *form) {
+  if (p->tile < 0) return 0;
+  int dim = p->nest.loops[p->tile].last;
+  if (form == &p->from_a && p->nest.dims[dim].axis == p->apart) return 1;
+  return form->by[dim];
+}
+
+/* Where A begins, at the counters of the outer loops. */
+static Term *begin_a(Product *p) {
+  Nest *nest = &p->nest;
+  Arena *arena = nest->arena;
+  Form a = form_part(&p->from_a, 0, p->first_inner);
+  Term *base = nest_term(nest, &a);
+  if (p->apart < 0 || axes_has(p->kernel->reduced, (AxisId)p->apart)) return base;
+  Form form = nest_coordinate(nest, (AxisId)p->apart);
+  Term *at = nest_term(nest, &form);
+  const Layout *layout = &p->a.layout;
+  Term *panel = term_div(arena, at, layout->panel);
+  base = term_add(arena, base, term_mul(arena, panel, (int64_t)layout->block));
+  return term_add(arena, base, term_mod(arena, at, layout->panel));
+}
+
+static Term *begin_out(Product *p) {
+  Form out = form_part(&p->from_out, 0, p->first_inner);
+  return nest_term(&p->nest, &out);
+}
+
+Term *bucket_row(Product *p, Term *tile, int64_t height, Term *i) {
+  Arena *arena = p->nest.arena;
+  int64_t tiles = p->segments[0].tiles;
+  Term *at = term_add(arena, term_mul(arena, tile, height), term_int(arena, tiles));
+  Term *row = term_load(arena, p->kernel->buckets, VALUE_I32, term_add(arena, at, i), 1);
+  return term_cast(arena, row, VALUE_INDEX);
+}
+
+/* Rows that stand anywhere: where each begins. */
+static void bucket_bases(Product *p, Block *block, int64_t height, Term *tile) {
+  Arena *arena = p->nest.arena;
+  const Var *i = var_make(arena, "i", VALUE_INDEX, 1);
+  Term *at = term_var(arena, i), *zero = term_int(arena, 0);
+  p->row_a = registers_tile(arena, "row_a", VALUE_INDEX, 1, (uint32_t)height, 1);
+  p->row_out = registers_tile(arena, "row_out", VALUE_INDEX, 1, (uint32_t)height, 1);
+  declare_add(arena, block, p->row_a, NULL);
+  declare_add(arena, block, p->row_out, NULL);
+  Block *each = loop_add(arena, block, LOOP_UNROLLED, i, zero, term_int(arena, height));
+  let_add(arena, each, p->nest.loops[p->tile].var, bucket_row(p, tile, height, at));
+  set_add(arena, each, p->row_a, at, zero, begin_a(p));
+  set_add(arena, each, p->row_out, at, zero, begin_out(p));
+}
+
+/* What the epilogue gathers for these rows. */
+static void bucket_ahead(Product *p, Block *block, int64_t height, Term *tile) {
+  Arena *arena = p->nest.arena;
+  NestLoop *rows = &p->nest.loops[p->tile], *lane = &p->nest.loops[p->nest.loop_count - 1];
+  const Var *i = var_make(arena, "i", VALUE_INDEX, 1);
+  lower_restart(&p->lower, 1);
+  p->lower.blocks[0] = block;
+  Block *each =
+      loop_add(arena, block, LOOP_UNROLLED, i, term_int(arena, 0), term_int(arena, height));
+  p->lower.blocks[1] = each;
+  let_add(arena, each, rows->var, bucket_row(p, tile, height, term_var(arena, i)));
+  let_add(arena, each, lane->var, term_int(arena, 0));
+  rows->level = lane->level = 1;
+  lower_prefetch(&p->lower, 1);
+  rows->level = 0;
+}
+
+static void tile_bases(Product *p, Term *bucket) {
+  Nest *nest = &p->nest;
+  Arena *arena = nest->arena;
+  Form b = form_part(&p->from_b, 0, p->first_inner);
+  Term *base_b = nest_term(nest, &b);
+  if (bucket) {
+    const Layout *layout = &p->b.layout;
+    int64_t step = (int64_t)layout->stride[layout_find(layout, p->kernel->picked)];
+    base_b = term_add(arena, base_b, term_mul(arena, bucket, step));
+  } else {
+    p->base_a = lower_let(&p->lower, "base_a", begin_a(p), 0);
+    if (!p->epilogue) p->base_out = lower_let(&p->lower, "base_out", begin_out(p), 0);
+  }
+  p->base_b = lower_let(&p->lower, "base_b", base_b, 0);
+}
+
+Term *product_row(Product *p, const Form *form, Term *base, const Registers *rows, const Var *i) {
+  Arena *arena = p->nest.arena;
+  if (p->kernel->buckets) return term_read(arena, rows, term_var(arena, i), term_int(arena, 0));
+  return product_plus(p, base, i, row_step(p, form));
+}
+
+/* c[i][j] += a[i] * b[j] for one step of the innermost reduced axis. */
+static void tile_step(Product *p, Block *block, const Registers *c, const Registers *b) {
+  Nest *nest = &p->nest;
+  Arena *arena = nest->arena;
+  Form inner_a = form_part(&p->from_a, p->first_inner, nest->lane);
+  Form inner_b = form_part(&p->from_b, p->first_inner, nest->lane);
+  Term *at_b = term_add(arena, p->base_b, nest_term(nest, &inner_b));
+  const Var *i = var_make(arena, "i", VALUE_INDEX, 1), *j = var_make(arena, "j", VALUE_INDEX, 1);
+  Term *zero = term_int(arena, 0), *row = term_var(arena, i), *column = term_var(arena, j);
+  declare_add(arena, block, b, NULL);
+  Block *load = loop_add(arena, block, LOOP_UNROLLED, j, zero, term_int(arena, p->columns));
+  set_add(arena, load, b, zero, column,
+          term_load(arena, p->b.buffer, b->type, product_plus(p, at_b, j, p->width), p->width));
+  Block *rows = loop_add(arena, block, LOOP_UNROLLED, i, zero, term_int(arena, c->rows));
+  const Var *a = var_make(arena, "a", c->type, p->width);
+  Term *index = product_row(p, &p->from_a, p->base_a, p->row_a, i);
+  index = term_add(arena, index, nest_term(nest, &inner_a));
+  Term *scalar = term_load(arena, p->a.buffer, p->a.buffer->type, index, 1);
+  let_add(arena, rows, a, term_splat(arena, term_cast(arena, scalar, c->type), p->width));
+  Block *columns = loop_add(arena, rows, LOOP_UNROLLED, j, zero, term_int(arena, p->columns));
+  set_add(arena, columns, c, row, column,
+          term_fma(arena, term_var(arena, a), term_read(arena, b, zero, column),
+                   term_read(arena, c, row, column)));
+}
+
+/* Nested loops over the reduced axes; the last panel of A's reduced axis may be short. */
+static void tile_loops(Product *p, Block *block, int loop, int64_t bound, const Registers *c,
+                       const Registers *b) {
+  Nest *nest = &p->nest;
+  Arena *arena = nest->arena;
+  if (loop == nest->loop_count - 1) {
+    tile_step(p, block, c, b);
+    return;
+  }
+  const NestLoop *at = &nest->loops[loop];
+  int64_t extent = bound ? bound : (int64_t)at->extent, rest = 0;
+  const Dim *dim = &nest->dims[at->first];
+  bool panels = at->first == at->last && dim->axis == p->apart && dim->unit > 1;
+  if (panels) rest = nest->graph->axes[dim->axis].extent % dim->unit;
+  if (rest) extent--;
+  Block *body =
+      loop_add(arena, block, LOOP_SERIAL, at->var, term_int(arena, 0), term_int(arena, extent));
+  tile_loops(p, body, loop + 1, 0, c, b);
+  if (!rest) return;
+  body = loop_add(arena, block, LOOP_SERIAL, at->var, term_int(arena, extent),
+                  term_int(arena, extent + 1));
+  tile_loops(p, body, loop + 1, rest, c, b);
+}
+
+/* ---- tiles ---- */
+
+/* The bucket of a tile, and a block for the tile if it is needed. */
+static Block *bucket_tile(Product *p, Block *block, Term *tile, Term **bucket) {
+  Arena *arena = p->nest.arena;
+  block = if_add(arena, block, tile, term_int(arena, p->segments[0].tiles))->body;
+  const Var *var = var_make(arena, "bucket", VALUE_INDEX, 1);
+  Term *number = term_load(arena, p->kernel->buckets, VALUE_I32, tile, 1);
+  let_add(arena, block, var, term_cast(arena, number, VALUE_INDEX));
+  *bucket = term_var(arena, var);
+  int64_t buckets = p->nest.graph->axes[p->kernel->picked].extent;
+  return if_add(arena, block, *bucket, term_int(arena, buckets))->body;
+}
+
+void product_tile(Product *p, Block *block, const Segment *segment, Term *tile) {
+  Arena *arena = p->nest.arena;
+  ValueType type = p->lower.s->code->real;
+  Term *bucket = NULL;
+  if (p->kernel->buckets) block = bucket_tile(p, block, tile, &bucket);
+  if (bucket && p->epilogue) bucket_ahead(p, block, segment->height, tile);
+  lower_restart(&p->lower, 1);
+  p->lower.blocks[0] = block;
+  if (bucket) {
+    bucket_bases(p, block, segment->height, tile);
+  } else if (p->tile >= 0) {
+    Term *row =
+        term_add(arena, term_mul(arena, tile, segment->height), term_int(arena, segment->row));
+    let_add(arena, block, p->nest.loops[p->tile].var, row);
+  }
+  tile_bases(p, bucket);
+  const Registers *c =
+      registers_tile(arena, "c", type, p->width, (uint32_t)segment->height, p->columns);
+  const Registers *b = registers_tile(arena, "b", type, p->width, 1, p->columns);
+  declare_add(arena, block, c, NULL);
+  tile_loops(p, block, p->first_inner_loop, 0, c, b);
+  if (!p->epilogue) {
+    product_store(p, c, NULL);
+    return;
+  }
+  const Registers *array =
+      registers_raw(arena, "result", type, (uint32_t)segment->height * p->nest.panel);
+  declare_add(arena, block, array, NULL);
+  product_store(p, c, array);
+  product_epilogue(p, array, segment->height, tile);
+}
