@@ -42,6 +42,10 @@ size_t code_kernels(const Code *code, Arena *arena, KernelInfo **kernels);
  * RlcModule rlc_module`. It includes only "runtime/rlc.h" and standard headers. */
 void emit_c(const Code *code, FILE *out);
 
+/* The tables that make up an RlcModule as C, as emit_c does at the end: all that a trainer is
+ * besides its programs. */
+void module_print(const RlcModule *module, FILE *out);
+
 /* Code in this process. */
 typedef struct Loaded Loaded;
 const RlcModule *load_module(const Loaded *loaded);

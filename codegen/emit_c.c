@@ -461,5 +461,5 @@ void emit_c(const Code *code, FILE *out) {
       emit_kernel(code, i, program->kernels[k], out);
     emit_program(program, i, out);
   }
-  emit_module(code, out);
+  module_print(&code->module->shell, out);
 }

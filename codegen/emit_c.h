@@ -19,7 +19,5 @@ void emit_prologue(const Code *code, FILE *out);
 void emit_block(Emit *emit, const Block *block, int indent);
 /* Name of the vector type of `width` elements, or of the scalar. */
 void emit_type(Emit *emit, ValueType type, uint32_t width);
-/* The tables that make up the RlcModule. */
-void emit_module(const Code *code, FILE *out);
 
 #endif

@@ -1,5 +1,5 @@
 /* Prints the tables of the RlcModule: slots, programs, sources, loop, and the module itself. */
-#include "codegen/emit_c.h"
+#include "codegen/codegen.h"
 
 /* A C string literal, in pieces of a line; "" for NULL. */
 static void emit_string(const char *text, FILE *out) {
@@ -17,8 +17,7 @@ static void emit_string(const char *text, FILE *out) {
   fputc('"', out);
 }
 
-static void emit_slots(const Code *code, FILE *out) {
-  const RlcModule *m = &code->module->shell;
+static void emit_slots(const RlcModule *m, FILE *out) {
   fputs("static const RlcSlot slots[] = {\n", out);
   for (uint32_t i = 0; i < m->slot_count; i++) {
     const RlcSlot *s = &m->slots[i];
@@ -36,8 +35,7 @@ static void emit_slots(const Code *code, FILE *out) {
   fputs(m->slot_count ? "};\n\n" : "  {0}};\n\n", out);
 }
 
-static void emit_programs(const Code *code, FILE *out) {
-  const RlcModule *m = &code->module->shell;
+static void emit_programs(const RlcModule *m, FILE *out) {
   fputs("static const RlcProgram programs[] = {\n", out);
   for (uint32_t i = 0; i < m->program_count; i++) {
     const RlcProgram *p = &m->programs[i];
@@ -80,8 +78,7 @@ static void emit_source(const RlcSource *s, uint32_t number, FILE *out) {
   fputs("},\n", out);
 }
 
-static void emit_sources(const Code *code, FILE *out) {
-  const RlcModule *m = &code->module->shell;
+static void emit_sources(const RlcModule *m, FILE *out) {
   for (uint32_t i = 0; i < m->source_count; i++) {
     char name[32];
     snprintf(name, sizeof name, "columns_%u", i);
@@ -102,8 +99,7 @@ static void emit_view_columns(const RlcView *view, uint32_t number, FILE *out) {
 }
 
 /* The rollout's columns and the shuffled parts of it. */
-static void emit_rollout(const Code *code, FILE *out) {
-  const RlcModule *m = &code->module->shell;
+static void emit_rollout(const RlcModule *m, FILE *out) {
   emit_columns(m->rollout.columns, m->rollout.column_count, "rollout_columns", out);
   for (uint32_t i = 0; i < m->view_count; i++) emit_view_columns(&m->views[i], i, out);
   if (!m->view_count) return;
@@ -118,8 +114,7 @@ static void emit_rollout(const Code *code, FILE *out) {
   fputs("};\n\n", out);
 }
 
-static void emit_steps(const Code *code, FILE *out) {
-  const RlcModule *m = &code->module->shell;
+static void emit_steps(const RlcModule *m, FILE *out) {
   if (!m->step_count) return;
   fputs("static const RlcStep steps[] = {\n", out);
   for (uint32_t i = 0; i < m->step_count; i++) {
@@ -137,9 +132,9 @@ static void emit_numbers_of(const char *name, const uint32_t *numbers, uint32_t 
   fputs("};\n\n", out);
 }
 
-static void emit_cpu(const Code *code, FILE *out) {
+static void emit_cpu(const RlcModule *m, FILE *out) {
   fputs("static const char *const cpu[] = {", out);
-  for (const char *const *c = code->module->shell.cpu; c && *c; c++) {
+  for (const char *const *c = m->cpu; c && *c; c++) {
     emit_string(*c, out);
     fputs(", ", out);
   }
@@ -179,16 +174,15 @@ static void emit_numbers(const RlcModule *m, FILE *out) {
   fprintf(out, "},\n  .init = %uu,\n", m->init);
 }
 
-void emit_module(const Code *code, FILE *out) {
-  const RlcModule *m = &code->module->shell;
-  emit_slots(code, out);
-  emit_programs(code, out);
-  emit_sources(code, out);
-  emit_rollout(code, out);
-  emit_steps(code, out);
+void module_print(const RlcModule *m, FILE *out) {
+  emit_slots(m, out);
+  emit_programs(m, out);
+  emit_sources(m, out);
+  emit_rollout(m, out);
+  emit_steps(m, out);
   emit_numbers_of("aside_in", m->aside.in, m->aside.in_count, out);
   emit_numbers_of("aside_out", m->aside.out, m->aside.out_count, out);
-  emit_cpu(code, out);
+  emit_cpu(m, out);
   fputs("extern const RlcModule rlc_module;\nconst RlcModule rlc_module = {\n  .abi = RLC_ABI,\n",
         out);
   emit_text_field("name", m->name, out);

@@ -37,19 +37,14 @@ typedef struct OptionRow {
 } OptionRow;
 
 #define AT(field) offsetof(Session, field)
-static const OptionRow option_rows[] = {{"output", OPTION_TEXT, AT(output)},
-                                        {"target", OPTION_TEXT, AT(target)},
-                                        {"march", OPTION_TEXT, AT(march)},
-                                        {"stage", OPTION_TEXT, AT(stage)},
-                                        {"prelude", OPTION_TEXT, AT(prelude)},
-                                        {"dump", OPTION_TEXT, AT(pipeline.dump)},
-                                        {"stop", OPTION_TEXT, AT(pipeline.stop)},
-                                        {"time", OPTION_FLAG, AT(pipeline.time)},
-                                        {"json", OPTION_FLAG, AT(json)},
-                                        {"measure", OPTION_FLAG, AT(measure)},
-                                        {"seconds", OPTION_NUMBER, AT(seconds)},
-                                        {"threads", OPTION_WHOLE, AT(threads)},
-                                        {"components", OPTION_WHOLE, AT(components)}};
+static const OptionRow option_rows[] = {
+    {"output", OPTION_TEXT, AT(output)},      {"target", OPTION_TEXT, AT(target)},
+    {"march", OPTION_TEXT, AT(march)},        {"stage", OPTION_TEXT, AT(stage)},
+    {"prelude", OPTION_TEXT, AT(prelude)},    {"dump", OPTION_TEXT, AT(pipeline.dump)},
+    {"stop", OPTION_TEXT, AT(pipeline.stop)}, {"time", OPTION_FLAG, AT(pipeline.time)},
+    {"json", OPTION_FLAG, AT(json)},          {"dry-run", OPTION_FLAG, AT(dry_run)},
+    {"measure", OPTION_FLAG, AT(measure)},    {"seconds", OPTION_NUMBER, AT(seconds)},
+    {"threads", OPTION_WHOLE, AT(threads)},   {"components", OPTION_WHOLE, AT(components)}};
 
 static bool has_word(const char *words, const char *word) {
   size_t length = strlen(word);
@@ -160,13 +155,17 @@ bool session_report(Session *session) {
   return diag_errors(session->diag) == 0;
 }
 
+DslOptions session_dsl(const Session *session) {
+  return (DslOptions){lookup_env, list_envs, session->prelude};
+}
+
 static bool elaborate(Session *session) {
   Tree *spec = tree_load(session->arena, session->diag, session->spec, "a loss specification");
   if (spec)
     spec = tree_override(session->arena, session->diag, spec, session->overrides,
                          session->override_count);
   if (!spec || !tree_check_keys(session->arena, session->diag, spec, "spec")) return false;
-  DslOptions options = {lookup_env, list_envs, session->prelude};
+  DslOptions options = session_dsl(session);
   session->elaborated = dsl_elaborate(session->arena, session->diag, spec, &options);
   if (!session->elaborated) return false;
   session->elaborated->module->shell.compiler = "rlc " RLC_VERSION;

@@ -19,7 +19,7 @@ typedef struct Session {
   const char *march;                             /* --march: what CPU code is made for */
   double seconds;                                /* --seconds */
   uint32_t threads, components;                  /* --threads, --components */
-  bool json, measure;                            /* --json, --measure */
+  bool json, measure, dry_run;                   /* --json, --measure, --dry-run */
   PipelineOptions pipeline;
   Elaborated *elaborated; /* after session_elaborate */
 } Session;
@@ -33,6 +33,8 @@ bool session_arguments(Session *session, int argc, char **argv, const char *comm
                        const char *accepted);
 /* Loads, overlays, checks and elaborates the spec; prints what is wrong. */
 bool session_elaborate(Session *session);
+/* What elaboration is told: the environments there are, the prelude. */
+DslOptions session_dsl(const Session *session);
 /* Prints collected messages to standard error; returns whether there were no errors. */
 bool session_report(Session *session);
 

@@ -41,7 +41,7 @@ static bool is_path(const char *name) {
 
 /* Where no file of that path is, one of rlc's own may have it below its folder of specs. */
 static Tree *load(Elab *elab, const Tree *id) {
-  const char *name = id->text.text, *path = path_seen(elab, id);
+  const char *name = id->text.text, *path = tree_file(elab->arena, id);
   bool is_file = is_path(name), there = is_file && access(path, F_OK) == 0;
   for (const DeclaredFile *file = dsl_environments; file->id && !there; file++)
     if (strcmp(is_file ? file->path + strlen("specs/") : file->id, name) == 0)

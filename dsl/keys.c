@@ -106,6 +106,17 @@ bool key_known(const char *path, const char *key) {
   return false;
 }
 
+bool tree_path_optional(const TreePath *path) {
+  const char *pattern = "";
+  for (size_t i = 0; i < path->count; i++) {
+    Level level = level_open(TABLE_spec, pattern, "");
+    const Key *key = level_row(&level, path->names[i]);
+    if (!key && (!level.any || i + 1 == path->count)) return false;
+    pattern = (key ? key : level.any)->path;
+  }
+  return true;
+}
+
 bool key_is_root(const char *key) {
   Level level = level_open(TABLE_spec, "", "");
   return level_row(&level, key) != NULL;
@@ -117,9 +128,9 @@ static const struct KindName {
   int kind;
   const char *name;
 } kind_names[] = {
-    {TEXT, "a text"}, {EXPR, "an expression"},    {EXPRS, "expressions"},
-    {NAMES, "names"}, {BOOL, "true or false"},    {MAP, "a map of keys"},
-    {LIST, "a list"}, {STEPS, "a list of steps"}, {ANY, "anything"},
+    {TEXT, "a text"},           {EXPR, "an expression"}, {EXPRS, "expressions"}, {NAMES, "names"},
+    {BOOL, "true or false"},    {MAP, "a map of keys"},  {LIST, "a list"},       {VALUES, "a list"},
+    {STEPS, "a list of steps"}, {ANY, "anything"},
 };
 
 const char *kinds_text(Arena *arena, int kinds) {

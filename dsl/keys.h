@@ -16,6 +16,7 @@ enum {
   BOOL = 16,       /* true or false */
   MAP = 32,        /* keys and values, which have rows of their own */
   LIST = 64,       /* a list of single values */
+  VALUES = 1024,   /* a list of values of any kind */
   STEPS = 128,     /* a list of loop steps, which have a table of their own */
   ANY = 256,       /* checked by somebody else */
   SIGNATURE = 512, /* the key is name[axes](parameters) */

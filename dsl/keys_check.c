@@ -24,7 +24,7 @@ static bool kinds_fit(int kinds, const Tree *value) {
   case TREE_SCALAR:
     return kinds & (TEXT | EXPR | EXPRS | NAMES | BOOL | ANY);
   case TREE_LIST:
-    return kinds & (NAMES | LIST | STEPS | ANY);
+    return kinds & (NAMES | LIST | VALUES | STEPS | ANY);
   case TREE_MAP:
     return kinds & (MAP | ANY);
   }
@@ -104,7 +104,7 @@ static void map_check(Check *c, const Tree *map, const Level *level);
 static void steps_check(Check *c, const Tree *list, const char *path);
 
 static void list_check(Check *c, const Tree *list, const Key *key, const char *path) {
-  if (key->kinds & ANY) return;
+  if (key->kinds & (ANY | VALUES)) return;
   if (key->kinds & STEPS) return steps_check(c, list, path);
   for (size_t i = 0; i < list->item_count; i++) {
     const Tree *item = list->items[i];

@@ -40,9 +40,7 @@ static const char *file_hint(Arena *arena, const char *path) {
   return nearest ? arena_printf(arena, "did you mean '%.*s%s'?", (int)folder, path, nearest) : NULL;
 }
 
-/* Reads and parses one file; `from` is where its path is written (none for the first). */
-static Tree *file_read(Arena *arena, Diag *diag, const char *path, Span from,
-                       const char *expected) {
+Tree *tree_read(Arena *arena, Diag *diag, const char *path, const char *expected, Span from) {
   const char *error = NULL;
   Source *source = source_read(arena, path, &error);
   if (!source) {
@@ -85,19 +83,15 @@ static bool chain_enter(Arena *arena, Diag *diag, Chain *chain, const char *path
                     chain->paths[known]);
 }
 
-/* The path an `extends` means, from the folder of the file that says it. NULL after reporting. */
-static const char *extends_path(Arena *arena, Diag *diag, const char *path,
-                                const TreeEntry *entry) {
+/* The path an `extends` means. NULL after reporting. */
+static const char *extends_path(Arena *arena, Diag *diag, const TreeEntry *entry) {
   const Tree *value = entry->value;
   if (value->kind != TREE_SCALAR || value->text.length == 0) {
     diag_error(diag, value->empty ? entry->key_span : value->span, "as in extends: sac.yaml",
                "'extends' names one file");
     return NULL;
   }
-  const char *name = value->text.text;
-  if (name[0] == '/') return name;
-  while (!strncmp(name, "./", 2)) name += 2;
-  return arena_printf(arena, "%.*s%s", (int)folder_length(path), path, name);
+  return tree_file(arena, value);
 }
 
 static Tree *without(Arena *arena, const Tree *map, const char *key) {
@@ -113,10 +107,10 @@ static Tree *without(Arena *arena, const Tree *map, const char *key) {
 static Tree *chain_load(Arena *arena, Diag *diag, Chain *chain, const char *path, Span from,
                         const char *expected) {
   if (!chain_enter(arena, diag, chain, path, from)) return NULL;
-  Tree *tree = file_read(arena, diag, path, from, expected);
+  Tree *tree = tree_read(arena, diag, path, expected, from);
   const TreeEntry *extends = tree_entry(tree, "extends");
   if (!extends) return tree;
-  const char *below = extends_path(arena, diag, path, extends);
+  const char *below = extends_path(arena, diag, extends);
   if (!below) return NULL;
   Tree *base = chain_load(arena, diag, chain, below, extends->value->span, expected);
   return base ? tree_overlay(arena, diag, base, without(arena, tree, "extends")) : NULL;

@@ -30,6 +30,10 @@ const char *key_shorthand(const char *path);
 /* Whether a nested key belongs to the long form at `path`. */
 bool key_known(const char *path, const char *key);
 
+/* Whether a spec may have something at the path that is not there: a known key, and no name of the
+ * user's own. */
+bool tree_path_optional(const TreePath *path);
+
 /* Whether a loss specification may have this key at its root, be it there or not. */
 bool key_is_root(const char *key);
 

@@ -1,35 +1,32 @@
-/* Command-line assignments "path=value", each an overlay of one leaf. Their places are in a source
- * named "<command line>" that holds the assignment. */
+/* Assignments of one value to a dotted path, each an overlay of one leaf: the command line's
+ * "path=value", whose places are in a source named "<command line>" that holds the assignment, and
+ * a study's grid, whose places are in its file. */
 #include "dsl/overlay.h"
 
 #include <string.h>
 
 #include "dsl/yaml.h"
+#include "ir/lex.h"
 
 typedef struct Override {
   Arena *arena;
   Diag *diag;
-  const Source *source; /* the assignment as written */
-  const char **names;   /* the parts of its path */
+  const char **names; /* the parts of its path */
   Span *spans;
   size_t count;
 } Override;
 
-static Span override_span(const Override *o, size_t begin, size_t end) {
-  return (Span){o->source, 1, (uint32_t)(begin + 1), (uint32_t)(end - begin)};
-}
-
-/* Splits what stands before '='. False after reporting. */
-static bool path_split(Override *o, size_t length) {
-  const char *text = o->source->text;
+/* Splits a path at its dots. False after reporting. */
+static bool path_split(Override *o, ExprText path) {
+  const char *text = path.text;
   size_t names = 0, spans = 0, count = 0;
-  for (size_t i = 0; i <= length;) {
+  for (size_t i = 0; i <= path.length;) {
     size_t end = i;
-    while (end < length && text[end] != '.') end++;
+    while (end < path.length && text[end] != '.') end++;
     if (end == i)
-      return diag_error(o->diag, override_span(o, i, i), "as in losses.actor.minimize=...",
+      return diag_error(o->diag, text_span(&path, i, i), "as in losses.actor.minimize",
                         "a name is missing in the path");
-    Span span = override_span(o, i, end);
+    Span span = text_span(&path, i, end);
     PUSH(o->arena, o->names, o->count, names, arena_copy(o->arena, text + i, end - i));
     PUSH(o->arena, o->spans, count, spans, span);
     i = end + 1;
@@ -131,32 +128,46 @@ static bool path_resolve(Override *o, const Tree *base) {
   return true;
 }
 
-/* The assignment as an overlay. NULL after reporting. */
-static Tree *override_tree(Override *o, const Tree *base, const char *assignment) {
-  o->source = source_from_text(o->arena, "<command line>", assignment);
+bool tree_path(Arena *arena, Diag *diag, const Tree *base, ExprText text, TreePath *path) {
+  Override o = {.arena = arena, .diag = diag};
+  if (!path_split(&o, text) || !is_resolved(&o) || !constant_resolve(&o, base) ||
+      !path_resolve(&o, base))
+    return false;
+  *path = (TreePath){o.names, o.spans, o.count};
+  return true;
+}
+
+Tree *tree_assign(Arena *arena, Diag *diag, const Tree *base, const TreePath *path, Tree *value) {
+  for (size_t i = path->count; i-- > 0;) {
+    TreeEntry entry = {.key = path->names[i], .key_span = path->spans[i], .value = value};
+    entry.key_text =
+        (ExprText){entry.key, strlen(entry.key), path->spans[i].source, path->spans[i], NULL};
+    value = tree_map_of(arena, path->spans[i], entry);
+  }
+  return tree_overlay(arena, diag, base, value);
+}
+
+/* `base` with one assignment of the command line. NULL after reporting. */
+static Tree *override_lay(Arena *arena, Diag *diag, const Tree *base, const char *assignment) {
+  const Source *source = source_from_text(arena, "<command line>", assignment);
   const char *equals = strchr(assignment, '=');
-  size_t length = equals ? (size_t)(equals - assignment) : strlen(assignment);
+  size_t length = equals ? (size_t)(equals - assignment) : source->size;
+  ExprText text = {source->text, length, source, {source, 1, 1, 0}, NULL};
+  TreePath path;
   if (!equals) {
-    diag_error(o->diag, override_span(o, 0, length), "as in lr=1e-3 or losses.actor.over=actor",
+    diag_error(diag, text_span(&text, 0, length), "as in lr=1e-3 or losses.actor.over=actor",
                "expected name=value");
     return NULL;
   }
-  if (!path_split(o, length) || !is_resolved(o) || !constant_resolve(o, base) ||
-      !path_resolve(o, base))
-    return NULL;
-  Tree *value = yaml_read(o->arena, o->diag, o->source, length + 1);
+  if (!tree_path(arena, diag, base, text, &path)) return NULL;
+  Tree *value = yaml_read(arena, diag, source, length + 1);
   if (!value) return NULL;
   if (value->empty) {
-    diag_error(o->diag, override_span(o, length, length + 1), "write null to remove it",
+    diag_error(diag, text_span(&text, length, length + 1), "write null to remove it",
                "no value behind '='");
     return NULL;
   }
-  for (size_t i = o->count; i-- > 0;) {
-    TreeEntry entry = {.key = o->names[i], .key_span = o->spans[i], .value = value};
-    entry.key_text = (ExprText){entry.key, strlen(entry.key), o->source, o->spans[i], NULL};
-    value = tree_map_of(o->arena, o->spans[i], entry);
-  }
-  return value;
+  return tree_assign(arena, diag, base, &path, value);
 }
 
 Tree *tree_override(Arena *arena, Diag *diag, const Tree *base, const char *const *assignments,
@@ -164,9 +175,7 @@ Tree *tree_override(Arena *arena, Diag *diag, const Tree *base, const char *cons
   Tree *result = (Tree *)base;
   bool good = true;
   for (size_t i = 0; i < count; i++) {
-    Override o = {.arena = arena, .diag = diag};
-    Tree *over = override_tree(&o, result, assignments[i]);
-    Tree *laid = over ? tree_overlay(arena, diag, result, over) : NULL;
+    Tree *laid = override_lay(arena, diag, result, assignments[i]);
     good &= laid != NULL;
     if (laid) result = laid;
   }

@@ -6,13 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-const char *path_seen(Elab *elab, const Tree *name) {
-  const char *path = name->text.text, *from = name->span.source ? name->span.source->name : "";
-  const char *slash = strrchr(from, '/');
-  if (path[0] == '/' || !slash) return path;
-  return arena_printf(elab->arena, "%.*s%s", (int)(slash - from) + 1, from, path);
-}
-
 const char *path_absolute(Elab *elab, const char *path) {
   char folder[4096];
   while (!strncmp(path, "./", 2)) path += 2;
@@ -21,7 +14,7 @@ const char *path_absolute(Elab *elab, const char *path) {
 }
 
 void file_named(Elab *elab, const Tree *name) {
-  struct NamedFile file = {(Tree *)name, path_absolute(elab, path_seen(elab, name))};
+  struct NamedFile file = {(Tree *)name, path_absolute(elab, tree_file(elab->arena, name))};
   PUSH(elab->arena, elab->files, elab->file_count, elab->file_capacity, file);
 }
 

@@ -369,9 +369,7 @@ bool is_poisoned(const Elab *elab, const char *name);
 
 /* ---- paths.c ---- */
 
-/* The path of a file as seen from the working directory: what a spec says is seen from its own
- * folder. */
-const char *path_seen(Elab *elab, const Tree *name);
+/* The path with the working directory before it. */
 const char *path_absolute(Elab *elab, const char *path);
 /* Remembers a file that the spec names, for files_rename. */
 void file_named(Elab *elab, const Tree *name);

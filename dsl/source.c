@@ -52,7 +52,7 @@ static bool read_file(Elab *elab, const Tree *tree, RlcSource *source) {
   if (!tree) return true;
   if (tree->kind != TREE_SCALAR || !*tree->text.text)
     return elab_error(elab, tree->span, "as in  from: demos.safetensors", "expected a file name");
-  const char *path = path_seen(elab, tree);
+  const char *path = tree_file(elab->arena, tree);
   if (access(path, R_OK) != 0)
     diag_warning(elab->diag, tree->span, "a trainer's --data names another folder",
                  "the data file '%s' cannot be read: %s", path, strerror(errno));

@@ -23,6 +23,28 @@ Tree *tree_get(const Tree *map, const char *key) {
   return entry ? entry->value : NULL;
 }
 
+Tree *tree_copy(Arena *arena, const Tree *tree) {
+  Tree *copy = NEW(arena, Tree);
+  *copy = *tree;
+  copy->entries = NEW_ARRAY(arena, TreeEntry, tree->entry_count + 1);
+  for (size_t i = 0; i < tree->entry_count; i++) {
+    copy->entries[i] = tree->entries[i];
+    copy->entries[i].value = tree_copy(arena, tree->entries[i].value);
+  }
+  copy->items = NEW_ARRAY(arena, Tree *, tree->item_count + 1);
+  for (size_t i = 0; i < tree->item_count; i++) copy->items[i] = tree_copy(arena, tree->items[i]);
+  return copy;
+}
+
+const char *tree_file(Arena *arena, const Tree *name) {
+  const char *path = name->text.text, *from = name->span.source ? name->span.source->name : "";
+  const char *slash = strrchr(from, '/');
+  if (path[0] == '/') return path;
+  while (!strncmp(path, "./", 2)) path += 2;
+  if (!slash) return path;
+  return arena_printf(arena, "%.*s%s", (int)(slash - from) + 1, from, path);
+}
+
 /* ---- what may stand without quotes ---- */
 
 /* A text that a plain scalar in block style holds: one line, no start, middle or end that means

@@ -45,6 +45,10 @@ Tree *tree_load(Arena *arena, Diag *diag, const char *path, const char *expected
 /* The same for a path that stands at `from`. */
 Tree *tree_load_from(Arena *arena, Diag *diag, const char *path, const char *expected, Span from);
 
+/* Reads the one file at `path`, which stands at `from` (none: the command line), and follows
+ * nothing. NULL after reporting, also where it holds no map. */
+Tree *tree_read(Arena *arena, Diag *diag, const char *path, const char *expected, Span from);
+
 /* base with `over` laid on it: maps merge and keep the base's order (new keys at the end), lists
  * and scalars replace, a written-out null deletes, an empty value is an error, deleting what is not
  * there is an error with the nearest name. A scalar that is a call, overlaid by a map, has its
@@ -57,6 +61,32 @@ Tree *tree_overlay(Arena *arena, Diag *diag, const Tree *base, const Tree *over)
  * new leaf under an existing map is allowed). Spans point into a source named "<command line>". */
 Tree *tree_override(Arena *arena, Diag *diag, const Tree *base, const char *const *assignments,
                     size_t count);
+
+/* A dotted path as it is meant in a spec: a bare name is a constant, parts have the spec's own
+ * spelling. */
+typedef struct TreePath {
+  const char **names;
+  Span *spans;
+  size_t count;
+} TreePath;
+
+/* Reads a path that may be assigned to in `base`: the same rules and messages as tree_override's,
+ * at the places of `text`. False after reporting. */
+bool tree_path(Arena *arena, Diag *diag, const Tree *base, ExprText text, TreePath *path);
+/* base with `value` at the path (a written-out null removes). NULL after reporting. */
+Tree *tree_assign(Arena *arena, Diag *diag, const Tree *base, const TreePath *path, Tree *value);
+
+/* Whether an overlay, with dotted keys or without, says what stands at the path or in it. */
+bool tree_sets(Arena *arena, const Tree *overlay, const TreePath *path);
+/* Whether a value at the path would mean something: one stands there, a key may stand there, or
+ * the function that is called there, of the spec or the prelude, takes such an argument. */
+bool tree_takes(Arena *arena, const Tree *spec, const Tree *prelude, const TreePath *path);
+
+/* A copy that shares no node; texts and sources are shared. */
+Tree *tree_copy(Arena *arena, const Tree *tree);
+
+/* The path of the file that a scalar names, seen from the folder of the file that says it. */
+const char *tree_file(Arena *arena, const Tree *name);
 
 /* The value behind a key, or NULL. */
 Tree *tree_get(const Tree *map, const char *key);

@@ -78,6 +78,10 @@ void diag_warning(Diag *diag, Span span, const char *hint, const char *format, .
 /* A note belonging to the message recorded last ("declared here"). */
 void diag_note(Diag *diag, Span span, const char *format, ...) PRINTF(3, 4);
 
+/* Records the messages of another collection, which was not printed, as if they had been given
+ * here; its texts and sources are copied. */
+void diag_take(Diag *diag, const Diag *from);
+
 size_t diag_errors(const Diag *diag);
 size_t diag_warnings(const Diag *diag);
 

@@ -43,9 +43,16 @@ size_t diag_warnings(const Diag *diag) { return diag->warnings; }
 
 /* ---- recording ---- */
 
+/* One that was read twice is the same. */
+static bool source_same(const Source *a, const Source *b) {
+  if (a == b) return true;
+  return a && b && a->size == b->size && !strcmp(a->name, b->name) &&
+         !memcmp(a->text, b->text, a->size);
+}
+
 static size_t source_rank(Diag *diag, const Source *source) {
   for (size_t i = 0; i < diag->source_count; i++)
-    if (diag->sources[i] == source) return i;
+    if (source_same(diag->sources[i], source)) return i;
   PUSH(diag->arena, diag->sources, diag->source_count, diag->source_capacity, source);
   return diag->source_count - 1;
 }
@@ -53,7 +60,7 @@ static size_t source_rank(Diag *diag, const Source *source) {
 static bool already_said(const Diag *diag, Kind kind, Span span, const char *text) {
   for (size_t i = 0; i < diag->count; i++) {
     const Message *m = &diag->messages[i];
-    if (m->kind == kind && m->span.source == span.source && m->span.line == span.line &&
+    if (m->kind == kind && source_same(m->span.source, span.source) && m->span.line == span.line &&
         m->span.column == span.column && !strcmp(m->text, text))
       return true;
   }
@@ -79,6 +86,25 @@ static void record(Diag *diag, Kind kind, Span span, const char *hint, const cha
   }
   if (hint) message.hint = arena_copy(diag->arena, hint, strlen(hint));
   PUSH(diag->arena, diag->messages, diag->count, diag->capacity, message);
+}
+
+/* A copy of a source, or the one that is here already. */
+static const Source *source_keep(Diag *diag, const Source *source) {
+  if (!source) return NULL;
+  for (size_t i = 0; i < diag->source_count; i++)
+    if (source_same(diag->sources[i], source)) return diag->sources[i];
+  return source_from_text(diag->arena, arena_copy(diag->arena, source->name, strlen(source->name)),
+                          arena_copy(diag->arena, source->text, source->size));
+}
+
+void diag_take(Diag *diag, const Diag *from) {
+  for (size_t i = 0; i < from->count; i++) {
+    const Message *m = &from->messages[i];
+    Span span = m->span;
+    span.source = source_keep(diag, span.source);
+    record(diag, m->kind, span, m->hint, arena_copy(diag->arena, m->text, strlen(m->text)));
+  }
+  diag->errors += from->dropped, diag->dropped += from->dropped;
 }
 
 #define RECORD(kind, hint)                                                                         \

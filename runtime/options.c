@@ -228,6 +228,18 @@ static const OptionRow *find_row(const char *name, size_t length) {
   return NULL;
 }
 
+bool option_is_flag(const char *name) { return find_row(name, strlen(name))->kind == FLAG; }
+
+OptionAnswer option_check(const char *name, const char *value, char expected[80]) {
+  const OptionRow *row = find_row(name, strlen(name));
+  Options options;
+  if (!row) return OPTION_UNKNOWN;
+  describe_value(row, expected);
+  if (row->kind != FLAG) return set_value(&options, row, value) ? OPTION_GOOD : OPTION_VALUE;
+  snprintf(expected, 80, "true or false");
+  return strcmp(value, "true") && strcmp(value, "false") ? OPTION_VALUE : OPTION_GOOD;
+}
+
 static int report_value(const OptionRow *row, const char *value) {
   char expected[80];
   describe_value(row, expected);

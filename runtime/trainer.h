@@ -46,6 +46,13 @@ typedef struct Options {
  * Prints --help itself. Returns -1 to go on, else the exit status. */
 int options_read(Options *options, const RlcModule *module, int argc, char **argv);
 
+/* Whether there is an option that has such a value; a flag has "true" or "false". Fills `expected`
+ * with what a value is when the option is there and the value is not good. */
+typedef enum OptionAnswer { OPTION_GOOD, OPTION_UNKNOWN, OPTION_VALUE } OptionAnswer;
+OptionAnswer option_check(const char *name, const char *value, char expected[80]);
+/* Whether an option takes no value; it must be there. */
+bool option_is_flag(const char *name);
+
 /* Monotonic seconds. */
 double run_clock(void);
 

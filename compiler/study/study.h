@@ -40,7 +40,8 @@ typedef struct StudyPoint {
  * jobs. */
 typedef struct StudyJob {
   size_t point, env;
-  Tree *spec;       /* resolved */
+  Tree *spec;         /* resolved; who elaborates it does so on a copy (tree_copy) */
+  uint64_t spec_hash; /* as in a run's provenance.json */
   const char *hash; /* of the optimised IR, the environment and the target: 16 hexadecimal digits */
 } StudyJob;
 
@@ -77,7 +78,9 @@ typedef struct StudyNormal {
 } StudyNormal;
 
 typedef struct Study {
-  const char *name, *doc, *cite, *path;
+  const char *name, *doc, *cite; /* doc, cite: NULL where not given */
+  const char *path;              /* of its file */
+  const char *folder;            /* the name in letters, digits and "._=-+" */
   uint64_t steps;
   uint64_t *seeds;
   size_t seed_count;
@@ -101,10 +104,13 @@ typedef struct Study {
   Tree *tree; /* the study's file */
 } Study;
 
+/* A name in letters, digits and "._=-+", as folders are called: all else is '_'. */
+const char *study_folder(Arena *arena, const char *name);
+
 /* Reads a study and makes every point of it: resolves, checks and elaborates each, runs the passes,
  * merges those with equal programs. NULL after reporting what is wrong, at its place: an unknown
  * key, a hand-written overlay that changes nothing, a variant that does not compile, an environment
- * that it cannot run in. Nothing is written. */
+ * that it cannot run in. Nothing is written. Points are compiled on all cores. */
 Study *study_load(Session *session);
 
 #endif

@@ -1,0 +1,201 @@
+/* The base, the variants and the grid of a study, and what each key of the grid is to each variant.
+ * Afterwards a variant's tree is NULL where something was wrong with it. */
+#include "compiler/study/plan.h"
+
+#include <string.h>
+
+#include "dsl/yaml.h"
+
+/* ---- specifications ---- */
+
+static Tree *spec_load(Plan *plan, const Tree *path) {
+  if (!plan_text(path)) return NULL;
+  return tree_load_from(plan->arena, plan->diag, tree_file(plan->arena, path),
+                        "a loss specification", path->span);
+}
+
+static Variant *variant_add(Plan *plan, Variant variant) {
+  PUSH(plan->arena, plan->variants, plan->variant_count, plan->variant_capacity, variant);
+  return &plan->variants[plan->variant_count - 1];
+}
+
+static void base_add(Plan *plan) {
+  const Tree *path = tree_get(plan->study->tree, "base");
+  Variant base = {.tree = spec_load(plan, path), .span = path ? path->span : (Span){0}};
+  const char *name = plan_text(tree_get(base.tree, "name"));
+  base.name = name && *name ? name : "base";
+  variant_add(plan, base);
+}
+
+/* What a variant says besides `spec`. */
+static Tree *overlay_of(Plan *plan, const Tree *map) {
+  Tree *overlay = tree_map(plan->arena, map->span);
+  for (size_t i = 0; i < map->entry_count; i++)
+    if (strcmp(map->entries[i].key, "spec")) tree_put(plan->arena, overlay, map->entries[i]);
+  return overlay->entry_count ? overlay : NULL;
+}
+
+/* Whether the environment of a study with `envs` is said a second time. */
+static void check_env(Plan *plan, const Tree *overlay) {
+  for (size_t i = 0; plan->study->env_count && i < overlay->entry_count; i++) {
+    const TreeEntry *entry = &overlay->entries[i];
+    const Tree *id = strcmp(entry->key, "env") ? NULL : entry->value;
+    if (id && id->kind == TREE_MAP) id = tree_get(id, "id");
+    if (id || strcmp(entry->key, "env.id") == 0)
+      diag_error(plan->diag, entry->key_span, "leave 'envs' out where variants differ in it",
+                 "a study with 'envs' runs in these");
+  }
+}
+
+static void variant_read(Plan *plan, const TreeEntry *entry) {
+  const Tree *map = entry->value, *spec = tree_get(map, "spec");
+  if (map->kind != TREE_MAP) return;
+  Variant variant = {.name = entry->key, .span = entry->key_span, .entry = entry};
+  const Tree *bottom = plan->variants[0].tree;
+  variant.overlay = overlay_of(plan, map);
+  if (!*entry->key) diag_error(plan->diag, entry->key_span, NULL, "a variant has no name");
+  if (strcmp(entry->key, plan->variants[0].name) == 0)
+    diag_error(plan->diag, entry->key_span, "choose another name", "the base is called '%s' too",
+               entry->key);
+  if (!variant.overlay && !spec)
+    diag_error(plan->diag, entry->key_span, "say what differs, or leave it out",
+               "the variant '%s' changes nothing", entry->key);
+  if (spec) bottom = spec_load(plan, spec);
+  if (spec && variant.overlay) {
+    variant.below = plan->variant_count;
+    variant_add(plan, (Variant){.name = entry->key,
+                                .span = spec->span,
+                                .entry = entry,
+                                .hidden = true,
+                                .tree = (Tree *)bottom});
+  }
+  variant.tree = (Tree *)bottom;
+  if (variant.overlay) check_env(plan, variant.overlay);
+  if (bottom && variant.overlay)
+    variant.tree = tree_overlay(plan->arena, plan->diag, bottom, variant.overlay);
+  variant_add(plan, variant);
+}
+
+/* ---- the grid ---- */
+
+/* Whether `tail` is all of a path or its last parts. */
+static bool ends_with(const char *path, const char *tail) {
+  size_t n = strlen(path), m = strlen(tail);
+  return m <= n && strcmp(path + n - m, tail) == 0 && (m == n || path[n - m - 1] == '.');
+}
+
+static const char *label_of(const Plan *plan, const char *path) {
+  for (const char *tail = path + strlen(path); tail > path;) {
+    while (tail > path && *--tail != '.') {
+    }
+    const char *label = *tail == '.' ? tail + 1 : tail;
+    size_t others = 0;
+    for (size_t i = 0; i < plan->grid_count; i++)
+      others += ends_with(plan->grid[i].entry->key, label);
+    if (*label && others == 1) return label;
+  }
+  return path;
+}
+
+static void check_values(Plan *plan, const GridKey *key) {
+  const Tree *list = key->entry->value;
+  if (list->kind == TREE_LIST && list->item_count == 0)
+    diag_error(plan->diag, list->span, "as in  K: [1, 2, 4]", "'%s' has no values",
+               key->entry->key);
+  for (size_t i = 0; i < key->count; i++) {
+    const char *text = value_text(plan->arena, key->values[i]);
+    if (key->values[i]->empty)
+      diag_error(plan->diag, key->values[i]->span, "write null to remove what the spec has",
+                 "a value of '%s' is missing", key->entry->key);
+    for (size_t k = 0; k < i; k++)
+      if (strcmp(text, value_text(plan->arena, key->values[k])) == 0)
+        diag_error(plan->diag, key->values[i]->span, NULL, "the value %s stands there twice", text);
+  }
+}
+
+static void grid_read(Plan *plan, const Tree *map) {
+  if (!map || map->kind != TREE_MAP) return;
+  plan->grid = NEW_ARRAY(plan->arena, GridKey, map->entry_count + 1);
+  for (size_t i = 0; i < map->entry_count; i++) {
+    const TreeEntry *entry = &map->entries[i];
+    bool list = entry->value->kind == TREE_LIST;
+    GridKey key = {.entry = entry, .values = list ? entry->value->items : NULL};
+    key.count = list ? entry->value->item_count : 0;
+    check_values(plan, &key);
+    if (key.count) plan->grid[plan->grid_count++] = key;
+  }
+  for (size_t i = 0; i < plan->grid_count; i++)
+    plan->grid[i].label = label_of(plan, plan->grid[i].entry->key);
+}
+
+/* ---- the grid and the variants ---- */
+
+static GridUse use_of(Plan *plan, const Variant *variant, const GridKey *key) {
+  GridUse use = {0};
+  const char *name = variant->name, *path = key->entry->key;
+  Diag *quiet = diag_make(plan->arena);
+  bool there = tree_path(plan->arena, quiet, variant->tree, key->entry->key_text, &use.path);
+  if (there && variant->overlay && tree_sets(plan->arena, variant->overlay, &use.path))
+    use.why = arena_printf(plan->arena, "%s sets it itself", name);
+  else if (!there || !tree_takes(plan->arena, variant->tree, plan->prelude, &use.path))
+    use.why = arena_printf(plan->arena, "%s has no '%s'", name, path);
+  use.crossed = use.why != NULL;
+  return use;
+}
+
+/* A key that no variant has is a mistake: of the base it is said as of any override, here or when
+ * the base is elaborated with it. */
+static void check_used(Plan *plan, size_t k) {
+  Variant *base = &plan->variants[0];
+  for (size_t i = 0; i < plan->variant_count; i++) {
+    const Variant *variant = &plan->variants[i];
+    if (!variant->tree || (!variant->hidden && !variant->uses[k].crossed)) return;
+  }
+  const ExprText text = plan->grid[k].entry->key_text;
+  GridUse use = {0};
+  if (tree_path(plan->arena, plan->diag, base->tree, text, &use.path)) base->uses[k] = use;
+}
+
+static void check_grid_env(Plan *plan, const GridKey *key, const TreePath *path) {
+  bool env =
+      strcmp(path->names[0], "env") == 0 && (path->count == 1 || strcmp(path->names[1], "id") == 0);
+  if (env && plan->study->env_count)
+    diag_error(plan->diag, key->entry->key_span, "leave one of them out",
+               "the environments are in 'envs' already");
+}
+
+/* Whether one path leads to the other, or through it. */
+static bool overlap(const TreePath *a, const TreePath *b) {
+  for (size_t i = 0; i < a->count && i < b->count; i++)
+    if (strcmp(a->names[i], b->names[i])) return false;
+  return true;
+}
+
+static void check_uses(Plan *plan, const Variant *variant) {
+  for (size_t k = 0; k < plan->grid_count; k++) {
+    if (variant->uses[k].crossed) continue;
+    check_grid_env(plan, &plan->grid[k], &variant->uses[k].path);
+    for (size_t j = 0; j < k; j++)
+      if (!variant->uses[j].crossed && overlap(&variant->uses[j].path, &variant->uses[k].path))
+        diag_error(plan->diag, plan->grid[k].entry->key_span, "leave one of them out",
+                   "'%s' and '%s' set the same thing", plan->grid[j].entry->key,
+                   plan->grid[k].entry->key);
+  }
+}
+
+void plan_variants(Plan *plan) {
+  const Tree *map = tree_get(plan->study->tree, "variants");
+  base_add(plan);
+  for (size_t i = 0; map && map->kind == TREE_MAP && i < map->entry_count; i++)
+    variant_read(plan, &map->entries[i]);
+  grid_read(plan, tree_get(plan->study->tree, "grid"));
+  for (size_t i = 0; i < plan->variant_count; i++) {
+    Variant *variant = &plan->variants[i];
+    variant->uses = NEW_ARRAY(plan->arena, GridUse, plan->grid_count + 1);
+    for (size_t k = 0; variant->tree && k < plan->grid_count; k++)
+      variant->uses[k] = use_of(plan, variant, &plan->grid[k]);
+  }
+  for (size_t k = 0; plan->variants[0].tree && k < plan->grid_count; k++) check_used(plan, k);
+  for (size_t i = 0; i < plan->variant_count; i++)
+    if (plan->variants[i].tree) check_uses(plan, &plan->variants[i]);
+}
