@@ -139,6 +139,7 @@ void plan_jobs(Plan *plan) {
   if (study->env_count == 0) envs_collect(plan, places, study->point_count);
   check_env_folders(plan);
   compare_read(plan);
+  if (diag_errors(plan->diag)) return; /* a bad cell knows no environment */
   jobs_make(plan, places, cells);
   runs_make(plan);
 }
