@@ -1,0 +1,529 @@
+/* The statistics of studies: what must hold of any scores, whatever is odd about them, and a naive
+ * bootstrap beside ours. Other people's numbers are in stats_golden_test.c. */
+#include "tests/stats_fixture.h"
+
+#define CLOSE 1e-12 /* the same sums in another order */
+
+static const size_t unequal[] = {5, 2, 9, 4, 7, 3}; /* runs of six tasks */
+static const StatsOptions usual = {500, 0.95, NULL};
+
+static void assert_close(double ours, double theirs) {
+  ck_assert_msg(fabs(ours - theirs) <= CLOSE * (1 + fabs(theirs)), "%.17g, not %.17g", ours,
+                theirs);
+}
+
+static void assert_estimate(StatsEstimate ours, double value, double low, double high) {
+  ck_assert_ptr_null(ours.missing);
+  assert_close(ours.value, value);
+  assert_close(ours.low, low);
+  assert_close(ours.high, high);
+}
+
+/* ---- a naive bootstrap: every resample written out ---- */
+
+static int rising(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static double naive_iqm(const Table *t) {
+  double all[VALUES], sum = 0;
+  size_t n = 0;
+  for (size_t task = 0; task < t->scores.tasks; task++)
+    for (size_t i = 0; i < t->runs[task]; i++) all[n++] = t->score[task][i];
+  qsort(all, n, sizeof *all, rising);
+  for (size_t i = n / 4; i < n - n / 4; i++) sum += all[i];
+  return sum / (double)(n - 2 * (n / 4));
+}
+
+static double naive_task(const Table *t, size_t task, double most) {
+  double sum = 0;
+  for (size_t i = 0; i < t->runs[task]; i++) sum += fmin(t->score[task][i], most);
+  return sum / (double)t->runs[task];
+}
+
+static double naive(StatsKind kind, const Table *t) {
+  double mean[TASKS], sum = 0;
+  size_t n = t->scores.tasks;
+  if (kind == STATS_IQM) return naive_iqm(t);
+  for (size_t i = 0; i < n; i++) sum += mean[i] = naive_task(t, i, kind == STATS_GAP ? 1 : 1e300);
+  qsort(mean, n, sizeof *mean, rising);
+  if (kind == STATS_MEDIAN) return (mean[n / 2] + mean[(n - 1) / 2]) / 2;
+  return kind == STATS_GAP ? 1 - sum / (double)n : sum / (double)n;
+}
+
+/* Draws that anybody can make again. */
+static void simple_draw(const StatsDraws *draws, uint32_t resample, uint32_t sample, size_t task,
+                        size_t runs, uint32_t *index) {
+  (void)draws;
+  for (size_t i = 0; i < runs; i++)
+    index[i] =
+        philox(99, (uint32_t)(2 * task + sample), resample, (uint32_t)i).word[0] % (uint32_t)runs;
+}
+
+static const StatsDraws simple = {simple_draw};
+
+static void naive_resample(const Table *t, uint32_t number, uint32_t sample, Table *out) {
+  table_shape(out, t->scores.tasks, t->runs, 1);
+  for (size_t task = 0, at = 0; task < t->scores.tasks; task++) {
+    uint32_t index[VALUES];
+    simple_draw(NULL, number, sample, task, t->runs[task], index);
+    for (size_t i = 0; i < t->runs[task]; i++) out->values[at++] = t->score[task][index[i]];
+  }
+}
+
+/* 101 resamples make the ends of a 90 % interval the 6th and the 96th value. */
+enum { NAIVE = 101 };
+static const StatsOptions written_out = {NAIVE, 0.9, &simple};
+
+static void assert_naive(StatsEstimate ours, double value, double *resampled) {
+  qsort(resampled, NAIVE, sizeof *resampled, rising);
+  assert_estimate(ours, value, resampled[5], resampled[95]);
+}
+
+START_TEST(aggregates_written_out) {
+  static Table t, drawn;
+  table_fill(&t, 3);
+  table_shape(&t, 6, unequal, 1);
+  for (StatsKind kind = 0; kind < STATS_KINDS; kind++) {
+    StatsEstimate out;
+    double resampled[NAIVE];
+    stats_aggregate(kind, &t.scores, &written_out, &out);
+    for (uint32_t b = 0; b < NAIVE; b++) {
+      naive_resample(&t, b, 0, &drawn);
+      resampled[b] = naive(kind, &drawn);
+    }
+    assert_naive(out, naive(kind, &t), resampled);
+    ck_assert_uint_eq(out.runs, 30);
+    ck_assert_uint_eq(out.tasks, 6);
+  }
+}
+END_TEST
+
+static double naive_improvement(const Table *x, const Table *y) {
+  double sum = 0;
+  for (size_t task = 0; task < x->scores.tasks; task++) {
+    double wins = 0;
+    for (size_t i = 0; i < x->runs[task]; i++)
+      for (size_t k = 0; k < y->runs[task]; k++) {
+        double a = x->score[task][i], b = y->score[task][k];
+        wins += a > b ? 1 : a == b ? 0.5 : 0;
+      }
+    sum += wins / (double)(x->runs[task] * y->runs[task]);
+  }
+  return sum / (double)x->scores.tasks;
+}
+
+START_TEST(improvement_written_out) {
+  static Table x, y, drawn_x, drawn_y;
+  static const size_t of_x[] = {4, 6, 2}, of_y[] = {7, 3, 5};
+  double resampled[NAIVE];
+  table_fill(&x, 4);
+  table_fill(&y, 5);
+  for (size_t i = 0; i < 20; i++) /* many ties */
+    x.values[i] = round(2 * x.values[i]), y.values[i] = round(2 * y.values[i]);
+  table_shape(&x, 3, of_x, 1);
+  table_shape(&y, 3, of_y, 1);
+  for (uint32_t b = 0; b < NAIVE; b++) {
+    naive_resample(&x, b, 0, &drawn_x);
+    naive_resample(&y, b, 1, &drawn_y);
+    resampled[b] = naive_improvement(&drawn_x, &drawn_y);
+  }
+  assert_naive(stats_improvement(&x.scores, &y.scores, &written_out), naive_improvement(&x, &y),
+               resampled);
+}
+END_TEST
+
+/* The share above tau of tasks or of runs; each task counts the same. */
+static double naive_profile(const Table *t, double tau, bool of_means) {
+  double sum = 0;
+  for (size_t task = 0; task < t->scores.tasks; task++) {
+    double above = 0;
+    for (size_t i = 0; i < t->runs[task]; i++) above += t->score[task][i] > tau;
+    sum += of_means ? naive_task(t, task, 1e300) > tau : above / (double)t->runs[task];
+  }
+  return sum / (double)t->scores.tasks;
+}
+
+START_TEST(profiles_written_out) {
+  enum { TAUS = 7 };
+  static const double tau[TAUS] = {-1, 0, 0.25, 0.5, 1, 2, 4};
+  static Table t, drawn;
+  table_fill(&t, 6);
+  for (size_t i = 0; i < 30; i++) t.values[i] = round(4 * t.values[i]) / 4; /* some at thresholds */
+  table_shape(&t, 6, unequal, 1);
+  for (int of_means = 0; of_means < 2; of_means++) {
+    StatsEstimate out[TAUS];
+    stats_profile(&t.scores, tau, TAUS, of_means, &written_out, out);
+    for (size_t k = 0; k < TAUS; k++) {
+      double resampled[NAIVE];
+      for (uint32_t b = 0; b < NAIVE; b++) {
+        naive_resample(&t, b, 0, &drawn);
+        resampled[b] = naive_profile(&drawn, tau[k], of_means);
+      }
+      assert_naive(out[k], naive_profile(&t, tau[k], of_means), resampled);
+      if (k > 0) ck_assert_double_le(out[k].value, out[k - 1].value);
+    }
+    ck_assert_double_eq(out[0].low, 1);
+    ck_assert_double_eq(out[TAUS - 1].high, 0);
+  }
+}
+END_TEST
+
+/* A step of a curve is what its scores are by themselves. */
+START_TEST(curves_step_by_step) {
+  enum { STEPS = 5 };
+  static Table t, step;
+  table_fill(&t, 7);
+  table_shape(&t, 6, unequal, STEPS);
+  table_shape(&step, 6, unequal, 1);
+  for (StatsKind kind = 0; kind < STATS_KINDS; kind++) {
+    StatsEstimate out[STEPS], alone;
+    stats_aggregate(kind, &t.scores, &usual, out);
+    for (size_t s = 0; s < STEPS; s++) {
+      for (size_t i = 0; i < 30; i++) step.values[i] = t.values[i * STEPS + s];
+      stats_aggregate(kind, &step.scores, &usual, &alone);
+      ck_assert_mem_eq(&alone, &out[s], sizeof alone);
+    }
+  }
+}
+END_TEST
+
+/* ---- what holds of all scores ---- */
+
+static StatsEstimate aggregate(StatsKind kind, const Table *t, StatsOptions options) {
+  StatsEstimate out;
+  stats_aggregate(kind, &t->scores, &options, &out);
+  return out;
+}
+
+/* Runs and tasks in the opposite order. */
+static void turned(const Table *t, Table *out) {
+  size_t runs[TASKS], n = t->scores.tasks, at = 0;
+  for (size_t task = 0; task < n; task++) runs[task] = t->runs[n - 1 - task];
+  for (size_t task = n; task-- > 0;)
+    for (size_t i = t->runs[task]; i-- > 0;) out->values[at++] = t->score[task][i];
+  table_shape(out, n, runs, 1);
+}
+
+START_TEST(order_does_not_matter) {
+  static Table x, y, x_turned, y_turned;
+  static const double tau[] = {0.1, 0.7};
+  StatsEstimate one[2], other[2];
+  table_fill(&x, 8);
+  table_fill(&y, 9);
+  table_shape(&x, 6, unequal, 1);
+  table_shape(&y, 6, unequal, 1);
+  turned(&x, &x_turned);
+  turned(&y, &y_turned);
+  for (StatsKind kind = 0; kind < STATS_KINDS; kind++)
+    assert_close(aggregate(kind, &x_turned, usual).value, aggregate(kind, &x, usual).value);
+  assert_close(stats_improvement(&x_turned.scores, &y_turned.scores, &usual).value,
+               stats_improvement(&x.scores, &y.scores, &usual).value);
+  assert_close(stats_contrast(&x_turned.scores, &y_turned.scores, &usual).difference.value,
+               stats_contrast(&x.scores, &y.scores, &usual).difference.value);
+  stats_profile(&x.scores, tau, 2, false, &usual, one);
+  stats_profile(&x_turned.scores, tau, 2, false, &usual, other);
+  for (size_t i = 0; i < 2; i++) assert_close(one[i].value, other[i].value);
+}
+END_TEST
+
+/* In other units the numbers are the same in those units; order alone is the same in any. */
+START_TEST(units_do_not_matter) {
+  static Table x, y, scaled_x, scaled_y;
+  table_fill(&x, 10);
+  table_fill(&y, 11);
+  table_shape(&x, 6, unequal, 1);
+  table_shape(&y, 6, unequal, 1);
+  for (size_t i = 0; i < 30; i++)
+    scaled_x.values[i] = 250 * x.values[i] - 40, scaled_y.values[i] = 250 * y.values[i] - 40;
+  table_shape(&scaled_x, 6, unequal, 1);
+  table_shape(&scaled_y, 6, unequal, 1);
+  for (StatsKind kind = STATS_IQM; kind <= STATS_MEDIAN; kind++) {
+    StatsEstimate e = aggregate(kind, &x, usual);
+    assert_estimate(aggregate(kind, &scaled_x, usual), 250 * e.value - 40, 250 * e.low - 40,
+                    250 * e.high - 40);
+  }
+  StatsEstimate wins = stats_improvement(&x.scores, &y.scores, &usual);
+  assert_estimate(stats_improvement(&scaled_x.scores, &scaled_y.scores, &usual), wins.value,
+                  wins.low, wins.high);
+  assert_close(stats_improvement(&y.scores, &x.scores, &usual).value, 1 - wins.value);
+  StatsContrast c = stats_contrast(&x.scores, &y.scores, &usual);
+  StatsContrast scaled = stats_contrast(&scaled_x.scores, &scaled_y.scores, &usual);
+  StatsContrast back = stats_contrast(&y.scores, &x.scores, &usual);
+  assert_estimate(scaled.difference, 250 * c.difference.value, 250 * c.difference.low,
+                  250 * c.difference.high);
+  assert_estimate(back.difference, -c.difference.value, -c.difference.high, -c.difference.low);
+  assert_close(scaled.p, c.p);
+  assert_close(back.p, c.p);
+}
+END_TEST
+
+/* A higher level has the wider interval, and the mean lies in its own. */
+START_TEST(intervals_are_nested) {
+  static Table t;
+  table_fill(&t, 100 + (uint64_t)_i);
+  table_shape(&t, 6, unequal, 1);
+  for (StatsKind kind = 0; kind < STATS_KINDS; kind++) {
+    StatsEstimate wide = aggregate(kind, &t, (StatsOptions){500, 0.95, NULL});
+    StatsEstimate narrow = aggregate(kind, &t, (StatsOptions){500, 0.5, NULL});
+    ck_assert_double_lt(wide.low, narrow.low);
+    ck_assert_double_lt(narrow.low, narrow.high);
+    ck_assert_double_lt(narrow.high, wide.high);
+    if (kind == STATS_MEAN) ck_assert(wide.low < wide.value && wide.value < wide.high);
+  }
+}
+END_TEST
+
+/* The numbers of a table that is made again are the same bytes. */
+START_TEST(draws_are_pinned) {
+  static Table t;
+  static const size_t runs[] = {4, 4};
+  for (uint32_t i = 0; i < 8; i++) t.values[i] = i * i;
+  table_shape(&t, 2, runs, 1);
+  StatsEstimate e = aggregate(STATS_MEAN, &t, (StatsOptions){7, 0.9, NULL});
+  char text[128];
+  snprintf(text, sizeof text, "%.17g %.17g %.17g", e.value, e.low, e.high);
+  ck_assert_str_eq(text, "17.5 12.75 23.287499999999998");
+}
+END_TEST
+
+/* ---- odd scores ---- */
+
+START_TEST(equal_scores) {
+  static Table t;
+  for (size_t i = 0; i < 30; i++) t.values[i] = 0.25;
+  table_shape(&t, 6, unequal, 1);
+  for (StatsKind kind = STATS_IQM; kind <= STATS_MEDIAN; kind++)
+    assert_estimate(aggregate(kind, &t, usual), 0.25, 0.25, 0.25);
+  assert_estimate(aggregate(STATS_GAP, &t, usual), 0.75, 0.75, 0.75);
+  assert_estimate(stats_improvement(&t.scores, &t.scores, &usual), 0.5, 0.5, 0.5);
+  StatsContrast c = stats_contrast(&t.scores, &t.scores, &usual);
+  assert_estimate(c.difference, 0, 0, 0);
+  ck_assert(c.p == 1 && c.exact);
+}
+END_TEST
+
+static void assert_no_interval(StatsEstimate e, double value, const char *missing) {
+  ck_assert_str_eq(e.missing, missing);
+  assert_close(e.value, value);
+  ck_assert(isnan(e.low) && isnan(e.high));
+}
+
+static void assert_nothing(StatsEstimate e, const char *missing) {
+  ck_assert_str_eq(e.missing, missing);
+  ck_assert(isnan(e.value) && isnan(e.low) && isnan(e.high));
+}
+
+START_TEST(single_runs_have_no_interval) {
+  static Table t;
+  const char *single = "a single run of an environment";
+  static const double tau[] = {1};
+  StatsEstimate out;
+  for (uint32_t i = 0; i < 8; i++) t.values[i] = i;
+  table_shape(&t, 1, (size_t[]){1}, 1);
+  for (StatsKind kind = STATS_IQM; kind <= STATS_MEDIAN; kind++)
+    assert_no_interval(aggregate(kind, &t, usual), 0, single);
+  table_shape(&t, 3, (size_t[]){3, 1, 2}, 1); /* means 1, 3, 4.5 */
+  assert_no_interval(aggregate(STATS_MEDIAN, &t, usual), 3, single);
+  assert_no_interval(stats_improvement(&t.scores, &t.scores, &usual), 0.5, single);
+  assert_no_interval(stats_contrast(&t.scores, &t.scores, &usual).difference, 0, single);
+  stats_profile(&t.scores, tau, 1, false, &usual, &out);
+  assert_no_interval(out, (1.0 / 3 + 1 + 1) / 3, single);
+  table_shape(&t, 1, (size_t[]){4}, 1);
+  assert_no_interval(aggregate(STATS_IQM, &t, (StatsOptions){0, 0.95, NULL}), 1.5, "no resamples");
+}
+END_TEST
+
+START_TEST(tasks_without_runs_are_left_out) {
+  static Table t, full, y;
+  table_fill(&t, 12);
+  table_fill(&full, 12);
+  table_fill(&y, 13);
+  table_shape(&t, 4, (size_t[]){3, 4, 0, 0}, 1);
+  table_shape(&full, 2, (size_t[]){3, 4}, 1);
+  for (StatsKind kind = 0; kind < STATS_KINDS; kind++) {
+    StatsEstimate with = aggregate(kind, &t, usual), without = aggregate(kind, &full, usual);
+    ck_assert_mem_eq(&with, &without, sizeof with);
+    ck_assert_uint_eq(with.tasks, 2);
+  }
+  table_shape(&y, 4, (size_t[]){0, 4, 3, 0}, 1); /* only the second is in both */
+  StatsEstimate wins = stats_improvement(&t.scores, &y.scores, &usual);
+  ck_assert_uint_eq(wins.tasks, 1);
+  ck_assert_uint_eq(wins.runs, 8);
+  table_shape(&y, 4, (size_t[]){0, 0, 3, 2}, 1);
+  assert_nothing(stats_improvement(&t.scores, &y.scores, &usual),
+                 "no environment in which both have runs");
+  table_shape(&t, 2, (size_t[]){0, 0}, 1);
+  assert_nothing(aggregate(STATS_IQM, &t, usual), "no runs");
+  StatsContrast none = stats_contrast(&t.scores, &t.scores, &usual);
+  assert_nothing(none.difference, "no runs");
+  ck_assert(isnan(none.p));
+}
+END_TEST
+
+START_TEST(not_finite_is_refused) {
+  static Table t, good;
+  static const double bad[] = {NAN, INFINITY, -INFINITY}, tau[] = {0.5};
+  const char *why = "a score is not a finite number";
+  table_fill(&t, 14);
+  table_fill(&good, 14);
+  table_shape(&t, 2, (size_t[]){3, 3}, 1);
+  table_shape(&good, 2, (size_t[]){3, 3}, 1);
+  t.values[5] = bad[_i];
+  StatsEstimate out;
+  for (StatsKind kind = 0; kind < STATS_KINDS; kind++)
+    assert_nothing(aggregate(kind, &t, usual), why);
+  assert_nothing(stats_improvement(&good.scores, &t.scores, &usual), why);
+  assert_nothing(stats_improvement(&t.scores, &good.scores, &usual), why);
+  StatsContrast c = stats_contrast(&t.scores, &good.scores, &usual);
+  assert_nothing(c.difference, why);
+  ck_assert(isnan(c.p));
+  stats_profile(&t.scores, tau, 1, true, &usual, &out);
+  assert_nothing(out, why);
+}
+END_TEST
+
+START_TEST(areas) {
+  static const double step[] = {0, 1, 4}, value[] = {2, 4, 1}, stuck[] = {0, 1, 1};
+  ck_assert_double_eq(stats_area(step, value, 3), (3 + 7.5) / 4);
+  ck_assert_double_eq(stats_area(step, (double[]){7, 7, 7}, 3), 7);
+  ck_assert_double_eq(stats_area(step + 2, value + 2, 1), 1);
+  ck_assert(isnan(stats_area(stuck, value, 3)));
+  ck_assert(isnan(stats_area(step, value, 0)));
+}
+END_TEST
+
+/* ---- p-values ---- */
+
+/* By counting out every choice of signs, one after the other. */
+static double naive_p(const Table *t) {
+  double term[16], seen = 0, size = 0, reached = 0;
+  uint32_t n = 0;
+  for (size_t task = 0; task < t->scores.tasks; task++)
+    for (size_t i = 0; i < t->runs[task]; i++)
+      term[n++] = t->score[task][i] / (double)t->runs[task];
+  for (uint32_t i = 0; i < n; i++) seen += term[i], size += fabs(term[i]);
+  for (uint32_t signs = 0; signs < 1u << n; signs++) {
+    double sum = 0;
+    for (uint32_t i = 0; i < n; i++) sum += signs >> i & 1 ? -term[i] : term[i];
+    reached += fabs(sum) >= fabs(seen) - 1e-9 * size;
+  }
+  return reached / (double)(1u << n);
+}
+
+START_TEST(signs_counted_out) {
+  static Table x, zero;
+  static const size_t runs[][3] = {{1}, {2}, {5}, {12}, {3, 4}, {2, 2, 2}, {5, 1, 6}};
+  for (uint64_t seed = 0; seed < 40; seed++)
+    for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
+      size_t tasks = runs[i][1] == 0 ? 1 : runs[i][2] == 0 ? 2 : 3;
+      table_fill(&x, seed);
+      for (size_t k = 0; k < 16; k++) {
+        x.values[k] -= 0.3;
+        if (seed % 2) x.values[k] = round(x.values[k]); /* zeros and ties */
+      }
+      table_shape(&x, tasks, runs[i], 1);
+      table_shape(&zero, tasks, runs[i], 1);
+      StatsContrast c = stats_contrast(&x.scores, &zero.scores, &usual);
+      ck_assert(c.exact);
+      assert_close(c.p, naive_p(&x));
+    }
+}
+END_TEST
+
+/* The most pairs that are counted out, and one more: nearly the same p. The random one is off by
+ * less than five of its standard deviations. */
+START_TEST(random_signs_are_near) {
+  static Table x, zero;
+  for (uint32_t i = 0; i <= STATS_EXACT_PAIRS; i++) x.values[i] = made_up(5, i) - 0.42;
+  table_shape(&x, 1, (size_t[]){STATS_EXACT_PAIRS}, 1);
+  table_shape(&zero, 1, x.runs, 1);
+  StatsContrast exact = stats_contrast(&x.scores, &zero.scores, &usual);
+  ck_assert(exact.exact);
+  /* A difference that is next to nothing makes one pair more and changes no sum that matters. */
+  x.values[STATS_EXACT_PAIRS] = 1e-9;
+  for (uint32_t i = 0; i < STATS_EXACT_PAIRS; i++) x.values[i] *= STATS_EXACT_PAIRS + 1.0;
+  table_shape(&x, 1, (size_t[]){STATS_EXACT_PAIRS + 1}, 1);
+  table_shape(&zero, 1, x.runs, 1);
+  StatsContrast random = stats_contrast(&x.scores, &zero.scores, &usual);
+  ck_assert(!random.exact);
+  ck_assert_double_gt(exact.p, 0.001);
+  ck_assert_double_lt(exact.p, 0.9);
+  double error = 5 * sqrt(exact.p * (1 - exact.p) / STATS_FLIPS);
+  ck_assert_double_lt(fabs(random.p - exact.p), error);
+  ck_assert_double_ne(random.p, exact.p);
+}
+END_TEST
+
+/* Every pair has a sign of its own: of three that matter, wherever they stand, a quarter of the
+ * choices have one sign. The others make what was seen the nearest to zero of these. */
+START_TEST(random_signs_are_independent) {
+  enum { COUNT = 300 };
+  static const size_t place[][3] = {{0, 1, 2}, {0, 32, 64}, {31, 128, 256}, {5, 37, 165}};
+  static Table x, zero;
+  for (size_t i = 0; i < COUNT; i++) x.values[i] = -1e-6;
+  for (size_t i = 0; i < 3; i++) x.values[place[_i][i]] = 1;
+  table_shape(&x, 1, (size_t[]){COUNT}, 1);
+  table_shape(&zero, 1, x.runs, 1);
+  StatsContrast c = stats_contrast(&x.scores, &zero.scores, &usual);
+  ck_assert_double_lt(fabs(c.p - 0.25), 5 * sqrt(0.25 * 0.75 / STATS_FLIPS));
+}
+END_TEST
+
+/* What was seen is one of the choices. */
+START_TEST(random_p_is_not_zero) {
+  static Table x, zero;
+  for (size_t i = 0; i < 60; i++) x.values[i] = 1 + (double)i;
+  table_shape(&x, 1, (size_t[]){60}, 1);
+  table_shape(&zero, 1, x.runs, 1);
+  ck_assert_double_eq(stats_contrast(&x.scores, &zero.scores, &usual).p, 1.0 / (STATS_FLIPS + 1));
+}
+END_TEST
+
+START_TEST(holm_properties) {
+  enum { COUNT = 9 };
+  double p[COUNT], turned_p[COUNT], out[COUNT], turned_out[COUNT];
+  for (uint32_t i = 0; i < COUNT; i++) p[i] = pow(made_up((uint64_t)_i, i), 3);
+  p[4] = p[2];
+  p[6] = NAN;
+  for (size_t i = 0; i < COUNT; i++) turned_p[i] = p[COUNT - 1 - i];
+  stats_holm(p, COUNT, out);
+  stats_holm(turned_p, COUNT, turned_out);
+  ck_assert(isnan(out[6]));
+  double smallest = 1;
+  for (size_t i = 0; i < COUNT; i++) {
+    if (i == 6) continue;
+    ck_assert(out[i] == turned_out[COUNT - 1 - i]);
+    ck_assert(out[i] >= p[i] && out[i] <= 1);
+    for (size_t k = 0; k < COUNT; k++) ck_assert(!(p[i] <= p[k] && out[i] > out[k]));
+    smallest = fmin(smallest, p[i]);
+  }
+  for (size_t i = 0; i < COUNT; i++)
+    if (p[i] == smallest) ck_assert_double_eq(out[i], fmin(1, (COUNT - 1) * smallest));
+}
+END_TEST
+
+int main(void) {
+  const StatsTest tests[] = {
+      {aggregates_written_out, 1},
+      {improvement_written_out, 1},
+      {profiles_written_out, 1},
+      {curves_step_by_step, 1},
+      {order_does_not_matter, 1},
+      {units_do_not_matter, 1},
+      {intervals_are_nested, 20},
+      {draws_are_pinned, 1},
+      {equal_scores, 1},
+      {single_runs_have_no_interval, 1},
+      {tasks_without_runs_are_left_out, 1},
+      {not_finite_is_refused, 3},
+      {areas, 1},
+      {signs_counted_out, 1},
+      {random_signs_are_near, 1},
+      {random_signs_are_independent, 4},
+      {random_p_is_not_zero, 1},
+      {holm_properties, 10},
+  };
+  return stats_run("stats", tests, sizeof tests / sizeof tests[0]);
+}
