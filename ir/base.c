@@ -58,7 +58,7 @@ void *arena_alloc(Arena *arena, size_t size) {
   if (size > SIZE_MAX / 2) memory_exhausted(size);
   size = (size + alignof(max_align_t) - 1) / alignof(max_align_t) * alignof(max_align_t);
   if (size > BLOCK_SIZE / 4) return block_add(arena, size);
-  if ((size_t)(arena->end - arena->at) < size) {
+  if (!arena->at || (size_t)(arena->end - arena->at) < size) { /* an empty array has a place too */
     arena->at = block_add(arena, BLOCK_SIZE);
     arena->end = arena->at + BLOCK_SIZE;
   }
