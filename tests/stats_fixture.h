@@ -10,6 +10,7 @@
 
 #include "compiler/study/stats.h"
 #include "runtime/rng.h"
+#include "tests/suite.h"
 
 enum { TASKS = 8, VALUES = 4096 };
 
@@ -56,11 +57,7 @@ static inline int stats_run(const char *name, const StatsTest *tests, size_t cou
   TCase *cases = tcase_create(name);
   for (size_t i = 0; i < count; i++) tcase_add_loop_test(cases, tests[i].test, 0, tests[i].times);
   suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed > 0;
+  return suite_run(suite);
 }
 
 #endif
