@@ -76,7 +76,7 @@ START_TEST(test_mathml_of_an_expression) {
   ck_assert_str_eq(
       text,
       "<mrow><mo fence=\"true\">{</mo><mtable columnalign=\"left\"><mtr><mtd><msup><mi>a</mi><mn>2"
-      "</mn></msup></mtd><mtd><mtext>if </mtext><mrow><mi>a</mi><mo>&lt;</mo><mn>1</mn></mrow>"
+      "</mn></msup></mtd><mtd><mtext>if </mtext><mrow><mi>a</mi><mo>&lt;</mo><mn>1</mn></mrow>"
       "</mtd></mtr><mtr><mtd><mrow><munder><mi mathvariant=\"normal\">∑</mi><mi>i</mi></munder>"
       "<mfrac><msub><mi>b</mi><mn>1</mn></msub><mi>γ</mi></mfrac></mrow></mtd><mtd><mtext>else"
       "</mtext></mtd></mtr></mtable></mrow>");

@@ -90,6 +90,12 @@ static Box *chain(const Notation *notation, Box *before, const char *between, Bo
   return before ? row(notation, before, sign(notation, between, NULL), next, NULL) : next;
 }
 
+/* log, with the space behind it that LaTeX makes by itself. */
+static Box *log_sign(const Notation *notation) {
+  return row(notation, box_text(notation, BOX_WORD, "log", "\\log"), sign(notation, "\u2009", ""),
+             NULL, NULL);
+}
+
 /* ---- names ---- */
 
 static Box *single(const Notation *notation, const char *name) {
@@ -110,8 +116,7 @@ Box *notation_name(const Notation *notation, const char *name) {
   const char *head = arena_copy(notation->arena, name, (size_t)(rest - name));
   if (strcmp(head, "next") == 0) return primed(notation, notation_name(notation, rest + 1));
   if (strcmp(head, "log") == 0)
-    return row(notation, box_text(notation, BOX_WORD, "log", "\\log"),
-               notation_name(notation, rest + 1), NULL, NULL);
+    return row(notation, log_sign(notation), notation_name(notation, rest + 1), NULL, NULL);
   if (strcmp(head, "old") == 0)
     return box_of(notation, BOX_INDEX, notation_name(notation, rest + 1), single(notation, head));
   if (head[1] && !look_up(letters, COUNTOF(letters), head)) return single(notation, name);
@@ -165,8 +170,7 @@ static Box *cases(const Notation *notation, const Expr *e) {
 }
 
 static Box *density(const Notation *notation, const Expr *e) {
-  return row(notation, box_text(notation, BOX_WORD, "log", "\\log"),
-             build(notation, e->args[0].value, PRIMARY),
+  return row(notation, log_sign(notation), build(notation, e->args[0].value, PRIMARY),
              fence(notation, "()", build(notation, e->args[1].value, COMPARE)), NULL);
 }
 
@@ -234,8 +238,8 @@ static Level level_of(const Notation *notation, const Expr *e) {
 static Box *field_box(const Notation *notation, const Expr *e) {
   Box *base;
   if (strcmp(e->text, "log_prob") == 0 && !e->called) {
-    Box *head = row(notation, box_text(notation, BOX_WORD, "log", "\\log"),
-                    box_text(notation, BOX_LETTER, "p", NULL), NULL, NULL);
+    Box *head =
+        row(notation, log_sign(notation), box_text(notation, BOX_LETTER, "p", NULL), NULL, NULL);
     return row(notation, head, fence(notation, "()", build(notation, e->base, COMPARE)), NULL,
                NULL);
   }

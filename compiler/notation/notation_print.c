@@ -12,7 +12,7 @@ void notation_latex_text(const char *text, FILE *out) {
 /* A word as \mathrm{...} with what LaTeX would take for a command escaped; a command as it is. */
 static void latex_text(const Box *box, FILE *out) {
   if (box->latex) {
-    fprintf(out, "%s ", box->latex);
+    if (box->latex[0]) fprintf(out, "%s ", box->latex);
     return;
   }
   if (box->kind == BOX_WORD) fprintf(out, "\\mathrm{");
@@ -81,7 +81,7 @@ static void mathml_fence(const Box *box, FILE *out) {
 static void mathml_cases(const Box *box, FILE *out) {
   fputs("<mrow><mo fence=\"true\">{</mo><mtable columnalign=\"left\"><mtr><mtd>", out);
   notation_mathml_box(box->parts[0], out);
-  fputs("</mtd><mtd><mtext>if </mtext>", out);
+  fputs("</mtd><mtd><mtext>if </mtext>", out);
   notation_mathml_box(box->parts[1], out);
   fputs("</mtd></mtr><mtr><mtd>", out);
   notation_mathml_box(box->parts[2], out);

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "dsl/overlay.h"
 #include "dsl/yaml.h"
 
 /* ---- specifications ---- */
@@ -19,20 +20,43 @@ static Variant *variant_add(Plan *plan, Variant variant) {
   return &plan->variants[plan->variant_count - 1];
 }
 
+/* What a variant says besides `spec`. */
+static Tree *overlay_of(Plan *plan, const Tree *map, const Tree *bottom) {
+  Tree *overlay = tree_map(plan->arena, map->span);
+  for (size_t i = 0; i < map->entry_count; i++) {
+    TreeEntry entry = map->entries[i];
+    if (strcmp(entry.key, "spec") == 0) continue;
+    if (bottom && !strchr(entry.key, '.') && !key_is_root(entry.key)) {
+      TreePath path; /* a bare name is a constant, as in `key=value` */
+      if (!tree_path(plan->arena, plan->diag, bottom, entry.key_text, &path)) continue;
+      entry.key = arena_printf(plan->arena, "constants.%s", entry.key);
+    }
+    tree_put(plan->arena, overlay, entry);
+  }
+  return overlay->entry_count ? overlay : NULL;
+}
+
+/* The spec with what `with` says of it laid on: of the base that must be all. */
+static Tree *lay_common(Plan *plan, Tree *tree, bool base) {
+  const Tree *common = tree_get(plan->study->tree, "with");
+  for (size_t i = 0; common && i < common->entry_count && tree; i++) {
+    const TreeEntry *entry = &common->entries[i];
+    Diag *diag = base ? plan->diag : diag_make(plan->arena);
+    TreePath path;
+    if (!tree_path(plan->arena, diag, tree, entry->key_text, &path)) continue;
+    if (base || tree_takes(plan->arena, tree, plan->prelude, &path))
+      tree = tree_assign(plan->arena, plan->diag, tree, &path, entry->value);
+  }
+  return tree;
+}
+
 static void base_add(Plan *plan) {
   const Tree *path = tree_get(plan->study->tree, "base");
-  Variant base = {.tree = spec_load(plan, path), .span = path ? path->span : (Span){0}};
+  Variant base = {.tree = lay_common(plan, spec_load(plan, path), true),
+                  .span = path ? path->span : (Span){0}};
   const char *name = plan_text(tree_get(base.tree, "name"));
   base.name = name && *name ? name : "base";
   variant_add(plan, base);
-}
-
-/* What a variant says besides `spec`. */
-static Tree *overlay_of(Plan *plan, const Tree *map) {
-  Tree *overlay = tree_map(plan->arena, map->span);
-  for (size_t i = 0; i < map->entry_count; i++)
-    if (strcmp(map->entries[i].key, "spec")) tree_put(plan->arena, overlay, map->entries[i]);
-  return overlay->entry_count ? overlay : NULL;
 }
 
 /* Whether the environment of a study with `envs` is said a second time. */
@@ -52,7 +76,8 @@ static void variant_read(Plan *plan, const TreeEntry *entry) {
   if (map->kind != TREE_MAP) return;
   Variant variant = {.name = entry->key, .span = entry->key_span, .entry = entry};
   const Tree *bottom = plan->variants[0].tree;
-  variant.overlay = overlay_of(plan, map);
+  if (spec) bottom = lay_common(plan, spec_load(plan, spec), false);
+  variant.overlay = overlay_of(plan, map, bottom);
   if (!*entry->key) diag_error(plan->diag, entry->key_span, NULL, "a variant has no name");
   if (strcmp(entry->key, plan->variants[0].name) == 0)
     diag_error(plan->diag, entry->key_span, "choose another name", "the base is called '%s' too",
@@ -60,7 +85,6 @@ static void variant_read(Plan *plan, const TreeEntry *entry) {
   if (!variant.overlay && !spec)
     diag_error(plan->diag, entry->key_span, "say what differs, or leave it out",
                "the variant '%s' changes nothing", entry->key);
-  if (spec) bottom = spec_load(plan, spec);
   if (spec && variant.overlay) {
     variant.below = plan->variant_count;
     variant_add(plan, (Variant){.name = entry->key,
