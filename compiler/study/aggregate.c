@@ -1,5 +1,5 @@
 /* Statistics that sum up one way of training: the interquartile mean and its like, and areas under
- * curves. Agarwal et al. 2021, section 4.3. */
+ * curves. Agarwal et al. 2021, section 4. */
 #include <math.h>
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* Two ways of training side by side: the probability of improvement (Agarwal et al. 2021, section
- * 4.3), differences of runs with the same seed, and Holm's correction for several comparisons. */
+ * 4), differences of runs with the same seed, and Holm's correction for several comparisons. */
 #include <math.h>
 #include <stdlib.h>
 

@@ -1,4 +1,4 @@
-/* Performance profiles: what share of runs is above a threshold. Agarwal et al. 2021, section 4.2.
+/* Performance profiles: what share of runs is above a threshold. Agarwal et al. 2021, section 4.
  */
 #include "compiler/study/bootstrap.h"
 

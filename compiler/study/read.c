@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compiler/study/stats.h"
 #include "ir/lex.h"
 
 const char *plan_text(const Tree *tree) {
@@ -198,8 +199,6 @@ void plan_normalize(Plan *plan) {
 
 /* ---- what is shown ---- */
 
-static const char *const aggregates[] = {"iqm", "mean", "median", "optimality_gap"};
-
 static void read_aggregates(Plan *plan, const Tree *tree) {
   static const char *const standard[] = {"iqm", "mean"};
   Study *study = plan->study;
@@ -207,10 +206,9 @@ static void read_aggregates(Plan *plan, const Tree *tree) {
   size_t count = plan_items(plan, tree, &items);
   for (size_t i = 0; i < count; i++) {
     bool known = false;
-    for (size_t k = 0; k < COUNTOF(aggregates); k++)
-      known = known || strcmp(aggregates[k], items[i]->text.text) == 0;
-    const char *hint =
-        hint_nearest(plan->arena, items[i]->text.text, aggregates, COUNTOF(aggregates));
+    for (size_t k = 0; k < STATS_KINDS; k++)
+      known = known || strcmp(stats_names[k], items[i]->text.text) == 0;
+    const char *hint = hint_nearest(plan->arena, items[i]->text.text, stats_names, STATS_KINDS);
     if (!known)
       diag_error(plan->diag, items[i]->span, hint ? hint : "iqm, mean, median or optimality_gap",
                  "there is no statistic '%s'", items[i]->text.text);
