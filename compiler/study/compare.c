@@ -1,12 +1,6 @@
 /* Two ways of training side by side: the probability of improvement (Agarwal et al. 2021, section
- * 4), differences of runs with the same seed, and Holm's correction for several comparisons. */
-#include <math.h>
-#include <stdlib.h>
-
+ * 4). */
 #include "compiler/study/bootstrap.h"
-#include "runtime/rng.h"
-
-/* ---- the probability of improvement ---- */
 
 typedef struct Versus {
   const Strata *strata;   /* those of x, then those of y */
