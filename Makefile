@@ -59,7 +59,7 @@ $(BUILD)/gen/version.h: FORCE
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 .PHONY: FORCE
 FORCE:
-$(BUILD)/compiler/main.o $(BUILD)/compiler/build.o $(BUILD)/compiler/session.o: $(BUILD)/gen/version.h
+$(BUILD)/compiler/main.o $(BUILD)/compiler/build.o $(BUILD)/compiler/session.o $(BUILD)/compiler/study/folder.o: $(BUILD)/gen/version.h
 
 # What native code depends on besides loop IR, and more: part of the names under which it is kept.
 EMITTER = $(wildcard codegen/*.[ch]) ir/ops.def runtime/rlc.h runtime/rng.h

@@ -1,7 +1,7 @@
 /* rlc ablate: a study of variants of a loss. */
 #include "compiler/session.h"
 
-#include "compiler/study/study.h"
+#include "compiler/study/run.h"
 
 static void point_print(const Study *study, size_t index) {
   const StudyPoint *point = &study->points[index];
@@ -24,10 +24,9 @@ int command_ablate(Session *session) {
                "variant\n",
                session->overrides[0]),
            EXIT_USER;
-  if (!session->dry_run)
-    return fprintf(stderr, "error: `rlc ablate` only plans yet: give --dry-run\n"), EXIT_USER;
   Study *study = study_load(session);
   if (!study) return EXIT_USER;
+  if (!session->dry_run) return study_run(session, study);
   printf("%s: %zu points, %zu jobs, %zu runs\n", study->name, study->point_count, study->job_count,
          study->run_count);
   for (size_t i = 0; i < study->point_count; i++) point_print(study, i);

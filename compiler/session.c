@@ -44,7 +44,9 @@ static const OptionRow option_rows[] = {
     {"stop", OPTION_TEXT, AT(pipeline.stop)}, {"time", OPTION_FLAG, AT(pipeline.time)},
     {"json", OPTION_FLAG, AT(json)},          {"dry-run", OPTION_FLAG, AT(dry_run)},
     {"measure", OPTION_FLAG, AT(measure)},    {"seconds", OPTION_NUMBER, AT(seconds)},
-    {"threads", OPTION_WHOLE, AT(threads)},   {"components", OPTION_WHOLE, AT(components)}};
+    {"threads", OPTION_WHOLE, AT(threads)},   {"jobs", OPTION_WHOLE, AT(jobs)},
+    {"launcher", OPTION_TEXT, AT(launcher)},  {"retry", OPTION_FLAG, AT(retry)},
+    {"worker", OPTION_FLAG, AT(worker)},      {"components", OPTION_WHOLE, AT(components)}};
 
 static bool has_word(const char *words, const char *word) {
   size_t length = strlen(word);
@@ -159,17 +161,21 @@ DslOptions session_dsl(const Session *session) {
   return (DslOptions){lookup_env, list_envs, session->prelude};
 }
 
-static bool elaborate(Session *session) {
-  Tree *spec = tree_load(session->arena, session->diag, session->spec, "a loss specification");
-  if (spec)
-    spec = tree_override(session->arena, session->diag, spec, session->overrides,
-                         session->override_count);
-  if (!spec || !tree_check_keys(session->arena, session->diag, spec, "spec")) return false;
+bool session_elaborate_tree(Session *session, Tree *spec) {
   DslOptions options = session_dsl(session);
   session->elaborated = dsl_elaborate(session->arena, session->diag, spec, &options);
   if (!session->elaborated) return false;
   session->elaborated->module->shell.compiler = "rlc " RLC_VERSION;
   return true;
+}
+
+static bool elaborate(Session *session) {
+  Tree *spec = tree_load(session->arena, session->diag, session->spec, "a loss specification");
+  if (spec)
+    spec = tree_override(session->arena, session->diag, spec, session->overrides,
+                         session->override_count);
+  return spec && tree_check_keys(session->arena, session->diag, spec, "spec") &&
+         session_elaborate_tree(session, spec);
 }
 
 bool session_elaborate(Session *session) {

@@ -20,6 +20,9 @@ typedef struct Session {
   double seconds;                                /* --seconds */
   uint32_t threads, components;                  /* --threads, --components */
   bool json, measure, dry_run;                   /* --json, --measure, --dry-run */
+  uint32_t jobs;                                 /* --jobs: runs at once; 0: as many as cores */
+  const char *launcher;                          /* --launcher: local, slurm or mpi */
+  bool retry, worker;                            /* --retry, --worker */
   PipelineOptions pipeline;
   Elaborated *elaborated; /* after session_elaborate */
 } Session;
@@ -35,6 +38,8 @@ bool session_arguments(Session *session, int argc, char **argv, const char *comm
 bool session_elaborate(Session *session);
 /* What elaboration is told: the environments there are, the prelude. */
 DslOptions session_dsl(const Session *session);
+/* Elaborates a resolved spec whose keys were checked; messages are collected, not printed. */
+bool session_elaborate_tree(Session *session, Tree *spec);
 /* Prints collected messages to standard error; returns whether there were no errors. */
 bool session_report(Session *session);
 

@@ -155,12 +155,20 @@ static bool line_due(Trainer *trainer) {
   return metrics_check_parameters(trainer) && metrics_line(trainer);
 }
 
+/* A checkpoint by the clock. Where one takes long, on a slow disk or with a large replay, they come
+ * less often, so that a run spends at least 99 % of its time in training. */
+static bool checkpoint_due(const Trainer *trainer) {
+  double interval = 60 * trainer->options.checkpoint_minutes, least = 99 * trainer->saving;
+  return interval > 0 && trainer->passed - trainer->saved >= (interval > least ? interval : least);
+}
+
 static bool loop_between(Trainer *trainer) {
   TrainState *state = &trainer->state;
   const Options *options = &trainer->options;
   bool line = mark_move(&state->log_mark, state->step, options->log_every);
   bool evaluation = mark_move(&state->eval_mark, state->step, options->eval_every);
-  bool checkpoint = mark_move(&state->checkpoint_mark, state->step, options->checkpoint_every);
+  bool checkpoint = mark_move(&state->checkpoint_mark, state->step, options->checkpoint_every) ||
+                    checkpoint_due(trainer);
   if (line && !line_due(trainer)) return false;
   if (evaluation && !evaluate_run(trainer, true)) return false;
   if (checkpoint && !(metrics_check_parameters(trainer) && save_write(trainer))) return false;
@@ -205,7 +213,7 @@ static bool loop_finish(Trainer *trainer) {
 
 bool trainer_train(Trainer *trainer) {
   TrainState *state = &trainer->state;
-  trainer->started = run_clock();
+  trainer->started = trainer->passed = trainer->saved = run_clock();
   trainer->progress.start_step = state->step;
   trainer->progress.start_updates = state->updates;
   if (trainer->resumed) trainer->progress.eval_return = state->result[0].mean;

@@ -83,13 +83,18 @@ bool save_write(Trainer *trainer) {
                          .counters = {state->vector_steps, state->episodes, state->evaluations,
                                       state->runs, state->shuffles},
                          .seconds = trainer->seconds_before + run_clock() - trainer->started};
+  double began = run_clock();
   if (!log_mark(trainer->log, &info.log, &trainer->error)) return false;
   carried_move(trainer, true);
   actor_get_state(&trainer->explore, trainer->pool_state);
   blobs_list(trainer, true, !trainer->options.no_replay);
   trainer->saved_step = state->step;
-  return checkpoint_save(trainer->directory, trainer->module, trainer->memory, &info,
-                         trainer->blobs, trainer->blob_count, &trainer->error);
+  if (!checkpoint_save(trainer->directory, trainer->module, trainer->memory, &info, trainer->blobs,
+                       trainer->blob_count, &trainer->error))
+    return false;
+  trainer->saved = run_clock();
+  trainer->saving = trainer->saved - began;
+  return true;
 }
 
 bool save_read(Trainer *trainer, LogMark *mark, uint64_t *seed) {

@@ -27,6 +27,8 @@ typedef struct Options {
                           the end) */
   uint32_t eval_episodes;    /* --eval-episodes (default: the spec's, else 10) */
   uint64_t checkpoint_every; /* --checkpoint-every (default 100,000; 0: only at the end) */
+  double checkpoint_minutes; /* --checkpoint-minutes: wall time between checkpoints (default 0:
+                                none); results do not depend on it */
   uint64_t log_every;        /* --log-every (default 1,000): steps between lines of progress.csv */
   bool quiet;                /* --quiet: no progress line */
   bool no_replay; /* --no-replay: checkpoints without the replay (smaller; resume then refills) */

@@ -126,6 +126,8 @@ typedef struct Trainer {
   double started;        /* monotonic seconds at which this process's training began */
   double passed;         /* and at which its last pass and what followed on it had ended */
   double seconds_before; /* training seconds of earlier processes (resume) */
+  double saved;          /* when the last checkpoint was written, or training began */
+  double saving;         /* seconds that it took */
   uint64_t saved_step;   /* of the last checkpoint; UINT64_MAX when something came after it */
   bool resumed;
   bool diverged; /* the error is about a value that is not finite */

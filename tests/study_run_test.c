@@ -1,0 +1,332 @@
+/* Running a study: every run is made once, whatever interrupts it and however many commands make
+ * them; what failed is told and kept; nothing of another program or other options is mixed in. */
+#include "tests/study_fixture.h"
+
+#include <ftw.h>
+#include <math.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+
+/* ---- from nothing to the end ---- */
+
+static size_t file_size(const char *path) {
+  struct stat status;
+  return stat(path, &status) == 0 ? (size_t)status.st_size : 0;
+}
+
+static struct timespec file_time(const char *path) {
+  struct stat status;
+  ck_assert_msg(stat(path, &status) == 0, "there is no '%s'", path);
+  return status.st_mtim;
+}
+
+static void same_time(const char *path, struct timespec before) {
+  struct timespec now = file_time(path);
+  ck_assert_msg(now.tv_sec == before.tv_sec && now.tv_nsec == before.tv_nsec, "'%s' was touched",
+                path);
+}
+
+START_TEST(every_run_is_made_once) {
+  Asked asked = {.name = "once"};
+  SAYS(&asked, 0, "compiling 2 trainers", "sac, Pendulum-v1, seed 1: begins",
+       "sac rate=1, Pendulum-v1, seed 2: done", "4 of 4 runs done, 0 failed");
+  ck_assert_uint_eq(study_count(&asked, STUDY_DONE), 4);
+  ck_assert_uint_eq(directory_files(path_in(folder, "once/trainers").text), 2);
+  ck_assert_double_eq(csv_last(run_file(&asked, 0, 1, "/progress.csv").text, "step"), SMALL_STEPS);
+  Path result = run_file(&asked, 1, 2, "/result.json");
+  struct timespec before = file_time(result.text);
+  Ended again = study_ask(&asked);
+  ck_assert_int_eq(again.status, 0);
+  ck_assert_ptr_null(strstr(again.said, "compiling"));
+  ck_assert_ptr_null(strstr(again.said, "begins"));
+  same_time(result.text, before);
+}
+END_TEST
+
+START_TEST(seeds_and_points_can_be_added) {
+  Asked asked = {.name = "more", .points = 1, .seeds = 1};
+  study_good(&asked);
+  Path result = run_file(&asked, 0, 1, "/result.json");
+  struct timespec before = file_time(result.text);
+  Asked more = {.name = "more", .points = 2, .seeds = 2};
+  SAYS(&more, 0, "compiling 1 trainer\n", "4 of 4 runs done");
+  same_time(result.text, before);
+}
+END_TEST
+
+START_TEST(a_study_is_told_in_its_folder) {
+  Asked asked = {.name = "told", .points = 1, .seeds = 1};
+  study_good(&asked);
+  assert_file(folder, "told/study.yaml", "study: rates\nbase: sac.yaml\n");
+  Bytes json = file_read(path_in(folder, "told/study.json").text);
+  static const char *const parts[] = {"\"study\": \"rates\"",
+                                      "\"steps\": 1500",
+                                      "\"seeds\": [\n    1\n  ]",
+                                      "\"Pendulum-v1\"",
+                                      "\"options\": \"--steps 1500 --eval-every 600",
+                                      "\"folder\": \"runs/sac/Pendulum-v1/seed-1\""};
+  ck_assert_ptr_nonnull(json.data);
+  for (size_t i = 0; i < COUNTOF(parts); i++)
+    ck_assert_msg(strstr(json.data, parts[i]) != NULL, "no %s in %s", parts[i], json.data);
+  free(json.data);
+}
+END_TEST
+
+/* ---- interruptions ---- */
+
+/* The trainers that a command has started: its children. */
+static size_t trainers_of(pid_t command, pid_t *trainers, size_t most) {
+  char path[64], text[1024] = "";
+  snprintf(path, sizeof path, "/proc/%d/task/%d/children", command, command);
+  FILE *file = fopen(path, "r");
+  size_t count = 0;
+  if (file) text[fread(text, 1, sizeof text - 1, file)] = '\0', fclose(file);
+  for (char *at = text, *end; count < most; at = end) {
+    long pid = strtol(at, &end, 10);
+    if (end == at) break;
+    trainers[count++] = (pid_t)pid;
+  }
+  return count;
+}
+
+static uint64_t random_next(uint64_t *state) {
+  *state = *state * 6364136223846793005u + 1442695040888963407u;
+  return *state >> 33;
+}
+
+/* Kills a command at a random moment; every second time its trainers too, before they can write
+ * anything. */
+static void kill_once(const Asked *asked, int time, uint64_t *state) {
+  pid_t command = study_start(asked), trainers[8];
+  sleep_ms(30 + (unsigned)(random_next(state) % 600));
+  size_t count = trainers_of(command, trainers, COUNTOF(trainers));
+  kill(command, SIGKILL);
+  for (size_t i = 0; i < count && time % 2; i++) kill(trainers[i], SIGKILL);
+  Ended ended = study_wait(asked, command);
+  printf("  killed with %zu trainers (%d)\n", count, ended.status);
+}
+
+START_TEST(kills_leave_no_trace) {
+  Asked whole = {.name = "whole", .steps = LONG_STEPS}, broken = {.name = "broken"};
+  broken.steps = LONG_STEPS;
+  study_good(&whole);
+  uint64_t state = 20261121;
+  for (int i = 0; i < 10; i++) kill_once(&broken, i, &state);
+  study_good(&broken);
+  ck_assert_uint_eq(study_count(&broken, STUDY_DONE), 4);
+  same_tables(&whole, &broken);
+}
+END_TEST
+
+/* Waits until a run has a checkpoint. */
+static void wait_checkpoint(const Asked *asked) {
+  Path latest = run_file(asked, 0, 1, "/checkpoints/latest.json");
+  for (int i = 0; i < 3000 && access(latest.text, F_OK) != 0; i++) sleep_ms(5);
+  ck_assert_msg(access(latest.text, F_OK) == 0, "no checkpoint appears");
+}
+
+START_TEST(signals_are_passed_on) {
+  static const int signals[] = {SIGINT, SIGTERM};
+  for (int i = 0; i < 2; i++) {
+    Asked asked = {.name = i ? "terminated" : "interrupted", .steps = 2000000};
+    pid_t command = study_start(&asked);
+    wait_checkpoint(&asked);
+    kill(command, signals[i]);
+    Ended ended = study_wait(&asked, command);
+    ck_assert_msg(ended.status == 128 + signals[i], "status %d: %s", ended.status, ended.said);
+    ck_assert_msg(strstr(ended.said, "4 runs are left; go on with: rlc ablate "), "%s", ended.said);
+    ck_assert_msg(strstr(ended.said, i ? "SIGTERM" : "SIGINT"), "%s", ended.said);
+    ck_assert_uint_eq(study_count(&asked, STUDY_PARTIAL), 2);
+    ck_assert_uint_eq(study_count(&asked, STUDY_WAITING), 2);
+  }
+}
+END_TEST
+
+START_TEST(a_killed_trainer_is_no_failure) {
+  Asked asked = {.name = "lost", .steps = LONG_STEPS, .points = 1, .seeds = 1};
+  pid_t command = study_start(&asked), trainer;
+  wait_checkpoint(&asked);
+  ck_assert_uint_eq(trainers_of(command, &trainer, 1), 1);
+  kill(trainer, SIGKILL);
+  Ended ended = study_wait(&asked, command);
+  ck_assert_msg(ended.status == 1 && strstr(ended.said, "interrupted"), "%d: %s", ended.status,
+                ended.said);
+  ck_assert_uint_eq(study_count(&asked, STUDY_PARTIAL), 1);
+  SAYS(&asked, 0, "goes on", "1 of 1 runs done, 0 failed");
+}
+END_TEST
+
+/* ---- several commands ---- */
+
+START_TEST(two_commands_share_the_work) {
+  Asked asked = {.name = "shared", .steps = LONG_STEPS, .seeds = 3, .jobs = 1};
+  Asked other = asked;
+  pid_t first = study_start(&asked), second = study_start(&other);
+  Ended one = study_wait(&asked, first), two = study_wait(&other, second);
+  ck_assert_int_eq(one.status, 0);
+  ck_assert_int_eq(two.status, 0);
+  ck_assert_uint_eq(study_count(&asked, STUDY_DONE), 6);
+  for (size_t p = 0; p < 2; p++)
+    for (size_t s = 1; s <= 3; s++) /* begun once, by one of them */
+      ck_assert(access(run_file(&asked, p, s, "/provenance-2.json").text, F_OK) != 0);
+}
+END_TEST
+
+START_TEST(a_run_that_is_held_is_left_alone) {
+  Asked asked = {.name = "held", .points = 1}, worker = asked;
+  study_good(&asked);
+  folder_remove(run_file(&asked, 0, 1, "").text);
+  int lock = claim_take(run_file(&asked, 0, 1, ".lock").text, false);
+  ck_assert_int_ge(lock, 0);
+  ck_assert_uint_eq(study_count(&asked, STUDY_RUNNING), 1);
+  worker.worker = true;
+  study_good(&worker); /* which does not wait */
+  ck_assert(access(run_file(&asked, 0, 1, "").text, F_OK) != 0);
+  close(lock);
+  study_good(&worker);
+  ck_assert_uint_eq(study_count(&asked, STUDY_DONE), 2);
+}
+END_TEST
+
+/* ---- failures ---- */
+
+START_TEST(a_failure_is_kept_and_told) {
+  Asked asked = {.name = "failing", .rate = "1e30"};
+  SAYS(&asked, 0, "2 of 4 runs done, 2 failed",
+       "sac rate=1, Pendulum-v1, seed 2: failed: ", "not finite", "--retry");
+  ck_assert_uint_eq(study_count(&asked, STUDY_FAILED), 2);
+  size_t said = file_size(run_file(&asked, 1, 1, ".log").text);
+  ck_assert_uint_gt(said, 0);
+  SAYS(&asked, 0, "2 of 4 runs done, 2 failed");
+  ck_assert_uint_eq(file_size(run_file(&asked, 1, 1, ".log").text), said);
+  asked.retry = true;
+  SAYS(&asked, 0, "2 of 4 runs done, 2 failed");
+  ck_assert_uint_gt(file_size(run_file(&asked, 1, 1, ".log").text), said);
+}
+END_TEST
+
+/* A trainer that does not start says nothing about its run. */
+START_TEST(what_cannot_begin_is_no_failure) {
+  static const char script[] = "#!/bin/sh\necho 'error: this machine lacks avx1024' >&2\nexit 1\n";
+  Asked asked = {.name = "lacking", .points = 1, .seeds = 5}, one = asked;
+  one.seeds = 1;
+  study_good(&one);
+  char name[64];
+  snprintf(name, sizeof name, "lacking/trainers/%016lx", hash_text(HASH_SEED, "3e-4"));
+  Path trainer = path_in(folder, name), kept = path_in(folder, "kept");
+  ck_assert_int_eq(rename(trainer.text, kept.text), 0);
+  file_write(trainer.text, script, sizeof script - 1);
+  chmod(trainer.text, 0755);
+  SAYS(&asked, 1, "could not begin: this machine lacks avx1024", "4 runs are left");
+  ck_assert_uint_eq(study_count(&asked, STUDY_FAILED), 0);
+  ck_assert_int_eq(rename(kept.text, trainer.text), 0);
+  study_good(&asked);
+}
+END_TEST
+
+/* ---- nothing is mixed ---- */
+
+START_TEST(other_programs_and_options_are_refused) {
+  Asked asked = {.name = "mixed"}, program = asked, options = asked;
+  study_good(&asked);
+  Path result = run_file(&asked, 1, 1, "/result.json");
+  struct timespec before = file_time(result.text);
+  program.rate = "7e-4";
+  SAYS(&program, 1, "'sac rate=1' on Pendulum-v1 is another program now", "another folder with -o");
+  options.steps = SMALL_STEPS + 300;
+  SAYS(&options, 1, "'sac' on Pendulum-v1 has runs", "'--steps 1500 ", "not '--steps 1800 ");
+  same_time(result.text, before);
+  study_good(&asked);
+}
+END_TEST
+
+START_TEST(other_folders_are_refused) {
+  Asked asked = {.name = "photos"}, file = {.name = "file"};
+  ck_assert_int_eq(mkdir(path_in(folder, "photos").text, 0777), 0);
+  file_write(path_in(folder, "photos/cat.jpg").text, "cat", 3);
+  SAYS(&asked, 1, "photos' is not empty and no study's folder");
+  ck_assert_uint_eq(directory_files(path_in(folder, "photos").text), 1);
+  file_write(path_in(folder, "file").text, "", 0);
+  SAYS(&file, 1, "error: ", "/file'");
+}
+END_TEST
+
+START_TEST(damaged_records_are_named) {
+  Asked asked = {.name = "damaged", .points = 1, .seeds = 1};
+  study_good(&asked);
+  Path record = run_file(&asked, 0, 1, ".json");
+  file_write(record.text, "{\"hash\": \"12", 12);
+  SAYS(&asked, 1, "seed-1.json' is damaged", "remove it together with");
+}
+END_TEST
+
+START_TEST(unknown_launchers_are_refused) {
+  Asked asked = {.name = "launched", .launcher = "slrum"};
+  SAYS(&asked, 1, "there is no launcher 'slrum'; did you mean 'slurm'?");
+}
+END_TEST
+
+/* ---- a full disk ---- */
+
+START_TEST(a_full_disk_stops_the_study) {
+  Asked asked = {.name = "full", .points = 1};
+  Path place = path_in(folder, "full");
+  ck_assert_int_eq(mkdir(place.text, 0777), 0);
+  if (mount("none", place.text, "tmpfs", 0, "size=2m") != 0) {
+    printf("SKIP: no file system of 4 MB can be mounted here\n");
+    return;
+  }
+  Ended ended = study_ask(&asked);
+  ck_assert_int_eq(umount(place.text), 0);
+  ck_assert_msg(ended.status == 1 && strstr(ended.said, "No space left"), "%d: %s", ended.status,
+                ended.said);
+}
+END_TEST
+
+/* ---- reading tables ---- */
+
+START_TEST(last_values_of_columns) {
+  static const char text[] = "step,losses/critic,a/b,critic,x/y\n10,1.5,,2,7\n20,2.5,,3,8\n";
+  Path path = path_in(folder, "t.csv");
+  file_write(path.text, text, sizeof text - 1);
+  ck_assert_double_eq(csv_last(path.text, "step"), 20);
+  ck_assert_double_eq(csv_last(path.text, "losses/critic"), 2.5);
+  ck_assert_double_eq(csv_last(path.text, "critic"), 3);
+  ck_assert_double_eq(csv_last(path.text, "y"), 8);
+  ck_assert_double_nan(csv_last(path.text, "b"));
+  ck_assert_double_nan(csv_last(path.text, "nothing"));
+  file_write(path.text, text, strcspn(text, "\n") + 1);
+  ck_assert_double_nan(csv_last(path.text, "step"));
+  ck_assert_double_nan(csv_last("nowhere", "step"));
+}
+END_TEST
+
+int main(void) {
+  setvbuf(stdout, NULL, _IOLBF, 0);
+  Suite *suite = suite_create("study_run");
+  TCase *tests = tcase_create("study_run");
+  suite_add_tcase(suite, tests);
+  tcase_set_timeout(tests, 400);
+  tcase_add_unchecked_fixture(tests, study_open, study_close);
+  tcase_add_test(tests, every_run_is_made_once);
+  tcase_add_test(tests, seeds_and_points_can_be_added);
+  tcase_add_test(tests, a_study_is_told_in_its_folder);
+  tcase_add_test(tests, kills_leave_no_trace);
+  tcase_add_test(tests, signals_are_passed_on);
+  tcase_add_test(tests, a_killed_trainer_is_no_failure);
+  tcase_add_test(tests, two_commands_share_the_work);
+  tcase_add_test(tests, a_run_that_is_held_is_left_alone);
+  tcase_add_test(tests, a_failure_is_kept_and_told);
+  tcase_add_test(tests, what_cannot_begin_is_no_failure);
+  tcase_add_test(tests, other_programs_and_options_are_refused);
+  tcase_add_test(tests, other_folders_are_refused);
+  tcase_add_test(tests, damaged_records_are_named);
+  tcase_add_test(tests, unknown_launchers_are_refused);
+  tcase_add_test(tests, a_full_disk_stops_the_study);
+  tcase_add_test(tests, last_values_of_columns);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed ? 1 : 0;
+}
