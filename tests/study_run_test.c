@@ -269,11 +269,11 @@ END_TEST
 /* ---- a full disk ---- */
 
 START_TEST(a_full_disk_stops_the_study) {
-  Asked asked = {.name = "full", .points = 1};
+  Asked asked = {.name = "full", .points = 1, .steps = 4 * LONG_STEPS};
   Path place = path_in(folder, "full");
   ck_assert_int_eq(mkdir(place.text, 0777), 0);
-  if (mount("none", place.text, "tmpfs", 0, "size=2m") != 0) {
-    printf("SKIP: no file system of 4 MB can be mounted here\n");
+  if (mount("none", place.text, "tmpfs", 0, "size=3m") != 0) {
+    printf("SKIP: no file system of 3 MB can be mounted here\n");
     return;
   }
   Ended ended = study_ask(&asked);
