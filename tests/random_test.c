@@ -161,6 +161,8 @@ int main(void) {
     tcase_set_timeout(reach, 300);
     tcase_add_test(reach, every_kind_of_work_comes_by);
     suite_add_tcase(suite, reach);
+    if (!getenv("RLC_LONG"))
+      printf("SKIP: random graphs %d to %d: RLC_LONG=1\n", GRAPHS * SHORT + 1, GRAPHS * LONG);
     tcase_add_loop_test(tcase, batches_agree, 0, getenv("RLC_LONG") ? LONG : SHORT);
   }
   suite_add_tcase(suite, tcase);
