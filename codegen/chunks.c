@@ -44,12 +44,13 @@ static bool product_fits(const Schedule *s, const Kernel *kernel, AxisId axis) {
 static bool is_by_rows(const Schedule *s, const Kernel *kernel, AxisId axis) {
   bool kind = kernel->kind == KERNEL_MAP || kernel->kind == KERNEL_REDUCE ||
               kernel->kind == KERNEL_ORDER || kernel->kind == KERNEL_CONTRACT ||
-              kernel->kind == KERNEL_BUCKET;
+              kernel->kind == KERNEL_BUCKET || kernel->kind == KERNEL_PAIRS;
   if (!kind || !axes_has(kernel->iteration, axis) || axes_has(kernel->reduced, axis)) return false;
   for (size_t i = 0; i < kernel->root_count; i++)
     if ((kernel->roots[i].copy && kernel->kind != KERNEL_BUCKET) ||
         is_output(s, kernel->roots[i].node))
       return false;
+  if (kernel->kind == KERNEL_PAIRS && kernel->roots[0].node->attr.axis == axis) return false;
   return kernel->kind != KERNEL_CONTRACT || product_fits(s, kernel, axis);
 }
 

@@ -166,11 +166,33 @@ static void program_make(Code *code, size_t index, Value *memo, uint32_t *stamp)
                                             .minimal_flops = out->program->minimal_flops};
 }
 
+/* Is something rounded to bfloat16? */
+static bool module_rounds(const Module *module) {
+  Arena *scratch = arena_make();
+  Node **nodes;
+  size_t count = module_reach(module, NULL, scratch, &nodes), i = 0;
+  while (i < count && nodes[i]->op != OP_bf16) i++;
+  arena_free(scratch);
+  return i < count;
+}
+
+static const Cpu *options_cpu(const CodegenOptions *options) {
+  return options->cpu ? options->cpu : cpu_find("native");
+}
+
+static bool has_pairs(const CodegenOptions *options) {
+  const CpuLevel *level = options_cpu(options)->bf16;
+  return level && strcmp(options->target, "native") == 0 && options->real == RLC_F32 &&
+         options->lanes * sizeof(float) == level->bytes;
+}
+
 Code *code_make(Arena *arena, Module *module, const CodegenOptions *options) {
   Code *code = NEW(arena, Code);
   const Graph *graph = module->graph;
   *code = (Code){.arena = arena, .module = module, .options = *options};
   code->real = options->real == RLC_F64 ? VALUE_F64 : VALUE_F32;
+  code->rounds = module_rounds(module);
+  code->pairs = code->rounds && has_pairs(options);
   code->program_count = module->program_count;
   code->programs = NEW_ARRAY(arena, ProgramCode, module->program_count + 1);
   code->program_table = NEW_ARRAY(arena, RlcProgram, module->program_count + 1);
@@ -201,6 +223,7 @@ const CodegenOptions *code_options(const Code *code) { return &code->options; }
 
 const CpuLevel *code_cpu(const Code *code) {
   const Cpu *cpu = code->options.cpu;
+  if (code->pairs) return options_cpu(&code->options)->bf16;
   return cpu ? cpu->level : cpu_level(code->options.lanes * value_type_size(code->real));
 }
 

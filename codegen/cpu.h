@@ -13,6 +13,7 @@ typedef struct CpuLevel {
   const char *arch;            /* as LLVM's triples begin; NULL: this machine's */
   uint32_t bytes;              /* of a vector register */
   const char *march;           /* LLVM's name for it; NULL: the machine's own */
+  const char *more;            /* LLVM's features beyond it */
   bool vector_math;            /* the C library has functions of its vectors (libmvec) */
   const char *const *features; /* by /proc/cpuinfo's names, NULL-terminated */
   const char *const *flags;    /* of a C compiler */
@@ -24,6 +25,7 @@ typedef struct Cpu {
   const CpuLevel *level;
   const char *tune; /* the CPU that instructions are put in order for, by LLVM's name; NULL: this
                        machine where it is of the level's architecture, else no one in particular */
+  const CpuLevel *bf16; /* its level with products of pairs of bfloat16; NULL: it has none */
 } Cpu;
 
 /* "native" or a name of cpus.def; NULL where there is none. */

@@ -216,6 +216,9 @@ static void emit_term(Emit *e, const Term *term) {
   case TERM_FMA:
     emit_fma(e, term);
     break;
+  case TERM_DOT:
+  case TERM_PAIRS:
+    bug("pairs of bfloat16 in C");
   case TERM_SWAP:
     emit_swap(e, term);
     break;

@@ -65,6 +65,14 @@ void llvm_store(Llvm *l, LLVMValueRef base, ValueType type, Val index, Val value
 /* An operation of ops.def: its text, read as an expression over x, y, z. */
 Val llvm_apply(Llvm *l, OpCode op, ValueType type, const Val *args);
 
+/* ---- emit_llvm_pairs.c ---- */
+
+/* Rounded to bfloat16, in its own type. */
+Val llvm_bf16(Llvm *l, Val x);
+/* TERM_PAIRS and TERM_DOT, of 16 lanes. */
+Val llvm_pairs(Llvm *l, LLVMValueRef args[2], bool along);
+Val llvm_dot(Llvm *l, LLVMValueRef args[3]);
+
 /* ---- emit_llvm_draw.c ---- */
 
 /* Uniform draws in (0, 1) for these elements of a stream. */

@@ -185,6 +185,7 @@ static Val load_term(Llvm *l, const Term *term) {
 
 static Val term_val(Llvm *l, const Term *term) {
   LLVMTypeRef type = llvm_type(l, term->type, 1);
+  LLVMValueRef args[3];
   switch (term->kind) {
   case TERM_INT:
     return scalar(llvm_index(l, term->value));
@@ -211,6 +212,12 @@ static Val term_val(Llvm *l, const Term *term) {
     return (Val){llvm_splat(l, term_val(l, term->src[0]).value, term->width), term->width, 0};
   case TERM_FMA:
     return fma_term(l, term);
+  case TERM_DOT:
+    for (int i = 0; i < 3; i++) args[i] = term_val(l, term->src[i]).value;
+    return llvm_dot(l, args);
+  case TERM_PAIRS:
+    for (int i = 0; i < 2; i++) args[i] = term_val(l, term->src[i]).value;
+    return llvm_pairs(l, args, term->high);
   case TERM_SWAP:
     return swap_term(l, term);
   case TERM_UNIFORM:

@@ -15,6 +15,7 @@ LLVMTypeRef llvm_type(Llvm *l, ValueType type, uint32_t width) {
     element = LLVMDoubleTypeInContext(l->context);
     break;
   case VALUE_I32:
+  case VALUE_PAIR:
     element = LLVMInt32TypeInContext(l->context);
     break;
   case VALUE_INDEX:

@@ -58,6 +58,26 @@ static const char randomness[] =
     "}\n"
     "\n";
 
+/* The same steps as bf16_round (ir/base.c) where one of the operations is it. */
+static const char rounding[] =
+    "/* The nearest bfloat16, ties to even; below 2^-126 0. */\n"
+    "INLINE float bf16_float(float x) {\n"
+    "  union { float real; uint32_t bits; } near = {x};\n"
+    "  near.bits = (near.bits + 0x7FFFu + (near.bits >> 16 & 1)) & 0xFFFF0000u;\n"
+    "  float size = x < 0 ? -x : x;\n"
+    "  return !(size < __builtin_inff()) ? x : size < 0x1p-126f ? 0 : near.real;\n"
+    "}\n"
+    "INLINE double bf16_double(double x) {\n"
+    "  union { double real; uint64_t bits; } near = {x};\n"
+    "  near.bits += 0x0FFFFFFFFFFFu + (near.bits >> 45 & 1);\n"
+    "  near.bits &= ~0x1FFFFFFFFFFFull;\n"
+    "  double size = x < 0 ? -x : x;\n"
+    "  if (size >= 0x1.FFp127) return x < 0 ? -__builtin_inf() : __builtin_inf();\n"
+    "  return x != x ? x : size < 0x1p-126 ? 0 : near.real;\n"
+    "}\n"
+    "#define bf16(x) _Generic((x), float: bf16_float, default: bf16_double)(x)\n"
+    "\n";
+
 static const char sharing[] =
     "INLINE long min_index(long x, long y) { return x < y ? x : y; }\n"
     "\n"
@@ -116,5 +136,6 @@ void emit_prologue(const Code *code, FILE *out) {
         "#define pow(x, y) _Generic((x), float: powf, default: pow)(x, y)\n\n",
         out);
   fputs(randomness, out);
+  if (code->rounds) fputs(rounding, out);
   fputs(sharing, out);
 }

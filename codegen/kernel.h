@@ -21,6 +21,7 @@ typedef struct Layout {
   uint32_t panel; /* 0: plain */
   uint64_t block;
   uint64_t elements; /* with padding */
+  int pairs;         /* 1 + the axis, by position, of which two neighbours are one element; 0: none */
   bool chunk;        /* one chunk of rows alone lies there: its axis has only their extent */
 } Layout;
 
@@ -32,6 +33,11 @@ Layout layout_make(const Graph *graph, Axes axes, uint32_t lanes);
 Layout layout_chunk(Layout layout, AxisId axis, uint32_t rows);
 /* The same with `last` innermost instead: the copies that contractions read. */
 Layout layout_with_last(const Graph *graph, Axes axes, AxisId last, uint32_t lanes);
+/* The same with `last` innermost and pairs of neighbours along `pairs` as elements; a last axis that
+ * pairs stand along has half as many in a panel. */
+Layout layout_of_pairs(const Graph *graph, Axes axes, AxisId pairs, AxisId last, uint32_t lanes);
+/* The axis that a layout has pairs of, or -1. */
+int layout_paired(const Layout *layout);
 /* Position of an axis in the layout, or -1. */
 int layout_find(const Layout *layout, AxisId axis);
 /* Number of panels of the last axis (1 when plain). */
@@ -65,6 +71,7 @@ typedef struct View {
 typedef enum KernelKind {
   KERNEL_MAP,
   KERNEL_REPACK, /* a map that only copies into the layout which a contraction needs */
+  KERNEL_PAIRS,  /* rounds its root's argument to pairs of bfloat16 (lower_pairs.c) */
   KERNEL_REDUCE,
   KERNEL_ORDER,
   KERNEL_SCAN,
@@ -138,6 +145,8 @@ struct Code {
   Module *module;
   CodegenOptions options;
   ValueType real;
+  bool rounds; /* something is rounded to bfloat16 */
+  bool pairs;  /* and the machine multiplies pairs of such */
   Buffer **slots;  /* by slot */
   Buffer **tables; /* by table; NULL when unused */
   uint64_t table_bytes;
@@ -166,6 +175,7 @@ typedef struct Schedule {
   Node **nodes; /* reachable, by id */
   size_t node_count;
   bool *kept;        /* by id: has a kernel of its own computing it */
+  bool *paired;      /* by id: lies in memory as pairs of bfloat16 */
   bool *chosen;      /* by id: a weight chosen by row, which contractions read in place */
   Kernel **kernel;   /* by id: which */
   Buffer **buffer;   /* by id: where the result lies; NULL while unknown or when it stays inside its
@@ -198,6 +208,13 @@ void kernel_reads(const Schedule *schedule, const Kernel *kernel, ReadFn *fn, vo
 /* The same where `same` says no more than that the coordinate along `axis` is the reader's. */
 void kernel_reads_along(const Schedule *schedule, const Kernel *kernel, AxisId axis, ReadFn *fn,
                         void *user);
+
+/* ---- pairs.c: what lies in memory as pairs of bfloat16 ---- */
+
+/* Marks the rounded values of which contractions in register tiles alone read. */
+void find_paired(Schedule *schedule);
+/* The layout of such a value as its kernel makes it. */
+Layout paired_layout(const Schedule *schedule, const Node *node);
 
 /* ---- chunks.c: what goes over its rows together ---- */
 

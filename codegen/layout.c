@@ -39,7 +39,8 @@ static void layout_strides(Layout *layout) {
   layout->elements = step;
 }
 
-static Layout layout_of_order(const Graph *graph, const AxisId *order, int rank, uint32_t lanes) {
+static Layout layout_of_order(const Graph *graph, const AxisId *order, int rank, int pairs,
+                              uint32_t lanes) {
   Layout layout = {.rank = rank};
   if (rank > MAX_RANK) bug("a tensor with %d axes", rank);
   for (int i = 0; i < rank; i++) {
@@ -50,6 +51,10 @@ static Layout layout_of_order(const Graph *graph, const AxisId *order, int rank,
     layout.lead++;
   if (rank) layout.panel = panel_width(layout.extent[rank - 1], lanes);
   if (!layout.panel) layout.lead = 0;
+  for (int i = 0; i < rank; i++)
+    if ((int)order[i] == pairs) layout.pairs = i + 1;
+  if (layout.pairs) layout.extent[layout.pairs - 1] = (layout.extent[layout.pairs - 1] + 1) / 2;
+  if (layout.pairs && layout.pairs == rank) layout.panel /= 2;
   layout_strides(&layout);
   return layout;
 }
@@ -57,14 +62,25 @@ static Layout layout_of_order(const Graph *graph, const AxisId *order, int rank,
 Layout layout_make(const Graph *graph, Axes axes, uint32_t lanes) {
   AxisId order[MAX_AXES];
   int rank = axes_order(graph, axes, order);
-  return layout_of_order(graph, order, rank, lanes);
+  return layout_of_order(graph, order, rank, -1, lanes);
 }
 
 Layout layout_with_last(const Graph *graph, Axes axes, AxisId last, uint32_t lanes) {
   AxisId order[MAX_AXES];
   int rank = axes_order(graph, axes_minus(axes, axes_one(last)), order);
   order[rank] = last;
-  return layout_of_order(graph, order, rank + 1, lanes);
+  return layout_of_order(graph, order, rank + 1, -1, lanes);
+}
+
+Layout layout_of_pairs(const Graph *graph, Axes axes, AxisId pairs, AxisId last, uint32_t lanes) {
+  AxisId order[MAX_AXES];
+  int rank = axes_order(graph, axes_minus(axes, axes_one(last)), order);
+  order[rank] = last;
+  return layout_of_order(graph, order, rank + 1, (int)pairs, lanes);
+}
+
+int layout_paired(const Layout *layout) {
+  return layout->pairs ? (int)layout->axis[layout->pairs - 1] : -1;
 }
 
 Layout layout_chunk(Layout layout, AxisId axis, uint32_t rows) {
@@ -94,6 +110,7 @@ uint32_t value_type_size(ValueType type) {
   switch (type) {
   case VALUE_F32:
   case VALUE_I32:
+  case VALUE_PAIR:
     return 4;
   case VALUE_F64:
   case VALUE_INDEX:

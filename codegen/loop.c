@@ -132,6 +132,19 @@ Term *term_fma(Arena *arena, Term *x, Term *y, Term *z) {
   return term;
 }
 
+Term *term_dot(Arena *arena, Term *x, Term *y, Term *z) {
+  Term *term = term_make(arena, TERM_DOT, z->type, x, y, z);
+  term->width = z->width;
+  return term;
+}
+
+Term *term_pairs(Arena *arena, Term *x, Term *y, bool along) {
+  Term *term = term_make(arena, TERM_PAIRS, VALUE_PAIR, x, y, NULL);
+  term->width = x->width;
+  term->high = along;
+  return term;
+}
+
 Term *term_swap(Arena *arena, Term *x, Term *y, uint32_t stage, bool high) {
   Term *term = term_make(arena, TERM_SWAP, x->type, x, y, NULL);
   term->width = x->width;

@@ -9,7 +9,8 @@
 
 #include "ir/ir.h"
 
-typedef enum ValueType { VALUE_F32, VALUE_F64, VALUE_I32, VALUE_INDEX } ValueType;
+/* VALUE_PAIR: two neighbours in bfloat16, the first in the low half. */
+typedef enum ValueType { VALUE_F32, VALUE_F64, VALUE_I32, VALUE_INDEX, VALUE_PAIR } ValueType;
 
 typedef struct Buffer Buffer; /* codegen/kernel.h */
 
@@ -50,6 +51,8 @@ typedef enum TermKind {
   TERM_FMA,     /* src[0] * src[1] + src[2] on vectors */
   TERM_SWAP,    /* one step of a transpose of src[0] and src[1]: see term_swap */
   TERM_UNIFORM, /* uniform draw: key = stream, value = word, src[0] = element */
+  TERM_DOT,     /* src[2] plus the two products of the pairs src[0] and src[1] */
+  TERM_PAIRS,   /* src[0] and src[1] rounded to bfloat16, in pairs: see term_pairs */
 } TermKind;
 
 typedef struct Term Term;
@@ -133,6 +136,10 @@ Term *term_apply(Arena *arena, OpCode op, ValueType type, Term *x, Term *y, Term
 Term *term_cast(Arena *arena, Term *x, ValueType type);
 Term *term_splat(Arena *arena, Term *x, uint32_t width);
 Term *term_fma(Arena *arena, Term *x, Term *y, Term *z);
+Term *term_dot(Arena *arena, Term *x, Term *y, Term *z);
+/* As many pairs as x and y have lanes: with `along` of neighbouring lanes, those of x first; else
+ * lane by lane one of x and one of y. */
+Term *term_pairs(Arena *arena, Term *x, Term *y, bool along);
 /* One step of a transpose. Low: lane l is lane l of x, or where l has bit `stage` lane l - stage of
  * y. High: lane l is lane l of y, or where l lacks the bit lane l + stage of x. */
 Term *term_swap(Arena *arena, Term *x, Term *y, uint32_t stage, bool high);

@@ -45,6 +45,8 @@ const char *value_type_name(ValueType type) {
     return "double";
   case VALUE_I32:
     return "int32_t";
+  case VALUE_PAIR:
+    return "pair";
   case VALUE_INDEX:
     return "long";
   }
@@ -94,6 +96,12 @@ static void term_print(const Term *term, FILE *out) {
     break;
   case TERM_FMA:
     call_print("fma", term, out);
+    break;
+  case TERM_DOT:
+    call_print("dot", term, out);
+    break;
+  case TERM_PAIRS:
+    call_print(term->high ? "pairs_along" : "pairs", term, out);
     break;
   case TERM_SWAP:
     fprintf(out, "swap%lld%s", (long long)term->value, term->high ? "high" : "low");

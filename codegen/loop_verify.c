@@ -62,6 +62,10 @@ static void check_term(Scope *scope, const Term *term) {
   if (term->kind == TERM_SWAP &&
       (term->src[0]->width != term->width || term->src[1]->width != term->width))
     fail(scope, "widths differ in", "swap");
+  if ((term->kind == TERM_DOT || term->kind == TERM_PAIRS) &&
+      (term->src[0]->width != term->width || term->src[1]->width != term->width ||
+       term->src[0]->type != term->src[1]->type))
+    fail(scope, "operands differ in", "pairs");
   if (term->kind == TERM_FMA &&
       (term->src[0]->width != term->width || term->src[1]->width != term->width))
     fail(scope, "widths differ in", "fma");

@@ -258,6 +258,8 @@ static Value value_fresh(Lower *lower, Node *node) {
     return lower_scatter(lower, node);
   case OP_uniform:
     return value_uniform(lower, node);
+  case OP_bf16:
+    return value_elementwise(lower, node);
   case OP_input: {
     Buffer *buffer = lower->s->code->slots[node->attr.key];
     return lower_load(lower, &(View){buffer, buffer->layout});
@@ -345,6 +347,9 @@ void lower_kernel(const Schedule *s, Kernel *kernel) {
   case KERNEL_MAP:
   case KERNEL_REPACK:
     lower_map(s, kernel);
+    break;
+  case KERNEL_PAIRS:
+    lower_pairs(s, kernel);
     break;
   case KERNEL_REDUCE:
     lower_reduce(s, kernel);

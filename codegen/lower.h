@@ -122,6 +122,8 @@ Value lower_root(Lower *lower, const Root *root);
 
 /* Repacking by transposes; false when the extents do not allow it. */
 bool lower_repack(const Schedule *s, Kernel *kernel);
+/* Pairs of bfloat16 from a value of the working precision that has the same axis innermost. */
+void lower_pairs(const Schedule *s, Kernel *kernel);
 void lower_map(const Schedule *s, Kernel *kernel);
 void lower_reduce(const Schedule *s, Kernel *kernel);
 void lower_order(const Schedule *s, Kernel *kernel);

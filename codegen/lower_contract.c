@@ -45,13 +45,18 @@ static void add_out_dims(Product *p) {
   }
 }
 
+uint32_t inner_extent(const Product *p, AxisId axis) {
+  uint32_t extent = p->nest.graph->axes[axis].extent;
+  return (int)axis == layout_paired(&p->a.layout) ? (extent + 1) / 2 : extent;
+}
+
 static void add_inner_dims(Product *p) {
   Nest *nest = &p->nest;
   AxisId order[MAX_AXES];
   int rank = axes_order(nest->graph, p->kernel->reduced, order);
   p->first_inner = nest->dim_count;
   for (int i = 0; i < rank; i++) {
-    uint32_t extent = nest->graph->axes[order[i]].extent, panel = p->a.layout.panel;
+    uint32_t extent = inner_extent(p, order[i]), panel = p->a.layout.panel;
     if (order[i] == p->apart) nest_dim(nest, order[i], (extent + panel - 1) / panel, panel);
     nest_dim(nest, order[i], order[i] == p->apart ? panel : extent, 1);
   }

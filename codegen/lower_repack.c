@@ -27,13 +27,18 @@ static bool repack_start(Repack *r, const Schedule *s, Kernel *kernel) {
   r->row = to->axis[to->rank - 1];
   r->width = least(s->code->options.lanes, least(from->panel, to->panel));
   if (r->width < 2 || r->width > 16 || r->lane == r->row) return false;
-  if (r->from.buffer->type != r->to.buffer->type || r->to.buffer->type != s->code->real)
-    return false;
+  ValueType type = r->to.buffer->type;
+  if (r->from.buffer->type != type || (type != s->code->real && type != VALUE_PAIR)) return false;
   return from->panel % r->width == 0 && to->panel % r->width == 0;
 }
 
 static uint32_t tiles(const Repack *r, uint32_t extent) {
   return (extent + r->width - 1) / r->width;
+}
+
+/* Elements along an axis: pairs where they are. */
+static uint32_t extent_of(const Repack *r, AxisId axis) {
+  return r->to.layout.extent[layout_find(&r->to.layout, axis)];
 }
 
 static void repack_nest(Repack *r, const Schedule *s, Kernel *kernel) {
@@ -42,9 +47,9 @@ static void repack_nest(Repack *r, const Schedule *s, Kernel *kernel) {
   Axes others = axes_minus(kernel->iteration, axes_union(axes_one(r->row), axes_one(r->lane)));
   int rank = axes_order(graph, others, order);
   nest_start(&r->nest, s->arena, graph, NULL);
-  for (int i = 0; i < rank; i++) nest_dim(&r->nest, order[i], graph->axes[order[i]].extent, 1);
-  nest_dim(&r->nest, r->row, tiles(r, graph->axes[r->row].extent), r->width);
-  nest_dim(&r->nest, r->lane, tiles(r, graph->axes[r->lane].extent), r->width);
+  for (int i = 0; i < rank; i++) nest_dim(&r->nest, order[i], extent_of(r, order[i]), 1);
+  nest_dim(&r->nest, r->row, tiles(r, extent_of(r, r->row)), r->width);
+  nest_dim(&r->nest, r->lane, tiles(r, extent_of(r, r->lane)), r->width);
   nest_loops(&r->nest, 0, r->nest.dim_count);
 }
 
@@ -125,7 +130,6 @@ bool lower_repack(const Schedule *s, Kernel *kernel) {
   repack_nest(r, s, kernel);
   r->lower = lower_start(s, kernel, &r->nest);
   Lower *lower = &r->lower;
-  const Axis *axes = s->code->module->graph->axes;
   const NestLoop *last = &r->nest.loops[r->nest.loop_count - 1];
   shape_items(lower, r->nest.loop_count, 1);
   place_add(lower, r->from.buffer, false);
@@ -133,9 +137,9 @@ bool lower_repack(const Schedule *s, Kernel *kernel) {
   r->in = lower_let(lower, "base_in", lower_index(lower, &r->from).term, 0);
   r->out = lower_let(lower, "base_out", lower_index(lower, &r->to).term, 0);
   Case rows[2], lanes[2];
-  int row_cases = tile_cases(r, lower->blocks[0], last - 1, axes[r->row].extent, rows);
+  int row_cases = tile_cases(r, lower->blocks[0], last - 1, extent_of(r, r->row), rows);
   for (int i = 0; i < row_cases; i++) {
-    int lane_cases = tile_cases(r, rows[i].block, last, axes[r->lane].extent, lanes);
+    int lane_cases = tile_cases(r, rows[i].block, last, extent_of(r, r->lane), lanes);
     for (int k = 0; k < lane_cases; k++)
       tile_body(r, lanes[k].block, rows[i].exist, lanes[k].exist);
   }

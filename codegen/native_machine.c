@@ -53,7 +53,7 @@ NativeTarget *native_target(const Code *code, Arena *arena) {
   target->tune = here ? keep(arena, LLVMGetHostCPUName()) : level->march;
   if (cpu && cpu->tune) target->tune = cpu->tune;
   target->cpu = level->march ? level->march : target->tune;
-  target->features = level->march ? "" : keep(arena, LLVMGetHostCPUFeatures());
+  target->features = level->march ? level->more : keep(arena, LLVMGetHostCPUFeatures());
   return target;
 }
 

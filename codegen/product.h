@@ -28,6 +28,11 @@ typedef struct Product {
   bool epilogue;
 } Product;
 
+/* ---- lower_contract.c ---- */
+
+/* Elements along a reduced axis: pairs where the operands have such. */
+uint32_t inner_extent(const Product *product, AxisId axis);
+
 /* ---- product_tile.c ---- */
 
 /* One tile of a segment: its sums, and what becomes of them. */

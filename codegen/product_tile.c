@@ -103,7 +103,7 @@ Term *product_row(Product *p, const Form *form, Term *base, const Registers *row
   return product_plus(p, base, i, row_step(p, form));
 }
 
-/* c[i][j] += a[i] * b[j] for one step of the innermost reduced axis. */
+/* c[i][j] += a[i] * b[j] for one step of the innermost reduced axis; of pairs two products. */
 static void tile_step(Product *p, Block *block, const Registers *c, const Registers *b) {
   Nest *nest = &p->nest;
   Arena *arena = nest->arena;
@@ -117,15 +117,16 @@ static void tile_step(Product *p, Block *block, const Registers *c, const Regist
   set_add(arena, load, b, zero, column,
           term_load(arena, p->b.buffer, b->type, product_plus(p, at_b, j, p->width), p->width));
   Block *rows = loop_add(arena, block, LOOP_UNROLLED, i, zero, term_int(arena, c->rows));
-  const Var *a = var_make(arena, "a", c->type, p->width);
+  const Var *a = var_make(arena, "a", b->type, p->width);
   Term *index = product_row(p, &p->from_a, p->base_a, p->row_a, i);
   index = term_add(arena, index, nest_term(nest, &inner_a));
   Term *scalar = term_load(arena, p->a.buffer, p->a.buffer->type, index, 1);
-  let_add(arena, rows, a, term_splat(arena, term_cast(arena, scalar, c->type), p->width));
+  let_add(arena, rows, a, term_splat(arena, term_cast(arena, scalar, b->type), p->width));
   Block *columns = loop_add(arena, rows, LOOP_UNROLLED, j, zero, term_int(arena, p->columns));
+  Term *x = term_var(arena, a), *y = term_read(arena, b, zero, column);
+  Term *sum = term_read(arena, c, row, column);
   set_add(arena, columns, c, row, column,
-          term_fma(arena, term_var(arena, a), term_read(arena, b, zero, column),
-                   term_read(arena, c, row, column)));
+          b->type == VALUE_PAIR ? term_dot(arena, x, y, sum) : term_fma(arena, x, y, sum));
 }
 
 /* Nested loops over the reduced axes; the last panel of A's reduced axis may be short. */
@@ -141,7 +142,7 @@ static void tile_loops(Product *p, Block *block, int loop, int64_t bound, const 
   int64_t extent = bound ? bound : (int64_t)at->extent, rest = 0;
   const Dim *dim = &nest->dims[at->first];
   bool panels = at->first == at->last && dim->axis == p->apart && dim->unit > 1;
-  if (panels) rest = nest->graph->axes[dim->axis].extent % dim->unit;
+  if (panels) rest = inner_extent(p, dim->axis) % dim->unit;
   if (rest) extent--;
   Block *body =
       loop_add(arena, block, LOOP_SERIAL, at->var, term_int(arena, 0), term_int(arena, extent));
@@ -184,7 +185,8 @@ void product_tile(Product *p, Block *block, const Segment *segment, Term *tile) 
   tile_bases(p, bucket);
   const Registers *c =
       registers_tile(arena, "c", type, p->width, (uint32_t)segment->height, p->columns);
-  const Registers *b = registers_tile(arena, "b", type, p->width, 1, p->columns);
+  ValueType each = p->b.layout.pairs ? VALUE_PAIR : type;
+  const Registers *b = registers_tile(arena, "b", each, p->width, 1, p->columns);
   declare_add(arena, block, c, NULL);
   tile_loops(p, block, p->first_inner_loop, 0, c, b);
   if (!p->epilogue) {

@@ -163,7 +163,7 @@ static void root_reads(Walk walk, const Kernel *kernel, const Root *root) {
     int vector = axes_has(node->src[0]->axes, kernel->lane_axis) ? 0 : 1;
     visit(&walk, node->src[1 - vector], walk.along != ALL_AXES);
   } else {
-    bool same = walk.along != ALL_AXES || !node_is_reduction(node);
+    bool same = walk.along != ALL_AXES || !(node_is_reduction(node) || walk.s->paired[node->id]);
     visit_arguments(&walk, node, same);
   }
 }
@@ -227,7 +227,8 @@ static void keep_required(Schedule *s) {
   for (size_t i = 0; i < s->node_count; i++) {
     const Node *node = s->nodes[i];
     if (node->op == OP_gather) keep_gathered(s, node);
-    if (node->op == OP_rename || node->op == OP_order || node->op == OP_orthonormal)
+    if (node->op == OP_rename || node->op == OP_order || node->op == OP_orthonormal ||
+        s->paired[node->id])
       keep_addressable(s, node->src[0]);
     for (int k = 0; k < 2 && node->op == OP_contract; k++) {
       keep_addressable(s, operand(s, node, k));
@@ -263,9 +264,11 @@ Buffer *buffer_make(Schedule *s, Layout layout, ValueType type, const char *name
 }
 
 static void node_assign(Schedule *s, Kernel *kernel, Node *node) {
-  Layout layout = layout_make(s->code->module->graph, node->axes, s->code->options.lanes);
+  bool pairs = s->paired[node->id];
+  Layout layout = pairs ? paired_layout(s, node)
+                        : layout_make(s->code->module->graph, node->axes, s->code->options.lanes);
   s->kernel[node->id] = kernel;
-  s->buffer[node->id] = buffer_make(s, layout, node_value_type(s->code, node),
+  s->buffer[node->id] = buffer_make(s, layout, pairs ? VALUE_PAIR : node_value_type(s->code, node),
                                     arena_printf(s->arena, "t%u", node->id), NULL);
   root_add(s, kernel, (Root){.node = node, .buffer = s->buffer[node->id]});
 }
@@ -373,10 +376,15 @@ static bool same_order(const Layout *a, const Layout *b) {
   return a->rank == b->rank && memcmp(a->axis, b->axis, sizeof a->axis[0] * (size_t)a->rank) == 0;
 }
 
-/* The copy of `node` in the working precision with `lane` innermost, made once per program. */
+/* The copy of `node` in the working precision, or in the pairs that it is, with `lane` innermost,
+ * made once per program. */
 static Buffer *repack(Schedule *s, Node *node, AxisId lane) {
-  Layout layout =
-      layout_with_last(s->code->module->graph, node->axes, lane, s->code->options.lanes);
+  const Graph *graph = s->code->module->graph;
+  Layout from = node_view(s, node).layout;
+  uint32_t lanes = s->code->options.lanes;
+  Layout layout = from.pairs ? layout_of_pairs(graph, node->axes, (AxisId)layout_paired(&from),
+                                               lane, lanes)
+                             : layout_with_last(graph, node->axes, lane, lanes);
   for (size_t i = 0; i < s->out->kernel_count; i++) {
     const Kernel *kernel = s->out->kernels[i];
     if (kernel->kind == KERNEL_REPACK && kernel->roots[0].node == node &&
@@ -385,7 +393,7 @@ static Buffer *repack(Schedule *s, Node *node, AxisId lane) {
   }
   Kernel *kernel = kernel_add(s, KERNEL_REPACK, "repack", node->axes);
   const char *name = arena_printf(s->arena, "t%u_repacked%u", node->id, lane);
-  Buffer *buffer = buffer_make(s, layout, s->code->real, name, NULL);
+  Buffer *buffer = buffer_make(s, layout, from.pairs ? VALUE_PAIR : s->code->real, name, NULL);
   root_add(s, kernel, (Root){.node = node, .buffer = buffer, .copy = true});
   return buffer;
 }
@@ -420,7 +428,8 @@ static Kernel *contract_kernel(Schedule *s, Node *node) {
   }
   Node *b = operand(s, node, vector);
   View view = node_view(s, b);
-  bool fits = view.layout.axis[view.layout.rank - 1] == lane && view.buffer->type == s->code->real;
+  bool type = view.layout.pairs || view.buffer->type == s->code->real;
+  bool fits = type && view.layout.axis[view.layout.rank - 1] == lane;
   Buffer *repacked = fits ? NULL : repack(s, b, lane), *rows = buckets(s, node, vector);
   Kernel *kernel = kernel_add(s, KERNEL_CONTRACT, "contract", node->axes);
   kernel->contraction = node;
@@ -438,6 +447,7 @@ static Kernel *node_kernel(Schedule *s, Node *node) {
   if (node->op == OP_scan) return kernel_add(s, KERNEL_SCAN, "scan", node->axes);
   if (node->op == OP_orthonormal)
     return kernel_add(s, KERNEL_ORTHONORMAL, "orthonormal", node->axes);
+  if (s->paired[node->id]) return kernel_add(s, KERNEL_PAIRS, "pairs", node->axes);
   if (node_is_reduction(node)) return reduce_kernel(s, node);
   return map_kernel(s, node, node->axes);
 }
@@ -518,11 +528,13 @@ void schedule_program(Schedule *s) {
   s->node_count = module_reach(s->code->module, s->out->program, s->arena, &s->nodes);
   s->kept = NEW_ARRAY(s->arena, bool, n);
   s->chosen = NEW_ARRAY(s->arena, bool, n);
+  s->paired = NEW_ARRAY(s->arena, bool, n);
   s->visited = NEW_ARRAY(s->arena, uint32_t, 2 * n);
   s->walk = NEW(s->arena, uint32_t);
   s->kernel = NEW_ARRAY(s->arena, Kernel *, n);
   s->buffer = NEW_ARRAY(s->arena, Buffer *, n);
   find_chosen(s);
+  find_paired(s);
   keep_required(s);
   do {
     memset(s->kernel, 0, n * sizeof *s->kernel);

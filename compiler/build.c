@@ -106,9 +106,23 @@ static bool memory_fits(Session *session) {
   return session_report(session);
 }
 
+/* Native code multiplies bfloat16 by the machine's own instructions or not at all. */
+static bool precision_fits(Session *session, const CodegenOptions *options) {
+  const Module *module = session->elaborated->module;
+  if (module->precision != PRECISION_BF16 || !is_native(options) || options->cpu->bf16) return true;
+  const char *who = session->march ? arena_printf(session->arena, "--march %s", session->march)
+                                   : "this machine's CPU";
+  diag_error(session->diag, module->precision_span,
+             "CPUs that have it are for instance --march znver4 and sapphirerapids; float32 runs "
+             "everywhere, and `--target c` rounds as bf16 does, but slower than float32",
+             "precision bf16 needs the instructions AVX512-BF16 (vdpbf16ps), which %s lacks", who);
+  return session_report(session);
+}
+
 Code *build_code(Session *session) {
   const char *march = session->march ? session->march : "native";
   CodegenOptions options = options_for(session->arena, session->target, cpu_find(march));
+  if (!precision_fits(session, &options)) return NULL;
   options.marked = session->measure;
   Code *code = code_make(session->arena, session->elaborated->module, &options);
   return memory_fits(session) ? code : NULL;

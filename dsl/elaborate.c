@@ -10,7 +10,7 @@
 /* ---- what the spec may not use yet ---- */
 
 /* Paths of dsl/keys.def that are planned and not there; `*` is any name. */
-static const char *const missing[] = {"precision", "define.*.state.*.reset"};
+static const char *const missing[] = {"define.*.state.*.reset"};
 
 /* Refuses what lies at `pattern` below the map. */
 static bool refuse(Elab *elab, const Tree *map, const char *pattern) {
@@ -44,6 +44,28 @@ static void check_spec_name(Elab *elab) {
 
 static void refuse_missing(Elab *elab) {
   for (size_t i = 0; i < COUNTOF(missing); i++) refuse(elab, elab->spec, missing[i]);
+}
+
+/* ---- precision ---- */
+
+static void read_precision(Elab *elab) {
+  static const char *const known[] = {"float32", "bf16", "float64", "tf32"};
+  const Tree *tree = tree_get(elab->spec, "precision");
+  if (!tree || tree->kind != TREE_SCALAR) return;
+  const char *text = tree->text.text;
+  elab->module->precision_span = tree->span;
+  if (strcmp(text, known[1]) == 0) elab->module->precision = PRECISION_BF16;
+  if (strcmp(text, known[0]) == 0 || strcmp(text, known[1]) == 0) return;
+  if (strcmp(text, "float64") == 0)
+    elab_error(elab, tree->span,
+               "float32 is the default; `--target oracle` interprets in double precision, slowly",
+               "trainers compute in float32, not in float64");
+  else if (strcmp(text, "tf32") == 0)
+    elab_error(elab, tree->span, "bf16 is what CPUs with AVX512-BF16 have",
+               "tf32 is arithmetic of NVIDIA GPUs, and there is no CUDA back end");
+  else
+    elab_error(elab, tree->span, hint_nearest(elab->arena, text, known, 2),
+               "there is no precision '%s'; there are float32 and bf16", text);
 }
 
 /* ---- the environment ---- */
@@ -261,6 +283,7 @@ static bool declare_all(Elab *elab) {
   if (!add_prelude(elab)) return false;
   refuse_missing(elab);
   check_spec_name(elab);
+  read_precision(elab);
   read_env(elab);
   add_env_names(elab);
   add_constants(elab);

@@ -5,6 +5,8 @@
 #include "ir/base.h"
 
 #include <errno.h>
+#include <float.h>
+#include <math.h>
 #include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,4 +166,20 @@ void bug_at(const char *file, int line, const char *format, ...) {
   fputc('\n', stderr);
   va_end(args);
   exit(70);
+}
+
+/* ---- numbers ---- */
+
+/* Eight significant bits of a double's 53. */
+double bf16_round(double x) {
+  enum { DROPPED = 45 };
+  uint64_t bits;
+  if (!(x >= -DBL_MAX && x <= DBL_MAX)) return x; /* infinite or not a number */
+  memcpy(&bits, &x, sizeof bits);
+  bits += (UINT64_C(1) << (DROPPED - 1)) - 1 + (bits >> DROPPED & 1);
+  bits &= ~((UINT64_C(1) << DROPPED) - 1);
+  double near;
+  memcpy(&near, &bits, sizeof near);
+  if (fabs(x) < FLT_MIN) return copysign(0, x);
+  return fabs(near) > FLT_MAX ? copysign(INFINITY, x) : near;
 }

@@ -66,7 +66,7 @@ typedef struct Attr {
   uint64_t key; /* input: slot; table: table number; uniform: stream; mark, grad: serial number */
   Axes axes;    /* sum: removed axes; uniform: declared axes; scatter: T; contract: removed axes */
   AxisId
-      axis;  /* table, argmin, argmax, order, gather, scatter, rename, scan, orthonormal: axis x */
+      axis;  /* table, argmin, argmax, order, gather, scatter, rename, scan, orthonormal, bf16: axis x */
   AxisId to; /* order, rename: the new axis; orthonormal: the axis along the vectors */
   uint8_t word; /* uniform: which of Philox's four words; scan: 1 for backward */
 } Attr;
@@ -199,6 +199,8 @@ Node *node_scan(Graph *graph, Node *a, Node *b, AxisId axis, bool backward);
 /* Vectors along `to`, one per index of `axis` (of which there are no more than components), made
  * orthonormal in order; a vector that depends on those before it becomes 0. No derivative. */
 Node *node_orthonormal(Graph *graph, Node *x, AxisId axis, AxisId to);
+/* x rounded to bfloat16; it is to be multiplied and summed over `axis`. */
+Node *node_bf16(Graph *graph, Node *x, AxisId axis);
 /* A fresh mark(x): the leaf that grad binds. */
 Node *node_mark(Graph *graph, Node *x);
 /* d e / d x: a request that the grad pass expands. e has no axes. */
@@ -251,11 +253,16 @@ typedef struct Note {
   Axes all, kept;
 } Note;
 
+/* What operands of large contractions are; everything else is float32. */
+typedef enum Precision { PRECISION_FLOAT32, PRECISION_BF16 } Precision;
+
 /* Everything that a spec means: the graph with its programs, and the runtime's tables (filled by
  * elaboration; slots' layout and offsets, programs' code by codegen). `shell` has its slots and
  * programs arrays empty until then. */
 typedef struct Module {
   Graph *graph;
+  Precision precision;
+  Span precision_span; /* where it was asked for */
   Program *programs;
   size_t program_count, program_capacity;
   Note *notes;
