@@ -24,9 +24,9 @@
 #define VECTOR_MATH false
 #endif
 
-#define X2 "cx16", "lahf_lm", "popcnt", "sse4_1", "sse4_2", "ssse3"
-#define X3 X2, "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"
-#define X4 X3, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"
+#define X2      "cx16", "lahf_lm", "popcnt", "sse4_1", "sse4_2", "ssse3"
+#define X3      X2, "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"
+#define X4      X3, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"
 #define X4_BF16 X4, "avx512_bf16"
 #define NAMES(...)                                                                                 \
   (const char *const[]) { __VA_ARGS__, NULL }
@@ -44,10 +44,10 @@ static const CpuLevel levels[] = {
               FLAGS("-march=armv8-a", "-mtune=native")},
     [OTHER] = {"this machine", NULL, 16, NULL, NULL, false, (const char *const[]){NULL},
                FLAGS("-march=native")},
-    [V4_BF16] = {"x86-64-v4 with AVX512-BF16", "x86_64", 64, "x86-64-v4", "+avx512bf16",
-                 VECTOR_MATH, NAMES(X4_BF16),
-                 FLAGS("-march=x86-64-v4", "-mavx512bf16", "-mtune=native",
-                       "-mprefer-vector-width=512")}};
+    [V4_BF16] = {
+        "x86-64-v4 with AVX512-BF16", "x86_64", 64, "x86-64-v4", "+avx512bf16", VECTOR_MATH,
+        NAMES(X4_BF16),
+        FLAGS("-march=x86-64-v4", "-mavx512bf16", "-mtune=native", "-mprefer-vector-width=512")}};
 
 #if defined __x86_64__
 enum { FIRST = V4, LAST = V2 };

@@ -33,7 +33,8 @@ Val llvm_bf16(Llvm *l, Val x) {
   LLVMValueRef odd = LLVMBuildLShr(b, bits, whole(bits_type, dropped, x.width), "");
   odd = LLVMBuildAnd(b, odd, whole(bits_type, 1, x.width), "");
   LLVMValueRef near = LLVMBuildAdd(b, bits, whole(bits_type, unit / 2 - 1, x.width), "");
-  near = LLVMBuildAnd(b, LLVMBuildAdd(b, near, odd, ""), whole(bits_type, ~(unit - 1), x.width), "");
+  near =
+      LLVMBuildAnd(b, LLVMBuildAdd(b, near, odd, ""), whole(bits_type, ~(unit - 1), x.width), "");
   near = LLVMBuildBitCast(b, near, type, "");
   LLVMValueRef size = llvm_intrinsic(l, "llvm.fabs", &type, 1, &x.value, 1);
   LLVMValueRef least = real(l, of, 0x1p-126, x.width), most = real(l, of, INFINITY, x.width);
@@ -41,7 +42,8 @@ Val llvm_bf16(Llvm *l, Val x) {
   LLVMValueRef finite = LLVMBuildFCmp(b, LLVMRealOLT, size, most, "");
   near = LLVMBuildSelect(b, small, real(l, of, 0, x.width), near, "");
   if (!single) { /* beyond float's range */
-    LLVMValueRef args[] = {most, x.value}, far = llvm_intrinsic(l, "llvm.copysign", &type, 1, args, 2);
+    LLVMValueRef args[] = {most, x.value},
+                 far = llvm_intrinsic(l, "llvm.copysign", &type, 1, args, 2);
     LLVMValueRef large = LLVMBuildFCmp(b, LLVMRealOGE, size, real(l, of, 0x1.FFp127, x.width), "");
     near = LLVMBuildSelect(b, large, far, near, "");
   }

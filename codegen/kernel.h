@@ -21,8 +21,8 @@ typedef struct Layout {
   uint32_t panel; /* 0: plain */
   uint64_t block;
   uint64_t elements; /* with padding */
-  int pairs;         /* 1 + the axis, by position, of which two neighbours are one element; 0: none */
-  bool chunk;        /* one chunk of rows alone lies there: its axis has only their extent */
+  int pairs;  /* 1 + the axis, by position, of which two neighbours are one element; 0: none */
+  bool chunk; /* one chunk of rows alone lies there: its axis has only their extent */
 } Layout;
 
 /* The panel width of an axis of that extent when it is last: 0 (plain) below 4. `lanes`: elements
@@ -33,8 +33,8 @@ Layout layout_make(const Graph *graph, Axes axes, uint32_t lanes);
 Layout layout_chunk(Layout layout, AxisId axis, uint32_t rows);
 /* The same with `last` innermost instead: the copies that contractions read. */
 Layout layout_with_last(const Graph *graph, Axes axes, AxisId last, uint32_t lanes);
-/* The same with `last` innermost and pairs of neighbours along `pairs` as elements; a last axis that
- * pairs stand along has half as many in a panel. */
+/* The same with `last` innermost and pairs of neighbours along `pairs` as elements; a last axis
+ * that pairs stand along has half as many in a panel. */
 Layout layout_of_pairs(const Graph *graph, Axes axes, AxisId pairs, AxisId last, uint32_t lanes);
 /* The axis that a layout has pairs of, or -1. */
 int layout_paired(const Layout *layout);
@@ -145,8 +145,8 @@ struct Code {
   Module *module;
   CodegenOptions options;
   ValueType real;
-  bool rounds; /* something is rounded to bfloat16 */
-  bool pairs;  /* and the machine multiplies pairs of such */
+  bool rounds;     /* something is rounded to bfloat16 */
+  bool pairs;      /* and the machine multiplies pairs of such */
   Buffer **slots;  /* by slot */
   Buffer **tables; /* by table; NULL when unused */
   uint64_t table_bytes;

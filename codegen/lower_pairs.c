@@ -26,8 +26,7 @@ static void round_nest(Rounder *r, const Schedule *s, Kernel *kernel) {
       nest_dim(nest, r->last, layout_blocks(to), to->panel);
     }
     if (i == to->rank - 1) break;
-    uint32_t extent =
-        to->axis[i] == r->paired ? to->extent[i] : nest_extent(nest, to->axis[i]);
+    uint32_t extent = to->axis[i] == r->paired ? to->extent[i] : nest_extent(nest, to->axis[i]);
     nest_dim(nest, to->axis[i], extent, 1);
   }
   nest_loops(nest, 0, nest->dim_count);

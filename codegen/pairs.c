@@ -21,7 +21,8 @@ static bool argument_fits(const Schedule *s, const Node *node) {
   const Node *x = node->src[0];
   AxisId order[MAX_AXES];
   int rank = axes_order(graph, node->axes, order);
-  if (x->op == OP_const || x->op == OP_table || x->op == OP_rename || x->op == OP_bf16) return false;
+  if (x->op == OP_const || x->op == OP_table || x->op == OP_rename || x->op == OP_bf16)
+    return false;
   if (x->op == OP_input && s->code->slots[x->attr.key]->type != s->code->real) return false;
   return graph->axes[order[rank - 1]].extent > s->code->options.lanes &&
          graph->axes[node->attr.axis].extent % 2 == 0;

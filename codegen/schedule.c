@@ -382,9 +382,9 @@ static Buffer *repack(Schedule *s, Node *node, AxisId lane) {
   const Graph *graph = s->code->module->graph;
   Layout from = node_view(s, node).layout;
   uint32_t lanes = s->code->options.lanes;
-  Layout layout = from.pairs ? layout_of_pairs(graph, node->axes, (AxisId)layout_paired(&from),
-                                               lane, lanes)
-                             : layout_with_last(graph, node->axes, lane, lanes);
+  Layout layout =
+      from.pairs ? layout_of_pairs(graph, node->axes, (AxisId)layout_paired(&from), lane, lanes)
+                 : layout_with_last(graph, node->axes, lane, lanes);
   for (size_t i = 0; i < s->out->kernel_count; i++) {
     const Kernel *kernel = s->out->kernels[i];
     if (kernel->kind == KERNEL_REPACK && kernel->roots[0].node == node &&

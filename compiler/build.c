@@ -109,7 +109,7 @@ static bool memory_fits(Session *session) {
 /* Native code multiplies bfloat16 by the machine's own instructions or not at all. */
 static bool precision_fits(Session *session, const CodegenOptions *options) {
   const Module *module = session->elaborated->module;
-  if (module->precision != PRECISION_BF16 || !is_native(options) || options->cpu->bf16) return true;
+  if (module->precision != FORMAT_BF16 || !is_native(options) || options->cpu->bf16) return true;
   const char *who = session->march ? arena_printf(session->arena, "--march %s", session->march)
                                    : "this machine's CPU";
   diag_error(session->diag, module->precision_span,

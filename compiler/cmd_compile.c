@@ -55,7 +55,7 @@ int command_train(Session *session) {
     return EXIT_USER;
   Module *module = session->elaborated->module;
   if (strcmp(session->target, "oracle") == 0) {
-    if (module->precision == PRECISION_FLOAT32) session->pipeline.stop = "grad"; /* else round */
+    if (module->precision == FORMAT_FLOAT32) session->pipeline.stop = "grad"; /* else round */
     pipeline_run(module, &session->pipeline);
     return run_module(session, oracle_module(session->arena, module));
   }

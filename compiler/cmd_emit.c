@@ -70,8 +70,7 @@ static bool knows_stage(const char *stage) {
 
 int command_emit(Session *session) {
   const char *stage = session->stage ? session->stage : "";
-  bool native = strcmp(stage, "llvm") == 0 || strcmp(stage, "object") == 0;
-  session->target = native ? "native" : "c";
+  session->target = strcmp(stage, "c") == 0 ? "c" : "native";
   if (!knows_stage(session->stage) || !build_march(session, false) ||
       !pipeline_options_good(&session->pipeline) || !session_elaborate(session))
     return EXIT_USER;

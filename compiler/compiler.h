@@ -31,8 +31,8 @@ void skip_notes(Module *module, Arena *scratch, size_t before);
 /* Sums of products become contractions. */
 void pass_contract(Module *module, Arena *scratch);
 
-/* Operands of large contractions are rounded to bfloat16 when the module's precision says so; a note
- * tells how many. */
+/* Operands of large contractions are rounded to bfloat16 when the module's precision says so; a
+ * note tells how many. */
 void pass_round(Module *module, Arena *scratch);
 
 /* Floating-point operations of one contraction: 2 x the product of all extents it touches. */

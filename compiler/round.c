@@ -79,7 +79,7 @@ static void note_rounding(Module *module, Arena *scratch) {
 }
 
 void pass_round(Module *module, Arena *scratch) {
-  if (module->precision != PRECISION_BF16) return;
+  if (module->precision != FORMAT_BF16) return;
   for (int round = 0; module_rewrite(module, scratch, round_node, NULL); round++)
     if (round == 100) bug("rounding does not end");
   note_rounding(module, scratch);

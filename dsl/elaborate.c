@@ -54,7 +54,7 @@ static void read_precision(Elab *elab) {
   if (!tree || tree->kind != TREE_SCALAR) return;
   const char *text = tree->text.text;
   elab->module->precision_span = tree->span;
-  if (strcmp(text, known[1]) == 0) elab->module->precision = PRECISION_BF16;
+  if (strcmp(text, known[1]) == 0) elab->module->precision = FORMAT_BF16;
   if (strcmp(text, known[0]) == 0 || strcmp(text, known[1]) == 0) return;
   if (strcmp(text, "float64") == 0)
     elab_error(elab, tree->span,

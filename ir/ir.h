@@ -65,9 +65,9 @@ typedef struct Attr {
   double value; /* const */
   uint64_t key; /* input: slot; table: table number; uniform: stream; mark, grad: serial number */
   Axes axes;    /* sum: removed axes; uniform: declared axes; scatter: T; contract: removed axes */
-  AxisId
-      axis;  /* table, argmin, argmax, order, gather, scatter, rename, scan, orthonormal, bf16: axis x */
-  AxisId to; /* order, rename: the new axis; orthonormal: the axis along the vectors */
+  AxisId axis;  /* table, argmin, argmax, order, gather, scatter, rename, scan, orthonormal, bf16:
+                   axis x */
+  AxisId to;    /* order, rename: the new axis; orthonormal: the axis along the vectors */
   uint8_t word; /* uniform: which of Philox's four words; scan: 1 for backward */
 } Attr;
 
@@ -254,14 +254,14 @@ typedef struct Note {
 } Note;
 
 /* What operands of large contractions are; everything else is float32. */
-typedef enum Precision { PRECISION_FLOAT32, PRECISION_BF16 } Precision;
+typedef enum NumberFormat { FORMAT_FLOAT32, FORMAT_BF16 } NumberFormat;
 
 /* Everything that a spec means: the graph with its programs, and the runtime's tables (filled by
  * elaboration; slots' layout and offsets, programs' code by codegen). `shell` has its slots and
  * programs arrays empty until then. */
 typedef struct Module {
   Graph *graph;
-  Precision precision;
+  NumberFormat precision;
   Span precision_span; /* where it was asked for */
   Program *programs;
   size_t program_count, program_capacity;

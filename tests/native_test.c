@@ -115,6 +115,10 @@ static const struct {
     {"train specs/sac.yaml --march aarch64", "is for aarch64, which this machine is not"},
     {"compile specs/sac.yaml --march apple-m1", "rlc emit --stage llvm"},
     {"bench specs/sac.yaml --march aarch64", "is for aarch64"},
+    {"emit specs/sac.yaml --stage llvm --march x86-64-v4 precision=bf16",
+     "needs the instructions AVX512-BF16 (vdpbf16ps), which --march x86-64-v4 lacks"},
+    {"compile specs/sac.yaml --march skylake-avx512 precision=bf16",
+     "--march skylake-avx512 lacks"},
 #endif
     {"check specs/sac.yaml --march native", "has no option '--march'"}};
 
