@@ -1,11 +1,13 @@
 /* Both ways are tried in turn, in blocks of runs; the way with the fastest block is taken for at
  * least STAY_LEAST times as long as the trial took, so that trials cost little. It holds twice as
- * long each time a trial confirms it, and ends when the work becomes much slower than it was. */
+ * long each time a trial confirms it. It is looked at for as long as a trial takes, again and
+ * again, and ends when it has become slower than the other way was: threads can be moved to cores
+ * that are farther apart. */
 #include "runtime/pace.h"
 
 enum { ROUNDS = 3, BLOCK_RUNS = 8, STAY_LEAST = 20, STAY_MOST = 320 };
 static const double BLOCK_LEAST = 5e-4, BLOCK_MOST = 0.02; /* seconds */
-static const double HOPELESS = 4, SLOWER = 2;
+static const double HOPELESS = 4, SLOWER = 1.25;
 
 bool pace_second(const Pace *pace) { return pace->settled ? pace->second : pace->block % 2; }
 
@@ -29,15 +31,25 @@ static void block_end(Pace *pace) {
   pace->settled = true;
 }
 
+/* Whether the way taken did worse in the last look than both ways did in the trial; a little worse
+ * than itself is noise. */
+static bool became_slower(const Pace *pace) {
+  double mean = pace->seconds / pace->runs;
+  return mean > pace->best[!pace->second] && mean > SLOWER * pace->best[pace->second];
+}
+
+static void look_end(Pace *pace) {
+  bool slower = became_slower(pace);
+  pace->held += pace->seconds;
+  pace->runs = 0, pace->seconds = 0;
+  if (pace->held < STAY_LEAST * pace->trial) return;
+  if (slower || pace->held >= pace->stay * pace->trial)
+    *pace = (Pace){.second = pace->second, .stay = slower ? 0 : pace->stay};
+}
+
 void pace_note(Pace *pace, double seconds) {
   pace->runs++;
   pace->seconds += seconds;
-  if (!pace->settled) {
-    if (block_done(pace)) block_end(pace);
-    return;
-  }
-  if (pace->seconds < STAY_LEAST * pace->trial) return;
-  bool slower = pace->seconds > SLOWER * pace->best[pace->second] * pace->runs;
-  if (slower || pace->seconds >= pace->stay * pace->trial)
-    *pace = (Pace){.second = pace->second, .stay = slower ? 0 : pace->stay};
+  if (pace->settled ? pace->seconds >= pace->trial : block_done(pace))
+    (pace->settled ? look_end : block_end)(pace);
 }

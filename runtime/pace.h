@@ -11,8 +11,9 @@
 typedef struct Pace {
   bool settled, second; /* the trial is over; the second way was faster */
   uint32_t block;       /* of the trial */
-  uint32_t runs;        /* in the block, or since it settled */
+  uint32_t runs;        /* in the block, or in the last look at the way taken */
   double seconds;       /* of these */
+  double held;          /* seconds in looks since it settled */
   double trial;         /* seconds that the trial took */
   double best[2];       /* seconds of a run in the fastest block of a way; 0: none yet */
   double stay;          /* how many times as long as the trial its answer holds */

@@ -48,6 +48,17 @@ START_TEST(changes_are_noticed) {
 }
 END_TEST
 
+/* The way taken becomes slower than the other one was, though not by much, after it has been good
+ * for long. */
+START_TEST(the_other_way_is_remembered) {
+  static const double near[2] = {5e-5, 8e-5}, far[2] = {9e-5, 8e-5};
+  Pace pace = {0};
+  paced(&pace, near, 400000);
+  ck_assert(!pace_second(&pace));
+  ck_assert_uint_gt(paced(&pace, far, 4000), 3000);
+}
+END_TEST
+
 /* ---- shares ---- */
 
 typedef struct Shared {
@@ -95,6 +106,7 @@ int main(void) {
   TCase *tcase = tcase_create("pace");
   tcase_add_loop_test(tcase, the_faster_way_is_taken, 0, 8);
   tcase_add_test(tcase, changes_are_noticed);
+  tcase_add_test(tcase, the_other_way_is_remembered);
   tcase_add_test(tcase, a_team_shares_the_work);
   suite_add_tcase(suite, tcase);
   return fixture_run(suite);
