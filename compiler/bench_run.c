@@ -12,7 +12,8 @@
 enum {
   FILL_ROWS = 8192, /* real rows; a batch of 256 rarely holds one twice */
   ACTIONS = 251,    /* prepared vector steps, used in turn */
-  ENV_GROUP = 64    /* vector steps between two looks at the clock */
+  ENV_GROUP = 64,   /* vector steps between two looks at the clock */
+  SLICES = 16       /* of the loop, where its passes are short */
 };
 
 /* ---- filling ---- */
@@ -228,31 +229,55 @@ static double slower_part(const Figures *figures, double steps, double updates) 
   return fmin(figures->env_steps_per_second, learning); /* of which one may be NAN */
 }
 
-/* The loop stops by its own time limit, between two passes, and then writes its last checkpoint,
- * which does not count. Evaluations and checkpoints on the way are off. */
-static bool loop_measure(Trainer *trainer, double seconds, Figures *figures) {
-  TrainState *state = &trainer->state;
-  const Metrics *metrics = &trainer->metrics;
-  trainer->log = log_open(trainer->directory, metrics->name, metrics->columns, evaluation_columns,
-                          EVALUATION_COLUMNS, NULL, &trainer->error);
-  if (!trainer->log) return false;
-  trainer->options.stop_after = seconds / 60;
-  trainer->resumed = true; /* it begins with no evaluation */
-  uint64_t step = state->step, updates = state->updates;
-  bool good = trainer_train(trainer);
-  bool closed = log_close(trainer->log, good ? &trainer->error : &(RunError){{0}});
-  if (!good || !closed) return false;
-  if (stop_signal(trainer->stop)) return run_fail(&trainer->error, "interrupted");
-  double steps = (double)(state->step - step), made = (double)(state->updates - updates);
-  double taken = trainer->passed - trainer->started;
-  figures->end_to_end_steps_per_second = steps / taken;
-  figures->end_to_end_updates_per_second = made / taken;
+/* At least a pass, and `seconds`; returns what they took, or 0 after a message. */
+static double slice_run(Trainer *trainer, double seconds) {
+  double start = run_clock(), taken;
+  do {
+    if (!trainer_round(trainer)) return 0;
+    taken = run_clock() - start;
+    if (stop_signal(trainer->stop)) return run_fail(&trainer->error, "interrupted");
+  } while (taken < seconds);
+  return taken;
+}
+
+/* Steps per second of slices after the first one, in which memory is touched for the first time. */
+static bool slices_run(Trainer *trainer, double seconds, Samples *rates) {
+  const TrainState *state = &trainer->state;
+  double start = run_clock(), taken = slice_run(trainer, seconds / SLICES);
+  while (taken > 0 && (rates->count == 0 || run_clock() - start < seconds)) {
+    uint64_t step = state->step;
+    taken = slice_run(trainer, seconds / SLICES);
+    if (taken > 0) samples_add(rates, (double)(state->step - step) / taken);
+  }
+  return taken > 0;
+}
+
+static void loop_figures(const Trainer *trainer, Samples *rates, Figures *figures) {
+  const Progress *before = &trainer->progress;
+  double steps = (double)(trainer->state.step - before->start_step);
+  double made = (double)(trainer->state.updates - before->start_updates);
+  figures->end_to_end_steps_per_second = samples_median(rates);
+  figures->end_to_end_updates_per_second = figures->end_to_end_steps_per_second / steps * made;
   figures->end_to_end_limit = slower_part(figures, steps, made);
   figures->end_to_end_share_of_limit =
       figures->end_to_end_steps_per_second / figures->end_to_end_limit;
   figures->end_to_end_share_of_peak =
       figures->end_to_end_updates_per_second * figures->minimal_mflop / 1e3 / figures->peak_gflops;
-  return true;
+}
+
+/* Evaluations and checkpoints are off. */
+static bool loop_measure(Trainer *trainer, double seconds, Figures *figures) {
+  const Metrics *metrics = &trainer->metrics;
+  Samples rates = {0};
+  trainer->log = log_open(trainer->directory, metrics->name, metrics->columns, evaluation_columns,
+                          EVALUATION_COLUMNS, NULL, &trainer->error);
+  if (!trainer->log) return false;
+  trainer_start(trainer);
+  bool good = samples_make(&rates, &trainer->error) && slices_run(trainer, seconds, &rates);
+  bool closed = log_close(trainer->log, good ? &trainer->error : &(RunError){{0}});
+  if (good) loop_figures(trainer, &rates, figures);
+  samples_free(&rates);
+  return good && closed;
 }
 
 bool bench_end_to_end(Trainer *trainer, double seconds, Figures *figures) {

@@ -211,21 +211,28 @@ static bool loop_finish(Trainer *trainer) {
   return true;
 }
 
+void trainer_start(Trainer *trainer) {
+  trainer->started = trainer->passed = trainer->saved = run_clock();
+  trainer->progress.start_step = trainer->state.step;
+  trainer->progress.start_updates = trainer->state.updates;
+  if (trainer->collects) actor_observe(&trainer->explore, trainer->memory);
+  overlap_begin(trainer);
+}
+
+bool trainer_round(Trainer *trainer) {
+  if (!trainer_pass(trainer)) return false;
+  trainer->state.iteration++;
+  trainer->state.step += !trainer->collects;
+  return loop_between(trainer);
+}
+
 bool trainer_train(Trainer *trainer) {
   TrainState *state = &trainer->state;
-  trainer->started = trainer->passed = trainer->saved = run_clock();
-  trainer->progress.start_step = state->step;
-  trainer->progress.start_updates = state->updates;
+  trainer_start(trainer);
   if (trainer->resumed) trainer->progress.eval_return = state->result[0].mean;
   bool owed = !trainer->resumed || state->eval_mark == EVALUATION_OWED;
   if (owed && !evaluate_run(trainer, true)) return false;
-  if (trainer->collects) actor_observe(&trainer->explore, trainer->memory);
-  overlap_begin(trainer);
-  while (!loop_there(trainer) && !loop_stopped(trainer)) {
-    if (!trainer_pass(trainer)) return false;
-    state->iteration++;
-    state->step += !trainer->collects;
-    if (!loop_between(trainer)) return false;
-  }
+  while (!loop_there(trainer) && !loop_stopped(trainer))
+    if (!trainer_round(trainer)) return false;
   return loop_finish(trainer);
 }

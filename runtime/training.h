@@ -151,6 +151,10 @@ void trainer_run(const Trainer *trainer, const Side *side, uint32_t program, uin
 bool trainer_pass(Trainer *trainer);
 /* The steps of a pass but those aside, which act. */
 bool trainer_learn(Trainer *trainer);
+/* The clock and the counts that rates are told from, and what the first pass begins with. */
+void trainer_start(Trainer *trainer);
+/* A pass, and the log line, evaluation and checkpoint that are due after it. */
+bool trainer_round(Trainer *trainer);
 /* Training until --steps, the time limit or a signal, with its logs, evaluations and checkpoints.
  * False: trainer->error. */
 bool trainer_train(Trainer *trainer);
