@@ -45,7 +45,7 @@ Term *product_plus(Product *product, Term *x, const Var *var, int64_t step);
 Term *product_row(Product *product, const Form *form, Term *base, const Registers *rows,
                   const Var *i);
 /* With buckets: the number of row i of the tile. */
-Term *bucket_row(Product *product, Term *tile, int64_t height, Term *i);
+Term *bucket_row(Product *product, Term *tile, Term *i);
 
 /* ---- product_result.c ---- */
 

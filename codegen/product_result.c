@@ -70,7 +70,7 @@ void product_epilogue(Product *p, const Registers *array, int64_t height, Term *
     Var *row = var_make(arena, "row", VALUE_INDEX, 1);
     Term *at = term_var(arena, i);
     let_add(arena, lower->blocks[1], row,
-            p->kernel->buckets ? bucket_row(p, tile, height, at)
+            p->kernel->buckets ? bucket_row(p, tile, at)
                                : term_add(arena, term_var(arena, first), at));
     nest->loops[p->tile].var = row;
     nest->loops[p->tile].level = 1;

@@ -41,9 +41,9 @@ static Term *begin_out(Product *p) {
   return nest_term(&p->nest, &out);
 }
 
-Term *bucket_row(Product *p, Term *tile, int64_t height, Term *i) {
+Term *bucket_row(Product *p, Term *tile, Term *i) {
   Arena *arena = p->nest.arena;
-  int64_t tiles = p->segments[0].tiles;
+  int64_t tiles = p->segments[0].tiles, height = p->segments[0].height;
   Term *at = term_add(arena, term_mul(arena, tile, height), term_int(arena, tiles));
   Term *row = term_load(arena, p->kernel->buckets, VALUE_I32, term_add(arena, at, i), 1);
   return term_cast(arena, row, VALUE_INDEX);
@@ -59,7 +59,7 @@ static void bucket_bases(Product *p, Block *block, int64_t height, Term *tile) {
   declare_add(arena, block, p->row_a, NULL);
   declare_add(arena, block, p->row_out, NULL);
   Block *each = loop_add(arena, block, LOOP_UNROLLED, i, zero, term_int(arena, height));
-  let_add(arena, each, p->nest.loops[p->tile].var, bucket_row(p, tile, height, at));
+  let_add(arena, each, p->nest.loops[p->tile].var, bucket_row(p, tile, at));
   set_add(arena, each, p->row_a, at, zero, begin_a(p));
   set_add(arena, each, p->row_out, at, zero, begin_out(p));
 }
@@ -74,7 +74,7 @@ static void bucket_ahead(Product *p, Block *block, int64_t height, Term *tile) {
   Block *each =
       loop_add(arena, block, LOOP_UNROLLED, i, term_int(arena, 0), term_int(arena, height));
   p->lower.blocks[1] = each;
-  let_add(arena, each, rows->var, bucket_row(p, tile, height, term_var(arena, i)));
+  let_add(arena, each, rows->var, bucket_row(p, tile, term_var(arena, i)));
   let_add(arena, each, lane->var, term_int(arena, 0));
   rows->level = lane->level = 1;
   lower_prefetch(&p->lower, 1);
@@ -167,24 +167,21 @@ static Block *bucket_tile(Product *p, Block *block, Term *tile, Term **bucket) {
   return if_add(arena, block, *bucket, term_int(arena, buckets))->body;
 }
 
-void product_tile(Product *p, Block *block, const Segment *segment, Term *tile) {
+static void tile_rows(Product *p, Block *block, const Segment *segment, int64_t height, Term *tile,
+                      Term *bucket) {
   Arena *arena = p->nest.arena;
   ValueType type = p->lower.s->code->real;
-  Term *bucket = NULL;
-  if (p->kernel->buckets) block = bucket_tile(p, block, tile, &bucket);
-  if (bucket && p->epilogue) bucket_ahead(p, block, segment->height, tile);
   lower_restart(&p->lower, 1);
   p->lower.blocks[0] = block;
   if (bucket) {
-    bucket_bases(p, block, segment->height, tile);
+    bucket_bases(p, block, height, tile);
   } else if (p->tile >= 0) {
     Term *row =
         term_add(arena, term_mul(arena, tile, segment->height), term_int(arena, segment->row));
     let_add(arena, block, p->nest.loops[p->tile].var, row);
   }
   tile_bases(p, bucket);
-  const Registers *c =
-      registers_tile(arena, "c", type, p->width, (uint32_t)segment->height, p->columns);
+  const Registers *c = registers_tile(arena, "c", type, p->width, (uint32_t)height, p->columns);
   ValueType each = p->b.layout.pairs ? VALUE_PAIR : type;
   const Registers *b = registers_tile(arena, "b", each, p->width, 1, p->columns);
   declare_add(arena, block, c, NULL);
@@ -193,9 +190,33 @@ void product_tile(Product *p, Block *block, const Segment *segment, Term *tile) 
     product_store(p, c, NULL);
     return;
   }
-  const Registers *array =
-      registers_raw(arena, "result", type, (uint32_t)segment->height * p->nest.panel);
+  const Registers *array = registers_raw(arena, "result", type, (uint32_t)height * p->nest.panel);
   declare_add(arena, block, array, NULL);
   product_store(p, c, array);
-  product_epilogue(p, array, segment->height, tile);
+  product_epilogue(p, array, height, tile);
+}
+
+static Term *bucket_row_let(Product *p, Block *block, const char *name, Term *tile, int64_t i) {
+  Arena *arena = p->nest.arena;
+  const Var *var = var_make(arena, name, VALUE_INDEX, 1);
+  let_add(arena, block, var, bucket_row(p, tile, term_int(arena, i)));
+  return term_var(arena, var);
+}
+
+/* Rows of a bucket are in order and the last one fills its tile: where it is in the middle already,
+ * half a tile is enough. */
+void product_tile(Product *p, Block *block, const Segment *segment, Term *tile) {
+  int64_t height = segment->height, half = height / 2;
+  if (!p->kernel->buckets) {
+    tile_rows(p, block, segment, height, tile, NULL);
+    return;
+  }
+  Term *bucket;
+  block = bucket_tile(p, block, tile, &bucket);
+  if (p->epilogue) bucket_ahead(p, block, height, tile);
+  Term *middle = bucket_row_let(p, block, "middle", tile, half - 1);
+  Term *last = bucket_row_let(p, block, "last", tile, height - 1);
+  Stmt *filled = if_add(p->nest.arena, block, middle, last);
+  tile_rows(p, filled->body, segment, height, tile, bucket);
+  tile_rows(p, filled->other, segment, half, tile, bucket);
 }
