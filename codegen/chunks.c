@@ -11,17 +11,12 @@
 #include "codegen/kernel.h"
 
 enum {
-  CACHE = 1 << 20, /* bytes of the second cache, where the options do not say */
   LEAST_ROWS =
       32 /* of a product in a chunk: below, reading the other operand again takes over 5 % */
 };
 
-static double cache_bytes(const Schedule *s) {
-  return s->code->options.cache ? s->code->options.cache : CACHE;
-}
-
 /* Rows that no cache near the core holds. */
-static double large(const Schedule *s) { return 2 * cache_bytes(s); }
+static double large(const Schedule *s) { return 2 * (double)cache_bytes(s->code); }
 
 /* ---- facts about kernels ---- */
 
@@ -184,7 +179,7 @@ static void arrange(Schedule *s, const Part *part, size_t first) {
 /* Rows per chunk: the most that divide the axis and leave 3/8 of the cache to the other operand and
  * to what is not rows. 0: none. */
 static uint32_t chunk_rows(const Schedule *s, uint32_t extent, double bytes, double least) {
-  double most = extent * 0.625 * cache_bytes(s) / bytes;
+  double most = extent * 0.625 * (double)cache_bytes(s->code) / bytes;
   for (uint32_t rows = extent / 2; rows >= 1 && rows >= least; rows--)
     if (extent % rows == 0 && rows <= most) return rows;
   return 0;

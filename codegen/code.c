@@ -219,6 +219,11 @@ Code *code_make(Arena *arena, Module *module, const CodegenOptions *options) {
   return code;
 }
 
+uint64_t cache_bytes(const Code *code) {
+  enum { USUAL = 1 << 20 };
+  return code->options.cache ? code->options.cache : USUAL;
+}
+
 const CodegenOptions *code_options(const Code *code) { return &code->options; }
 
 const CpuLevel *code_cpu(const Code *code) {

@@ -156,6 +156,8 @@ struct Code {
   size_t program_count;
 };
 
+/* Bytes of the cache near a core that rows shall fit in. */
+uint64_t cache_bytes(const Code *code);
 /* Type of a node's values: int32, double without axes, else the working precision. */
 ValueType node_value_type(const Code *code, const Node *node);
 uint32_t value_type_size(ValueType type);

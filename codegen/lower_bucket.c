@@ -45,8 +45,8 @@ Buffer *bucket_buffer(Schedule *s, const Kernel *kernel) {
 }
 
 uint64_t bucket_groups(const Code *code, uint64_t tiles, uint64_t row_bytes) {
-  enum { GROUP_BYTES = 1 << 18 };
-  return (tiles * bucket_height(code) * row_bytes + GROUP_BYTES - 1) / GROUP_BYTES;
+  uint64_t cache = cache_bytes(code), bytes = tiles * bucket_height(code) * row_bytes;
+  return (4 * bytes + cache - 1) / cache; /* a quarter of it for the rows of a group */
 }
 
 static Term *read(Bucket *b, const Registers *array, Term *at) {

@@ -28,11 +28,15 @@ bool axes_empty(Axes a) { return !(a.bits[0] | a.bits[1]); }
 int axes_count(Axes a) { return __builtin_popcountll(a.bits[0]) + __builtin_popcountll(a.bits[1]); }
 
 bool axes_next(Axes a, unsigned *cursor, AxisId *axis) {
-  for (; *cursor < MAX_AXES; (*cursor)++)
-    if (axes_has(a, (AxisId)*cursor)) {
+  while (*cursor < MAX_AXES) {
+    uint64_t rest = a.bits[*cursor >> 6] >> (*cursor & 63);
+    if (rest) {
+      *cursor += (unsigned)__builtin_ctzll(rest);
       *axis = (AxisId)(*cursor)++;
       return true;
     }
+    *cursor = (*cursor | 63) + 1;
+  }
   return false;
 }
 
