@@ -247,6 +247,9 @@ START_TEST(help_pinned) {
       "(default 10000)\n"
       "  --eval-episodes N      episodes of an evaluation (default 10)\n"
       "  --checkpoint-every N   steps between checkpoints; 0: at the end only (default 100000)\n"
+      "  --checkpoint-minutes X the same by the clock, more seldom where writing one takes long; "
+      "0: "
+      "none (default 0)\n"
       "  --log-every N          steps between lines of progress.csv (default 1000)\n"
       "  --minutes X            stop cleanly after so much wall time; 0: no limit (default 0)\n"
       "  --quiet                no progress line\n"
@@ -339,11 +342,12 @@ START_TEST(provenance_tells_no_names) {
   ck_assert_int_eq(fchdir(here), 0);
   close(here);
   Bytes bytes = file_read(path_in(out.text, "provenance.json").text);
-  ck_assert_ptr_nonnull(
-      strstr(bytes.data, "\"options\": {\"steps\": 10000, \"seed\": 1, \"threads\": 1, "
-                         "\"out\": \"run\", \"eval-every\": 10000, \"eval-episodes\": 10, "
-                         "\"checkpoint-every\": 100000, \"log-every\": 1000, \"minutes\": 1.5, "
-                         "\"quiet\": true, \"no-replay\": false}"));
+  ck_assert_ptr_nonnull(strstr(bytes.data,
+                               "\"options\": {\"steps\": 10000, \"seed\": 1, \"threads\": 1, "
+                               "\"out\": \"run\", \"eval-every\": 10000, \"eval-episodes\": 10, "
+                               "\"checkpoint-every\": 100000, \"checkpoint-minutes\": 0, "
+                               "\"log-every\": 1000, \"minutes\": 1.5, "
+                               "\"quiet\": true, \"no-replay\": false}"));
   ck_assert_ptr_nonnull(strstr(bytes.data, "\"command\": [\"remac\", \"--steps\", \"1e4\", "
                                            "\"--minutes\", \"1.5\", \"--quiet\"]"));
   ck_assert_ptr_nonnull(strstr(bytes.data, "\"cpu_features\": [\"avx2\", \"fma\"]"));

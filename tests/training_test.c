@@ -138,6 +138,31 @@ START_TEST(resume_after_crash) {
 }
 END_TEST
 
+/* A run that breaks off has a checkpoint by the clock where there is none by its steps. */
+START_TEST(checkpoints_by_the_clock) {
+  Run whole, broken;
+  size_t size = 0;
+  run_begin(&whole);
+  run_new(&whole, "--steps 2100 --checkpoint-every 0");
+  for (int timed = 0; timed < 2; timed++) {
+    run_begin(&broken);
+    broken.fake.probe.nan_at = 500;
+    run_new(&broken, timed ? "--steps 2100 --checkpoint-every 0 --checkpoint-minutes 1e-9"
+                           : "--steps 2100 --checkpoint-every 0 --checkpoint-minutes 1000");
+    ck_assert_int_eq(broken.status, 1);
+    char *tensors = run_checkpoint(&broken, ".safetensors", &size);
+    ck_assert_int_eq(tensors != NULL, timed);
+    free(tensors);
+    broken.fake.probe.nan_at = UINT64_MAX;
+    run_resume(&broken, "--steps 2100 --checkpoint-every 0");
+    ck_assert_int_eq(broken.status, !timed);
+    if (timed) check_equal(&whole, &broken);
+    run_end(&broken);
+  }
+  run_end(&whole);
+}
+END_TEST
+
 /* An evaluation that a signal cuts off, in the second wave of the second evaluator, is made again:
  * the first one, one in the middle, the last one. The unbroken run makes evaluations at steps 0,
  * 702, 1401, 2100 and 2400. */
@@ -392,6 +417,7 @@ int main(void) {
   tcase_add_test(tests, evaluation_does_not_disturb);
   tcase_add_test(tests, resume_equals_unbroken);
   tcase_add_test(tests, resume_after_crash);
+  tcase_add_test(tests, checkpoints_by_the_clock);
   tcase_add_loop_test(tests, evaluations_cut_off_are_made_again, 0, 3);
   tcase_add_test(tests, long_evaluations_are_shown_and_limited);
   tcase_add_test(tests, resume_wants_the_same_seed);

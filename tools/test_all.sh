@@ -32,6 +32,8 @@ if [ -r /usr/include/mujoco/mujoco.h ]; then
 else
   echo "SKIP: Debian's MuJoCo is not installed"
 fi
+echo "== studies on clusters"
+tests/cluster_test.sh build
 echo "== every spec on every target"
 for spec in $(find specs -name '*.yaml' | sort); do
   build/rlc check "$spec" >/dev/null

@@ -4,9 +4,10 @@
 #include "compiler/study/run.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,22 +58,51 @@ static size_t task_words(const Runner *runner, const char *words[20]) {
   return count;
 }
 
-/* Runs a command of PATH and waits for it; its exit status. */
-static int run_words(const char *const *argv, const char *missing) {
+/* ---- commands ---- */
+
+/* In the child, which leads a group of its own: ^C reaches it through us, once. */
+static void become(const char *const *argv, const sigset_t *before) {
+  int null = open("/dev/null", O_RDONLY);
+  setpgid(0, 0);
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  sigprocmask(SIG_SETMASK, before, NULL);
+  if (null >= 0) dup2(null, 0);
+  execvp(argv[0], (char *const *)argv);
+  _exit(errno == ENOENT ? 127 : 126);
+}
+
+/* Waits for a child and passes signals on to it; `signal` gets the first of them. */
+static int wait_child(pid_t child, const sigset_t *set, int *signal) {
+  for (;;) {
+    int status, caught;
+    if (waitpid(child, &status, WNOHANG) == child) return status;
+    if (sigwait(set, &caught) != 0 || caught == SIGCHLD) continue;
+    if (!*signal) *signal = caught;
+    kill(child, SIGTERM);
+  }
+}
+
+/* Runs a command of PATH and waits for it. Returns 0, or the exit status after a message. */
+static int run_words(const char *const *argv, const char *missing, int *signal) {
+  sigset_t set, before;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGHUP);
+  sigaddset(&set, SIGCHLD);
+  sigprocmask(SIG_BLOCK, &set, &before);
   fflush(NULL);
   pid_t child = fork();
-  if (child == 0) {
-    execvp(argv[0], (char *const *)argv);
-    _exit(errno == ENOENT ? 127 : 126);
-  }
-  int status = 0;
+  if (child == 0) become(argv, &before);
+  int status = child < 0 ? 0 : wait_child(child, &set, signal);
+  sigprocmask(SIG_SETMASK, &before, NULL);
   if (child < 0) return fprintf(stderr, "error: cannot start a process: %s\n", strerror(errno)), 1;
-  while (waitpid(child, &status, 0) < 0)
-    if (errno != EINTR) return EXIT_USER;
-  if (WIFSIGNALED(status)) return 128 + WTERMSIG(status);
-  if (WEXITSTATUS(status) == 127)
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return 0;
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
     fprintf(stderr, "error: there is no `%s` here: %s\n", argv[0], missing);
-  return WEXITSTATUS(status) ? EXIT_USER : 0;
+  else if (!*signal)
+    fprintf(stderr, "error: `%s` has failed\n", argv[0]);
+  return EXIT_USER;
 }
 
 /* ---- Slurm ---- */
@@ -116,8 +146,8 @@ int slurm_run(const Runner *runner) {
   argv[count++] = "sbatch";
   for (size_t i = 0; i < session->rest_count; i++) argv[count++] = session->rest[i];
   argv[count++] = path;
-  int status =
-      run_words(argv, "--launcher slurm is for a machine from which jobs can be submitted");
+  int signal = 0,
+      status = run_words(argv, "--launcher slurm is for a machine that submits jobs", &signal);
   if (status == 0)
     printf("%zu task%s for %zu runs submitted; `squeue` shows them, `%s ablate %s -o %s` waits for "
            "them and sums up\n",
@@ -141,5 +171,9 @@ int mpi_run(const Runner *runner) {
   argv[count++] = arena_printf(runner->arena, "%zu", tasks);
   for (size_t i = 0; i < session->rest_count; i++) argv[count++] = session->rest[i];
   for (size_t i = 0; i < words_count; i++) argv[count++] = words[i];
-  return run_words(argv, "--launcher mpi needs Open MPI or another MPI's mpirun");
+  int signal = 0;
+  int status = run_words(argv, "--launcher mpi needs Open MPI or another MPI's mpirun", &signal);
+  if (!study_states(runner)) return EXIT_USER;
+  int summed = study_sum_up(runner, signal);
+  return summed ? summed : status;
 }

@@ -5,9 +5,12 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "runtime/trainer.h"
 
 /* So many trainers in a row that end before they begin are no accident. */
 enum { MOST_NOT_BEGUN = 3 };
@@ -122,6 +125,7 @@ static void watched(sigset_t *set) {
 
 /* Trainers stop after their pass, with a checkpoint; asked once more, a second later, at once. */
 static void stop_all(StudyLocal *local, int signal) {
+  if (!local->signal) table_say(local->table, "stopping: trainers write their checkpoints");
   if (!local->signal) local->signal = signal;
   for (size_t i = 0; i < local->count; i++) kill(local->children[i].pid, SIGTERM);
 }
@@ -168,10 +172,22 @@ static void runs_make(StudyLocal *local) {
   }
 }
 
-static bool all_made(const Study *study) {
-  for (size_t i = 0; i < study->run_count; i++)
-    if (study->runs[i].state != STUDY_DONE && study->runs[i].state != STUDY_FAILED) return false;
-  return true;
+static double child_seconds(void) {
+  struct rusage usage;
+  getrusage(RUSAGE_CHILDREN, &usage);
+  return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+         1e-6 * (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
+/* What was made of the cores: as much processor time of trainers as of the wall's, if all went
+ * well.
+ */
+static void say_use(const StudyLocal *local, double wall, double spent) {
+  size_t made = 0;
+  for (size_t i = 0; i < local->runner->study->run_count; i++) made += local->tried[i];
+  if (made)
+    printf("%zu run%s in %.1f s, %zu at once: trainers had %.1f %% of so many cores\n", made,
+           made == 1 ? "" : "s", wall, local->limit, 100 * spent / (wall * (double)local->limit));
 }
 
 int local_run(const Runner *runner) {
@@ -182,10 +198,13 @@ int local_run(const Runner *runner) {
   watched(&set);
   sigprocmask(SIG_BLOCK, &set, &before);
   void (*pipe_before)(int) = signal(SIGPIPE, SIG_IGN);
+  double began = run_clock(), spent = child_seconds();
   runs_make(&local);
+  spent = child_seconds() - spent;
   signal(SIGPIPE, pipe_before);
   sigprocmask(SIG_SETMASK, &before, NULL);
-  table_end(local.table, &local);
-  if (local.signal) return 128 + local.signal;
-  return local.broken || (!runner->session->worker && !all_made(runner->study)) ? EXIT_USER : 0;
+  table_end(local.table);
+  if (!runner->session->worker) say_use(&local, run_clock() - began, spent);
+  if (!runner->session->worker) return study_sum_up(runner, local.signal);
+  return local.signal ? 128 + local.signal : local.broken ? EXIT_USER : 0;
 }

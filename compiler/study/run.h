@@ -157,10 +157,16 @@ typedef struct StudyTable StudyTable;
 StudyTable *table_make(const Runner *runner);
 /* Something happened to a run: a line of its own, on a terminal only when it is `important`. */
 void table_event(StudyTable *table, const StudyRun *run, bool important, const char *what);
+/* A line of its own. */
+void table_say(StudyTable *table, const char *what);
 /* Shows all that runs, on a terminal in place of what it showed last. */
 void table_show(StudyTable *table, const StudyLocal *local);
-/* The last words: counts, failures, how to go on. */
-void table_end(StudyTable *table, const StudyLocal *local);
+/* Takes the table from the terminal. */
+void table_end(StudyTable *table);
+
+/* The last words: counts, failures, how to go on. Returns the exit status: 128 + `signal` if that
+ * is not 0, 1 when runs are left, else 0. */
+int study_sum_up(const Runner *runner, int signal);
 
 /* ---- cluster.c ---- */
 

@@ -223,17 +223,22 @@ StudyTable *table_make(const Runner *runner) {
   return table;
 }
 
-void table_event(StudyTable *table, const StudyRun *run, bool important, const char *what) {
-  char name[WIDEST], *text = NULL;
+void table_say(StudyTable *table, const char *what) {
+  char *text = NULL;
   size_t size = 0;
-  if (table->terminal && !important) return;
   FILE *out = open_memstream(&text, &size);
   if (!out) return;
   erase(table, out);
-  run_name(table->runner, run, name);
-  fprintf(out, "%s: %s\n", name, what);
+  fprintf(out, "%s\n", what);
   fclose(out);
   flush_text(text, size);
+}
+
+void table_event(StudyTable *table, const StudyRun *run, bool important, const char *what) {
+  char name[WIDEST];
+  if (table->terminal && !important) return;
+  run_name(table->runner, run, name);
+  table_say(table, arena_printf(table->runner->arena, "%s: %s", name, what));
 }
 
 void table_show(StudyTable *table, const StudyLocal *local) {
@@ -249,44 +254,51 @@ void table_show(StudyTable *table, const StudyLocal *local) {
   fprintf(stderr, "%s\n", text);
 }
 
+void table_end(StudyTable *table) {
+  char *text = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&text, &size);
+  if (!out) return;
+  erase(table, out);
+  fclose(out);
+  flush_text(text, size);
+}
+
 /* ---- the last words ---- */
 
-static void say_failures(const StudyTable *table) {
-  const Study *study = table->runner->study;
+static void say_failures(const Runner *runner) {
+  const Study *study = runner->study;
   char name[WIDEST];
+  bool any = false;
   for (size_t i = 0; i < study->run_count; i++) {
     const StudyRun *run = &study->runs[i];
     if (run->state != STUDY_FAILED) continue;
-    run_name(table->runner, run, name);
-    printf("failed: %s: %s (%s/%s.log)\n", name, run->failure ? run->failure : "?",
-           table->runner->folder, run->folder);
+    run_name(runner, run, name);
+    printf("failed: %s: %s (%s/%s.log)\n", name, run->failure, runner->folder, run->folder);
+    any = true;
   }
+  if (any) printf("failed runs are tried again with --retry, when their cause is gone\n");
 }
 
-static void say_again(const StudyTable *table, const StudyLocal *local, size_t left) {
-  const Session *session = table->runner->session;
-  if (local->signal)
-    fprintf(stderr, "stopped by %s: what ran has written checkpoints\n",
-            local->signal == SIGINT    ? "SIGINT"
-            : local->signal == SIGTERM ? "SIGTERM"
-                                       : "SIGHUP");
-  fprintf(stderr, "%zu run%s left; go on with: %s ablate %s -o %s\n", left,
-          left == 1 ? " is" : "s are", session->program, table->runner->study->path,
-          table->runner->folder);
+static void say_stopped(int signal) {
+  fprintf(stderr, "stopped by %s: what ran has written checkpoints\n",
+          signal == SIGINT    ? "SIGINT"
+          : signal == SIGTERM ? "SIGTERM"
+                              : "SIGHUP");
 }
 
-void table_end(StudyTable *table, const StudyLocal *local) {
-  const Study *study = table->runner->study;
-  size_t of[STUDY_FAILED + 1] = {0}, left;
+int study_sum_up(const Runner *runner, int signal) {
+  const Study *study = runner->study;
+  size_t of[STUDY_FAILED + 1] = {0};
   for (size_t i = 0; i < study->run_count; i++) of[study->runs[i].state]++;
-  if (table->lines) flush_text(strdup("\033[1A\r\033[J"), 7);
-  left = of[STUDY_WAITING] + of[STUDY_PARTIAL] + of[STUDY_RUNNING];
-  if (table->runner->session->worker) return;
-  printf("%s: %zu of %zu runs done, %zu failed\n", table->runner->folder, of[STUDY_DONE],
-         study->run_count, of[STUDY_FAILED]);
-  say_failures(table);
-  if (of[STUDY_FAILED])
-    printf("failed runs are made once more with --retry, when their cause is gone\n");
+  size_t left = study->run_count - of[STUDY_DONE] - of[STUDY_FAILED];
+  printf("%s: %zu of %zu runs done, %zu failed\n", runner->folder, of[STUDY_DONE], study->run_count,
+         of[STUDY_FAILED]);
+  say_failures(runner);
   fflush(stdout);
-  if (left) say_again(table, local, left);
+  if (signal) say_stopped(signal);
+  if (left)
+    fprintf(stderr, "%zu run%s left; go on with: %s ablate %s -o %s\n", left,
+            left == 1 ? " is" : "s are", runner->session->program, study->path, runner->folder);
+  return signal ? 128 + signal : left ? EXIT_USER : 0;
 }
