@@ -157,12 +157,8 @@ bool session_report(Session *session) {
   return diag_errors(session->diag) == 0;
 }
 
-DslOptions session_dsl(const Session *session) {
-  return (DslOptions){lookup_env, list_envs, session->prelude};
-}
-
 bool session_elaborate_tree(Session *session, Tree *spec) {
-  DslOptions options = session_dsl(session);
+  DslOptions options = {lookup_env, list_envs, session->prelude};
   session->elaborated = dsl_elaborate(session->arena, session->diag, spec, &options);
   if (!session->elaborated) return false;
   session->elaborated->module->shell.compiler = "rlc " RLC_VERSION;

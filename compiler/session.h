@@ -36,8 +36,6 @@ bool session_arguments(Session *session, int argc, char **argv, const char *comm
                        const char *accepted);
 /* Loads, overlays, checks and elaborates the spec; prints what is wrong. */
 bool session_elaborate(Session *session);
-/* What elaboration is told: the environments there are, the prelude. */
-DslOptions session_dsl(const Session *session);
 /* Elaborates a resolved spec whose keys were checked; messages are collected, not printed. */
 bool session_elaborate_tree(Session *session, Tree *spec);
 /* Prints collected messages to standard error; returns whether there were no errors. */

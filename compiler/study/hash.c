@@ -55,16 +55,14 @@ static void cell_compile(const Plan *plan, Cell *cell) {
   Arena *arena = arena_make();
   cell->arena = arena_make();
   Diag *diag = diag_make(arena);
-  DslOptions options = session_dsl(plan->session);
+  Session session = {.arena = arena, .diag = diag, .prelude = plan->session->prelude};
   PipelineOptions pipeline = {.out = stdout};
   Tree *spec = tree_copy(arena, cell->tree); /* elaboration writes paths into it */
-  Elaborated *elaborated = NULL;
-  if (tree_check_keys(arena, diag, spec, "spec"))
-    elaborated = dsl_elaborate(arena, diag, spec, &options);
-  if (elaborated) {
-    const RlcModule *shell = &elaborated->module->shell;
-    pipeline_run(elaborated->module, &pipeline);
-    cell->hash = module_hash(plan->session, arena, elaborated->module);
+  if (tree_check_keys(arena, diag, spec, "spec") && session_elaborate_tree(&session, spec)) {
+    Module *module = session.elaborated->module;
+    const RlcModule *shell = &module->shell;
+    pipeline_run(module, &pipeline);
+    cell->hash = module_hash(plan->session, arena, module);
     cell->spec_hash = shell->spec_hash;
     cell->env_name = arena_printf(cell->arena, "%s", shell->env_id ? shell->env_id : "-");
     cell->good = true;

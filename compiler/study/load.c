@@ -32,15 +32,21 @@ static Tree *prelude_read(const Session *session) {
   return source ? tree_parse(session->arena, diag_make(session->arena), source) : NULL;
 }
 
-Study *study_load(Session *session) {
-  if (!session->spec)
-    return fprintf(stderr, "error: which study? Give the path of its file, as in "
-                           "specs/studies/NAME.yaml\n"),
-           NULL;
+Study *plan_load(Session *session) {
   Plan plan = {.session = session, .arena = session->arena, .diag = session->diag};
   plan.study = NEW(session->arena, Study);
   plan.study->path = session->spec;
   plan.prelude = prelude_read(session);
   plan_make(&plan);
-  return session_report(session) ? plan.study : NULL;
+  return diag_errors(session->diag) ? NULL : plan.study;
+}
+
+Study *study_load(Session *session) {
+  if (!session->spec)
+    return fprintf(stderr, "error: which study? Give the path of its file, as in "
+                           "specs/studies/NAME.yaml\n"),
+           NULL;
+  Study *study = plan_load(session);
+  session_report(session);
+  return study;
 }

@@ -70,6 +70,9 @@ typedef struct Plan {
   Tree **env_names; /* as written; none: each spec's own */
 } Plan;
 
+/* load.c: study_load without printing what was said. */
+Study *plan_load(Session *session);
+
 /* read.c: what a study says besides its points. */
 void plan_read(Plan *plan);
 /* What counts as 0 and as 1; the study's environments are known. */

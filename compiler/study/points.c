@@ -66,7 +66,6 @@ static Tree *point_tree(Plan *plan, const Variant *variant, size_t number) {
   for (size_t k = 0; tree && k < plan->grid_count; k++) {
     if (variant->uses[k].crossed) continue;
     Tree *value = plan->grid[k].values[digit_of(plan, variant, number, k)];
-    if (value->empty) return NULL;
     tree = tree_assign(plan->arena, plan->diag, tree, &variant->uses[k].path, value);
   }
   return tree;

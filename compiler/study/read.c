@@ -104,7 +104,7 @@ static void read_seed_list(Plan *plan, const Tree *tree) {
   study->seeds = NEW_ARRAY(plan->arena, uint64_t, tree->item_count + 1);
   for (size_t i = 0; i < tree->item_count; i++) {
     uint64_t seed;
-    if (!read_whole(plan, tree->items[i], "a seed", 0, 9007199254740991.0, &seed)) continue;
+    if (!read_whole(plan, tree->items[i], "a seed", 0, 1e15, &seed)) continue;
     for (size_t k = 0; k < study->seed_count; k++)
       if (study->seeds[k] == seed)
         diag_error(plan->diag, tree->items[i]->span, NULL, "the seed %lu stands there twice", seed);

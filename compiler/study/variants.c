@@ -59,16 +59,24 @@ static void base_add(Plan *plan) {
   variant_add(plan, base);
 }
 
-/* Whether the environment of a study with `envs` is said a second time. */
-static void check_env(Plan *plan, const Tree *overlay) {
+/* The environment of a study with `envs` is not said a second time. */
+static bool check_env(Plan *plan, const Tree *overlay) {
   for (size_t i = 0; plan->study->env_count && i < overlay->entry_count; i++) {
     const TreeEntry *entry = &overlay->entries[i];
     const Tree *id = strcmp(entry->key, "env") ? NULL : entry->value;
     if (id && id->kind == TREE_MAP) id = tree_get(id, "id");
     if (id || strcmp(entry->key, "env.id") == 0)
-      diag_error(plan->diag, entry->key_span, "leave 'envs' out where variants differ in it",
-                 "a study with 'envs' runs in these");
+      return diag_error(plan->diag, entry->key_span, "leave 'envs' out where variants differ in it",
+                        "a study with 'envs' runs in these");
   }
+  return true;
+}
+
+static bool name_good(Plan *plan, const TreeEntry *entry) {
+  if (!*entry->key) return diag_error(plan->diag, entry->key_span, NULL, "a variant has no name");
+  return strcmp(entry->key, plan->variants[0].name) ||
+         diag_error(plan->diag, entry->key_span, "choose another name",
+                    "the base is called '%s' too", entry->key);
 }
 
 static void variant_read(Plan *plan, const TreeEntry *entry) {
@@ -76,15 +84,12 @@ static void variant_read(Plan *plan, const TreeEntry *entry) {
   if (map->kind != TREE_MAP) return;
   Variant variant = {.name = entry->key, .span = entry->key_span, .entry = entry};
   const Tree *bottom = plan->variants[0].tree;
+  bool good = name_good(plan, entry);
   if (spec) bottom = lay_common(plan, spec_load(plan, spec), false);
   variant.overlay = overlay_of(plan, map, bottom);
-  if (!*entry->key) diag_error(plan->diag, entry->key_span, NULL, "a variant has no name");
-  if (strcmp(entry->key, plan->variants[0].name) == 0)
-    diag_error(plan->diag, entry->key_span, "choose another name", "the base is called '%s' too",
-               entry->key);
   if (!variant.overlay && !spec)
-    diag_error(plan->diag, entry->key_span, "say what differs, or leave it out",
-               "the variant '%s' changes nothing", entry->key);
+    good = diag_error(plan->diag, entry->key_span, "say what differs, or leave it out",
+                      "the variant '%s' changes nothing", entry->key);
   if (spec && variant.overlay) {
     variant.below = plan->variant_count;
     variant_add(plan, (Variant){.name = entry->key,
@@ -94,9 +99,10 @@ static void variant_read(Plan *plan, const TreeEntry *entry) {
                                 .tree = (Tree *)bottom});
   }
   variant.tree = (Tree *)bottom;
-  if (variant.overlay) check_env(plan, variant.overlay);
+  if (variant.overlay) good = check_env(plan, variant.overlay) && good;
   if (bottom && variant.overlay)
     variant.tree = tree_overlay(plan->arena, plan->diag, bottom, variant.overlay);
+  if (!good) variant.tree = NULL;
   variant_add(plan, variant);
 }
 
@@ -121,33 +127,34 @@ static const char *label_of(const Plan *plan, const char *path) {
   return path;
 }
 
-static void check_values(Plan *plan, const GridKey *key) {
-  const Tree *list = key->entry->value;
-  if (list->kind == TREE_LIST && list->item_count == 0)
-    diag_error(plan->diag, list->span, "as in  K: [1, 2, 4]", "'%s' has no values",
-               key->entry->key);
-  for (size_t i = 0; i < key->count; i++) {
-    const char *text = value_text(plan->arena, key->values[i]);
-    if (key->values[i]->empty)
-      diag_error(plan->diag, key->values[i]->span, "write null to remove what the spec has",
-                 "a value of '%s' is missing", key->entry->key);
-    for (size_t k = 0; k < i; k++)
-      if (strcmp(text, value_text(plan->arena, key->values[k])) == 0)
-        diag_error(plan->diag, key->values[i]->span, NULL, "the value %s stands there twice", text);
-  }
+/* Whether a value of the grid is one, and none of those before it. */
+static bool value_good(Plan *plan, const GridKey *key, Tree *value) {
+  const char *text = value_text(plan->arena, value);
+  if (value->empty)
+    return diag_error(plan->diag, value->span, "write null to remove what the spec has",
+                      "a value of '%s' is missing", key->entry->key);
+  for (size_t i = 0; i < key->count; i++)
+    if (strcmp(text, value_text(plan->arena, key->values[i])) == 0)
+      return diag_error(plan->diag, value->span, NULL, "the value %s stands there twice", text);
+  return true;
+}
+
+static void key_read(Plan *plan, const TreeEntry *entry) {
+  const Tree *list = entry->value;
+  GridKey key = {.entry = entry};
+  if (list->kind != TREE_LIST) return;
+  if (list->item_count == 0)
+    diag_error(plan->diag, list->span, "as in  K: [1, 2, 4]", "'%s' has no values", entry->key);
+  key.values = NEW_ARRAY(plan->arena, Tree *, list->item_count + 1);
+  for (size_t i = 0; i < list->item_count; i++)
+    if (value_good(plan, &key, list->items[i])) key.values[key.count++] = list->items[i];
+  if (key.count) plan->grid[plan->grid_count++] = key;
 }
 
 static void grid_read(Plan *plan, const Tree *map) {
   if (!map || map->kind != TREE_MAP) return;
   plan->grid = NEW_ARRAY(plan->arena, GridKey, map->entry_count + 1);
-  for (size_t i = 0; i < map->entry_count; i++) {
-    const TreeEntry *entry = &map->entries[i];
-    bool list = entry->value->kind == TREE_LIST;
-    GridKey key = {.entry = entry, .values = list ? entry->value->items : NULL};
-    key.count = list ? entry->value->item_count : 0;
-    check_values(plan, &key);
-    if (key.count) plan->grid[plan->grid_count++] = key;
-  }
+  for (size_t i = 0; i < map->entry_count; i++) key_read(plan, &map->entries[i]);
   for (size_t i = 0; i < plan->grid_count; i++)
     plan->grid[i].label = label_of(plan, plan->grid[i].entry->key);
 }

@@ -1,0 +1,360 @@
+/* A study's file becomes the points, jobs and runs that it means, or is refused with all its
+ * mistakes at their places: tests/data/study/refused.txt holds one mistake a case and what must be
+ * said. Changed files of studies never crash. */
+#include "tests/front.h"
+
+#include <math.h>
+#include <unistd.h>
+
+#include "compiler/study/plan.h"
+
+static char folder[64];
+
+static void file_write(const char *name, const char *text) {
+  FILE *out = fopen(name, "w");
+  ck_assert_ptr_nonnull(out);
+  fputs(text, out);
+  ck_assert_int_eq(fclose(out), 0);
+}
+
+static void file_copy(const char *from, const char *name) {
+  Front f = front_open();
+  file_write(name, front_file(&f, from)->text);
+  front_close(&f);
+}
+
+static const char *const files[] = {"small.yaml",  "other.yaml", "case.yaml",
+                                    "bandit.yaml", "remac.yaml", "sac.yaml"};
+
+/* A folder with the specs that the studies here name, and the working directory. */
+static void folder_open(void) {
+  strcpy(folder, P_tmpdir "/rlc_study_XXXXXX");
+  ck_assert_ptr_nonnull(mkdtemp(folder));
+  ck_assert_int_eq(chdir(folder), 0);
+  file_copy(RLC_ROOT "/tests/diag/base/small.yaml", "small.yaml");
+  file_copy(RLC_ROOT "/specs/toy/vector_field.yaml", "bandit.yaml");
+  file_copy(RLC_ROOT "/specs/remac.yaml", "remac.yaml");
+  file_copy(RLC_ROOT "/specs/sac.yaml", "sac.yaml");
+  file_write("other.yaml", "name: other\nextends: small.yaml\nconstants: {K: 3}\n");
+}
+
+static void folder_close(void) {
+  for (size_t i = 0; i < COUNTOF(files); i++) unlink(files[i]);
+  ck_assert_int_eq(chdir(RLC_ROOT), 0);
+  rmdir(folder);
+}
+
+static Study *study_read(Front *f, const char *text) {
+  file_write("case.yaml", text);
+  Session session = {.arena = f->arena, .diag = f->diag, .spec = "case.yaml"};
+  return plan_load(&session);
+}
+
+static Study *study_good(Front *f, const char *text) {
+  Study *study = study_read(f, text);
+  ck_assert_msg(study != NULL, "%s", front_messages(f));
+  ck_assert_str_eq(front_messages(f), "");
+  return study;
+}
+
+/* ---- mistakes ---- */
+
+static void refuse(Front *f, const char *name, const char *input) {
+  Study *study = study_read(f, arena_printf(f->arena, "%s\n", input));
+  ck_assert_msg(!study && diag_errors(f->diag) > 0, "%s is accepted", name);
+}
+
+START_TEST(refused_files) {
+  folder_open();
+  size_t count = front_cases(RLC_ROOT "/tests/data/study/refused.txt", refuse);
+  printf("%zu studies with mistakes\n", count);
+  ck_assert_uint_ge(count, 60);
+  folder_close();
+}
+END_TEST
+
+/* ---- points ---- */
+
+/* "name: path before -> after; ...; without path (why)[; is other]", a line each. */
+static const char *points_text(Front *f, const Study *study) {
+  const char *text = "";
+  for (size_t i = 0; i < study->point_count; i++) {
+    const StudyPoint *point = &study->points[i];
+    text = arena_printf(f->arena, "%s%s:", text, point->name);
+    for (size_t k = 0; k < point->change_count; k++) {
+      const StudyChange *change = &point->changes[k];
+      text =
+          arena_printf(f->arena, "%s %s %s -> %s;", text, change->path,
+                       change->before ? change->before : "-", change->after ? change->after : "-");
+    }
+    for (size_t k = 0; k < point->crossed_count; k++)
+      text = arena_printf(f->arena, "%s without %s (%s);", text, point->crossed[k].path,
+                          point->crossed[k].why);
+    if (point->same_as != i)
+      text = arena_printf(f->arena, "%s is %s", text, study->points[point->same_as].name);
+    text = arena_printf(f->arena, "%s\n", text);
+  }
+  return text;
+}
+
+START_TEST(plain) {
+  folder_open();
+  Front f = front_open();
+  const Study *study = study_good(&f, "study: a plain one\nbase: small.yaml\n");
+  ck_assert_str_eq(points_text(&f, study), "small:\n");
+  ck_assert_str_eq(study->folder, "a_plain_one");
+  ck_assert_uint_eq(study->steps, 1000000);
+  ck_assert_uint_eq(study->job_count, 1);
+  ck_assert_uint_eq(study->run_count, 5);
+  ck_assert_uint_eq(study->env_count, 1);
+  ck_assert_str_eq(study->envs[0], "Pendulum-v1");
+  ck_assert_str_eq(study->runs[4].folder, "runs/small/Pendulum-v1/seed-5");
+  ck_assert_str_eq(study->score.metric, "return");
+  ck_assert_uint_eq(study->score.last, 1);
+  ck_assert(study->score.failed_worst && !study->score.lower);
+  ck_assert_uint_eq(study->resamples, 2000);
+  ck_assert_double_eq(study->ci, 0.95);
+  front_close(&f);
+  folder_close();
+}
+END_TEST
+
+START_TEST(everything_said) {
+  folder_open();
+  Front f = front_open();
+  const Study *study = study_good(
+      &f, "study: all\ndoc: What is it?\ncite: nobody\nbase: small.yaml\nsteps: 3e3\n"
+          "seeds: [7, 0]\nenvs: [Pendulum-v1, Hopper-v5]\n"
+          "options: {eval-every: 1e3, quiet: true, no-replay: false, data: there}\n"
+          "score: {metric: actor/entropy, last: 5, better: lower, failed: -3.5}\n"
+          "normalize: {Hopper-v5: [18, 3234.5]}\n"
+          "variants:\n  three: {constants.K: 3}\n"
+          "report: {curves: [return, losses/critic], aggregate: median, ci: 0.9, resamples: 100,\n"
+          "  compare: three}\n");
+  ck_assert_str_eq(study->doc, "What is it?");
+  ck_assert_str_eq(study->cite, "nobody");
+  ck_assert_uint_eq(study->steps, 3000);
+  ck_assert_uint_eq(study->seed_count, 2);
+  ck_assert_uint_eq(study->seeds[0], 7);
+  ck_assert_uint_eq(study->job_count, 4);
+  ck_assert_uint_eq(study->run_count, 8);
+  ck_assert_str_eq(study->runs[0].folder, "runs/small/Pendulum-v1/seed-7");
+  ck_assert_str_eq(study->runs[1].folder, "runs/small/Hopper-v5/seed-7");
+  ck_assert_str_eq(study->runs[7].folder, "runs/three/Hopper-v5/seed-0");
+  ck_assert_uint_eq(study->option_count, 5);
+  ck_assert_str_eq(study->options[0], "--eval-every");
+  ck_assert_str_eq(study->options[1], "1e3");
+  ck_assert_str_eq(study->options[2], "--quiet");
+  ck_assert_str_eq(study->options[3], "--data");
+  ck_assert(study->options[4][0] == '/' && strstr(study->options[4], "/there"));
+  ck_assert_str_eq(study->score.metric, "actor/entropy");
+  ck_assert(study->score.lower && !study->score.failed_worst);
+  ck_assert_double_eq(study->score.failed, -3.5);
+  ck_assert(!study->normal[0].given && study->normal[1].given);
+  ck_assert_double_eq(study->normal[1].one, 3234.5);
+  ck_assert_uint_eq(study->curve_count, 2);
+  ck_assert_str_eq(study->curves[1], "losses/critic");
+  ck_assert_uint_eq(study->aggregate_count, 1);
+  ck_assert_uint_eq(study->resamples, 100);
+  ck_assert_uint_eq(study->compare, 1);
+  front_close(&f);
+  folder_close();
+}
+END_TEST
+
+/* A key that a variant lacks or sets itself is crossed out for it; labels are the shortest tails
+ * that differ. */
+START_TEST(crossed) {
+  folder_open();
+  Front f = front_open();
+  const Study *study =
+      study_good(&f, "study: s\nbase: small.yaml\n"
+                     "grid:\n  K: [1, 3]\n  optimizers.actor.eps: [1e-8, 1e-3]\n"
+                     "variants:\n  three: {constants: {K: 3}}\n"
+                     "  plain: {optimizers.actor: sgd(lr)}\n"
+                     "  mean:\n    constants.K: null\n    optimizers: {actor: {eps: 1e-5}}\n"
+                     "    losses.actor.minimize: -mean[batch, try](q)\n");
+  ck_assert_str_eq(
+      points_text(&f, study),
+      "small K=1 eps=1e-8: constants.K 2 -> 1; optimizers.actor.eps - -> 1e-8;\n"
+      "small K=1 eps=1e-3: constants.K 2 -> 1; optimizers.actor.eps - -> 1e-3;\n"
+      "small K=3 eps=1e-8: constants.K 2 -> 3; optimizers.actor.eps - -> 1e-8;\n"
+      "small K=3 eps=1e-3: constants.K 2 -> 3; optimizers.actor.eps - -> 1e-3;\n"
+      "three eps=1e-8: constants.K 2 -> 3; optimizers.actor.eps - -> 1e-8;"
+      " without K (three sets it itself); is small K=3 eps=1e-8\n"
+      "three eps=1e-3: constants.K 2 -> 3; optimizers.actor.eps - -> 1e-3;"
+      " without K (three sets it itself); is small K=3 eps=1e-3\n"
+      "plain K=1: constants.K 2 -> 1; optimizers.actor adam(lr) -> sgd(lr);"
+      " without optimizers.actor.eps (plain has no 'optimizers.actor.eps');\n"
+      "plain K=3: constants.K 2 -> 3; optimizers.actor adam(lr) -> sgd(lr);"
+      " without optimizers.actor.eps (plain has no 'optimizers.actor.eps');\n"
+      "mean: constants.K 2 -> -;"
+      " losses.actor.minimize -mean[batch](best_of[try](q, K)) -> -mean[batch, try](q);"
+      " optimizers.actor.eps - -> 1e-5; without K (mean has no 'K');"
+      " without optimizers.actor.eps (mean sets it itself);\n");
+  ck_assert_uint_eq(study->job_count, 7);
+  front_close(&f);
+  folder_close();
+}
+END_TEST
+
+/* Of two keys with one last part the part before tells. */
+START_TEST(labels) {
+  folder_open();
+  Front f = front_open();
+  const Study *study =
+      study_good(&f, "study: s\nbase: small.yaml\n"
+                     "grid:\n  optimizers.actor.eps: [1e-5]\n  optimizers.critic.eps: [1e-6]\n"
+                     "  constants.gamma: [0.9]\n  losses.critic.let.y: [reward, reward * 2]\n");
+  ck_assert_str_eq(study->points[0].name,
+                   "small actor.eps=1e-5 critic.eps=1e-6 gamma=0.9 y=reward");
+  ck_assert_str_eq(study->points[1].folder,
+                   "small_actor.eps=1e-5_critic.eps=1e-6_gamma=0.9_y=reward___2");
+  front_close(&f);
+  folder_close();
+}
+END_TEST
+
+/* Without `envs` each spec runs in its own, or in none. */
+START_TEST(own_environments) {
+  folder_open();
+  Front f = front_open();
+  const Study *study =
+      study_good(&f, "study: s\nbase: small.yaml\nseeds: 2\nnormalize: {HalfCheetah-v5: [0, 9]}\n"
+                     "variants:\n  sac: {spec: sac.yaml}\n  bandit: {spec: bandit.yaml}\n"
+                     "  far: {env: HalfCheetah-v5}\n");
+  ck_assert_uint_eq(study->env_count, 3);
+  ck_assert_str_eq(study->envs[0], "Pendulum-v1");
+  ck_assert_str_eq(study->envs[1], "HalfCheetah-v5");
+  ck_assert_str_eq(study->envs[2], "-");
+  ck_assert(!study->normal[0].given && study->normal[1].given);
+  ck_assert_uint_eq(study->job_count, 4);
+  ck_assert_uint_eq(study->jobs[3].env, 1);
+  ck_assert_str_eq(study->runs[2].folder, "runs/bandit/_/seed-1");
+  front_close(&f);
+  folder_close();
+}
+END_TEST
+
+/* What the sketch of the paper's sweep means: sac has no K, and one in each environment. */
+START_TEST(sweep) {
+  folder_open();
+  Front f = front_open();
+  const Study *study = study_good(
+      &f, "study: retry budget\nbase: remac.yaml\nsteps: 300000\nseeds: 10\n"
+          "envs: [HalfCheetah-v5, Swimmer-v5]\n"
+          "grid:\n  K: [1, 2, 4, 8]\n  optimizers.actor.eps: [1e-8, 1e-1]\n"
+          "variants:\n  sac: {spec: sac.yaml}\n  one_critic: {networks.critic.copies.twin: 1}\n"
+          "  keep_entropy:\n    losses.actor.minimize: -mean[batch](best_of[try](q, K))"
+          " + 0.2 * mean[batch, try](a.log_prob)\n"
+          "report: {curves: [return, entropy], aggregate: [iqm, mean], ci: 0.95, compare: sac}\n");
+  ck_assert_uint_eq(study->point_count, 3 * 8 + 2);
+  ck_assert_uint_eq(study->job_count, 26 * 2);
+  ck_assert_uint_eq(study->run_count, 520);
+  ck_assert_str_eq(study->points[study->compare].name, "sac eps=1e-8");
+  ck_assert_uint_eq(study->points[8].crossed_count, 1);
+  ck_assert_str_eq(study->points[8].crossed[0].why, "sac has no 'K'");
+  ck_assert_str_eq(study->points[0].changes[0].path, "constants.K");
+  ck_assert_str_eq(study->points[0].changes[0].after, "1");
+  front_close(&f);
+  folder_close();
+}
+END_TEST
+
+/* ---- what a program is ---- */
+
+static const char *hash_of(Front *f, const char *variant, const char *target) {
+  file_write("case.yaml", arena_printf(f->arena,
+                                       "study: s\nbase: small.yaml\nvariants:\n"
+                                       "  v: {%s, constants.K: 1}\n",
+                                       variant));
+  Session session = {.arena = f->arena, .diag = f->diag, .spec = "case.yaml", .target = target};
+  const Study *study = plan_load(&session);
+  ck_assert_msg(study != NULL, "%s", front_messages(f));
+  ck_assert_uint_eq(strlen(study->jobs[1].hash), 16);
+  return study->jobs[1].hash;
+}
+
+/* Names and comments do not count; the loop, the replay, the environment and the target do. */
+START_TEST(hash) {
+  folder_open();
+  Front f = front_open();
+  const char *plain = hash_of(&f, "doc: a", NULL);
+  ck_assert_str_eq(plain, hash_of(&f, "doc: b", NULL));
+  ck_assert_str_eq(plain, hash_of(&f, "name: another", "native"));
+  ck_assert_str_eq(plain, hash_of(&f, "networks.critic.doc: Q", NULL));
+  static const char *const others[] = {"replay.capacity: 2000", "env.reward_scale: 2",
+                                       "env: Hopper-v5",        "constants.warmup: 101",
+                                       "constants.gamma: 0.98", "evaluate.every: 5"};
+  for (size_t i = 0; i < COUNTOF(others); i++)
+    ck_assert_msg(strcmp(plain, hash_of(&f, others[i], NULL)), "%s", others[i]);
+  ck_assert_str_ne(plain, hash_of(&f, "doc: a", "c"));
+  front_close(&f);
+  folder_close();
+}
+END_TEST
+
+/* ---- robustness ---- */
+
+static const char odd[] = "()[]{},:#&*!|>'\"%@`-?=.^/\\\t\n \x01\xc3\xff~<";
+
+static void change_run(const char *text, size_t *accepted) {
+  Front f = front_open();
+  Study *study = study_read(&f, text);
+  bool errors = diag_errors(f.diag) > 0;
+  const char *said = front_messages(&f);
+  ck_assert_msg(!study == errors, "%s\n%s", text, said);
+  ck_assert_msg(study || strstr(said, "error: "), "%s", text);
+  *accepted += study != NULL;
+  front_close(&f);
+}
+
+/* Every character in turn deleted, or another put in its place; the file cut there. The base is one
+ * that compiles at once. */
+START_TEST(changed) {
+  static const char text[] = "study: s\nbase: bandit.yaml\nseeds: [1, 2]\nsteps: 10\n"
+                             "grid: {entropy_weight: [0, 2.5], constants.K: [2]}\n"
+                             "variants:\n  a: {spec: bandit.yaml, constants.trials: 3}\n"
+                             "options: {quiet: true}\nscore: {last: 3, failed: 1}\n"
+                             "normalize: {'-': [0, 1]}\nreport: {curves: a, ci: 0.9, compare: a}\n";
+  folder_open();
+  char other[sizeof text + 1];
+  size_t accepted = 0;
+  for (size_t i = 0; i + 1 < sizeof text; i++) {
+    memcpy(other, text, i);
+    strcpy(other + i, text + i + 1);
+    change_run(other, &accepted);
+    strcpy(other, text);
+    other[i] = odd[i % (sizeof odd - 1)];
+    change_run(other, &accepted);
+    if (i % 4) continue;
+    other[i] = 0;
+    change_run(other, &accepted);
+  }
+  printf("%zu changed studies are accepted\n", accepted);
+  ck_assert_uint_gt(accepted, 10);
+  folder_close();
+}
+END_TEST
+
+int main(void) {
+  if (chdir(RLC_ROOT) != 0) return 1;
+  Suite *suite = suite_create("study");
+  TCase *tcase = tcase_create("all");
+  tcase_add_test(tcase, refused_files);
+  tcase_add_test(tcase, plain);
+  tcase_add_test(tcase, everything_said);
+  tcase_add_test(tcase, crossed);
+  tcase_add_test(tcase, labels);
+  tcase_add_test(tcase, own_environments);
+  tcase_add_test(tcase, sweep);
+  tcase_add_test(tcase, hash);
+  tcase_add_test(tcase, changed);
+  tcase_set_timeout(tcase, 120);
+  suite_add_tcase(suite, tcase);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_NORMAL);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed > 0;
+}
