@@ -294,6 +294,86 @@ START_TEST(hash) {
 }
 END_TEST
 
+/* ---- the command ---- */
+
+/* What `rlc ablate` prints on `case.yaml`, with its messages; the last line is an estimate. */
+static const char *ablate(Front *f, const char *text, const char *options, int *status) {
+  char line[4096];
+  const char *said = "";
+  file_write("case.yaml", text);
+  FILE *pipe =
+      popen(arena_printf(f->arena, RLC_BUILD "/rlc ablate case.yaml %s 2>&1", options), "r");
+  ck_assert_ptr_nonnull(pipe);
+  while (fgets(line, sizeof line, pipe)) said = arena_printf(f->arena, "%s%s", said, line);
+  *status = WEXITSTATUS(pclose(pipe));
+  return said;
+}
+
+static const char toy[] = "study: s\nbase: bandit.yaml\nsteps: 10\nseeds: 2\n"
+                          "grid: {entropy_weight: [0.0, 0.5]}\n"
+                          "variants:\n  none: {constants.entropy_weight: 0}\n"
+                          "  two:\n    constants.K: 2\n    constants.trials: 7\n"
+                          "options: {eval-every: 5}\n";
+
+START_TEST(dry_run) {
+  static const char expected[] =
+      "s: 5 points, 4 of them distinct, 4 jobs, 2 seeds, 8 runs of 10 steps\n"
+      "on -\n"
+      "  vector_field\n"
+      "    entropy_weight=0.0\n"
+      "    entropy_weight=0.5       constants.entropy_weight: 0.0 -> 0.5\n"
+      "  none is vector_field entropy_weight=0.0\n"
+      "    constants.entropy_weight: 0.0 -> 0\n"
+      "    without entropy_weight: none sets it itself\n"
+      "  two\n"
+      "    constants.K: 4 -> 2\n"
+      "    constants.trials: 100 -> 7\n"
+      "    entropy_weight=0.0\n"
+      "    entropy_weight=0.5       constants.entropy_weight: 0.0 -> 0.5\n"
+      "estimate: about ";
+  folder_open();
+  Front f = front_open();
+  int status;
+  const char *said = ablate(&f, toy, "--dry-run --seconds 0.01", &status);
+  ck_assert_int_eq(status, 0);
+  ck_assert_str_eq(arena_copy(f.arena, said, strlen(expected)), expected);
+  ck_assert(strstr(said, ": 1 of 4 jobs timed now for a moment each"));
+  said = ablate(&f, toy, "--dry-run --json --seconds 0.01", &status);
+  ck_assert_int_eq(status, 0);
+  ck_assert(strstr(said, "{\"study\":\"s\",\"steps\":10,\"seeds\":[1,2],\"envs\":[\"-\"],"
+                         "\"options\":[\"--eval-every\",\"5\"],\"points\":[{\"name\":") == said);
+  ck_assert(strstr(said, "\"same_as\":\"vector_field entropy_weight=0.0\",\"changes\":[{\"path\":"
+                         "\"constants.entropy_weight\",\"before\":\"0.0\",\"after\":\"0\"}],"
+                         "\"crossed\":[{\"path\":\"entropy_weight\",\"why\":"));
+  ck_assert(strstr(said, "\"runs\":8,\"cores\":"));
+  front_close(&f);
+  folder_close();
+}
+END_TEST
+
+static void ablate_refuses(const char *text, const char *options, const char *expected) {
+  Front f = front_open();
+  int status;
+  ck_assert_str_eq(ablate(&f, text, options, &status), expected);
+  ck_assert_int_eq(status, 1);
+  front_close(&f);
+}
+
+START_TEST(commands_refused) {
+  folder_open();
+  ablate_refuses(toy, "--dry-run K=3",
+                 "error: what a study runs is in its file: 'K=3' belongs under 'grid' or into a "
+                 "variant\n");
+  ablate_refuses(toy, "--dry-run --target cc",
+                 "error: there is no target 'cc'; did you mean 'c'?; there are native and c\n");
+  ablate_refuses("study: s\nbase: sac.yml\n", "--dry-run",
+                 "case.yaml:2:7: error: cannot read 'sac.yml': No such file or directory\n"
+                 "    2 | base: sac.yml\n"
+                 "      |       ^~~~~~~ did you mean 'sac.yaml'?\n");
+  folder_close();
+}
+END_TEST
+
 /* ---- robustness ---- */
 
 static const char odd[] = "()[]{},:#&*!|>'\"%@`-?=.^/\\\t\n \x01\xc3\xff~<";
@@ -320,6 +400,8 @@ START_TEST(changed) {
   folder_open();
   char other[sizeof text + 1];
   size_t accepted = 0;
+  change_run(text, &accepted);
+  ck_assert_uint_eq(accepted, 1);
   for (size_t i = 0; i + 1 < sizeof text; i++) {
     memcpy(other, text, i);
     strcpy(other + i, text + i + 1);
@@ -349,6 +431,8 @@ int main(void) {
   tcase_add_test(tcase, own_environments);
   tcase_add_test(tcase, sweep);
   tcase_add_test(tcase, hash);
+  tcase_add_test(tcase, dry_run);
+  tcase_add_test(tcase, commands_refused);
   tcase_add_test(tcase, changed);
   tcase_set_timeout(tcase, 120);
   suite_add_tcase(suite, tcase);
