@@ -389,8 +389,8 @@ static void change_run(const char *text, size_t *accepted) {
   front_close(&f);
 }
 
-/* Every character in turn deleted, or another put in its place; the file cut there. The base is one
- * that compiles at once. */
+/* Every character in turn deleted, every other one made another, the file cut at some. The base is
+ * one that compiles at once. */
 START_TEST(changed) {
   static const char text[] = "study: s\nbase: bandit.yaml\nseeds: [1, 2]\nsteps: 10\n"
                              "grid: {entropy_weight: [0, 2.5], constants.K: [2]}\n"
@@ -406,8 +406,9 @@ START_TEST(changed) {
     memcpy(other, text, i);
     strcpy(other + i, text + i + 1);
     change_run(other, &accepted);
+    if (i % 2) continue;
     strcpy(other, text);
-    other[i] = odd[i % (sizeof odd - 1)];
+    other[i] = odd[i / 2 % (sizeof odd - 1)];
     change_run(other, &accepted);
     if (i % 4) continue;
     other[i] = 0;

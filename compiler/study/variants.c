@@ -87,7 +87,7 @@ static void variant_read(Plan *plan, const TreeEntry *entry) {
   bool good = name_good(plan, entry);
   if (spec) bottom = lay_common(plan, spec_load(plan, spec), false);
   variant.overlay = overlay_of(plan, map, bottom);
-  if (!variant.overlay && !spec)
+  if (map->entry_count == 0)
     good = diag_error(plan->diag, entry->key_span, "say what differs, or leave it out",
                       "the variant '%s' changes nothing", entry->key);
   if (spec && variant.overlay) {
