@@ -289,7 +289,8 @@ START_TEST(hash) {
   for (size_t i = 0; i < COUNTOF(others); i++)
     ck_assert_msg(strcmp(plain, hash_of(&f, others[i], NULL)), "%s", others[i]);
   ck_assert_str_ne(plain, hash_of(&f, "doc: a", "c"));
-  static const char large[] = "constants.hidden: 256, constants.batch_size: 256";
+  static const char large[] = "constants.batch_size: 256, networks.critic.layers: "
+                              "'dense(256), relu, dense(256), relu, dense()'";
   const char *wide = hash_of(&f, large, NULL);
   ck_assert_str_ne(wide, hash_of(&f, arena_printf(f.arena, "%s, precision: bf16", large), NULL));
   front_close(&f);
