@@ -391,7 +391,7 @@ START_TEST(large_contractions_run_on_pairs) {
   for (size_t i = 0; i < COUNTOF(specs); i++) {
     Spec spec = spec_open(specs[i].spec, specs[i].overrides);
     spec_passes(&spec, NULL);
-    Built built = build_module(spec.arena, spec.module, RLC_F32, 16);
+    Built built = build(spec.arena, spec.module, 0);
     size_t all, pairs;
     rounded_count(built.code, &all, &pairs);
     ck_assert_msg(specs[i].least ? all >= specs[i].least : all == 0, "%s %s: %zu", specs[i].spec,
