@@ -2,9 +2,8 @@
  * them; what failed is told and kept; nothing of another program or other options is mixed in. */
 #include "tests/study_fixture.h"
 
-#include <ftw.h>
 #include <math.h>
-#include <sys/file.h>
+#include <pty.h>
 #include <sys/mount.h>
 
 /* ---- from nothing to the end ---- */
@@ -283,6 +282,62 @@ START_TEST(a_full_disk_stops_the_study) {
 }
 END_TEST
 
+/* ---- the table on a terminal ---- */
+
+/* What a command writes to a terminal of so many columns. The caller frees. */
+static char *terminal_text(const Asked *asked, unsigned short columns) {
+  struct winsize window = {.ws_row = 24, .ws_col = columns};
+  enum { ROOM = 1 << 20 };
+  char *text = calloc(1, ROOM);
+  size_t used = 0;
+  int terminal, status;
+  fflush(NULL);
+  pid_t child = forkpty(&terminal, NULL, NULL, &window);
+  ck_assert_int_ge(child, 0);
+  if (child == 0) {
+    Session session = session_made(asked);
+    _exit(study_run(&session, study_made(&session, asked)));
+  }
+  for (ssize_t got; used < ROOM - 1 && (got = read(terminal, text + used, ROOM - 1 - used)) > 0;)
+    used += (size_t)got;
+  ck_assert_int_eq(waitpid(child, &status, 0), child);
+  ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  close(terminal);
+  return text;
+}
+
+/* Every line of the table fits; what the terminal is told is no part of it. */
+static void lines_fit(const char *text, size_t columns) {
+  for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+    size_t length = strcspn(line, "\r\n"), width = 0;
+    bool table = false;
+    for (const char *at = line; at < line + length; at++) {
+      table |= strncmp(at, "steps/s", 7) == 0;
+      if (*at == '\033')
+        while (at[1] && !strchr("AJ", *at)) at++;
+      else
+        width++;
+    }
+    ck_assert_msg(!table || width < columns, "%zu columns: %.*s", width, (int)length, line);
+  }
+}
+
+START_TEST(tables_are_as_wide_as_the_terminal) {
+  static const unsigned short columns[] = {60, 100};
+  for (int i = 0; i < 2; i++) {
+    Asked asked = {.name = i ? "wide" : "narrow", .steps = 4 * LONG_STEPS, .points = 1};
+    char *text = terminal_text(&asked, columns[i]);
+    lines_fit(text, columns[i]);
+    ck_assert_msg(strstr(text, i ? "sac, Pendulum-v1, seed 2" : "seed 2 "), "%s", text);
+    ck_assert_msg(!strstr(text, "[#") == !i, "%s", text);
+    ck_assert_ptr_nonnull(strstr(text, "0 of 2 runs done, 2 running, 0 waiting; "));
+    ck_assert_ptr_nonnull(strstr(text, "\033[3A\r\033[J"));
+    ck_assert_ptr_null(strstr(text, ": begins"));
+    free(text);
+  }
+}
+END_TEST
+
 /* ---- reading tables ---- */
 
 START_TEST(last_values_of_columns) {
@@ -323,6 +378,7 @@ int main(void) {
   tcase_add_test(tests, damaged_records_are_named);
   tcase_add_test(tests, unknown_launchers_are_refused);
   tcase_add_test(tests, a_full_disk_stops_the_study);
+  tcase_add_test(tests, tables_are_as_wide_as_the_terminal);
   tcase_add_test(tests, last_values_of_columns);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);

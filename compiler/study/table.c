@@ -135,6 +135,14 @@ static void counts_text(StudyTable *table, const StudyLocal *local, char text[WI
     add(text, "; %s left", left);
 }
 
+/* A name in `room` columns. What tells runs apart stands at its end, so the beginning is cut. */
+static void add_name(char text[WIDEST], const char *name, size_t room) {
+  size_t length = strlen(name);
+  bool cut = length > room && room > 2;
+  add(text, "%s%-*.*s", cut ? ".." : "", (int)(cut ? room - 2 : room), (int)room,
+      cut ? name + length - (room - 2) : name);
+}
+
 /* One run, in `width` columns: its name, cut or filled; a bar where there is room; numbers. */
 static void child_text(const StudyTable *table, const StudyChild *child, size_t width,
                        char text[WIDEST]) {
@@ -151,7 +159,7 @@ static void child_text(const StudyTable *table, const StudyChild *child, size_t 
   bool wide = rest >= BAR + 2 + 24;
   int room = (int)(rest - (wide ? BAR + 2 : 0)), done = (int)(share * BAR + 0.5);
   text[0] = '\0';
-  add(text, "%-*.*s", room, room, name);
+  add_name(text, name, (size_t)room);
   if (wide) add(text, "[%.*s%.*s]", done, full, BAR - done, empty);
   add(text, "%s", numbers);
 }
