@@ -2,6 +2,7 @@
  * the runtime. Nothing half-made is left in place of a good file. */
 #include "gen/version.h"
 #include "compiler/build.h"
+#include "compiler/interp.h"
 #include "runtime/team.h"
 
 #include <errno.h>
@@ -177,6 +178,22 @@ Loaded *build_load(Arena *arena, const Code *code) {
     loaded = load_c(code, include, error, sizeof error);
   if (!loaded) fprintf(stderr, "error: %s\n", error);
   return loaded;
+}
+
+const RlcModule *build_module(Session *session, Loaded **loaded) {
+  *loaded = NULL;
+  if (!build_target(session, true) || !build_march(session, true) ||
+      !pipeline_options_good(&session->pipeline) || !session_elaborate(session))
+    return NULL;
+  Module *module = session->elaborated->module;
+  bool oracle = strcmp(session->target, "oracle") == 0;
+  if (oracle && module->precision == FORMAT_FLOAT32)
+    session->pipeline.stop = "grad"; /* else round */
+  pipeline_run(module, &session->pipeline);
+  if (oracle) return oracle_module(session->arena, module);
+  Code *code = build_code(session);
+  *loaded = code ? build_load(session->arena, code) : NULL;
+  return *loaded ? load_module(*loaded) : NULL;
 }
 
 /* Source or objects to an executable: the C compiler also knows how to link. */

@@ -30,6 +30,10 @@ bool build_find(Arena *arena, const char **include, const char **library);
 /* The code in this process, for the target that it was made for. NULL after a message. */
 Loaded *build_load(Arena *arena, const Code *code);
 
+/* The session's spec in memory, ready to run, for what --target says. NULL after a message.
+ * `loaded` is to be closed after use, unless it stays NULL, as it does for the oracle. */
+const RlcModule *build_module(Session *session, Loaded **loaded);
+
 /* Compiles the code to an executable trainer at `output`, through a temporary name. False after a
  * message. */
 bool build_trainer(Arena *arena, const Code *code, const char *output);

@@ -6,7 +6,6 @@
 #include <time.h>
 
 #include "compiler/build.h"
-#include "compiler/interp.h"
 
 static double now(void) {
   struct timespec t;
@@ -50,21 +49,10 @@ static int run_module(Session *session, const RlcModule *module) {
 }
 
 int command_train(Session *session) {
-  if (!build_target(session, true) || !build_march(session, true) ||
-      !pipeline_options_good(&session->pipeline) || !session_elaborate(session))
-    return EXIT_USER;
-  Module *module = session->elaborated->module;
-  if (strcmp(session->target, "oracle") == 0) {
-    if (module->precision == FORMAT_FLOAT32) session->pipeline.stop = "grad"; /* else round */
-    pipeline_run(module, &session->pipeline);
-    return run_module(session, oracle_module(session->arena, module));
-  }
-  pipeline_run(module, &session->pipeline);
-  Code *code = build_code(session);
-  if (!code) return EXIT_USER;
-  Loaded *loaded = build_load(session->arena, code);
-  if (!loaded) return EXIT_USER;
-  int status = run_module(session, load_module(loaded));
-  load_close(loaded);
+  Loaded *loaded = NULL;
+  const RlcModule *module = build_module(session, &loaded);
+  if (!module) return EXIT_USER;
+  int status = run_module(session, module);
+  if (loaded) load_close(loaded);
   return status;
 }

@@ -37,16 +37,33 @@ typedef struct OptionRow {
 } OptionRow;
 
 #define AT(field) offsetof(Session, field)
-static const OptionRow option_rows[] = {
-    {"output", OPTION_TEXT, AT(output)},      {"target", OPTION_TEXT, AT(target)},
-    {"march", OPTION_TEXT, AT(march)},        {"stage", OPTION_TEXT, AT(stage)},
-    {"prelude", OPTION_TEXT, AT(prelude)},    {"dump", OPTION_TEXT, AT(pipeline.dump)},
-    {"stop", OPTION_TEXT, AT(pipeline.stop)}, {"time", OPTION_FLAG, AT(pipeline.time)},
-    {"json", OPTION_FLAG, AT(json)},          {"dry-run", OPTION_FLAG, AT(dry_run)},
-    {"measure", OPTION_FLAG, AT(measure)},    {"seconds", OPTION_NUMBER, AT(seconds)},
-    {"threads", OPTION_WHOLE, AT(threads)},   {"jobs", OPTION_WHOLE, AT(jobs)},
-    {"launcher", OPTION_TEXT, AT(launcher)},  {"retry", OPTION_FLAG, AT(retry)},
-    {"worker", OPTION_FLAG, AT(worker)},      {"components", OPTION_WHOLE, AT(components)}};
+static const OptionRow option_rows[] = {{"output", OPTION_TEXT, AT(output)},
+                                        {"target", OPTION_TEXT, AT(target)},
+                                        {"march", OPTION_TEXT, AT(march)},
+                                        {"stage", OPTION_TEXT, AT(stage)},
+                                        {"prelude", OPTION_TEXT, AT(prelude)},
+                                        {"dump", OPTION_TEXT, AT(pipeline.dump)},
+                                        {"stop", OPTION_TEXT, AT(pipeline.stop)},
+                                        {"time", OPTION_FLAG, AT(pipeline.time)},
+                                        {"json", OPTION_FLAG, AT(json)},
+                                        {"dry-run", OPTION_FLAG, AT(dry_run)},
+                                        {"measure", OPTION_FLAG, AT(measure)},
+                                        {"seconds", OPTION_NUMBER, AT(seconds)},
+                                        {"threads", OPTION_WHOLE, AT(threads)},
+                                        {"jobs", OPTION_WHOLE, AT(jobs)},
+                                        {"launcher", OPTION_TEXT, AT(launcher)},
+                                        {"retry", OPTION_FLAG, AT(retry)},
+                                        {"worker", OPTION_FLAG, AT(worker)},
+                                        {"components", OPTION_WHOLE, AT(components)},
+                                        {"episodes", OPTION_WHOLE, AT(episodes)},
+                                        {"trajectory", OPTION_TEXT, AT(trajectory)},
+                                        {"thumbnail", OPTION_TEXT, AT(thumbnail)},
+                                        {"seed", OPTION_TEXT, AT(seed)},
+                                        {"width", OPTION_WHOLE, AT(width)},
+                                        {"height", OPTION_WHOLE, AT(height)},
+                                        {"fps", OPTION_NUMBER, AT(fps)},
+                                        {"camera", OPTION_TEXT, AT(camera)},
+                                        {"gl", OPTION_TEXT, AT(gl)}};
 
 static bool has_word(const char *words, const char *word) {
   size_t length = strlen(word);

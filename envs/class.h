@@ -21,10 +21,13 @@ typedef struct EnvClass {
   EnvStep (*step)(Env *env, const float *action, double *obs);
   void (*get_state)(const Env *env, double *state);
   void (*set_state)(Env *env, const double *state);
+  EnvLayout (*layout)(const Env *env); /* within what get_state writes */
   /* The simulator's own complaint about the last step, or NULL when there is none (or no
    * simulator). */
   const char *(*fault)(const Env *env);
 } EnvClass;
+
+extern const EnvClass pendulum_class, mujoco_class;
 
 /* As env_make, sharing with `like` what is constant. The shared parts outlive whichever is freed
  * first. */

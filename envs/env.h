@@ -66,4 +66,12 @@ EnvStep env_step(Env *env, const float *action, double *obs);
 void env_get_state(const Env *env, double *state);
 void env_set_state(Env *env, const double *state);
 
+/* Where generalised positions and speeds (m and rad, m/s and rad/s) lie in what env_get_state
+ * writes. */
+typedef struct EnvLayout {
+  uint32_t position, positions; /* first, how many */
+  uint32_t speed, speeds;
+} EnvLayout;
+EnvLayout env_layout(const Env *env);
+
 #endif

@@ -290,6 +290,19 @@ static void mujoco_set_state(Env *base, const double *state) {
   memcpy(env->data->qacc_warmstart, state + nq + nv, nv * sizeof *state);
 }
 
+static EnvLayout mujoco_layout(const Env *base) {
+  const mjModel *model = ((const MujocoEnv *)base)->shared->model;
+  uint32_t nq = (uint32_t)model->nq, nv = (uint32_t)model->nv;
+  return (EnvLayout){.position = 2, .positions = nq, .speed = 2 + nq, .speeds = nv};
+}
+
+/* ---- pictures ---- */
+
+MujocoScene mujoco_scene(Env *base) {
+  MujocoEnv *env = (MujocoEnv *)base;
+  return (MujocoScene){&env->shared->api, env->shared->model, env->data};
+}
+
 #else
 
 /* Built without MuJoCo's headers: its tasks are listed, and say so when one is asked for. */
@@ -307,6 +320,7 @@ static Env *mujoco_make(const EnvSpec *spec, const Env *like, char *error, size_
 #define mujoco_step      NULL
 #define mujoco_get_state NULL
 #define mujoco_set_state NULL
+#define mujoco_layout    NULL
 #define mujoco_fault     NULL
 
 #endif
@@ -326,5 +340,6 @@ const EnvClass mujoco_class = {
     .step = mujoco_step,
     .get_state = mujoco_get_state,
     .set_state = mujoco_set_state,
+    .layout = mujoco_layout,
     .fault = mujoco_fault,
 };

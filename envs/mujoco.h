@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "envs/class.h"
 #include "envs/mujoco_api.h"
 #include "envs/random.h"
 
@@ -31,6 +32,14 @@ typedef struct MujocoTask {
   bool forces;       /* contact forces on bodies are read, so they have to be computed */
   double (*penalty)(const mjModel *model, const mjData *data); /* further cost */
 } MujocoTask;
+
+/* What an instance simulates, for drawing it: the functions, the shared model, its own data. */
+typedef struct MujocoScene {
+  const MujocoApi *api;
+  mjModel *model;
+  mjData *data;
+} MujocoScene;
+MujocoScene mujoco_scene(Env *env);
 
 extern const MujocoTask mujoco_half_cheetah, mujoco_hopper, mujoco_walker2d, mujoco_ant,
     mujoco_swimmer, mujoco_reacher, mujoco_inverted_pendulum;

@@ -79,6 +79,7 @@ static bool mujoco_bind(void *library, MujocoApi *api, char *error, size_t size)
   void (**on_warning)(const char *) = (void (**)(const char *))dlsym(library, "mju_user_warning");
   if (on_error) *on_error = mujoco_fatal;
   if (on_warning) *on_warning = mujoco_ignore;
+  api->library = library;
   return true;
 }
 

@@ -31,6 +31,7 @@
   MUJOCO_VFS_FUNCTIONS(X)
 
 typedef struct MujocoApi {
+  void *library; /* as dlopen gave it: for functions that only some callers want */
 #define X(name) __typeof__(name) *name;
   MUJOCO_FUNCTIONS(X)
 #undef X

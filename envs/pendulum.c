@@ -80,6 +80,11 @@ static void pendulum_set_state(Env *env, const double *state) {
   pendulum->speed = state[1];
 }
 
+static EnvLayout pendulum_layout(const Env *env) {
+  (void)env;
+  return (EnvLayout){.position = 0, .positions = 1, .speed = 1, .speeds = 1};
+}
+
 static const char *pendulum_fault(const Env *env) {
   (void)env;
   return NULL;
@@ -92,5 +97,6 @@ const EnvClass pendulum_class = {
     .step = pendulum_step,
     .get_state = pendulum_get_state,
     .set_state = pendulum_set_state,
+    .layout = pendulum_layout,
     .fault = pendulum_fault,
 };

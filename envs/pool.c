@@ -240,3 +240,12 @@ void pool_set_state(Pool *pool, const void *state) {
   for (int i = 0; i < POOL_PARTS; from += part[i++].bytes)
     memcpy(part[i].data, from, part[i].bytes);
 }
+
+void pool_rewind(Pool *pool, uint64_t episodes) {
+  for (uint32_t i = 0; i < pool->count; i++) pool->own->episode[i] -= episodes + 1;
+  pool_reset(pool);
+}
+
+void pool_env_state(const Pool *pool, uint32_t i, double *state) {
+  env_get_state(pool->own->env[i], state);
+}

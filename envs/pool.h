@@ -49,4 +49,11 @@ size_t pool_state_size(const Pool *pool); /* bytes */
 void pool_get_state(const Pool *pool, void *state);
 void pool_set_state(Pool *pool, const void *state);
 
+/* Makes every instance start the episode again that it started `episodes` before its current one
+ * (0: the current one). */
+void pool_rewind(Pool *pool, uint64_t episodes);
+
+/* The simulation state of one instance, as env_get_state writes it. */
+void pool_env_state(const Pool *pool, uint32_t i, double *state);
+
 #endif

@@ -7,8 +7,6 @@
 
 #include "envs/class.h"
 
-extern const EnvClass pendulum_class, mujoco_class;
-
 /* Without MuJoCo's headers its tasks have no constants; their class then refuses to make instances.
  */
 #if __has_include(<mujoco/mujoco.h>)
@@ -73,6 +71,13 @@ void env_get_state(const Env *env, double *state) {
 void env_set_state(Env *env, const double *state) {
   env->elapsed = (uint32_t)state[0];
   env->spec->class->set_state(env, state + 1);
+}
+
+EnvLayout env_layout(const Env *env) {
+  EnvLayout layout = env->spec->class->layout(env);
+  layout.position++;
+  layout.speed++;
+  return layout;
 }
 
 const char *env_fault(const Env *env) { return env->spec->class->fault(env); }

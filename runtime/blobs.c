@@ -79,10 +79,11 @@ static bool file_has(const BlobFile *file, const char *name) {
   return false;
 }
 
-bool blobs_match(const BlobFile *file, const Blob *blobs, size_t count, RunError *error) {
+bool blobs_match(const BlobFile *file, const Blob *blobs, size_t count, bool all, RunError *error) {
   for (uint32_t i = 0; i < file->count; i++) {
     const BlobRow *row = &file->rows[i];
     const Blob *blob = find_blob(blobs, count, row->name);
+    if (!blob && !all) continue;
     if (!blob) return run_fail(error, "blob '%s' is unknown to this trainer", row->name);
     if (blob->partial ? row->bytes > blob->bytes : row->bytes != blob->bytes)
       return run_fail(error, "blob '%s' has %llu bytes, this trainer wants %s%llu", row->name,
@@ -117,6 +118,7 @@ bool blobs_load(const BlobFile *file, const Blob *blobs, size_t count, RunError 
   for (uint32_t i = 0; i < file->count; at += file->rows[i++].bytes) {
     const BlobRow *row = &file->rows[i];
     const Blob *blob = find_blob(blobs, count, row->name);
+    if (!blob) continue;
     if (!read_exactly(file->fd, at, blob->data, row->bytes, error)) return false;
     if (crc32c(0, blob->data, row->bytes) != row->crc)
       return run_fail(error, "blob '%s' changed while it was being read", row->name);

@@ -35,8 +35,8 @@ typedef struct BlobFile {
 
 /* Reads head and rows of a file of `bytes` bytes and compares them with their checksum. */
 bool blobs_read_header(BlobFile *file, int fd, uint64_t bytes, uint32_t crc, RunError *error);
-/* Whether the file holds what is wanted, with the right sizes, and nothing else. */
-bool blobs_match(const BlobFile *file, const Blob *blobs, size_t count, RunError *error);
+/* Whether the file holds what is wanted, with the right sizes; with `all` also nothing else. */
+bool blobs_match(const BlobFile *file, const Blob *blobs, size_t count, bool all, RunError *error);
 /* Reads every blob through a small buffer and compares checksums; nothing is kept. */
 bool blobs_verify(const BlobFile *file, RunError *error);
 /* Reads the wanted blobs into the caller's memory. False only when the file changed meanwhile. */

@@ -211,6 +211,7 @@ typedef struct Load {
   const RlcModule *module;
   const Blob *blobs;
   size_t blob_count;
+  bool looking;    /* see checkpoint_look */
   bool other_spec; /* one was of another spec */
   CheckpointFacts facts;
   char *tensors;         /* the whole safetensors file */
@@ -292,13 +293,13 @@ static bool verify_tensors(Load *load, const char *path, RunError *error) {
 static bool verify_blobs(Load *load, const char *path, RunError *error) {
   uint64_t bytes = 0;
   if (load->facts.blob_bytes == 0)
-    return blobs_match(&load->blob_file, load->blobs, load->blob_count, error);
+    return blobs_match(&load->blob_file, load->blobs, load->blob_count, !load->looking, error);
   int fd = open_part(path, &bytes, error);
   if (fd < 0) return false;
   load->blob_file.fd = fd; /* closed by load_clear */
   return right_length(bytes, load->facts.blob_bytes, error) &&
          blobs_read_header(&load->blob_file, fd, bytes, load->facts.blob_header_crc, error) &&
-         blobs_match(&load->blob_file, load->blobs, load->blob_count, error) &&
+         blobs_match(&load->blob_file, load->blobs, load->blob_count, !load->looking, error) &&
          blobs_verify(&load->blob_file, error);
 }
 
@@ -327,13 +328,10 @@ static bool apply(Load *load, char *memory, CheckpointInfo *info, RunError *erro
   return true;
 }
 
-/* Says what was wrong with the newer ones, and takes their names out of the way: a run that goes on
- * from an older checkpoint leaves them behind, and must not count them among the two it keeps. */
-static void set_aside(const char *directory, const Candidates *found, size_t good,
-                      const char *problems) {
+/* Takes the names of the newer ones out of the way: a run that goes on from an older checkpoint
+ * leaves them behind, and must not count them among the two it keeps. */
+static void set_aside(const char *directory, const Candidates *found, size_t good) {
   RunError ignored;
-  fprintf(stderr, "warning: in '%s' %s; going on from %s\n", directory, problems,
-          found->names[good]);
   for (size_t i = 0; i < good; i++) {
     char from[OUTPUT_PATH], to[OUTPUT_PATH];
     if (path_make(from, &ignored, "%s/%s.json", directory, found->names[i]) &&
@@ -358,28 +356,46 @@ static size_t find_good(Load *load, const char *directory, const Candidates *fou
   return found->count;
 }
 
-bool checkpoint_load(const char *directory, const RlcModule *module, char *memory,
-                     CheckpointInfo *info, const Blob *blobs, size_t blob_count, RunError *error) {
+static bool load_newest(Load *load, const char *directory, char *memory, CheckpointInfo *info,
+                        RunError *error) {
   char place[OUTPUT_PATH];
   RunError problems;
   Candidates found = {0};
-  Load load = {.module = module, .blobs = blobs, .blob_count = blob_count, .blob_file.fd = -1};
   if (!path_make(place, error, "%s/checkpoints", directory)) return false;
   bool there = access(place, F_OK) == 0 || errno != ENOENT;
   if (there && !checkpoint_list(place, collect, &found, error)) return false;
   if (found.count == 0) return run_fail(error, CHECKPOINT_NONE, directory);
-  size_t good = find_good(&load, place, &found, &problems);
-  if (good == found.count && load.other_spec)
+  size_t good = find_good(load, place, &found, &problems);
+  if (good == found.count && load->other_spec)
     return run_fail(error,
                     "no good checkpoint in '%.200s': %.300s; `rlc train %.200s/config.yaml -- "
                     "--resume %.200s` goes on with the spec of that run",
                     place, problems.text, directory, directory);
   if (good == found.count)
     return run_fail(error, "no good checkpoint in '%.300s': %.700s", place, problems.text);
-  if (good > 0) set_aside(place, &found, good, problems.text);
+  if (good > 0)
+    fprintf(stderr, "warning: in '%s' %s; going on from %s\n", place, problems.text,
+            found.names[good]);
+  if (!load->looking) set_aside(place, &found, good);
   RunError problem;
-  bool loaded = apply(&load, memory, info, &problem);
-  load_clear(&load);
+  bool loaded = apply(load, memory, info, &problem);
+  load_clear(load);
   return loaded ||
          run_fail(error, "'%.300s/%s.blobs': %.600s", place, found.names[good], problem.text);
+}
+
+bool checkpoint_load(const char *directory, const RlcModule *module, char *memory,
+                     CheckpointInfo *info, const Blob *blobs, size_t blob_count, RunError *error) {
+  Load load = {.module = module, .blobs = blobs, .blob_count = blob_count, .blob_file.fd = -1};
+  return load_newest(&load, directory, memory, info, error);
+}
+
+bool checkpoint_look(const char *directory, const RlcModule *module, char *memory,
+                     CheckpointInfo *info, const Blob *blobs, size_t blob_count, RunError *error) {
+  Load load = {.module = module,
+               .blobs = blobs,
+               .blob_count = blob_count,
+               .looking = true,
+               .blob_file.fd = -1};
+  return load_newest(&load, directory, memory, info, error);
 }

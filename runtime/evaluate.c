@@ -4,7 +4,7 @@
  * evaluation and wave, never by how long earlier ones lasted. So it is a function of the
  * parameters, the seed and its number, and training cannot tell whether it ran. One that is cut
  * off leaves nothing behind but the note that it is owed; so it is made again after resuming. */
-#include "runtime/training.h"
+#include "runtime/recording.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -116,10 +116,18 @@ static bool course_goes_on(Trainer *trainer, Course *course) {
   return !course->cut;
 }
 
+static bool wave_step(Trainer *trainer, Evaluator *evaluator, uint64_t seed, uint64_t draw,
+                      uint32_t first, uint32_t wanted) {
+  Recording *recording = evaluator->recording;
+  if (recording && !recording_before(recording, evaluator, first, wanted, &trainer->error))
+    return false;
+  if (!actor_step(trainer, &evaluator->actor, &trainer->evaluating, seed, draw)) return false;
+  return !recording || recording_after(recording, evaluator, first, wanted, &trainer->error);
+}
+
 /* False on a fault; true also when it was cut off. */
 static bool evaluator_run(Trainer *trainer, Evaluator *evaluator, Course *course) {
-  Actor *actor = &evaluator->actor;
-  uint32_t episodes = trainer->options.eval_episodes, count = actor->pool->count;
+  uint32_t episodes = trainer->options.eval_episodes, count = evaluator->actor.pool->count;
   uint64_t seed = trainer->options.seed ^ EVALUATION_SEED, wave = trainer->state.evaluations << 32;
   uint64_t draw = wave;
   memcpy(trainer->evaluation_memory, trainer->memory, trainer->module->memory_bytes);
@@ -130,7 +138,7 @@ static bool evaluator_run(Trainer *trainer, Evaluator *evaluator, Course *course
     uint64_t whole = course->done + evaluator_limit(evaluator);
     for (uint32_t ended = 0; ended < wanted; ended += wave_note(evaluator, first, wanted)) {
       if (!course_goes_on(trainer, course)) return true;
-      if (!actor_step(trainer, actor, &trainer->evaluating, seed, draw++)) return false;
+      if (!wave_step(trainer, evaluator, seed, draw++, first, wanted)) return false;
       course->done++;
     }
     wave_end(evaluator);
@@ -209,4 +217,24 @@ bool evaluate_run(Trainer *trainer, bool limited) {
   }
   evaluation_count(trainer);
   return !any || log_evaluation(trainer->log, state->step, values, &trainer->error);
+}
+
+/* ---- playing back ---- */
+
+void evaluator_rewind(Trainer *trainer, Evaluator *evaluator, uint32_t episodes) {
+  TrainState *state = &trainer->state;
+  Pool *pool = evaluator->actor.pool;
+  if (state->evaluations == 0 || state->evaluated_step != state->step) return;
+  state->evaluations--;
+  if (evaluator->actor.declared) return;
+  pool_set_state(pool, evaluator->start);
+  pool_rewind(pool, (episodes + pool->count - 1) / pool->count);
+  pool_get_state(pool, evaluator->start);
+}
+
+bool evaluator_play(Trainer *trainer, Evaluator *evaluator, bool *cut) {
+  Course course = course_make(trainer, false);
+  bool good = evaluator_run(trainer, evaluator, &course);
+  *cut = course.cut;
+  return good;
 }

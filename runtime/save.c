@@ -97,20 +97,38 @@ bool save_write(Trainer *trainer) {
   return true;
 }
 
+/* What was read into the parts becomes the trainer's. */
+static bool save_apply(Trainer *trainer, bool replay) {
+  for (uint32_t i = 0; replay && i < trainer->module->source_count; i++)
+    if (!replay_resume(trainer->replay[i], &trainer->error)) return false;
+  carried_move(trainer, false);
+  actor_set_state(&trainer->explore, trainer->pool_state);
+  trainer->saved_step = trainer->state.step;
+  return true;
+}
+
 bool save_read(Trainer *trainer, LogMark *mark, uint64_t *seed) {
   CheckpointInfo info;
   blobs_list(trainer, false, true);
   if (!checkpoint_load(trainer->directory, trainer->module, trainer->memory, &info, trainer->blobs,
-                       trainer->blob_count, &trainer->error))
+                       trainer->blob_count, &trainer->error) ||
+      !save_apply(trainer, true))
     return false;
-  for (uint32_t i = 0; i < trainer->module->source_count; i++)
-    if (!replay_resume(trainer->replay[i], &trainer->error)) return false;
-  carried_move(trainer, false);
-  actor_set_state(&trainer->explore, trainer->pool_state);
   *mark = info.log;
   *seed = info.seed;
   trainer->seconds_before = info.seconds;
-  trainer->saved_step = trainer->state.step;
   trainer->resumed = true;
   return true;
+}
+
+/* Programs can tell how much a replay holds, but not what, until it is sampled. */
+bool save_look(Trainer *trainer, uint64_t *seed) {
+  CheckpointInfo info;
+  bool replay = trainer->module->counters[RLC_STORED] != RLC_NONE;
+  blobs_list(trainer, false, replay);
+  if (!checkpoint_look(trainer->directory, trainer->module, trainer->memory, &info, trainer->blobs,
+                       trainer->blob_count, &trainer->error))
+    return false;
+  *seed = info.seed;
+  return save_apply(trainer, replay);
 }

@@ -152,6 +152,10 @@ bool checkpoint_save(const char *directory, const RlcModule *module, const char 
  * comes back in info->seed: the caller compares it with --seed (Options.seed_given). */
 bool checkpoint_load(const char *directory, const RlcModule *module, char *memory,
                      CheckpointInfo *info, const Blob *blobs, size_t blob_count, RunError *error);
+/* The same for somebody who only looks, perhaps while the run goes on: changes nothing in the
+ * directory, and leaves out blobs of the file that are not in the list. */
+bool checkpoint_look(const char *directory, const RlcModule *module, char *memory,
+                     CheckpointInfo *info, const Blob *blobs, size_t blob_count, RunError *error);
 
 /* ---- rundir.c ---- */
 

@@ -42,6 +42,7 @@ typedef struct Evaluator {
   size_t start_bytes;
   double *episode_return, *episode_length; /* [episodes] */
   bool *ended;                             /* [env] */
+  struct Recording *recording;             /* of what happens, where somebody wants it; else NULL */
 } Evaluator;
 
 typedef struct EvaluationResult {
@@ -218,6 +219,12 @@ void evaluator_free(Evaluator *evaluator);
 /* Both evaluations, logged; training's memory and draws are not touched. A signal cuts them off,
  * and so does --minutes when `limited`: nothing is logged then, and state.eval_mark says so. */
 bool evaluate_run(Trainer *trainer, bool limited);
+/* For playing back. If the state of the trainer has been evaluated, goes back to before that, where
+ * an evaluation was of `episodes` episodes. */
+void evaluator_rewind(Trainer *trainer, Evaluator *evaluator, uint32_t episodes);
+/* The evaluation that comes next, of this evaluator alone; nothing is logged or counted. False on a
+ * fault; `cut`: a signal cut it off. */
+bool evaluator_play(Trainer *trainer, Evaluator *evaluator, bool *cut);
 extern const char *const evaluation_columns[];
 enum { EVALUATION_COLUMNS = 10 };
 
@@ -245,6 +252,9 @@ bool save_write(Trainer *trainer);
  * logs and `seed` the run's. The trainer was made with options.seed, so when `seed` differs it must
  * be made anew with that one. */
 bool save_read(Trainer *trainer, LogMark *mark, uint64_t *seed);
+/* What of the newest good checkpoint decides how the policy acts, for somebody who only looks: the
+ * run directory stays as it is, and the trainer cannot go on. */
+bool save_look(Trainer *trainer, uint64_t *seed);
 
 /* ---- cpu.c ---- */
 
