@@ -23,7 +23,7 @@ TESTS   = $(wildcard tests/*_test.c)
 MODELS  = $(patsubst %,$(BUILD)/%.h,$(wildcard envs/models/*.xml))
 
 object = $(patsubst %.c,$(BUILD)/%.o,$(1))
-OBJECTS = $(call object,$(SOURCES)) $(BUILD)/gen/prelude.o $(BUILD)/gen/environments.o
+OBJECTS = $(call object,$(SOURCES)) $(BUILD)/gen/prelude.o $(BUILD)/gen/environments.o $(BUILD)/gen/page_style.o
 LIBRARY = $(BUILD)/librlc_runtime.a
 TESTBIN = $(patsubst tests/%.c,$(BUILD)/tests/%,$(TESTS))
 
@@ -86,6 +86,12 @@ $(BUILD)/gen/environments.c: $(ENVFILES) Makefile
 	   for f in $(ENVFILES); do printf '{"%s", "%s",\n' "$$(sed -n 's/^environment: *//p' $$f)" $$f; \
 	   sed 's/\\/\\\\/g; s/"/\\"/g; s/^/  "/; s/$$/\\n"/' $$f; echo '},'; done; \
 	   echo '{0}};'; } > $@
+
+# The style sheet of a study's report.
+$(BUILD)/gen/page_style.c: compiler/study/page.css
+	@mkdir -p $(@D)
+	@{ echo 'extern const char page_style[];'; echo 'const char page_style[] ='; \
+	   sed 's/\\/\\\\/g; s/"/\\"/g; s/^/  "/; s/$$/\\n"/' $<; echo '  ;'; } > $@
 
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c
 	@$(CC) $(CFLAGS) -c -o $@ $<

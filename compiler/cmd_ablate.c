@@ -1,13 +1,27 @@
 /* rlc ablate: a study of variants of a loss. */
 #include "compiler/session.h"
 
+#include <string.h>
+
 #include "compiler/build.h"
 #include "compiler/study/print.h"
-#include "compiler/study/run.h"
+#include "compiler/study/report.h"
 
 static int dry_run(const Session *session, const Study *study) {
   StudyEstimate estimate = study_estimate(session, study);
   (session->json ? study_print_json : study_print)(study, &estimate);
+  return 0;
+}
+
+/* Makes what is left and, when nothing is, the report. Who hands runs to others does not wait for
+ * them, and a worker sums nothing up. */
+static int make(Session *session, Study *study) {
+  int status = study_run(session, study);
+  bool local = !session->launcher || strcmp(session->launcher, "local") == 0;
+  if (status != 0 || session->worker || !local) return status;
+  const char *folder = folder_path(session, study);
+  if (!report_make(session, folder)) return EXIT_USER;
+  printf("%s/report/report.html\n", folder);
   return 0;
 }
 
@@ -21,5 +35,5 @@ int command_ablate(Session *session) {
   if (!build_target(session, false) || !build_march(session, true)) return EXIT_USER;
   Study *study = study_load(session);
   if (!study) return EXIT_USER;
-  return session->dry_run ? dry_run(session, study) : study_run(session, study);
+  return session->dry_run ? dry_run(session, study) : make(session, study);
 }

@@ -54,5 +54,7 @@ void notation_mathml_box(const Box *box, FILE *out);
  * a piece of LaTeX (package amsmath), and as HTML with MathML in it. */
 void notation_latex(Arena *arena, const Tree *spec, FILE *out);
 void notation_html(Arena *arena, const Tree *spec, FILE *out);
+/* Of the same HTML the paragraphs that another spec does not have; returns how many they are. */
+size_t notation_html_new(Arena *arena, const Tree *spec, const Tree *known, FILE *out);
 
 #endif

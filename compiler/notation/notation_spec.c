@@ -2,6 +2,7 @@
  * expression is left out: the spec was checked before. */
 #include "compiler/notation/notation.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct Equation {
@@ -112,16 +113,23 @@ static void write_paragraph(const Writer *writer, const Paragraph *paragraph, FI
   fputs(writer->close, out);
 }
 
-static void write_spec(Arena *arena, const Tree *spec, const Writer *writer, FILE *out) {
+/* The paragraphs of a spec: its definitions, then a loss each. */
+static Paragraph *paragraphs_of(Arena *arena, const Tree *spec, size_t *count) {
   const Notation *notation = &(Notation){arena, tree_get(spec, "define")};
   const Tree *losses = tree_get(spec, "losses");
-  Paragraph definitions = {.title = "Definitions"};
-  add_bindings(notation, &definitions, notation->define);
-  write_paragraph(writer, &definitions, out);
-  for (size_t i = 0; losses && i < losses->entry_count; i++) {
-    Paragraph loss = loss_paragraph(notation, &losses->entries[i]);
-    write_paragraph(writer, &loss, out);
-  }
+  size_t most = 1 + (losses ? losses->entry_count : 0);
+  Paragraph *paragraphs = NEW_ARRAY(arena, Paragraph, most);
+  paragraphs[0].title = "Definitions";
+  add_bindings(notation, &paragraphs[0], notation->define);
+  for (*count = 1; *count < most; ++*count)
+    paragraphs[*count] = loss_paragraph(notation, &losses->entries[*count - 1]);
+  return paragraphs;
+}
+
+static void write_spec(Arena *arena, const Tree *spec, const Writer *writer, FILE *out) {
+  size_t count;
+  const Paragraph *paragraphs = paragraphs_of(arena, spec, &count);
+  for (size_t i = 0; i < count; i++) write_paragraph(writer, &paragraphs[i], out);
 }
 
 void notation_latex(Arena *arena, const Tree *spec, FILE *out) {
@@ -139,15 +147,42 @@ void notation_latex(Arena *arena, const Tree *spec, FILE *out) {
   write_spec(arena, spec, &latex, out);
 }
 
+static const Writer html = {.box = notation_mathml_box,
+                            .text = notation_html_text,
+                            .open = "<div class=\"loss\"><h4><code>",
+                            .title_end = "</code></h4>\n",
+                            .over = "<p>over <code>",
+                            .over_end = "</code></p>\n",
+                            .cell = "</mtd><mtd>",
+                            .line_end = "</mtd></mtr>\n",
+                            .close = "</mtable></math></div>\n"};
+
 void notation_html(Arena *arena, const Tree *spec, FILE *out) {
-  static const Writer html = {.box = notation_mathml_box,
-                              .text = notation_html_text,
-                              .open = "<div class=\"loss\"><h4><code>",
-                              .title_end = "</code></h4>\n",
-                              .over = "<p>over <code>",
-                              .over_end = "</code></p>\n",
-                              .cell = "</mtd><mtd>",
-                              .line_end = "</mtd></mtr>\n",
-                              .close = "</mtable></math></div>\n"};
   write_spec(arena, spec, &html, out);
+}
+
+static const char *paragraph_text(Arena *arena, const Paragraph *paragraph) {
+  char *text = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&text, &size);
+  if (!out) bug("no memory for a text");
+  write_paragraph(&html, paragraph, out);
+  fclose(out);
+  const char *kept = arena_copy(arena, text, size);
+  free(text);
+  return kept;
+}
+
+size_t notation_html_new(Arena *arena, const Tree *spec, const Tree *known, FILE *out) {
+  size_t count, known_count, written = 0;
+  const Paragraph *paragraphs = paragraphs_of(arena, spec, &count);
+  const Paragraph *others = paragraphs_of(arena, known, &known_count);
+  for (size_t i = 0; i < count; i++) {
+    const char *text = paragraph_text(arena, &paragraphs[i]);
+    bool is_known = !*text;
+    for (size_t k = 0; k < known_count && !is_known; k++)
+      is_known = strcmp(text, paragraph_text(arena, &others[k])) == 0;
+    if (!is_known) fputs(text, out), written++;
+  }
+  return written;
 }

@@ -187,6 +187,7 @@ static void put_study(JsonWriter *json, const Runner *runner) {
   put_text(json, "study", study->name);
   put_text(json, "doc", study->doc);
   put_text(json, "cite", study->cite);
+  put_text(json, "path", study->path);
   put_text(json, "compiler", "rlc " RLC_VERSION);
   put_whole(json, "steps", study->steps);
   json_name(json, "seeds");
