@@ -13,12 +13,12 @@ static int dry_run(const Session *session, const Study *study) {
   return 0;
 }
 
-/* Makes what is left and, when nothing is, the report. Who hands runs to others does not wait for
- * them, and a worker sums nothing up. */
+/* Makes what is left and, when nothing is, the report. Slurm's runs are not made yet, and a worker
+ * sums nothing up. */
 static int make(Session *session, Study *study) {
   int status = study_run(session, study);
-  bool local = !session->launcher || strcmp(session->launcher, "local") == 0;
-  if (status != 0 || session->worker || !local) return status;
+  bool later = session->launcher && strcmp(session->launcher, "slurm") == 0;
+  if (status != 0 || session->worker || later) return status;
   const char *folder = folder_path(session, study);
   if (!report_make(session, folder)) return EXIT_USER;
   printf("%s/report/report.html\n", folder);

@@ -63,6 +63,8 @@ find_packages() {
   else
     missing="$missing libyaml-dev check"
   fi
+  # Not to build: figures of a study's report, which says so where there are none.
+  command -v gnuplot >/dev/null || missing="$missing gnuplot-nox"
   command -v llvm-config-19 >/dev/null || missing="$missing llvm-19-dev"
   # shellcheck disable=SC2086 # a list of words
   [ -z "$missing" ] || apt_install $missing
