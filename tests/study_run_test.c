@@ -141,6 +141,21 @@ START_TEST(signals_are_passed_on) {
 }
 END_TEST
 
+/* They write their checkpoints and end: the lock is free before the run would be done. */
+START_TEST(trainers_end_with_their_command) {
+  Asked asked = {.name = "orphans", .steps = 200000000, .points = 1, .seeds = 1};
+  pid_t command = study_start(&asked);
+  wait_checkpoint(&asked);
+  kill(command, SIGKILL);
+  study_wait(&asked, command);
+  for (int i = 0; i < 2000 && study_count(&asked, STUDY_RUNNING); i++) sleep_ms(5);
+  ck_assert_uint_eq(study_count(&asked, STUDY_PARTIAL), 1);
+  Bytes said = file_read(run_file(&asked, 0, 1, ".log").text);
+  ck_assert_msg(said.data && strstr(said.data, "a checkpoint was written"), "%s", said.data);
+  free(said.data);
+}
+END_TEST
+
 START_TEST(a_killed_trainer_is_no_failure) {
   Asked asked = {.name = "lost", .steps = LONG_STEPS, .points = 1, .seeds = 1};
   pid_t command = study_start(&asked), trainer;
@@ -368,6 +383,7 @@ int main(void) {
   tcase_add_test(tests, a_study_is_told_in_its_folder);
   tcase_add_test(tests, kills_leave_no_trace);
   tcase_add_test(tests, signals_are_passed_on);
+  tcase_add_test(tests, trainers_end_with_their_command);
   tcase_add_test(tests, a_killed_trainer_is_no_failure);
   tcase_add_test(tests, two_commands_share_the_work);
   tcase_add_test(tests, a_run_that_is_held_is_left_alone);
