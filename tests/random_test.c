@@ -117,9 +117,11 @@ START_TEST(every_kind_of_work_comes_by) {
     for (size_t p = 0; p < code->program_count; p++) reach_kernels(&reached, &code->programs[p]);
     arena_free(arena);
   }
+  /* initialisers have tests of their own, and so has bf16: these graphs are float32, most of them
+   * too small to be rounded (orthonormal in native_test, pairs in bf16_test) */
   for (int kind = 0; kind <= KERNEL_CONTRACT; kind++)
-    ck_assert_msg(kind == KERNEL_ORTHONORMAL || reached.kind[kind] >= 10, "%zu kernels of kind %d",
-                  reached.kind[kind], kind);
+    ck_assert_msg(kind == KERNEL_ORTHONORMAL || kind == KERNEL_PAIRS || reached.kind[kind] >= 10,
+                  "%zu kernels of kind %d", reached.kind[kind], kind);
   printf(
       "%zu contractions, %zu of them with epilogues, %zu repacked; %zu kernels for more than one "
       "thread, %zu barriers; %zu sorts cut, %zu scatters stopped; %zu tensors updated in place; "
