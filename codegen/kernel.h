@@ -112,7 +112,8 @@ typedef struct Kernel {
   Root *roots;
   size_t root_count, root_capacity;
   Node *contraction; /* KERNEL_CONTRACT: roots are its result and what the epilogue makes of it */
-  AxisId lane_axis;  /* KERNEL_CONTRACT: the axis in the vectors */
+  AxisId lane_axis;  /* KERNEL_CONTRACT: the result's last axis, in the vectors unless narrow */
+  bool narrow;       /* KERNEL_CONTRACT: both operands' last axis is in the vectors (narrow.c) */
   Buffer *repacked;  /* KERNEL_CONTRACT: the copy of the vector operand in the layout and type it
                         needs, or NULL */
   Buffer *buckets;   /* KERNEL_CONTRACT: the order of the rows where they choose the vector operand,
@@ -217,6 +218,17 @@ void kernel_reads_along(const Schedule *schedule, const Kernel *kernel, AxisId a
 void find_paired(Schedule *schedule);
 /* The layout of such a value as its kernel makes it. */
 Layout paired_layout(const Schedule *schedule, const Node *node);
+
+/* ---- narrow.c: contractions to few columns ---- */
+
+/* Wide registers of the machine. */
+uint32_t vector_registers(const Code *code);
+/* Rows of a tile that has its lanes along the summed axis. */
+uint32_t narrow_rows(const Code *code, uint32_t columns);
+/* Shall a contraction have its lanes along the axis that its operands, whose layouts these are,
+ * have last? `lane`: the result's last axis, which `b` has. */
+bool contract_is_narrow(const Schedule *schedule, const Node *contract, AxisId lane,
+                        const Layout *a, const Layout *b);
 
 /* ---- chunks.c: what goes over its rows together ---- */
 

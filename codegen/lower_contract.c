@@ -50,6 +50,12 @@ uint32_t inner_extent(const Product *p, AxisId axis) {
   return (int)axis == layout_paired(&p->a.layout) ? (extent + 1) / 2 : extent;
 }
 
+/* What one step along a reduced axis adds to its coordinate. */
+static uint32_t inner_unit(const Product *p, AxisId axis) {
+  const Layout *a = &p->a.layout;
+  return p->kernel->narrow && axis == a->axis[a->rank - 1] ? p->width : 1;
+}
+
 static void add_inner_dims(Product *p) {
   Nest *nest = &p->nest;
   AxisId order[MAX_AXES];
@@ -57,8 +63,9 @@ static void add_inner_dims(Product *p) {
   p->first_inner = nest->dim_count;
   for (int i = 0; i < rank; i++) {
     uint32_t extent = inner_extent(p, order[i]), panel = p->a.layout.panel;
+    uint32_t unit = inner_unit(p, order[i]);
     if (order[i] == p->apart) nest_dim(nest, order[i], (extent + panel - 1) / panel, panel);
-    nest_dim(nest, order[i], order[i] == p->apart ? panel : extent, 1);
+    nest_dim(nest, order[i], (order[i] == p->apart ? panel : extent) / unit, unit);
   }
   nest->lane = nest_dim(nest, nest->split, nest->panel, 1);
 }
@@ -79,7 +86,7 @@ static Form operand_form(const Product *p, const Layout *layout, int without) {
       for (int d = p->first_inner; d + 1 < nest->lane; d++)
         if (nest->dims[d].axis == axis && nest->dims[d + 1].axis == axis) {
           form.by[d] = (int64_t)layout->block;
-          form.by[d + 1] = 1;
+          form.by[d + 1] = nest->dims[d + 1].unit;
         }
     } else {
       Form coordinate = nest_coordinate(nest, axis);
@@ -184,10 +191,10 @@ static void make_segments(Product *p, int64_t highest) {
 
 /* 8 x 2 vectors on machines with 32 wide registers, half of it on others. */
 static int64_t tile_height(const Product *p) {
-  if (p->kernel->buckets) return bucket_height(p->lower.s->code);
-  uint32_t size = value_type_size(p->lower.s->code->real);
-  bool wide = p->width * size >= 64 || p->lower.s->code->options.lanes * size >= 64;
-  return (wide ? 16 : 8) / p->columns;
+  const Code *code = p->lower.s->code;
+  if (p->kernel->buckets) return bucket_height(code);
+  if (p->kernel->narrow) return narrow_rows(code, p->columns);
+  return vector_registers(code) / 2 / p->columns;
 }
 
 /* ---- the kernel ---- */
@@ -280,7 +287,7 @@ static void product_start(Product *p, const Schedule *s, Kernel *kernel) {
     if (kernel->roots[i].node == node && !kernel->roots[i].copy)
       p->out.buffer = kernel->roots[i].buffer;
   if (p->out.buffer) p->out.layout = p->out.buffer->layout;
-  p->epilogue = kernel->root_count > 1;
+  p->epilogue = kernel->root_count > 1 || kernel->narrow;
   const Layout *a = &p->a.layout;
   bool apart = a->panel && layout_blocks(a) > 1 && a->block != a->panel;
   p->apart = apart ? a->axis[a->rank - 1] : -1;
@@ -290,8 +297,9 @@ void lower_contract(const Schedule *s, Kernel *kernel) {
   Product *p = NEW(s->arena, Product);
   product_start(p, s, kernel);
   uint32_t panel = p->out.layout.panel, lanes = s->code->options.lanes;
-  p->width = panel < lanes ? panel : lanes;
-  p->columns = panel / p->width;
+  p->width = panel < lanes && !kernel->narrow ? panel : lanes;
+  p->columns =
+      kernel->narrow ? s->code->module->graph->axes[kernel->lane_axis].extent : panel / p->width;
   add_out_dims(p);
   add_inner_dims(p);
   p->from_a = operand_form(p, &p->a.layout, -1);

@@ -20,7 +20,8 @@ typedef struct Product {
   int first_inner, first_inner_loop;
   Form from_a, from_b, from_out;
   Axes rows;               /* that are in buckets */
-  uint32_t width, columns; /* elements of a vector, vectors of a panel */
+  uint32_t width, columns; /* elements of a vector, vectors of B at a step: of a panel, or, where
+                              lanes are along a reduced axis, of all columns */
   Segment segments[3];
   int segment_count;
   const Registers *row_a, *row_out; /* with buckets: where each row of the tile begins */
@@ -47,10 +48,13 @@ Term *product_row(Product *product, const Form *form, Term *base, const Register
 /* With buckets: the number of row i of the tile. */
 Term *bucket_row(Product *product, Term *tile, Term *i);
 
-/* ---- product_result.c ---- */
+/* ---- product_result.c, product_narrow.c ---- */
 
 /* Stores a tile, to `array` where that is given, else to the result. */
 void product_store(Product *product, const Registers *tile, const Registers *array);
+/* The same for a tile of partial sums with lanes along a reduced axis, which are added up; `array`
+ * has room for whole vectors of rows. */
+void product_gather(Product *product, const Registers *tile, const Registers *array);
 /* What the kernel's roots make of the results in `array`. */
 void product_epilogue(Product *product, const Registers *array, int64_t height, Term *tile);
 /* The roots' values and stores in level 2, for one element of the result. */

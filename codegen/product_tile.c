@@ -103,8 +103,26 @@ Term *product_row(Product *p, const Form *form, Term *base, const Registers *row
   return product_plus(p, base, i, row_step(p, form));
 }
 
+/* A tile's sums, of which rows from..to-1 are added to, and the step's vectors of B. */
+typedef struct Sums {
+  const Registers *c, *b;
+  int64_t from, to;
+} Sums;
+
+/* What a row multiplies at one step: its element in all lanes, or as many elements as lanes. */
+static Term *row_value(Product *p, const Var *i, const Form *inner, ValueType type) {
+  Arena *arena = p->nest.arena;
+  Term *index = product_row(p, &p->from_a, p->base_a, p->row_a, i);
+  index = term_add(arena, index, nest_term(&p->nest, inner));
+  uint32_t width = p->kernel->narrow ? p->width : 1;
+  Term *value =
+      term_cast(arena, term_load(arena, p->a.buffer, p->a.buffer->type, index, width), type);
+  return width > 1 ? value : term_splat(arena, value, p->width);
+}
+
 /* c[i][j] += a[i] * b[j] for one step of the innermost reduced axis; of pairs two products. */
-static void tile_step(Product *p, Block *block, const Registers *c, const Registers *b) {
+static void tile_step(Product *p, Block *block, const Sums *sums) {
+  const Registers *c = sums->c, *b = sums->b;
   Nest *nest = &p->nest;
   Arena *arena = nest->arena;
   Form inner_a = form_part(&p->from_a, p->first_inner, nest->lane);
@@ -112,16 +130,15 @@ static void tile_step(Product *p, Block *block, const Registers *c, const Regist
   Term *at_b = term_add(arena, p->base_b, nest_term(nest, &inner_b));
   const Var *i = var_make(arena, "i", VALUE_INDEX, 1), *j = var_make(arena, "j", VALUE_INDEX, 1);
   Term *zero = term_int(arena, 0), *row = term_var(arena, i), *column = term_var(arena, j);
+  int64_t step = p->kernel->narrow ? p->from_b.by[nest->lane] : p->width;
   declare_add(arena, block, b, NULL);
   Block *load = loop_add(arena, block, LOOP_UNROLLED, j, zero, term_int(arena, p->columns));
   set_add(arena, load, b, zero, column,
-          term_load(arena, p->b.buffer, b->type, product_plus(p, at_b, j, p->width), p->width));
-  Block *rows = loop_add(arena, block, LOOP_UNROLLED, i, zero, term_int(arena, c->rows));
+          term_load(arena, p->b.buffer, b->type, product_plus(p, at_b, j, step), p->width));
+  Block *rows = loop_add(arena, block, LOOP_UNROLLED, i, term_int(arena, sums->from),
+                         term_int(arena, sums->to));
   const Var *a = var_make(arena, "a", b->type, p->width);
-  Term *index = product_row(p, &p->from_a, p->base_a, p->row_a, i);
-  index = term_add(arena, index, nest_term(nest, &inner_a));
-  Term *scalar = term_load(arena, p->a.buffer, p->a.buffer->type, index, 1);
-  let_add(arena, rows, a, term_splat(arena, term_cast(arena, scalar, b->type), p->width));
+  let_add(arena, rows, a, row_value(p, i, &inner_a, b->type));
   Block *columns = loop_add(arena, rows, LOOP_UNROLLED, j, zero, term_int(arena, p->columns));
   Term *x = term_var(arena, a), *y = term_read(arena, b, zero, column);
   Term *sum = term_read(arena, c, row, column);
@@ -130,27 +147,26 @@ static void tile_step(Product *p, Block *block, const Registers *c, const Regist
 }
 
 /* Nested loops over the reduced axes; the last panel of A's reduced axis may be short. */
-static void tile_loops(Product *p, Block *block, int loop, int64_t bound, const Registers *c,
-                       const Registers *b) {
+static void tile_loops(Product *p, Block *block, int loop, int64_t bound, const Sums *sums) {
   Nest *nest = &p->nest;
   Arena *arena = nest->arena;
   if (loop == nest->loop_count - 1) {
-    tile_step(p, block, c, b);
+    tile_step(p, block, sums);
     return;
   }
   const NestLoop *at = &nest->loops[loop];
   int64_t extent = bound ? bound : (int64_t)at->extent, rest = 0;
   const Dim *dim = &nest->dims[at->first];
   bool panels = at->first == at->last && dim->axis == p->apart && dim->unit > 1;
-  if (panels) rest = inner_extent(p, dim->axis) % dim->unit;
+  if (panels) rest = inner_extent(p, dim->axis) % dim->unit / dim[1].unit;
   if (rest) extent--;
   Block *body =
       loop_add(arena, block, LOOP_SERIAL, at->var, term_int(arena, 0), term_int(arena, extent));
-  tile_loops(p, body, loop + 1, 0, c, b);
+  tile_loops(p, body, loop + 1, 0, sums);
   if (!rest) return;
   body = loop_add(arena, block, LOOP_SERIAL, at->var, term_int(arena, extent),
                   term_int(arena, extent + 1));
-  tile_loops(p, body, loop + 1, rest, c, b);
+  tile_loops(p, body, loop + 1, rest, sums);
 }
 
 /* ---- tiles ---- */
@@ -165,6 +181,20 @@ static Block *bucket_tile(Product *p, Block *block, Term *tile, Term **bucket) {
   *bucket = term_var(arena, var);
   int64_t buckets = p->nest.graph->axes[p->kernel->picked].extent;
   return if_add(arena, block, *bucket, term_int(arena, buckets))->body;
+}
+
+/* All rows at once, or as many as there are registers for. */
+static void tile_sums(Product *p, Block *block, const Registers *c) {
+  Arena *arena = p->nest.arena;
+  ValueType each = p->b.layout.pairs ? VALUE_PAIR : c->type;
+  int64_t height = c->rows, most = height;
+  if (p->kernel->narrow) most = narrow_rows(p->lower.s->code, p->columns);
+  declare_add(arena, block, c, NULL);
+  for (int64_t from = 0; from < height; from += most) {
+    const Registers *b = registers_tile(arena, "b", each, p->width, 1, p->columns);
+    Sums sums = {c, b, from, from + most < height ? from + most : height};
+    tile_loops(p, block, p->first_inner_loop, 0, &sums);
+  }
 }
 
 static void tile_rows(Product *p, Block *block, const Segment *segment, int64_t height, Term *tile,
@@ -182,17 +212,18 @@ static void tile_rows(Product *p, Block *block, const Segment *segment, int64_t 
   }
   tile_bases(p, bucket);
   const Registers *c = registers_tile(arena, "c", type, p->width, (uint32_t)height, p->columns);
-  ValueType each = p->b.layout.pairs ? VALUE_PAIR : type;
-  const Registers *b = registers_tile(arena, "b", each, p->width, 1, p->columns);
-  declare_add(arena, block, c, NULL);
-  tile_loops(p, block, p->first_inner_loop, 0, c, b);
+  tile_sums(p, block, c);
   if (!p->epilogue) {
     product_store(p, c, NULL);
     return;
   }
-  const Registers *array = registers_raw(arena, "result", type, (uint32_t)height * p->nest.panel);
+  uint32_t results = ((uint32_t)height * p->nest.panel + p->width - 1) / p->width * p->width;
+  const Registers *array = registers_raw(arena, "result", type, results);
   declare_add(arena, block, array, NULL);
-  product_store(p, c, array);
+  if (p->kernel->narrow)
+    product_gather(p, c, array);
+  else
+    product_store(p, c, array);
   product_epilogue(p, array, height, tile);
 }
 

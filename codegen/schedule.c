@@ -429,12 +429,16 @@ static Kernel *contract_kernel(Schedule *s, Node *node) {
   Node *b = operand(s, node, vector);
   View view = node_view(s, b);
   bool type = view.layout.pairs || view.buffer->type == s->code->real;
-  bool fits = type && view.layout.axis[view.layout.rank - 1] == lane;
+  View a = node_view(s, operand(s, node, 1 - vector));
+  bool narrow = !view.layout.pairs && type && a.buffer->type == s->code->real &&
+                contract_is_narrow(s, node, lane, &a.layout, &view.layout);
+  bool fits = narrow || (type && view.layout.axis[view.layout.rank - 1] == lane);
   Buffer *repacked = fits ? NULL : repack(s, b, lane), *rows = buckets(s, node, vector);
   Kernel *kernel = kernel_add(s, KERNEL_CONTRACT, "contract", node->axes);
   kernel->contraction = node;
   kernel->reduced = node->attr.axes;
   kernel->lane_axis = lane;
+  kernel->narrow = narrow;
   kernel->repacked = repacked;
   kernel->buckets = rows;
   kernel->picked = rows ? node->src[vector]->attr.axis : 0;
