@@ -180,7 +180,7 @@ Loaded *build_load(Arena *arena, const Code *code) {
   return loaded;
 }
 
-const RlcModule *build_module(Session *session, Loaded **loaded) {
+const RlcModule *build_session(Session *session, Loaded **loaded) {
   *loaded = NULL;
   if (!build_target(session, true) || !build_march(session, true) ||
       !pipeline_options_good(&session->pipeline) || !session_elaborate(session))

@@ -32,7 +32,7 @@ Loaded *build_load(Arena *arena, const Code *code);
 
 /* The session's spec in memory, ready to run, for what --target says. NULL after a message.
  * `loaded` is to be closed after use, unless it stays NULL, as it does for the oracle. */
-const RlcModule *build_module(Session *session, Loaded **loaded);
+const RlcModule *build_session(Session *session, Loaded **loaded);
 
 /* Compiles the code to an executable trainer at `output`, through a temporary name. False after a
  * message. */

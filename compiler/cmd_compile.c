@@ -50,7 +50,7 @@ static int run_module(Session *session, const RlcModule *module) {
 
 int command_train(Session *session) {
   Loaded *loaded = NULL;
-  const RlcModule *module = build_module(session, &loaded);
+  const RlcModule *module = build_session(session, &loaded);
   if (!module) return EXIT_USER;
   int status = run_module(session, module);
   if (loaded) load_close(loaded);

@@ -53,7 +53,7 @@ int command_play(Session *session) {
   }
   session->spec = arena_printf(session->arena, "%s/config.yaml", run);
   Loaded *loaded = NULL;
-  const RlcModule *module = build_module(session, &loaded);
+  const RlcModule *module = build_session(session, &loaded);
   if (!module) return EXIT_USER;
   int status = play_module(session, module, run);
   if (loaded) load_close(loaded);
