@@ -10,7 +10,7 @@ BUILD ?= build
 OPT ?= -O2 -g
 WARN = -Wall -Wextra -Werror
 CFLAGS += -std=gnu11 $(OPT) $(WARN) -I. -I$(BUILD) -fno-math-errno -ffp-contract=off -fPIC $(SANITIZE)
-LDLIBS = -lyaml $(LLVM_LIBS) -lm -ldl -lpthread
+LDLIBS = -lyaml -lmicrohttpd $(LLVM_LIBS) -lm -ldl -lpthread
 VERSION := 0.1.0
 COMMIT := $(shell git describe --always --dirty 2>/dev/null || echo no git)
 

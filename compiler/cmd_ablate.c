@@ -20,7 +20,7 @@ static int make(Session *session, Study *study) {
   bool later = session->launcher && strcmp(session->launcher, "slurm") == 0;
   if (status != 0 || session->worker || later) return status;
   const char *folder = folder_path(session, study);
-  if (!report_make(session, folder)) return EXIT_USER;
+  if (!report_make(session, folder, true)) return EXIT_USER;
   printf("%s/report/report.html\n", folder);
   return 0;
 }

@@ -11,7 +11,7 @@ int command_report(Session *session) {
   size_t length = strlen(session->spec);
   while (length > 1 && session->spec[length - 1] == '/') length--;
   const char *folder = arena_copy(session->arena, session->spec, length);
-  if (!report_make(session, folder)) return EXIT_USER;
+  if (!report_make(session, folder, true)) return EXIT_USER;
   printf("%s/report/report.html\n", folder);
   return 0;
 }

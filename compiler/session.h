@@ -23,6 +23,7 @@ typedef struct Session {
   uint32_t jobs;                                 /* --jobs: runs at once; 0: as many as cores */
   const char *launcher;                          /* --launcher: local, slurm or mpi */
   bool retry, worker;                            /* --retry, --worker */
+  uint32_t port;                                 /* --port: of `rlc watch`; 0: it chooses */
   uint32_t episodes, width, height;              /* of rlc play, as all to --gl: --episodes .. */
   const char *trajectory, *thumbnail, *seed;
   const char *camera, *gl;

@@ -25,12 +25,12 @@ typedef struct Made {
 static char *folder; /* of the test */
 
 /* The final score: 100, 200, and 90, 110, 100, ... */
-static double made_score(size_t point, size_t env, size_t seed) {
+static inline double made_score(size_t point, size_t env, size_t seed) {
   double score = point == 0 ? 100 : point == 1 ? 200 : (double[]){90, 110, 100}[seed % 3];
   return env ? 10 * score : score;
 }
 
-static FILE *made_file(const char *name) {
+static inline FILE *made_file(const char *name) {
   char path[4096];
   snprintf(path, sizeof path, "%s/%s", folder, name);
   *strrchr(path, '/') = '\0';
@@ -40,13 +40,14 @@ static FILE *made_file(const char *name) {
   return out;
 }
 
-static void made_text(const char *name, const char *text) {
+static inline void made_text(const char *name, const char *text) {
   FILE *out = made_file(name);
   fputs(text, out);
   fclose(out);
 }
 
-static void made_logs(const char *run, size_t point, size_t env, size_t seed, size_t evaluations) {
+static inline void made_logs(const char *run, size_t point, size_t env, size_t seed,
+                             size_t evaluations) {
   char name[512];
   snprintf(name, sizeof name, "%s/evaluations.csv", run);
   FILE *out = made_file(name);
@@ -62,8 +63,8 @@ static void made_logs(const char *run, size_t point, size_t env, size_t seed, si
   fclose(out);
 }
 
-static void made_run(const Made *made, size_t number, const char *run, size_t point, size_t env,
-                     size_t seed) {
+static inline void made_run(const Made *made, size_t number, const char *run, size_t point,
+                            size_t env, size_t seed) {
   char name[512], text[1024];
   bool failed = made->failed == number + 1, done = !made->done || number < made->done;
   snprintf(name, sizeof name, "%s.json", run);
@@ -85,7 +86,7 @@ static void made_run(const Made *made, size_t number, const char *run, size_t po
   if (!failed) made_text(name, "{\"finished\": 1}\n");
 }
 
-static void made_points(FILE *out) {
+static inline void made_points(FILE *out) {
   fprintf(out, "\"points\": [");
   for (size_t p = 0; p < POINTS; p++) {
     fprintf(out, "%s{\"name\": \"%s\", \"folder\": \"%s\", \"variant\": \"%s\", \"changes\": [",
@@ -103,7 +104,7 @@ static void made_points(FILE *out) {
                "\"sac\", \"changes\": [], \"crossed\": []}], ");
 }
 
-static void made_head(const Made *made, FILE *out) {
+static inline void made_head(const Made *made, FILE *out) {
   size_t seeds = made->seeds ? made->seeds : 3, envs = made->envs ? made->envs : 1;
   fprintf(out,
           "{\"study\": \"small <study>\", \"doc\": \"Which & why?\", \"path\": \"specs/s.yaml\", "
@@ -125,7 +126,7 @@ static void made_head(const Made *made, FILE *out) {
 }
 
 /* Writes the study and its runs into the test's folder. */
-static void study_write(const Made *made) {
+static inline void study_write(const Made *made) {
   size_t seeds = made->seeds ? made->seeds : 3, envs = made->envs ? made->envs : 1, number = 0;
   FILE *out = made_file("study.json");
   made_head(made, out);
@@ -149,33 +150,33 @@ static void study_write(const Made *made) {
 }
 
 /* Makes the report; what it says on standard error is in `said`. */
-static bool report_ask(char *said, size_t size) {
+static inline bool report_ask(char *said, size_t size) {
   Arena *arena = arena_make();
   Session session = {.program = "rlc", .arena = arena, .diag = diag_make(arena)};
   Capture capture = capture_begin(STDERR_FILENO);
-  bool good = report_make(&session, folder);
+  bool good = report_make(&session, folder, false);
   capture_end(&capture, said, size);
   arena_free(arena);
   return good;
 }
 
-static void report_good(const Made *made) {
+static inline void report_good(const Made *made) {
   char said[4096];
   study_write(made);
   ck_assert_msg(report_ask(said, sizeof said), "%s", said);
 }
 
-static void report_open(void) { folder = directory_make(); }
-static void report_close(void) { directory_remove(folder); }
+static inline void report_open(void) { folder = directory_make(); }
+static inline void report_close(void) { directory_remove(folder); }
 
-static Bytes report_file(const char *name) {
+static inline Bytes report_file(const char *name) {
   Bytes file = file_read(path_in(path_in(folder, "report").text, name).text);
   ck_assert_msg(file.data != NULL, "there is no report/%s", name);
   return file;
 }
 
 /* All of `parts` are in a file of the report, in their order. */
-static void report_has(const char *name, const char *const *parts) {
+static inline void report_has(const char *name, const char *const *parts) {
   Bytes file = report_file(name);
   const char *at = file.data;
   for (; *parts; parts++) {
@@ -187,14 +188,14 @@ static void report_has(const char *name, const char *const *parts) {
 }
 #define HAS(name, ...) report_has(name, (const char *const[]){__VA_ARGS__, NULL})
 
-static void report_lacks(const char *name, const char *part) {
+static inline void report_lacks(const char *name, const char *part) {
   Bytes file = report_file(name);
   ck_assert_msg(strstr(file.data, part) == NULL, "%s has '%s'", name, part);
   free(file.data);
 }
 
 /* Whether a command can be found. */
-static bool command_there(const char *name) {
+static inline bool command_there(const char *name) {
   char command[256];
   snprintf(command, sizeof command, "command -v %s >/dev/null 2>&1", name);
   return system(command) == 0;

@@ -292,6 +292,19 @@ START_TEST(without_gnuplot_there_are_no_pictures_and_it_says_so) {
 }
 END_TEST
 
+/* ---- what policies do ---- */
+
+START_TEST(thumbnails_of_runs_are_in_the_page) {
+  report_good(&(Made){0});
+  report_lacks("report.html", "Behaviour");
+  made_text("runs/sac_lr=1/A-v1/seed-1/thumbnail.jpg", "Many hands");
+  made_text("runs/sac_lr=1/A-v1/seed-2/thumbnail.jpg", "not the first");
+  report_good(&(Made){0});
+  HAS("report.html", "<h2>Behaviour</h2>", "src=\"data:image/jpeg;base64,TWFueSBoYW5kcw==\"",
+      "sac lr=1, A-v1, seed 1<", "</figure>\n</div>\n</section>");
+}
+END_TEST
+
 /* ---- in a browser ---- */
 
 static const char *browser(void) {
@@ -367,6 +380,7 @@ int main(void) {
   tcase_add_test(cases, nothing_old_is_left);
   tcase_add_test(cases, figures_are_drawn);
   tcase_add_test(cases, without_gnuplot_there_are_no_pictures_and_it_says_so);
+  tcase_add_test(cases, thumbnails_of_runs_are_in_the_page);
   tcase_add_test(cases, a_browser_shows_it);
   suite_add_tcase(suite, cases);
   return suite_run(suite);

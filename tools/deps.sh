@@ -60,8 +60,9 @@ find_packages() {
     has_header stdio.h || missing="$missing libc6-dev"
     has_header yaml.h || missing="$missing libyaml-dev"
     has_header check.h || missing="$missing check"
+    has_header microhttpd.h || missing="$missing libmicrohttpd-dev"
   else
-    missing="$missing libyaml-dev check"
+    missing="$missing libyaml-dev check libmicrohttpd-dev"
   fi
   # Not to build: figures of a study's report, which says so where there are none.
   command -v gnuplot >/dev/null || missing="$missing gnuplot-nox"

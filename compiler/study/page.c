@@ -254,6 +254,27 @@ static void write_scores(const Page *page, FILE *out) {
   fputs("</section>\n", out);
 }
 
+/* ---- what policies do ---- */
+
+static void write_pictures(const Page *page, FILE *out) {
+  const Pictures *pictures = &page->pictures;
+  if (!pictures->count && !pictures->missing) return;
+  fputs("<section id=\"behaviour\">\n<h2>Behaviour</h2>\n", out);
+  if (pictures->count)
+    fputs("<p>The first episode of each policy at the end of its training, at its quarters; "
+          "<code>rlc play</code> shows more.</p>\n<div class=\"thumbnails\">\n",
+          out);
+  for (size_t i = 0; i < pictures->count; i++) {
+    fprintf(out, "<figure><img alt=\"\" src=\"data:image/jpeg;base64,%s\">",
+            pictures->picture[i].data);
+    put(out, "<figcaption class=\"caption\">", pictures->picture[i].caption,
+        "</figcaption></figure>\n");
+  }
+  if (pictures->count) fputs("</div>\n", out);
+  if (pictures->missing) put(out, "<p class=\"note\">Not drawn: ", pictures->missing, ".</p>\n");
+  fputs("</section>\n", out);
+}
+
 /* ---- runs ---- */
 
 static void write_failures(const Page *page, FILE *out) {
@@ -354,6 +375,7 @@ void page_write(const Page *page, FILE *out) {
   write_asked(page, out);
   write_curves(page, out);
   write_scores(page, out);
+  write_pictures(page, out);
   write_runs(page, out);
   write_provenance(page, out);
   fputs("</main>\n</body>\n</html>\n", out);

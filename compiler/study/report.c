@@ -69,7 +69,7 @@ static bool take_place(Arena *arena, const char *made, const char *path) {
   return fprintf(stderr, "error: cannot put '%s' in place: %s\n", path, strerror(errno)), false;
 }
 
-static bool results_write(Session *session, const Results *results) {
+static bool results_write(Session *session, const Results *results, bool play) {
   Arena *arena = results->arena;
   char *made = arena_printf(arena, "%s/.report-XXXXXX", results->folder);
   if (!mkdtemp(made))
@@ -80,21 +80,22 @@ static bool results_write(Session *session, const Results *results) {
   Files files = {arena, made, folder_make(arena_printf(arena, "%s/tables", made))};
   Tables tables = tables_make(results);
   Figures figures = figures_make(results, &tables);
-  Page page = {session, results, &tables, &figures, page_facts(results)};
+  Page page = {
+      session, results, &tables, &figures, page_facts(results), pictures_make(results, play)};
   if (files.good) figures_draw(arena, &figures, made, page.facts.date);
   if (files.good) write_files(&files, &page);
   if (!files.good) return folder_remove(made), false;
   return take_place(arena, made, arena_printf(arena, "%s/report", results->folder));
 }
 
-bool report_make(Session *session, const char *folder) {
+bool report_make(Session *session, const char *folder, bool play) {
   Session own = *session;
   own.arena = arena_make();
   own.diag = diag_make(own.arena);
   Study *study = study_open(&own, folder);
   Runner runner = {&own, study, own.arena, folder};
   bool good = study && study_states(&runner);
-  if (good) good = results_write(&own, results_read(own.arena, study, folder));
+  if (good) good = results_write(&own, results_read(own.arena, study, folder), play);
   arena_free(own.arena);
   return good;
 }

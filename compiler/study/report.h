@@ -184,6 +184,22 @@ typedef struct Facts {
 
 Facts page_facts(const Results *results);
 
+/* ---- pictures.c ---- */
+
+typedef struct Picture {
+  const char *caption, *data; /* of a JPEG, in base64 */
+} Picture;
+
+/* What trained policies do. */
+typedef struct Pictures {
+  Picture *picture;
+  size_t count, capacity;
+  const char *missing; /* NULL; or which environments could not be drawn, and why */
+} Pictures;
+
+/* Those that are there; `make`: draws what is not there yet. */
+Pictures pictures_make(const Results *results, bool make);
+
 /* ---- page.c ---- */
 
 typedef struct Page {
@@ -192,13 +208,16 @@ typedef struct Page {
   const Tables *tables;
   const Figures *figures;
   Facts facts;
+  Pictures pictures;
 } Page;
 
 void page_write(const Page *page, FILE *out);
 
 /* ---- report.c ---- */
 
-/* Makes DIR/report anew from what is in the study's folder. False after a message. */
-bool report_make(Session *session, const char *folder);
+/* Makes DIR/report anew from what is in the study's folder. play: with thumbnails of what policies
+ * do, which are drawn where they are missing; else with those that are there. False after a
+ * message. */
+bool report_make(Session *session, const char *folder, bool play);
 
 #endif
