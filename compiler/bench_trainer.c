@@ -55,18 +55,18 @@ const char *bench_doubt(Arena *arena, const Figures *figures, uint32_t threads) 
   return NULL;
 }
 
-Place place_take(uint32_t threads) {
-  Place place = {.core = -1};
-  if (threads != 1 || sched_getaffinity(0, sizeof place.before, &place.before)) return place;
+Pinning pinning_take(uint32_t threads) {
+  Pinning pinning = {.core = -1};
+  if (threads != 1 || sched_getaffinity(0, sizeof pinning.before, &pinning.before)) return pinning;
   int core = sched_getcpu();
   cpu_set_t one;
   CPU_ZERO(&one);
-  if (core < 0 || core >= CPU_SETSIZE) return place;
+  if (core < 0 || core >= CPU_SETSIZE) return pinning;
   CPU_SET(core, &one);
-  if (sched_setaffinity(0, sizeof one, &one) == 0) place.core = core;
-  return place;
+  if (sched_setaffinity(0, sizeof one, &one) == 0) pinning.core = core;
+  return pinning;
 }
 
-void place_leave(const Place *place) {
-  if (place->core >= 0) sched_setaffinity(0, sizeof place->before, &place->before);
+void pinning_leave(const Pinning *pinning) {
+  if (pinning->core >= 0) sched_setaffinity(0, sizeof pinning->before, &pinning->before);
 }

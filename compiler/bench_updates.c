@@ -174,10 +174,18 @@ static bool run_group(Trainer *trainer, Watch *watch, Group *group) {
   return true;
 }
 
-typedef struct Series {
-  Samples rate, share, executed, peak;
-  double updates, minimal, flops;
-} Series;
+bool series_make(Series *series, RunError *error) {
+  *series = (Series){.rate = {NULL, 0}};
+  return samples_make(&series->rate, error) && samples_make(&series->share, error) &&
+         samples_make(&series->executed, error) && samples_make(&series->peak, error);
+}
+
+void series_free(Series *series) {
+  samples_free(&series->rate);
+  samples_free(&series->share);
+  samples_free(&series->executed);
+  samples_free(&series->peak);
+}
 
 static void series_add(Series *series, const Group *group, double peak) {
   samples_add(&series->rate, group->updates / group->seconds);
@@ -185,6 +193,7 @@ static void series_add(Series *series, const Group *group, double peak) {
   samples_add(&series->executed, group->work.executed / group->seconds / peak);
   samples_add(&series->peak, peak);
   series->updates += group->updates;
+  series->seconds += group->seconds;
   series->minimal += group->work.minimal;
   series->flops += group->work.executed;
 }
@@ -196,13 +205,17 @@ static double peak_now(Trainer *trainer) {
   return peak;
 }
 
-static bool series_measure(Trainer *trainer, double seconds, Watch *watch, Series *series) {
+bool series_warm(Trainer *trainer) {
   Group group;
   double start = run_clock();
   while (run_clock() - start < WARM_SECONDS)
     if (!run_group(trainer, NULL, &group)) return false;
-  double before = peak_now(trainer);
-  start = run_clock();
+  return true;
+}
+
+bool series_run(Trainer *trainer, double seconds, Watch *watch, Series *series) {
+  Group group;
+  double before = peak_now(trainer), start = run_clock();
   if (watch) watch_begin(watch);
   do {
     if (!run_group(trainer, watch, &group)) return false;
@@ -214,7 +227,7 @@ static bool series_measure(Trainer *trainer, double seconds, Watch *watch, Serie
   return true;
 }
 
-static void series_figures(Series *series, Figures *figures) {
+void series_figures(Series *series, Figures *figures) {
   figures->updates = series->updates;
   figures->groups = (double)series->rate.count;
   figures->updates_per_second = samples_median(&series->rate); /* sorted now */
@@ -228,16 +241,10 @@ static void series_figures(Series *series, Figures *figures) {
 }
 
 bool bench_updates(Trainer *trainer, double seconds, Watch *watch, Figures *figures) {
-  Series series = {0};
-  bool good = samples_make(&series.rate, &trainer->error) &&
-              samples_make(&series.share, &trainer->error) &&
-              samples_make(&series.executed, &trainer->error) &&
-              samples_make(&series.peak, &trainer->error) &&
-              series_measure(trainer, seconds, watch, &series);
+  Series series;
+  bool good = series_make(&series, &trainer->error) && series_warm(trainer) &&
+              series_run(trainer, seconds, watch, &series);
   if (good) series_figures(&series, figures);
-  samples_free(&series.rate);
-  samples_free(&series.share);
-  samples_free(&series.executed);
-  samples_free(&series.peak);
+  series_free(&series);
   return good;
 }

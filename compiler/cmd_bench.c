@@ -45,9 +45,7 @@ static void machine_measure(Figures *figures) {
 static bool module_measure(Session *session, const RlcModule *module, Figures *figures) {
   Trainer *trainer = bench_trainer(module, session->threads);
   if (!trainer) return false;
-  bool good = bench_updates(trainer, session->seconds, NULL, figures) &&
-              bench_environment(trainer, session->seconds, figures) &&
-              bench_end_to_end(trainer, session->seconds, figures);
+  bool good = bench_rounds(trainer, BENCH_ALL, session->seconds, figures);
   if (!good) bench_complain(trainer);
   bench_trainer_free(trainer);
   return good;
@@ -109,13 +107,13 @@ int command_bench(Session *session) {
   Loaded *loaded = compile(session, &figures);
   if (!loaded) return EXIT_USER;
   const RlcModule *module = load_module(loaded);
-  Place place = place_take(session->threads);
+  Pinning pinning = pinning_take(session->threads);
   machine_measure(&figures);
   bool good = module_measure(session, module, &figures);
   const char *doubt = bench_doubt(session->arena, &figures, session->threads);
   if (good && doubt) fprintf(stderr, "warning: %s: shares of peak say little\n", doubt);
-  if (good) (session->json ? print_json : print_text)(module, session, place.core, &figures);
-  place_leave(&place);
+  if (good) (session->json ? print_json : print_text)(module, session, pinning.core, &figures);
+  pinning_leave(&pinning);
   load_close(loaded);
   return good ? 0 : EXIT_USER;
 }

@@ -228,10 +228,10 @@ int command_explain(Session *session) {
   Code *code = build_code(session);
   if (!code) return EXIT_USER;
   kernels_list(&report, code);
-  Place place = place_take(1);
+  Pinning pinning = pinning_take(1);
   machine_measure(&report);
   bool good = !session->measure || code_measure(&report, code);
-  place_leave(&place);
+  pinning_leave(&pinning);
   if (!good) return EXIT_USER;
   limits_find(&report);
   (session->json ? explain_json : explain_text)(&report);

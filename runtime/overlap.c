@@ -216,3 +216,7 @@ bool overlap_pass(Trainer *trainer) {
   if (!overlap->good[1]) trainer->error = overlap->error;
   return overlap->good[0] && overlap->good[1];
 }
+
+bool overlap_settled(const Trainer *trainer) {
+  return !trainer->overlap || team_size(trainer->team) == 1 || trainer->overlap->pace.settled;
+}

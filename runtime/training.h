@@ -210,6 +210,8 @@ void overlap_begin(Trainer *trainer);
 void overlap_join(Trainer *trainer);
 /* One pass of such a loop. */
 bool overlap_pass(Trainer *trainer);
+/* Whether it is known which way of running a pass is faster, or there is only one. */
+bool overlap_settled(const Trainer *trainer);
 
 /* ---- evaluate.c ---- */
 

@@ -160,6 +160,50 @@ START_TEST(median_is_the_middle) {
 }
 END_TEST
 
+/* ---- rounds ---- */
+
+static Samples three(double a, double b, double c) {
+  RunError error;
+  Samples samples;
+  ck_assert(samples_make(&samples, &error));
+  samples_add(&samples, a), samples_add(&samples, b), samples_add(&samples, c);
+  return samples;
+}
+
+/* A machine that is half as fast in one round and a third in another: each round has its own limit,
+ * two steps going with an update, and medians of the parts would say something else. */
+START_TEST(shares_are_those_of_rounds) {
+  RunError error;
+  Figures figures = {.minimal_mflop = 4, .peak_gflops = 2};
+  Rounds rounds = {
+      three(60, 240, 90), three(7, 9, 8), three(50, 25, 200), three(54, 30, 72), 60, 30};
+  ck_assert(rounds_figures(&rounds, &figures, &error));
+  ck_assert_double_eq(figures.rounds, 3);
+  ck_assert_double_eq(figures.end_to_end_limit, 60);           /* of 60, 50 and 90 */
+  ck_assert_double_eq(figures.end_to_end_share_of_limit, 0.8); /* of 0.9, 0.6 and 0.8 */
+  ck_assert_double_eq(figures.end_to_end_steps_per_second, 54);
+  ck_assert_double_eq(figures.end_to_end_updates_per_second, 27);
+  ck_assert_double_eq(figures.end_to_end_share_of_peak, 27 * 4e-3 / 2);
+  ck_assert_double_eq(figures.env_steps_per_second, 90);
+  ck_assert_double_eq(figures.bare_env_steps_per_second, 8);
+  rounds_free(&rounds);
+}
+END_TEST
+
+/* What is not measured limits nothing and is no figure. */
+START_TEST(rounds_without_an_environment) {
+  RunError error;
+  Figures figures = {.minimal_mflop = 1};
+  Rounds rounds = {
+      three(NAN, NAN, NAN), three(NAN, NAN, NAN), three(10, 20, 30), three(5, 16, 18), 8, 8};
+  ck_assert(rounds_figures(&rounds, &figures, &error));
+  ck_assert(isnan(figures.env_steps_per_second) && isnan(figures.bare_env_steps_per_second));
+  ck_assert_double_eq(figures.end_to_end_limit, 20);
+  ck_assert_double_eq(figures.end_to_end_share_of_limit, 0.6);
+  rounds_free(&rounds);
+}
+END_TEST
+
 /* ---- rlc bench ---- */
 
 static char text[TEXT];
@@ -202,6 +246,9 @@ static void check_bench(const char *spec, uint32_t threads) {
                                          "compile_seconds",
                                          "core_gflops",
                                          "end_to_end_steps_per_second",
+                                         "end_to_end_limit",
+                                         "end_to_end_share_of_limit",
+                                         "rounds",
                                          "lanes",
                                          "compile_front_seconds"};
   command_text((Asked){command_bench, spec, threads, .json = true}, text);
@@ -415,6 +462,8 @@ int main(void) {
   tcase_add_test(cases, peaks_far_from_the_clock_are_told);
   tcase_add_test(cases, team_peak_counts_all_threads);
   tcase_add_test(cases, median_is_the_middle);
+  tcase_add_test(cases, shares_are_those_of_rounds);
+  tcase_add_test(cases, rounds_without_an_environment);
   tcase_add_test(cases, bench_sac);
   tcase_add_test(cases, bench_remac_two_threads);
   tcase_add_test(cases, sac_is_577_mflop);

@@ -3,6 +3,7 @@
 #include "tests/run_fixture.h"
 #include "tests/spec_code.h"
 
+#include "compiler/bench.h"
 #include "runtime/slot.h"
 
 /* ---- a world on the oracle ---- */
@@ -312,6 +313,44 @@ START_TEST(a_fault_while_acting_is_told) {
 }
 END_TEST
 
+/* ---- rlc bench ---- */
+
+/* No round counts before the trial of both ways is over, which takes six passes or more. */
+START_TEST(bench_waits_for_the_trial) {
+  Figures figures = {.rounds = 0};
+  World world = world_open(specs[_i], 1, true);
+  Trainer *trainer = bench_trainer(world.module, 2);
+  ck_assert(trainer != NULL);
+  ck_assert(!overlap_settled(trainer) && overlap_settled(world.trainer));
+  uint64_t before = trainer->state.iteration;
+  ck_assert_msg(bench_rounds(trainer, BENCH_LOOP, 1e-6, &figures), "%s", trainer->error.text);
+  ck_assert_uint_ge(trainer->state.iteration, before + 1 + 6 + 1); /* the first is no trial */
+  ck_assert(isnan(figures.end_to_end_limit) && figures.end_to_end_steps_per_second > 0);
+  ck_assert_msg(bench_rounds(trainer, BENCH_ALL, 1e-3, &figures), "%s", trainer->error.text);
+  ck_assert(figures.rounds >= 1 && figures.end_to_end_share_of_limit > 0);
+  ck_assert(figures.end_to_end_limit > 0 && figures.bare_env_steps_per_second > 0);
+  bench_trainer_free(trainer);
+  world_close(&world);
+}
+END_TEST
+
+/* Of an environment alone the same is tried, where there is a choice. */
+START_TEST(bench_steps_a_pool_on_the_team_or_alone) {
+  Stepping stepping;
+  World world = world_open(rollout, (uint32_t)_i, true);
+  ck_assert_msg(stepping_make(world.trainer, &stepping), "%s", world.trainer->error.text);
+  ck_assert(stepping_settled(world.trainer, &stepping) == (_i == 1));
+  do {
+    ck_assert(stepping_run(world.trainer, &stepping, 0) > 0);
+  } while (!stepping_settled(world.trainer, &stepping));
+  ck_assert(_i == 1 || stepping.steps >= 6);
+  uint64_t before = stepping.bare_steps;
+  ck_assert(stepping_bare(&stepping, 0) > 0 && stepping.bare_steps > before);
+  stepping_free(&stepping);
+  world_close(&world);
+}
+END_TEST
+
 int main(void) {
   enum { SPECS = sizeof specs / sizeof *specs };
   Suite *suite = suite_create("overlap");
@@ -325,6 +364,8 @@ int main(void) {
   tcase_add_loop_test(tcase, evaluation_does_not_disturb, 0, SPECS);
   tcase_add_loop_test(tcase, nothing_is_allocated, 0, SPECS);
   tcase_add_loop_test(tcase, a_fault_while_acting_is_told, 1, 4);
+  tcase_add_loop_test(tcase, bench_waits_for_the_trial, 0, SPECS);
+  tcase_add_loop_test(tcase, bench_steps_a_pool_on_the_team_or_alone, 1, 3);
   suite_add_tcase(suite, tcase);
   return fixture_run(suite);
 }

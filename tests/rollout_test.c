@@ -298,7 +298,7 @@ START_TEST(bench_knows_rollouts) {
   ck_assert_double_eq(held_get(held, L_TICK, 0),
                       (double)trainer->state.iteration); /* until: once */
   ck_assert(figures.updates_per_second > 0);
-  ck_assert(bench_environment(trainer, 0.05, &figures));
+  ck_assert(bench_rounds(trainer, BENCH_ENVIRONMENT, 0.05, &figures));
   ck_assert(figures.env_steps_per_second > 0);
   ck_assert_int_eq(isnan(figures.bare_env_steps_per_second), _i == 0);
   pool_free(world.pool);

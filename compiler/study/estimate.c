@@ -8,7 +8,7 @@
 #include "envs/env.h"
 #include "runtime/team.h"
 
-static const double LOOP_SECONDS = 0.3, ENVIRONMENT_SECONDS = 0.05;
+static const double PART_SECONDS = 0.15; /* the loop, and the environment alone */
 
 /* ---- one job ---- */
 
@@ -36,8 +36,7 @@ static double module_seconds(Arena *arena, const Study *study, const RlcModule *
   };
   Trainer *trainer = bench_trainer(module, 1);
   if (!trainer) return NAN;
-  bool good = bench_environment(trainer, ENVIRONMENT_SECONDS, &figures) &&
-              bench_end_to_end(trainer, LOOP_SECONDS, &figures);
+  bool good = bench_rounds(trainer, BENCH_ENVIRONMENT | BENCH_LOOP, PART_SECONDS, &figures);
   bench_trainer_free(trainer);
   if (!good) return NAN;
   double training = (double)study->steps / figures.end_to_end_steps_per_second;
