@@ -328,7 +328,8 @@ START_TEST(bench_waits_for_the_trial) {
   ck_assert(isnan(figures.end_to_end_limit) && figures.end_to_end_steps_per_second > 0);
   ck_assert_msg(bench_rounds(trainer, BENCH_ALL, 1e-3, &figures), "%s", trainer->error.text);
   ck_assert(figures.rounds >= 1 && figures.end_to_end_share_of_limit > 0);
-  ck_assert(figures.end_to_end_limit > 0 && figures.bare_env_steps_per_second > 0);
+  ck_assert(figures.end_to_end_limit > 0 && figures.env_steps_per_second > 0);
+  ck_assert(isnan(figures.bare_env_steps_per_second) == (trainer->explore.declared != NULL));
   bench_trainer_free(trainer);
   world_close(&world);
 }
