@@ -50,7 +50,7 @@ $(BUILD)/%.o: %.c
 	@echo "  cc   $<"
 	@$(CC) $(CFLAGS) $(if $(filter envs/%,$<),$(ENVCFLAGS)) $(if $(filter codegen/%,$<),$(LLVM_CFLAGS)) -MMD -MP -c -o $@ $<
 
-$(BUILD)/envs/mujoco_tasks.o: $(MODELS)
+$(BUILD)/envs/mujoco_tasks.o $(BUILD)/envs/mujoco_api.o: $(MODELS)
 
 # The version with the commit it was built from, for --help and provenance; rewritten only when it changes.
 $(BUILD)/gen/version.h: FORCE

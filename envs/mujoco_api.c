@@ -15,6 +15,8 @@
 
 #include "envs/mujoco_api.h"
 
+#include "envs/models/look.xml.h"
+
 /* MuJoCo's error handler takes no context, so the way back to the caller has to be per thread. */
 static _Thread_local jmp_buf *mujoco_rescue;
 static _Thread_local char mujoco_message[256];
@@ -145,7 +147,7 @@ mjModel *mujoco_api_compile(const MujocoApi *api, const char *text, char *error,
     return NULL;
   }
   api->mj_defaultVFS(vfs);
-  if (mujoco_add_file(api, vfs, NAME, text))
+  if (mujoco_add_file(api, vfs, NAME, text) || mujoco_add_file(api, vfs, "look.xml", model_look))
     snprintf(error, size, "MuJoCo: cannot hold the model's text");
   else
     model = api->mj_loadXML(NAME, vfs, error, (int)size);

@@ -124,7 +124,8 @@ static bool play_pictures(const Play *play) {
   const PlayRequest *request = play->request;
   RunError why;
   bool good = true;
-  if (play->video[0] && !video_write(&play->recording, request, play->video, &why)) {
+  const Stop *stop = play->trainer->stop;
+  if (play->video[0] && !video_write(&play->recording, request, stop, play->video, &why)) {
     fprintf(stderr, "%s: no video: %s\n", play->named ? "error" : "note", why.text);
     good = !play->named;
   }
@@ -142,11 +143,12 @@ static int play_status(const Play *play, bool good) {
     fprintf(stderr, "error: %s\n", play->trainer->error.text);
     return 1;
   }
-  int signal = stop_signal(play->trainer->stop);
-  if (play->cut && signal) return 128 + signal;
+  const Stop *stop = play->trainer->stop;
+  if (play->cut) return 128 + stop_signal(stop);
   play_tell(play);
   if (!play_trajectory(play)) return play_status(play, false);
-  return play_pictures(play) ? 0 : 1;
+  good = play_pictures(play);
+  return stop_signal(stop) ? 128 + stop_signal(stop) : !good;
 }
 
 /* Before anything is made: whether there is something to play. */

@@ -13,6 +13,7 @@ enum { WIDTH = 640, HEIGHT = 480, STRIP = 4, USUAL_RATE = 30 };
 
 typedef struct Film {
   const Recording *recording;
+  const Stop *stop; /* NULL: nothing cuts it short */
   Renderer *renderer;
   uint32_t width, height; /* of a picture */
   uint8_t *rgb;           /* one picture */
@@ -70,6 +71,7 @@ static bool film_episodes(Film *film, double rate, uint64_t *frames, RunError *e
     for (uint64_t frame = 0;; frame++) {
       uint32_t step = frame_step(recording->spec->dt, rate, frame);
       if (step > episode->steps) break;
+      if (film->stop && stop_signal(film->stop)) return run_fail(error, "interrupted");
       if (!film_draw(film, episode, step, error) ||
           !ffmpeg_put(&film->ffmpeg, film->rgb, 3 * (size_t)film->width * film->height, error))
         return false;
@@ -92,10 +94,11 @@ static bool film_video(Film *film, double rate, const char *path, RunError *erro
   return true;
 }
 
-bool video_write(const Recording *recording, const PlayRequest *request, const char *path,
-                 RunError *error) {
+bool video_write(const Recording *recording, const PlayRequest *request, const Stop *stop,
+                 const char *path, RunError *error) {
   Film film;
   bool good = film_open(&film, recording, request, error);
+  film.stop = stop;
   double rate = request->fps;
   if (good && rate <= 0) rate = usual_rate(recording->spec->dt);
   good = good && film_video(&film, rate, path, error);

@@ -5,6 +5,7 @@
 
 #include "tests/suite.h"
 
+#include <dlfcn.h>
 #include <math.h>
 
 static char *folder; /* of the test, with the runs below */
@@ -20,6 +21,18 @@ static Ended say(const char *command) {
   ck_assert_msg(WIFEXITED(status), "%s crashes", command);
   ended.status = WEXITSTATUS(status);
   return ended;
+}
+
+/* Good until the next but three. */
+__attribute__((format(printf, 1, 2))) static const char *arguments_of(const char *format, ...) {
+  static char room[4][5000];
+  static unsigned next;
+  char *text = room[next++ % 4];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(text, sizeof room[0], format, args);
+  va_end(args);
+  return text;
 }
 
 /* `rlc` in the test's folder; both streams. */
@@ -310,6 +323,135 @@ START_TEST(nothing_to_draw) {
 }
 END_TEST
 
+/* ---- pictures ---- */
+
+enum { WIDE = 160, HIGH = 120 };
+
+/* Whether pictures can be made here; says so when not. */
+static bool can_draw(void) {
+  void *library = dlopen("libOSMesa.so.8", RTLD_NOW);
+  bool tools = say("command -v ffmpeg && command -v ffprobe").status == 0;
+  if (library && tools) return true;
+  printf("SKIP: no %s: no pictures are made\n",
+         library ? "ffmpeg and ffprobe" : "libOSMesa.so.8 (libosmesa6)");
+  return false;
+}
+
+/* What ffprobe says of a file's pictures: "WIDTH,HEIGHT,RATE,COUNT". */
+static void probed(const char *name, const char *expected) {
+  char command[5000];
+  snprintf(command, sizeof command,
+           "ffprobe -v error -count_packets -show_entries "
+           "stream=width,height,r_frame_rate,nb_read_packets -of csv=p=0 %s/%s",
+           folder, name);
+  Ended ended = say(command);
+  ended.said[strcspn(ended.said, "\n")] = 0;
+  ck_assert_str_eq(ended.said, expected);
+}
+
+/* A file's pictures as bytes, one behind the other; the caller frees. */
+static Bytes pixels(const char *name, const char *format) {
+  Path raw = path_in(folder, "raw");
+  Ended ended =
+      say(arguments_of("ffmpeg -y -v error -i %s/%s -f rawvideo -pix_fmt %s %s </dev/null", folder,
+                       name, format, raw.text));
+  ck_assert_msg(ended.status == 0, "%s", ended.said);
+  return file_read(raw.text);
+}
+
+static double variance(const char *data, size_t count) {
+  double sum = 0, squares = 0;
+  for (size_t i = 0; i < count; i++) {
+    double value = (unsigned char)data[i];
+    sum += value, squares += value * value;
+  }
+  return squares / (double)count - sum / (double)count * (sum / (double)count);
+}
+
+/* The film of an episode of T steps of 0.008 s, by its own rate and by one that was asked for: a
+ * picture at the start of every fourth step, and one at every twenty-fifth of a second. */
+static void film_check(const char *gl) {
+  char expected[64];
+  double returns[2];
+  Ended ended = rlc("play film -o film.mp4 --width %d --height %d --gl %s", WIDE, HIGH, gl);
+  says(&ended, 0, "film.csv\nvideo: film.mp4 (");
+  Lines lines = lines_read("film", ".csv");
+  unsigned steps = (unsigned)lines.rows - 1;
+  ck_assert_uint_eq(lines_returns(&lines, returns, 2), 1);
+  snprintf(expected, sizeof expected, "%d,%d,125/4,%u", WIDE, HIGH, steps / 4 + 1);
+  probed("film.mp4", expected);
+  Bytes frames = pixels("film.mp4", "gray");
+  size_t size = (size_t)WIDE * HIGH, count = steps / 4 + 1;
+  ck_assert_uint_eq(frames.size, size * count);
+  for (size_t i = 0; i < count; i++)
+    ck_assert_double_gt(variance(frames.data + i * size, size), 50);
+  ck_assert_int_ne(memcmp(frames.data, frames.data + (count - 1) * size, size), 0);
+  free(frames.data);
+  lines_free(&lines);
+  rlc_good("play film -o film.mp4 --width 160 --height 120 --fps 25 --episodes 1");
+  snprintf(expected, sizeof expected, "%d,%d,25/1,%u", WIDE, HIGH,
+           (unsigned)(steps * 0.008 * 25 + 1e-6) + 1);
+  probed("film.mp4", expected);
+}
+
+START_TEST(videos) {
+  if (!can_draw()) return;
+  train("film", SAC "Hopper-v5", 1, "");
+  film_check("osmesa");
+  Ended ended = rlc("play film -o x.mp4 --gl glx");
+  says(&ended, 1, "error: no video: there is no 'glx' to draw with, only osmesa and egl");
+  ended = rlc("play film -o x.mp4 --camera top");
+  says(&ended, 1, "error: no video: there is no camera 'top'; there are track\n");
+  ended = rlc("play film -o x.mp4 --width 161");
+  says(&ended, 1, "error: no video: videos want an even width and height, not 161 by 480");
+  ended = rlc("play film -o x");
+  says(&ended, 1, "error: no video: 'x' has no ending that tells its format");
+  ended = rlc("play film -o x.nothing --width 64 --height 64");
+  says(&ended, 1, "error: no video: ffmpeg ");
+  ended = rlc("play film -o none/x.mp4 --trajectory x.csv --width 64 --height 64");
+  says(&ended, 1, "error: no video: ffmpeg ");
+  char command[6000];
+  snprintf(command, sizeof command, "cd %s && PATH=/nonexistent %s/rlc play film 2>&1", folder,
+           RLC_BUILD);
+  ended = say(command);
+  says(&ended, 0, "note: no video: the program ffmpeg is not found (package ffmpeg)");
+  ck_assert(there("film/play.csv") && !there("film/play.mp4"));
+  ck_assert_str_eq(
+      say(arguments_of("ls %s | grep -e unfinished -e x.mp4 -e x.nothing", folder)).said, "");
+}
+END_TEST
+
+/* How many points of one of a strip's four pictures have the colour of what moves. */
+static size_t body_points(const Bytes *strip, size_t picture) {
+  size_t points = 0, across = 4 * WIDE / 2;
+  for (size_t y = 0; y < HIGH / 2; y++)
+    for (size_t x = 0; x < WIDE / 2; x++) {
+      const unsigned char *rgb =
+          (const unsigned char *)strip->data + 3 * (y * across + picture * WIDE / 2 + x);
+      points += rgb[0] > rgb[2] + 60;
+    }
+  return points;
+}
+
+/* Every task has a camera that sees what moves, to the end. */
+START_TEST(thumbnails) {
+  static const char *const envs[] = {"HalfCheetah", "Hopper",  "Walker2d",        "Ant",
+                                     "Swimmer",     "Reacher", "InvertedPendulum"};
+  if (!can_draw()) return;
+  train("strip", arguments_of(SAC "%s-v5", envs[_i]), 1, "--eval-every 0");
+  Ended ended = rlc("play strip --thumbnail strip.png --width %d --height %d", WIDE, HIGH);
+  says(&ended, 0, "thumbnail: strip.png\n");
+  ck_assert(!there("strip/play.csv") && !there("strip/play.mp4"));
+  Bytes strip = pixels("strip.png", "rgb24");
+  ck_assert_uint_eq(strip.size, 4 * 3 * (WIDE / 2) * (HIGH / 2));
+  for (size_t i = 0; i < 4; i++) {
+    size_t points = body_points(&strip, i);
+    ck_assert_msg(points > 25 && points < 2400, "%s: %zu points", envs[_i], points);
+  }
+  free(strip.data);
+}
+END_TEST
+
 static void play_open(void) { folder = directory_make(); }
 static void play_close(void) { directory_remove(folder); }
 
@@ -326,5 +468,7 @@ int main(void) {
   tcase_add_test(tests, seeds);
   tcase_add_test(tests, refusals);
   tcase_add_test(tests, nothing_to_draw);
+  tcase_add_test(tests, videos);
+  tcase_add_loop_test(tests, thumbnails, 0, 7);
   return suite_run(suite);
 }
