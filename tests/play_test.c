@@ -219,6 +219,13 @@ START_TEST(the_columns_are_there) {
 }
 END_TEST
 
+/* The mean return that `rlc play` tells for two episodes. */
+static double told_mean(const Ended *ended) {
+  const char *at = strstr(ended->said, "mean return ");
+  ck_assert_msg(ended->status == 0 && at, "status %d: %s", ended->status, ended->said);
+  return strtod(at + strlen("mean return "), NULL);
+}
+
 /* All names and contents below a directory, but for what playing writes there. */
 static Ended contents(const char *run) {
   char command[5000];
@@ -242,6 +249,25 @@ START_TEST(it_repeats_and_leaves_the_run_alone) {
   free(b.data);
   free(c.data);
   Ended after = contents("twice");
+  ck_assert_str_eq(before.said, after.said);
+}
+END_TEST
+
+/* A damaged checkpoint is named and left where it is. The one before it, of step 400, was not
+ * evaluated; a run that ends there is, by the evaluation that comes next. */
+START_TEST(older_checkpoints) {
+  train("older", SAC "Pendulum-v1", 2, "--checkpoint-every 400");
+  train("short", SAC "Pendulum-v1", 2, "--steps 400");
+  Path newest = file_find(path_in(folder, "older/checkpoints").text, "", "-step-600.safetensors");
+  Bytes bytes = file_read(newest.text);
+  bytes.data[bytes.size / 2] ^= 1;
+  file_write(newest.text, bytes.data, bytes.size);
+  free(bytes.data);
+  Ended before = contents("older"), ended = rlc("play older --episodes 2");
+  says(&ended, 0, "-step-600.safetensors: the checksum of its data differs; going on from 000001-");
+  says(&ended, 0, "step 400, ");
+  ck_assert_double_eq_tol(told_mean(&ended), evaluated("short", EVAL_MEAN), 1e-6);
+  Ended after = contents("older");
   ck_assert_str_eq(before.said, after.said);
 }
 END_TEST
@@ -386,6 +412,8 @@ static void film_check(const char *gl) {
   for (size_t i = 0; i < count; i++)
     ck_assert_double_gt(variance(frames.data + i * size, size), 50);
   ck_assert_int_ne(memcmp(frames.data, frames.data + (count - 1) * size, size), 0);
+  const char *ground = frames.data + (HIGH - 1) * WIDE; /* tiles; the sky is even */
+  ck_assert_double_gt(variance(ground, WIDE), 10 + 2 * variance(frames.data, WIDE));
   free(frames.data);
   lines_free(&lines);
   rlc_good("play film -o film.mp4 --width 160 --height 120 --fps 25 --episodes 1");
@@ -465,6 +493,7 @@ int main(void) {
   tcase_add_loop_test(tests, it_is_the_evaluation_again, 0, COUNTOF(played));
   tcase_add_test(tests, the_columns_are_there);
   tcase_add_test(tests, it_repeats_and_leaves_the_run_alone);
+  tcase_add_test(tests, older_checkpoints);
   tcase_add_test(tests, seeds);
   tcase_add_test(tests, refusals);
   tcase_add_test(tests, nothing_to_draw);
