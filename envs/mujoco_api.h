@@ -45,7 +45,8 @@ bool mujoco_api_load(MujocoApi *api, char *error, size_t size);
  * whatever work was doing is then half done, and the mjData it used may only be reset or freed. */
 bool mujoco_api_guard(void (*work)(void *context), void *context, char *error, size_t size);
 
-/* The model written in `text` (MJCF), which may include "look.xml" (envs/models), or NULL with a message. Inside a guard. */
+/* The model written in `text` (MJCF), which may include "look.xml" (envs/models), or NULL with a
+ * message. Inside a guard. */
 mjModel *mujoco_api_compile(const MujocoApi *api, const char *text, char *error, size_t size);
 
 #endif
