@@ -73,7 +73,7 @@ static bool actor_slots(Actor *actor, const RlcModule *module, RunError *error) 
 bool actor_make(Actor *actor, const RlcModule *module, const RlcActing *acting, const char *label,
                 uint64_t seed, RunError *error) {
   *actor = (Actor){.label = label};
-  if (acting->program == RLC_NONE || acting->count == 0) return true;
+  if (!acting_any(acting)) return true;
   if (acting->program >= module->program_count ||
       (acting->store != RLC_NONE && acting->store >= module->program_count))
     return run_fail(error, "the acting table names a program that is not there");

@@ -16,6 +16,10 @@ const char *const evaluation_columns[] = {"eval/mean_reward",       "eval/std_re
                                           "eval_sample/std_reward", "eval_sample/min_reward",
                                           "eval_sample/max_reward", "eval_sample/mean_ep_length"};
 
+bool evaluation_fills(const RlcModule *module, size_t column) {
+  return acting_any(column < EVALUATION_COLUMNS / 2 ? &module->evaluate : &module->sample);
+}
+
 bool evaluator_make(Evaluator *evaluator, const RlcModule *module, const RlcActing *acting,
                     const Options *options, RunError *error) {
   *evaluator = (Evaluator){0};

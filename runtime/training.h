@@ -166,7 +166,11 @@ bool trainer_finished(const Trainer *trainer);
 
 /* ---- actor.c ---- */
 
-/* `count` = 0 in acting or no program: actor->acting stays NULL and true is returned. */
+/* Whether a table of acting has a program and environments at all. */
+static inline bool acting_any(const RlcActing *acting) {
+  return acting->program != RLC_NONE && acting->count > 0;
+}
+/* Without any actor->acting stays NULL and true is returned. */
 bool actor_make(Actor *actor, const RlcModule *module, const RlcActing *acting, const char *label,
                 uint64_t seed, RunError *error);
 void actor_free(Actor *actor);
@@ -229,6 +233,8 @@ void evaluator_rewind(Trainer *trainer, Evaluator *evaluator, uint32_t episodes)
 bool evaluator_play(Trainer *trainer, Evaluator *evaluator, bool *cut);
 extern const char *const evaluation_columns[];
 enum { EVALUATION_COLUMNS = 10 };
+/* Whether runs of the module have values in a column of evaluations.csv. */
+bool evaluation_fills(const RlcModule *module, size_t column);
 
 /* ---- metrics.c ---- */
 

@@ -126,7 +126,7 @@ START_TEST(everything_said) {
       &f, "study: all\ndoc: What is it?\ncite: nobody\nbase: small.yaml\nsteps: 3e3\n"
           "seeds: [7, 0]\nenvs: [Pendulum-v1, Hopper-v5]\n"
           "options: {eval-every: 1e3, quiet: true, no-replay: false, data: there}\n"
-          "score: {metric: actor/entropy, last: 5, better: lower, failed: -3.5}\n"
+          "score: {metric: losses/actor, last: 5, better: lower, failed: -3.5}\n"
           "normalize: {Hopper-v5: [18, 3234.5]}\n"
           "variants:\n  three: {constants.K: 3}\n"
           "report: {curves: [return, losses/critic], aggregate: median, ci: 0.9, resamples: 100,\n"
@@ -147,7 +147,7 @@ START_TEST(everything_said) {
   ck_assert_str_eq(study->options[2], "--quiet");
   ck_assert_str_eq(study->options[3], "--data");
   ck_assert(study->options[4][0] == '/' && strstr(study->options[4], "/there"));
-  ck_assert_str_eq(study->score.metric, "actor/entropy");
+  ck_assert_str_eq(study->score.metric, "losses/actor");
   ck_assert(study->score.lower && !study->score.failed_worst);
   ck_assert_double_eq(study->score.failed, -3.5);
   ck_assert(!study->normal[0].given && study->normal[1].given);
@@ -221,6 +221,7 @@ START_TEST(own_environments) {
   Front f = front_open();
   const Study *study =
       study_good(&f, "study: s\nbase: small.yaml\nseeds: 2\nnormalize: {HalfCheetah-v5: [0, 9]}\n"
+                     "score: {metric: episodes}\nreport: {curves: [return, field, actor]}\n"
                      "variants:\n  sac: {spec: sac.yaml}\n  bandit: {spec: bandit.yaml}\n"
                      "  far: {env: HalfCheetah-v5}\n");
   ck_assert_uint_eq(study->env_count, 3);
@@ -231,6 +232,13 @@ START_TEST(own_environments) {
   ck_assert_uint_eq(study->job_count, 4);
   ck_assert_uint_eq(study->jobs[3].env, 1);
   ck_assert_str_eq(study->runs[2].folder, "runs/bandit/_/seed-1");
+  static const char *const lacks[] = {"field ", "field ", "return actor ", "field "};
+  for (size_t i = 0; i < study->point_count; i++) {
+    const char *text = "";
+    for (size_t k = 0; k < study->points[i].lack_count; k++)
+      text = arena_printf(f.arena, "%s%s ", text, study->points[i].lacks[k]);
+    ck_assert_str_eq(text, lacks[i]);
+  }
   front_close(&f);
   folder_close();
 }
@@ -317,6 +325,7 @@ static const char toy[] = "study: s\nbase: bandit.yaml\nsteps: 10\nseeds: 2\n"
                           "grid: {entropy_weight: [0.0, 0.5]}\n"
                           "variants:\n  none: {constants.entropy_weight: 0}\n"
                           "  two:\n    constants.K: 2\n    constants.trials: 7\n"
+                          "score: {metric: losses/field, better: lower}\n"
                           "options: {eval-every: 5}\n";
 
 START_TEST(dry_run) {
@@ -396,11 +405,12 @@ static void change_run(const char *text, size_t *accepted) {
 /* Every character in turn deleted, every other one made another, the file cut at some. The base is
  * one that compiles at once. */
 START_TEST(changed) {
-  static const char text[] = "study: s\nbase: bandit.yaml\nseeds: [1, 2]\nsteps: 10\n"
-                             "grid: {entropy_weight: [0, 2.5], constants.K: [2]}\n"
-                             "variants:\n  a: {spec: bandit.yaml, constants.trials: 3}\n"
-                             "options: {quiet: true}\nscore: {last: 3, failed: 1}\n"
-                             "normalize: {'-': [0, 1]}\nreport: {curves: a, ci: 0.9, compare: a}\n";
+  static const char text[] =
+      "study: s\nbase: bandit.yaml\nseeds: [1, 2]\nsteps: 10\n"
+      "grid: {entropy_weight: [0, 2.5], constants.K: [2]}\n"
+      "variants:\n  a: {spec: bandit.yaml, constants.trials: 3}\n"
+      "options: {quiet: true}\nscore: {metric: field, last: 3, failed: 1}\n"
+      "normalize: {'-': [0, 1]}\nreport: {curves: field, ci: 0.9, compare: a}\n";
   folder_open();
   char other[sizeof text + 1];
   size_t accepted = 0;

@@ -107,36 +107,52 @@ static const char *tail_of(const char *column) {
   return slash ? slash + 1 : column;
 }
 
-/* All names, and behind them their tails. */
-static const char **all_names(Arena *arena, const RunLogs *logs, size_t *count) {
+const char *logs_hint(Arena *arena, const RunLogs *logs, const char *name) {
+  const LogTable *tables[] = {&logs->evaluations, &logs->progress};
+  const char **names =
+      NEW_ARRAY(arena, const char *, 2 * (logs->evaluations.columns + logs->progress.columns) + 1);
+  size_t count = 0;
+  names[count++] = "return";
+  for (size_t t = 0; t < COUNTOF(tables); t++)
+    for (size_t i = 0; i < tables[t]->columns; i++) {
+      names[count++] = tables[t]->names[i];
+      names[count++] = tail_of(tables[t]->names[i]);
+    }
+  return hint_nearest(arena, name, names, count);
+}
+
+/* The first column whose tail is the name, of places `from` on. */
+static const char *tail_find(const RunLogs *logs, const char *name, size_t *from) {
   size_t first = logs->evaluations.columns;
-  *count = first + logs->progress.columns;
-  const char **names = NEW_ARRAY(arena, const char *, 2 * *count);
-  for (size_t i = 0; i < *count; i++) {
-    names[i] = i < first ? logs->evaluations.names[i] : logs->progress.names[i - first];
-    names[*count + i] = tail_of(names[i]);
+  for (size_t i = *from; i < first + logs->progress.columns; i++) {
+    const char *full = i < first ? logs->evaluations.names[i] : logs->progress.names[i - first];
+    *from = i + 1;
+    if (strcmp(tail_of(full), name) == 0) return full;
   }
-  return names;
+  return NULL;
+}
+
+const char *logs_find(const RunLogs *logs, const char *name, const char **other) {
+  size_t at = 0;
+  *other = NULL;
+  if (strcmp(name, "return") == 0) name = RETURN;
+  if (table_of(logs, name, &at)) return name;
+  at = 0;
+  const char *found = tail_find(logs, name, &at);
+  if (found) *other = tail_find(logs, name, &at);
+  return found;
 }
 
 const char *logs_column(Arena *arena, const RunLogs *logs, const char *name, const char **error) {
-  size_t place, count, found = 0;
-  if (strcmp(name, "return") == 0) name = RETURN;
-  if (table_of(logs, name, &place)) return name;
-  const char **names = all_names(arena, logs, &count), *is = NULL;
-  for (size_t i = 0; i < count; i++) {
-    if (strcmp(names[count + i], name) != 0) continue;
-    if (is)
-      *error = arena_printf(arena, "'%s' may be '%s' or '%s'", name, is, names[i]);
-    else
-      is = names[i];
-    found++;
+  const char *other, *column = logs_find(logs, name, &other);
+  if (column && !other) return column;
+  if (other) {
+    *error = arena_printf(arena, "'%s' may be '%s' or '%s'", name, column, other);
+    return NULL;
   }
-  if (found == 1) return is;
-  const char *hint = hint_nearest(arena, name, names, 2 * count);
-  if (found == 0)
-    *error = arena_printf(arena, "no logged number is called '%s'%s%s", name, hint ? "; " : "",
-                          hint ? hint : "");
+  const char *hint = logs_hint(arena, logs, name);
+  *error = arena_printf(arena, "no logged number is called '%s'%s%s", name, hint ? "; " : "",
+                        hint ? hint : "");
   return NULL;
 }
 

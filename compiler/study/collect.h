@@ -22,7 +22,11 @@ typedef struct RunLogs {
 bool logs_read(Arena *arena, const char *folder, RunLogs *logs, const char **error);
 
 /* The full name of the column that a study means: a full name, `return` for eval/mean_reward, or
- * NAME for the only column .../NAME. NULL with a reason and a nearest name. */
+ * NAME for the only column .../NAME. `other` gets a second one that it may be. NULL: none. */
+const char *logs_find(const RunLogs *logs, const char *name, const char **other);
+/* A hint to the nearest of all names, or NULL. */
+const char *logs_hint(Arena *arena, const RunLogs *logs, const char *name);
+/* The same; NULL where there is none or there are several, with a reason and a nearest name. */
 const char *logs_column(Arena *arena, const RunLogs *logs, const char *name, const char **error);
 
 /* The values of a column where it has some, by rising step. */

@@ -167,6 +167,7 @@ static void put_point(JsonWriter *json, const Study *study, size_t at) {
     json_close(json);
   }
   json_close(json);
+  if (point->lack_count) put_texts(json, "lacks", point->lacks, point->lack_count);
   json_close(json);
 }
 

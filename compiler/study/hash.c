@@ -65,6 +65,7 @@ static void cell_compile(const Plan *plan, Cell *cell) {
     cell->hash = module_hash(plan->session, arena, module);
     cell->spec_hash = shell->spec_hash;
     cell->env_name = arena_printf(cell->arena, "%s", shell->env_id ? shell->env_id : "-");
+    cell_columns(cell, module);
     cell->good = true;
   }
   cell->diag = diag_make(cell->arena);
@@ -109,6 +110,7 @@ static void cell_collect(Plan *plan, const StudyPoint *point, Cell *cell) {
     diag_note(plan->diag, point->span, "of '%s', a point of this study", point->name);
   if (cell->env_name)
     cell->env_name = arena_copy(plan->arena, cell->env_name, strlen(cell->env_name));
+  cell_columns_copy(plan->arena, &cell->logs);
   arena_free(cell->arena);
   cell->arena = NULL, cell->diag = NULL;
 }

@@ -113,7 +113,7 @@ static void compare_read(Plan *plan) {
              "the study has no variant or point '%s'", tree->text.text);
 }
 
-static Place **places_of(Plan *plan, size_t *count) {
+Place **plan_places(Plan *plan, size_t *count) {
   Place **places = NULL;
   size_t capacity = 0;
   for (size_t v = 0; v < plan->variant_count; v++)
@@ -127,7 +127,7 @@ static Place **places_of(Plan *plan, size_t *count) {
 void plan_jobs(Plan *plan) {
   Study *study = plan->study;
   size_t cells = cell_count(plan);
-  Place **places = places_of(plan, &study->point_count);
+  Place **places = plan_places(plan, &study->point_count);
   study->points = NEW_ARRAY(plan->arena, StudyPoint, study->point_count + 1);
   for (size_t i = 0; i < study->point_count; i++) {
     size_t same = 0;

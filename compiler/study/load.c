@@ -21,6 +21,7 @@ static void plan_make(Plan *plan) {
   plan_compile(plan);
   plan_jobs(plan);
   plan_normalize(plan);
+  plan_columns(plan);
 }
 
 /* A prelude that cannot be read is said when a spec is elaborated with it. */

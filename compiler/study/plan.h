@@ -2,7 +2,7 @@
 #ifndef RLC_COMPILER_STUDY_PLAN_H
 #define RLC_COMPILER_STUDY_PLAN_H
 
-#include "compiler/study/study.h"
+#include "compiler/study/collect.h"
 
 enum {
   POINT_LIMIT = 500,  /* points of a study; more are an oversight */
@@ -33,7 +33,9 @@ typedef struct Cell {
   uint64_t hash, spec_hash;
   Arena *arena; /* holds the two below until they are collected */
   const char *env_name;
-  Diag *diag; /* what was said about it */
+  RunLogs logs;    /* what its runs will log: names without rows */
+  uint64_t filled; /* bit i: evaluations have values in their column i */
+  Diag *diag;      /* what was said about it */
 } Cell;
 
 /* A variant at a point of the grid. */
@@ -99,6 +101,15 @@ void plan_compile(Plan *plan);
 
 /* jobs.c: equal points, overlays that change nothing, jobs and runs. */
 void plan_jobs(Plan *plan);
+
+/* All places of variants that are not hidden, in the order of the study's points. */
+Place **plan_places(Plan *plan, size_t *count);
+
+/* columns.c: names of the score and of curves that no run logs, and the curves that points lack. */
+void plan_columns(Plan *plan);
+/* What the runs of an optimised module log, into cell->arena. */
+void cell_columns(Cell *cell, const Module *module);
+void cell_columns_copy(Arena *arena, RunLogs *logs);
 
 /* changes.c: the differences between two resolved specifications, in the order of the first; name,
  * doc and cite do not count. Returns how many. */

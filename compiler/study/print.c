@@ -87,6 +87,8 @@ static void print_variant(const Study *study, size_t first, size_t last) {
   }
   for (size_t i = 0; i < point->crossed_count; i++)
     printf("    without %s: %s\n", point->crossed[i].path, point->crossed[i].why);
+  for (size_t i = 0; i < point->lack_count; i++)
+    printf("    without the curve %s: it logs no such number\n", point->lacks[i]);
   for (size_t i = first; i < last && !alone; i++) print_point(study, i, first, last);
 }
 
@@ -190,7 +192,9 @@ static void print_json_point(const Study *study, size_t index) {
     print_json_field(",", "why", point->crossed[i].why);
     putchar('}');
   }
-  printf("]}");
+  putchar(']');
+  print_json_texts("lacks", point->lacks, point->lack_count);
+  putchar('}');
 }
 
 static void print_json_number(const char *name, double value) {

@@ -220,12 +220,11 @@ static void read_aggregates(Plan *plan, const Tree *tree) {
 }
 
 static void read_report(Plan *plan, const Tree *map) {
-  static const char *const standard[] = {"return"};
   Study *study = plan->study;
   const Tree *curves = tree_get(map, "curves"), *ci = tree_get(map, "ci");
   uint64_t resamples = 2000;
   study->curve_count = read_names(plan, curves, "a logged number", &study->curves);
-  if (!curves) study->curves = (const char **)standard, study->curve_count = COUNTOF(standard);
+  if (!curves) study->curves = &study->score.metric, study->curve_count = 1;
   read_aggregates(plan, tree_get(map, "aggregate"));
   study->ci = 0.95;
   if (read_number(plan, ci, "the level of the intervals", &study->ci) &&

@@ -32,6 +32,8 @@ typedef struct StudyPoint {
   size_t change_count;
   StudyCrossed *crossed;
   size_t crossed_count;
+  const char **lacks; /* curves of the report that its runs do not log */
+  size_t lack_count;
   size_t same_as; /* the first point with the same programs in every environment; itself if none */
   Span span;      /* where the study's file has its variant, for messages */
 } StudyPoint;
