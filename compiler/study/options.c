@@ -12,30 +12,40 @@ static const char *const known[] = {
 #undef OPTION
 };
 
-/* What the study sets itself, and where it does. */
-static const struct Own {
-  const char *name, *hint;
-} own[] = {
-    {"steps", "write it beside 'options', as in  steps: 300000"},
-    {"seed", "write it beside 'options', as in  seeds: 10"},
-    {"out", "each run has a folder of its own, below that of -o"},
-    {"resume", "what was interrupted goes on by itself"},
-    {"threads", "each run has one; --jobs says how many runs there are at once"},
+/* What the study sets itself, and where it does; and what would make results depend on the clock
+ * or on interruptions. */
+static const struct Refused {
+  const char *name, *why, *hint;
+} refused[] = {
+#define OWN "a study sets '%s' itself"
+    {"steps", OWN, "write it beside 'options', as in  steps: 300000"},
+    {"seed", OWN, "write it beside 'options', as in  seeds: 10"},
+    {"out", OWN, "each run has a folder of its own, below that of -o"},
+    {"resume", OWN, "what was interrupted goes on by itself"},
+    {"threads", OWN, "each run has one; --jobs says how many runs there are at once"},
+#undef OWN
+    {"minutes", "with '%s' the clock would say how far a run gets",
+     "'steps' beside 'options' bounds every run alike; a study may be interrupted at any time"},
+    {"no-replay", "with '%s' a run that was interrupted would become another",
+     "leave it out; checkpoint-minutes says how often it is written"},
 };
 
-static const char *own_hint(const char *name) {
-  for (size_t i = 0; i < COUNTOF(own); i++)
-    if (strcmp(own[i].name, name) == 0) return own[i].hint;
+static const struct Refused *refused_find(const char *name, const char *value) {
+  for (size_t i = 0; i < COUNTOF(refused); i++)
+    if (strcmp(refused[i].name, name) == 0)
+      return option_is_flag(name) && strcmp(value, "false") == 0 ? NULL : &refused[i];
   return NULL;
 }
 
 /* Whether the trainer has the option and it may have this value. False after reporting. */
 static bool option_good(Plan *plan, const TreeEntry *entry) {
-  const char *value = plan_text(entry->value), *hint = own_hint(entry->key);
+  const char *value = plan_text(entry->value), *hint;
   char expected[80];
   if (!value) return false;
-  if (hint)
-    return diag_error(plan->diag, entry->key_span, hint, "a study sets '%s' itself", entry->key);
+  const struct Refused *no = refused_find(entry->key, value);
+  if (no)
+    return diag_error(plan->diag, entry->key_span, no->hint, "%s",
+                      arena_printf(plan->arena, no->why, entry->key));
   switch (option_check(entry->key, value, expected)) {
   case OPTION_GOOD:
     return true;
