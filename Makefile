@@ -59,7 +59,8 @@ $(BUILD)/gen/version.h: FORCE
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 .PHONY: FORCE
 FORCE:
-$(BUILD)/compiler/main.o $(BUILD)/compiler/build.o $(BUILD)/compiler/session.o $(BUILD)/compiler/study/folder.o: $(BUILD)/gen/version.h
+$(BUILD)/compiler/main.o $(BUILD)/compiler/build.o $(BUILD)/compiler/session.o $(BUILD)/compiler/study/folder.o \
+  $(BUILD)/compiler/study/record.o: $(BUILD)/gen/version.h
 
 # What native code depends on besides loop IR, and more: part of the names under which it is kept.
 EMITTER = $(wildcard codegen/*.[ch]) ir/ops.def runtime/rlc.h runtime/rng.h
@@ -67,6 +68,13 @@ $(BUILD)/gen/emitter.h: $(EMITTER)
 	@mkdir -p $(@D)
 	@echo "#define RLC_EMITTER \"$$(cat $(EMITTER) | sha256sum | cut -c1-32)\"" > $@
 $(BUILD)/codegen/native_objects.o: $(BUILD)/gen/emitter.h
+
+# What makes a trainer of optimised IR: part of the names of a study's trainers, so that results say what they come from.
+ENGINE = $(sort $(wildcard codegen/*.[ch] codegen/*.def runtime/*.[ch] runtime/*.def envs/*.[ch] envs/*.def envs/models/*.xml)) ir/ops.def
+$(BUILD)/gen/engine.h: $(ENGINE) Makefile
+	@mkdir -p $(@D)
+	@echo "#define RLC_ENGINE \"$$({ cat $(ENGINE); echo '$(CFLAGS) $(LLVM_LIBS) $(MUJOCO_VERSION)'; } | sha256sum | cut -c1-8)\"" > $@
+$(BUILD)/compiler/study/trainers.o: $(BUILD)/gen/engine.h
 
 $(BUILD)/envs/models/%.xml.h: envs/models/%.xml envs/embed.sh
 	@mkdir -p $(@D)

@@ -1,6 +1,7 @@
 /* Running a study: every run is made once, whatever interrupts it and however many commands make
  * them; what failed is told and kept; nothing of another program or other options is mixed in. */
 #include "tests/study_fixture.h"
+#include "gen/engine.h"
 
 #include <math.h>
 #include <pty.h>
@@ -219,15 +220,21 @@ START_TEST(a_failure_is_kept_and_told) {
 }
 END_TEST
 
+/* The trainer of point 0. */
+static Path trainer_file(const Asked *asked) {
+  char name[128];
+  snprintf(name, sizeof name, "%s/trainers/%016lx-" RLC_ENGINE, asked->name,
+           hash_text(HASH_SEED, "3e-4"));
+  return path_in(folder, name);
+}
+
 /* A trainer that does not start says nothing about its run. */
 START_TEST(what_cannot_begin_is_no_failure) {
   static const char script[] = "#!/bin/sh\necho 'error: this machine lacks avx1024' >&2\nexit 1\n";
   Asked asked = {.name = "lacking", .points = 1, .seeds = 5}, one = asked;
   one.seeds = 1;
   study_good(&one);
-  char name[64];
-  snprintf(name, sizeof name, "lacking/trainers/%016lx", hash_text(HASH_SEED, "3e-4"));
-  Path trainer = path_in(folder, name), kept = path_in(folder, "kept");
+  Path trainer = trainer_file(&asked), kept = path_in(folder, "kept");
   ck_assert_int_eq(rename(trainer.text, kept.text), 0);
   file_write(trainer.text, script, sizeof script - 1);
   chmod(trainer.text, 0755);
@@ -251,6 +258,58 @@ START_TEST(other_programs_and_options_are_refused) {
   SAYS(&options, 1, "'sac' on Pendulum-v1 has runs", "'--steps 1500 ", "not '--steps 1800 ");
   same_time(result.text, before);
   study_good(&asked);
+}
+END_TEST
+
+/* Makes a run one that another build began: its record and its trainer have another name. */
+static Path as_other_build(const Asked *asked) {
+  Path own = trainer_file(asked), other = own, record = run_file(asked, 0, 1, ".json");
+  memcpy(other.text + strlen(other.text) - 8, "01234567", 8);
+  ck_assert_int_eq(rename(own.text, other.text), 0);
+  Bytes json = file_read(record.text);
+  char *at = strstr(json.data, "-" RLC_ENGINE "\""), *compiler = strstr(json.data, "rlc ");
+  ck_assert(at && compiler);
+  memcpy(at + 1, "01234567", 8);
+  memcpy(compiler, "old", 3);
+  file_write(record.text, json.data, json.size);
+  free(json.data);
+  return other;
+}
+
+START_TEST(what_another_build_did_is_kept_and_told) {
+  Asked asked = {.name = "builds", .points = 1, .seeds = 1}, more = asked;
+  study_good(&asked);
+  Path result = run_file(&asked, 0, 1, "/result.json");
+  struct timespec before = file_time(result.text);
+  as_other_build(&asked);
+  more.seeds = 2;
+  SAYS(&more, 0, "compiling 1 trainer\n", "1 of 2 runs were begun by another build of rlc (old ",
+       "seed 2: begins", "2 of 2 runs done");
+  same_time(result.text, before);
+  ck_assert_uint_eq(directory_files(path_in(folder, "builds/trainers").text), 2);
+}
+END_TEST
+
+/* A run goes on with the trainer that began it; where that is gone it begins anew. */
+START_TEST(a_run_is_of_one_build) {
+  for (int gone = 0; gone < 2; gone++) {
+    Asked asked = {.name = gone ? "gone" : "there", .steps = LONG_STEPS, .points = 1, .seeds = 1};
+    pid_t command = study_start(&asked);
+    wait_checkpoint(&asked);
+    kill(command, SIGINT);
+    study_wait(&asked, command);
+    Path other = as_other_build(&asked);
+    if (gone) ck_assert_int_eq(unlink(other.text), 0);
+    ck_assert_uint_eq(study_count(&asked, gone ? STUDY_WAITING : STUDY_PARTIAL), 1);
+    SAYS(&asked, 0, "by another build of rlc (old ", gone ? "; 1 of them begin anew" : "goes on",
+         "1 of 1 runs done");
+    bool resumed = access(run_file(&asked, 0, 1, "/provenance-2.json").text, F_OK) == 0;
+    ck_assert(resumed == !gone);
+    Bytes json = file_read(run_file(&asked, 0, 1, ".json").text);
+    const char *trainer = gone ? "-" RLC_ENGINE "\"" : "-01234567\"";
+    ck_assert_msg(strstr(json.data, trainer) != NULL, "%s", json.data);
+    free(json.data);
+  }
 }
 END_TEST
 
@@ -391,6 +450,8 @@ int main(void) {
   tcase_add_test(tests, what_cannot_begin_is_no_failure);
   tcase_add_test(tests, other_programs_and_options_are_refused);
   tcase_add_test(tests, other_folders_are_refused);
+  tcase_add_test(tests, what_another_build_did_is_kept_and_told);
+  tcase_add_test(tests, a_run_is_of_one_build);
   tcase_add_test(tests, damaged_records_are_named);
   tcase_add_test(tests, unknown_launchers_are_refused);
   tcase_add_test(tests, a_full_disk_stops_the_study);

@@ -22,12 +22,13 @@ enum { MAX_WORDS = 64 };
 
 /* The trainer's command line. Options of the study stand behind ours, so that they hold.
  * Checkpoints go by the clock, as runs of all speeds should lose little when they are killed. */
-static void words_make(const Runner *runner, const StudyRun *run, const char *argv[MAX_WORDS]) {
+static void words_make(const Runner *runner, const StudyRun *run, const char *trainer,
+                       const char *argv[MAX_WORDS]) {
   const Study *study = runner->study;
   const char *fixed[] = {
       "--quiet", "--threads", "1", "--checkpoint-every", "0", "--checkpoint-minutes", "1"};
   size_t count = 0;
-  argv[count++] = trainer_path(runner, &study->jobs[run->job]);
+  argv[count++] = trainer_path(runner, trainer);
   for (size_t i = 0; i < COUNTOF(fixed); i++) argv[count++] = fixed[i];
   argv[count++] = "--seed";
   argv[count++] = arena_printf(runner->arena, "%llu", (unsigned long long)run->seed);
@@ -60,13 +61,12 @@ static int sessions_count(const Runner *runner, const StudyRun *run) {
 
 /* The record of a run that begins, and no directory where it begins anew: without a checkpoint
  * there is nothing in it to go on from. */
-static bool run_prepare(const Runner *runner, const StudyRun *run) {
-  const StudyJob *job = &runner->study->jobs[run->job];
+static bool run_prepare(const Runner *runner, const StudyRun *run, StudyRecord *record) {
+  bool anew = run->state != STUDY_PARTIAL;
   const char *directory = arena_printf(runner->arena, "%s/%s", runner->folder, run->folder);
-  StudyRecord record = {.hash = job->hash, .options = record_options(runner)};
-  if (run->state != STUDY_PARTIAL && access(directory, F_OK) == 0 && !folder_remove(directory))
-    return false;
-  return record_write(runner, run, &record);
+  if (!record_begin(runner, run, anew, record)) return false;
+  if (anew && access(directory, F_OK) == 0 && !folder_remove(directory)) return false;
+  return record_write(runner, run, record);
 }
 
 /* In the child: becomes the trainer. Returns errno when it cannot. */
@@ -111,14 +111,15 @@ bool child_start(const Runner *runner, StudyChild *child) {
   const StudyRun *run = &runner->study->runs[child->run];
   const char *argv[MAX_WORDS], *path = log_path(runner, run);
   struct stat status;
-  if (!run_prepare(runner, run)) return false;
+  StudyRecord record;
+  if (!run_prepare(runner, run, &record)) return false;
   int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (log < 0 || fstat(log, &status) != 0)
     return fprintf(stderr, "error: cannot write '%s': %s\n", path, strerror(errno)), false;
   child->logged = (long)status.st_size;
   child->sessions = sessions_count(runner, run);
   child->began = run_clock();
-  words_make(runner, run, argv);
+  words_make(runner, run, record.trainer, argv);
   bool good = spawn(child, argv, log);
   close(log);
   return good;
@@ -196,11 +197,11 @@ StudyEnd child_end(const Runner *runner, const StudyChild *child, int status, ch
     return study_state(runner, run, true) && run->state == STUDY_DONE ? END_DONE : END_INTERRUPTED;
   read_failure(runner, child, status, text);
   StudyEnd end = END_FAILED;
-  StudyRecord record = {.hash = runner->study->jobs[run->job].hash,
-                        .options = record_options(runner),
-                        .failure = text,
-                        .status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)};
-  if (is_full(runner, text))
+  StudyRecord record;
+  bool known = record_begin(runner, run, false, &record);
+  record.failure = text;
+  record.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  if (!known || is_full(runner, text))
     end = END_FULL;
   else if (sessions_count(runner, run) == child->sessions)
     end = END_NOT_BEGUN;

@@ -30,9 +30,9 @@ static bool may_begin(const StudyLocal *local, size_t at) {
 
 /* A failed run that is tried again goes on from its checkpoint, if it has one. */
 static void forget_failure(const Runner *runner, StudyRun *run) {
-  StudyRecord record = {.hash = runner->study->jobs[run->job].hash,
-                        .options = record_options(runner)};
-  if (run->state == STUDY_FAILED && record_write(runner, run, &record))
+  StudyRecord record;
+  if (run->state == STUDY_FAILED && record_begin(runner, run, false, &record) &&
+      record_write(runner, run, &record))
     study_state(runner, run, true);
 }
 

@@ -1,5 +1,6 @@
 /* The record beside a run's directory: what it was begun with, so that results of different
  * programs or options are never mixed, and how it failed. */
+#include "gen/version.h"
 #include "compiler/study/run.h"
 
 #include <string.h>
@@ -37,6 +38,10 @@ static void read_fields(const Runner *runner, JsonReader *json, StudyRecord *rec
       record->hash = read_text(runner, json);
     else if (strcmp(name, "options") == 0)
       record->options = read_text(runner, json);
+    else if (strcmp(name, "trainer") == 0)
+      record->trainer = read_text(runner, json);
+    else if (strcmp(name, "compiler") == 0)
+      record->compiler = read_text(runner, json);
     else if (strcmp(name, "failure") == 0)
       record->failure = read_text(runner, json);
     else if (strcmp(name, "status") == 0)
@@ -55,6 +60,7 @@ bool record_read(const Runner *runner, const StudyRun *run, StudyRecord *record)
   JsonReader json = json_reader(source->text, source->size);
   read_fields(runner, &json, record);
   record->found = json_finish(&json) && record->hash && record->options;
+  if (record->found && !record->trainer) record->trainer = record->hash; /* as it once was */
   if (record->found) return true;
   return fprintf(stderr,
                  "error: '%s' is damaged (%s): remove it together with '%s/%s' to make that run "
@@ -62,6 +68,26 @@ bool record_read(const Runner *runner, const StudyRun *run, StudyRecord *record)
                  path, json.problem ? json.problem : "it lacks hash or options", runner->folder,
                  run->folder),
          false;
+}
+
+bool record_begin(const Runner *runner, const StudyRun *run, bool anew, StudyRecord *record) {
+  const StudyJob *job = &runner->study->jobs[run->job];
+  StudyRecord before;
+  if (!record_read(runner, run, &before)) return false;
+  *record = (StudyRecord){.hash = job->hash,
+                          .options = record_options(runner),
+                          .trainer = trainer_name(runner, job),
+                          .compiler = "rlc " RLC_VERSION};
+  if (anew || !before.found) return true;
+  record->trainer = before.trainer;
+  record->compiler = before.compiler;
+  return true;
+}
+
+static void put_text(JsonWriter *json, const char *name, const char *text) {
+  if (!text) return;
+  json_name(json, name);
+  json_string(json, text);
 }
 
 bool record_write(const Runner *runner, const StudyRun *run, const StudyRecord *record) {
@@ -72,16 +98,15 @@ bool record_write(const Runner *runner, const StudyRun *run, const StudyRecord *
     return fprintf(stderr, "error: %s\n", error.text), false;
   JsonWriter json = json_writer(&out, 2);
   json_open(&json, '{');
-  json_name(&json, "hash");
-  json_string(&json, record->hash);
-  json_name(&json, "options");
-  json_string(&json, record->options);
+  put_text(&json, "hash", record->hash);
+  put_text(&json, "options", record->options);
+  put_text(&json, "trainer", record->trainer);
+  put_text(&json, "compiler", record->compiler);
   if (record->failure) {
     json_name(&json, "status");
     json_u64(&json, (uint64_t)record->status);
-    json_name(&json, "failure");
-    json_string(&json, record->failure);
   }
+  put_text(&json, "failure", record->failure);
   json_close(&json);
   output_text(&out, "\n");
   if (output_seal(&out, &error) && output_publish(&out, &error)) return true;

@@ -99,6 +99,7 @@ int study_run(Session *session, Study *study) {
   if (!launcher || !build_target(session, false) || !build_march(session, true)) return EXIT_USER;
   if (session->worker ? !is_prepared(&runner) : !prepare(&runner)) return EXIT_USER;
   if (!study_states(&runner)) return EXIT_USER;
+  if (!session->worker) trainers_tell(&runner);
   fflush(stdout);
   return launcher->run(&runner);
 }

@@ -2,7 +2,7 @@
  *
  *   DIR/study.yaml, study.json        the study's file, and what it came to
  *   DIR/study.lock                    held while a command compares, writes and compiles
- *   DIR/trainers/HASH                 one executable for each distinct program
+ *   DIR/trainers/HASH-BUILD           one executable for each distinct program and build of rlc
  *   DIR/runs/POINT/ENV/seed-N/        the trainer's own run directory
  *   DIR/runs/POINT/ENV/seed-N.json    what it was begun with, and how it failed
  *   DIR/runs/POINT/ENV/seed-N.log     what the trainer said
@@ -50,16 +50,20 @@ bool folder_remove(const char *path);
 
 typedef struct StudyRecord {
   bool found;
-  const char *hash;    /* of its job */
-  const char *options; /* that decide its results, as on a command line */
-  const char *failure; /* what it said last; NULL: it has not failed */
-  int status;          /* that it failed with; a signal counts 128 more */
+  const char *hash;     /* of its job */
+  const char *options;  /* that decide its results, as on a command line */
+  const char *trainer;  /* its file's name: what was begun by one build of rlc stays with it */
+  const char *compiler; /* that made the trainer, with its version; NULL: not known */
+  const char *failure;  /* what it said last; NULL: it has not failed */
+  int status;           /* that it failed with; a signal counts 128 more */
 } StudyRecord;
 
 /* The options that every run of the study is made with, as a record has them. */
 const char *record_options(const Runner *runner);
 /* Reads the record of a run; one that cannot be read is an error, none is not. */
 bool record_read(const Runner *runner, const StudyRun *run, StudyRecord *record);
+/* The record of a run that begins, or that goes on with the trainer that began it. */
+bool record_begin(const Runner *runner, const StudyRun *run, bool anew, StudyRecord *record);
 bool record_write(const Runner *runner, const StudyRun *run, const StudyRecord *record);
 
 /* ---- state.c ---- */
@@ -86,8 +90,13 @@ const char *claim_path(const Runner *runner, const StudyRun *run);
 
 /* ---- trainers.c ---- */
 
-/* The executable of a job. */
-const char *trainer_path(const Runner *runner, const StudyJob *job);
+/* The name of the executable of a job, as this build of rlc makes it: another build, whose code
+ * generator or runtime may give other results, has others. */
+const char *trainer_name(const Runner *runner, const StudyJob *job);
+const char *trainer_path(const Runner *runner, const char *name);
+/* Says which runs another build began: done ones are kept, others go on with its trainers, and
+ * begin anew where these are gone. */
+void trainers_tell(const Runner *runner);
 /* Compiles those that are not there, several at once. False after messages. */
 bool trainers_build(const Runner *runner);
 

@@ -47,7 +47,9 @@ static StudyState state_of(const Runner *runner, const StudyRun *run, const Stud
   if (run_result(runner, run, "finished") == 1) return STUDY_DONE;
   if (!claimed && is_held(runner, run)) return STUDY_RUNNING;
   if (record->failure) return STUDY_FAILED;
-  return checkpoint_any(run_path(runner, run)) ? STUDY_PARTIAL : STUDY_WAITING;
+  bool goes_on = record->trainer && access(trainer_path(runner, record->trainer), X_OK) == 0 &&
+                 checkpoint_any(run_path(runner, run));
+  return goes_on ? STUDY_PARTIAL : STUDY_WAITING;
 }
 
 /* It is asked again and again, so what it reads goes with it. */

@@ -1,6 +1,7 @@
 /* Trainers: each distinct program is compiled once, in a process of its own, as many at once as
  * there are jobs. What is there is not made again, so that all runs of a program come from one
  * executable whatever becomes of rlc. */
+#include "gen/engine.h"
 #include "compiler/study/run.h"
 
 #include <errno.h>
@@ -11,8 +12,16 @@
 #include "compiler/build.h"
 #include "runtime/trainer.h"
 
-const char *trainer_path(const Runner *runner, const StudyJob *job) {
-  return arena_printf(runner->arena, "%s/trainers/%s", runner->folder, job->hash);
+const char *trainer_name(const Runner *runner, const StudyJob *job) {
+  return arena_printf(runner->arena, "%s-" RLC_ENGINE, job->hash);
+}
+
+const char *trainer_path(const Runner *runner, const char *name) {
+  return arena_printf(runner->arena, "%s/trainers/%s", runner->folder, name);
+}
+
+static const char *path_of(const Runner *runner, const StudyJob *job) {
+  return trainer_path(runner, trainer_name(runner, job));
 }
 
 /* In a process of its own: from the resolved spec to the executable. */
@@ -25,7 +34,7 @@ static int compile(const Runner *runner, const StudyJob *job) {
   if (!session_report(&session) || !elaborated) return EXIT_USER;
   pipeline_run(session.elaborated->module, &session.pipeline);
   Code *code = build_code(&session);
-  return code && build_trainer(session.arena, code, trainer_path(runner, job)) ? 0 : EXIT_USER;
+  return code && build_trainer(session.arena, code, path_of(runner, job)) ? 0 : EXIT_USER;
 }
 
 static pid_t compile_start(const Runner *runner, const StudyJob *job) {
@@ -44,7 +53,7 @@ static size_t jobs_missing(const Runner *runner, const StudyJob **missing) {
   size_t count = 0;
   for (size_t i = 0; i < study->job_count; i++) {
     const StudyJob *job = &study->jobs[i];
-    bool there = access(trainer_path(runner, job), X_OK) == 0;
+    bool there = access(path_of(runner, job), X_OK) == 0;
     for (size_t k = 0; k < count && !there; k++) there = !strcmp(missing[k]->hash, job->hash);
     if (!there) missing[count++] = job;
   }
@@ -101,4 +110,37 @@ bool trainers_build(const Runner *runner) {
   if (!compile_all(runner, missing, count, runner_jobs(runner))) return false;
   printf("compiled in %.1f s\n", run_clock() - began);
   return true;
+}
+
+/* ---- other builds ---- */
+
+/* The compilers of `others`, each once, with commas. */
+static const char *compilers_text(const Runner *runner, const StudyRecord *others, size_t count) {
+  const char *text = "";
+  for (size_t i = 0; i < count; i++) {
+    const char *name = others[i].compiler ? others[i].compiler : "of unknown version";
+    if (strstr(text, name)) continue;
+    text = arena_printf(runner->arena, "%s%s%s", text, *text ? ", " : "", name);
+  }
+  return text;
+}
+
+void trainers_tell(const Runner *runner) {
+  const Study *study = runner->study;
+  StudyRecord *others = NEW_ARRAY(runner->arena, StudyRecord, study->run_count + 1);
+  size_t count = 0, gone = 0;
+  for (size_t i = 0; i < study->run_count; i++) {
+    StudyRun *run = &study->runs[i];
+    StudyRecord *record = &others[count];
+    if (!record_read(runner, run, record) || !record->found) continue;
+    if (!strcmp(record->trainer, trainer_name(runner, &study->jobs[run->job]))) continue;
+    count++;
+    gone += run->state == STUDY_WAITING;
+  }
+  if (count == 0) return;
+  printf("note: %zu of %zu runs were begun by another build of rlc (%s): what is done stays, the "
+         "rest goes on with its trainers",
+         count, study->run_count, compilers_text(runner, others, count));
+  if (gone) printf("; %zu of them begin anew, without a checkpoint or that trainer", gone);
+  printf("\n");
 }
