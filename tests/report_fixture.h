@@ -17,6 +17,7 @@ static const char *const env_names[] = {"A-v1", "B-v1"};
 typedef struct Made {
   size_t seeds, envs; /* 0: 3, 1 */
   bool normalised, lower;
+  bool several;                 /* baselines: the last point has the second as its own */
   size_t done;                  /* runs that are done; 0: all */
   size_t failed;                /* number of a run that failed, from 1; 0: none */
   const char *compiler, *curve; /* NULL: as usual */
@@ -86,7 +87,7 @@ static inline void made_run(const Made *made, size_t number, const char *run, si
   if (!failed) made_text(name, "{\"finished\": 1}\n");
 }
 
-static inline void made_points(FILE *out) {
+static inline void made_points(const Made *made, FILE *out) {
   fprintf(out, "\"points\": [");
   for (size_t p = 0; p < POINTS; p++) {
     fprintf(out, "%s{\"name\": \"%s\", \"folder\": \"%s\", \"variant\": \"%s\", \"changes\": [",
@@ -97,7 +98,8 @@ static inline void made_points(FILE *out) {
     if (p == 2)
       fprintf(out, "{\"path\": \"losses.actor.minimize\", \"before\": \"mean[batch](a_long_name(q, "
                    "K) * another)\", \"after\": \"x < 1 && y\"}");
-    fprintf(out, "], \"crossed\": [%s]}",
+    fprintf(out, "], %s\"crossed\": [%s]}",
+            p == 2 && made->several ? "\"against\": \"sac lr=1\", " : "",
             p == 2 ? "{\"path\": \"lr\", \"why\": \"it has no 'lr'\"}" : "");
   }
   fprintf(out, ", {\"name\": \"twin\", \"folder\": \"twin\", \"variant\": \"twin\", \"same_as\": "
@@ -130,7 +132,7 @@ static inline void study_write(const Made *made) {
   size_t seeds = made->seeds ? made->seeds : 3, envs = made->envs ? made->envs : 1, number = 0;
   FILE *out = made_file("study.json");
   made_head(made, out);
-  made_points(out);
+  made_points(made, out);
   fprintf(out, "\"runs\": [");
   for (size_t s = 0; s < seeds; s++)
     for (size_t p = 0; p < POINTS; p++)

@@ -35,6 +35,13 @@ START_TEST(a_comparison_is_with_the_same_seed) {
 }
 END_TEST
 
+START_TEST(points_may_have_different_baselines) {
+  report_good(&(Made){.several = true});
+  HAS("tables/comparisons.csv", "high,pairs,against\nsac lr=1,all,100,", ",3,sac\n",
+      "\"a <b> & \"\"c\"\"\",all,-100,", ",3,sac lr=1\n");
+}
+END_TEST
+
 START_TEST(environments_are_put_together_only_on_one_scale) {
   report_good(&(Made){.envs = 2});
   HAS("tables/scores.csv", "sac,6,100,100,100,1000,1000,1000\n");
@@ -366,6 +373,7 @@ int main(void) {
   tcase_add_checked_fixture(cases, report_open, report_close);
   tcase_add_test(cases, scores_are_those_of_the_runs);
   tcase_add_test(cases, a_comparison_is_with_the_same_seed);
+  tcase_add_test(cases, points_may_have_different_baselines);
   tcase_add_test(cases, environments_are_put_together_only_on_one_scale);
   tcase_add_test(cases, latex_has_rules_and_escapes);
   tcase_add_test(cases, bold_is_what_nothing_is_told_apart_from);

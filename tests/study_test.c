@@ -216,6 +216,34 @@ START_TEST(labels) {
 END_TEST
 
 /* Without `envs` each spec runs in its own, or in none. */
+/* What each point is compared with, by number; "." is itself. */
+static void compared(const char *with, const char *expected) {
+  Front f = front_open();
+  const char *text = "study: s\nbase: small.yaml\ngrid: {K: [1, 2], lr: [1e-3, 3e-4]}\n"
+                     "variants:\n  other: {spec: other.yaml, M: 3}\n  fixed: {K: 2, M: 5}\n";
+  const Study *study = study_good(&f, arena_printf(f.arena, "%sreport: {%s}\n", text, with));
+  const char *found = "";
+  for (size_t i = 0; i < study->point_count; i++) {
+    size_t against = study->points[i].against;
+    found = against == i ? arena_printf(f.arena, "%s .", found)
+                         : arena_printf(f.arena, "%s %zu", found, against);
+  }
+  ck_assert_str_eq(found, expected);
+  front_close(&f);
+}
+
+/* small and other have both keys, fixed has lr alone. */
+START_TEST(comparisons) {
+  folder_open();
+  compared("ci: 0.9", " . 0 0 0 0 0 0 0 0 0");
+  compared("compare: 'small K=2 lr=1e-3'", " 2 2 . 2 2 2 2 2 2 2");
+  compared("compare: small", " . . . . 0 1 2 3 0 1");
+  compared("compare: other", " 4 5 6 7 . . . . 4 5");
+  compared("compare: fixed", " 8 9 8 9 8 9 8 9 . .");
+  folder_close();
+}
+END_TEST
+
 START_TEST(own_environments) {
   folder_open();
   Front f = front_open();
@@ -443,6 +471,7 @@ int main(void) {
   tcase_add_test(tcase, everything_said);
   tcase_add_test(tcase, crossed);
   tcase_add_test(tcase, labels);
+  tcase_add_test(tcase, comparisons);
   tcase_add_test(tcase, own_environments);
   tcase_add_test(tcase, sweep);
   tcase_add_test(tcase, hash);

@@ -148,6 +148,7 @@ static void put_point(JsonWriter *json, const Study *study, size_t at) {
   put_text(json, "folder", point->folder);
   put_text(json, "variant", point->variant);
   if (point->same_as != at) put_text(json, "same_as", study->points[point->same_as].name);
+  put_text(json, "against", study->points[point->against].name);
   json_name(json, "changes");
   json_open(json, '[');
   for (size_t i = 0; i < point->change_count; i++) {

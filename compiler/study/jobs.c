@@ -98,6 +98,33 @@ static void runs_make(Plan *plan) {
 
 /* ---- all ---- */
 
+/* The point of `baseline`, which goes from point `first` on, at the values of `place`, a point of
+ * `variant`, for the keys that both have; the first where the baseline has more keys. */
+static size_t against_of(const Plan *plan, const Variant *baseline, size_t first,
+                         const Variant *variant, size_t place) {
+  size_t whole = 0;
+  for (size_t k = 0; k < plan->grid_count; k++) {
+    size_t digit = variant->uses[k].crossed ? 0 : grid_digit(plan, variant, place, k);
+    whole = whole * plan->grid[k].count + digit;
+  }
+  return first + (size_t)(place_at(plan, baseline, whole) - baseline->places);
+}
+
+/* Where a variant with several points is named, every other point has its own of them; with nothing
+ * besides these the first is what others are compared with. */
+static void compare_variant(Plan *plan) {
+  Study *study = plan->study;
+  const char *name = study->points[study->compare].variant;
+  const Variant *baseline = plan->variants;
+  while (baseline->hidden || strcmp(baseline->name, name)) baseline++;
+  if (baseline->place_count == study->point_count) return;
+  for (size_t v = 0, at = 0; v < plan->variant_count; v++) {
+    const Variant *variant = &plan->variants[v];
+    for (size_t i = 0; i < variant->place_count && !variant->hidden; i++, at++)
+      study->points[at].against = against_of(plan, baseline, study->compare, variant, i);
+  }
+}
+
 static void compare_read(Plan *plan) {
   Study *study = plan->study;
   const Tree *tree = tree_get(tree_get(study->tree, "report"), "compare");
@@ -107,8 +134,12 @@ static void compare_read(Plan *plan) {
   for (size_t i = 0; i < study->point_count; i++) names[count++] = study->points[i].name;
   for (size_t i = 0; i < study->point_count; i++) names[count++] = study->points[i].variant;
   for (size_t i = 0; i < count; i++)
-    if (strcmp(names[i], tree->text.text) == 0)
-      return (void)(study->compare = i % study->point_count);
+    if (strcmp(names[i], tree->text.text) == 0) {
+      study->compare = i % study->point_count;
+      for (size_t k = 0; k < study->point_count; k++) study->points[k].against = study->compare;
+      if (i >= study->point_count && !diag_errors(plan->diag)) compare_variant(plan);
+      return;
+    }
   diag_error(plan->diag, tree->span, hint_nearest(plan->arena, tree->text.text, names, count),
              "the study has no variant or point '%s'", tree->text.text);
 }

@@ -14,6 +14,7 @@ typedef struct Opening {
   size_t size;
   const char *compare;
   const char **same_as; /* by point: the name, or NULL */
+  const char **against; /* likewise */
   const char **envs_of; /* of normalize */
   StudyNormal *normals;
   size_t normal_count;
@@ -127,7 +128,7 @@ static StudyCrossed read_crossed(Opening *o) {
   return crossed;
 }
 
-static StudyPoint read_point(Opening *o, const char **same_as) {
+static StudyPoint read_point(Opening *o, const char **same_as, const char **against) {
   StudyPoint point = {.name = "", .folder = "", .variant = ""};
   size_t changes = 0, crossed = 0;
   char name[32];
@@ -141,6 +142,8 @@ static StudyPoint read_point(Opening *o, const char **same_as) {
       point.variant = read_text(o);
     else if (strcmp(name, "same_as") == 0)
       *same_as = read_text(o);
+    else if (strcmp(name, "against") == 0)
+      *against = read_text(o);
     else if (strcmp(name, "changes") == 0) {
       json_enter(&o->json, '[');
       while (json_next(&o->json, NULL, 0))
@@ -157,14 +160,15 @@ static StudyPoint read_point(Opening *o, const char **same_as) {
 
 static void read_points(Opening *o) {
   Study *study = o->study;
-  size_t capacity = 0, names = 0, name_capacity = 0;
+  size_t capacity = 0, names = 0, name_capacity = 0, others = 0, other_capacity = 0;
   json_enter(&o->json, '[');
   while (json_next(&o->json, NULL, 0)) {
-    const char *same_as = NULL;
-    StudyPoint point = read_point(o, &same_as);
+    const char *same_as = NULL, *against = NULL;
+    StudyPoint point = read_point(o, &same_as, &against);
     point.same_as = study->point_count;
     PUSH(o->arena, study->points, study->point_count, capacity, point);
     PUSH(o->arena, o->same_as, names, name_capacity, same_as);
+    PUSH(o->arena, o->against, others, other_capacity, against);
   }
 }
 
@@ -287,6 +291,8 @@ static void resolve(Opening *o) {
   for (size_t i = 0; i < study->point_count; i++) {
     size_t same = point_named(study, o->same_as[i]);
     if (same < study->point_count) study->points[i].same_as = same;
+    size_t against = point_named(study, o->against[i]);
+    study->points[i].against = against < study->point_count ? against : study->compare;
   }
   study->normal = NEW_ARRAY(o->arena, StudyNormal, study->env_count);
   for (size_t i = 0; i < o->normal_count; i++) {

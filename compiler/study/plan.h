@@ -93,6 +93,9 @@ void plan_variants(Plan *plan);
 /* points.c: every variant at every point of the grid, with its name. */
 void plan_points(Plan *plan);
 size_t place_count_of(const Plan *plan, const Variant *variant);
+/* The digit of key k in a number whose last digit belongs to the last key; keys that are crossed
+ * out for `variant` (NULL: none) have none. */
+size_t grid_digit(const Plan *plan, const Variant *variant, size_t number, size_t k);
 /* The place of a variant at a point of the whole grid, a number in mixed radix. */
 Place *place_at(const Plan *plan, const Variant *variant, size_t whole);
 

@@ -26,9 +26,7 @@ size_t place_count_of(const Plan *plan, const Variant *variant) {
   return count;
 }
 
-/* The digit of key k in a number whose last digit belongs to the last key; keys that are crossed
- * out for `variant` (NULL: none) have none. */
-static size_t digit_of(const Plan *plan, const Variant *variant, size_t number, size_t k) {
+size_t grid_digit(const Plan *plan, const Variant *variant, size_t number, size_t k) {
   for (size_t j = plan->grid_count; --j > k;)
     if (!variant || !variant->uses[j].crossed) number /= plan->grid[j].count;
   return number % plan->grid[k].count;
@@ -38,7 +36,7 @@ Place *place_at(const Plan *plan, const Variant *variant, size_t whole) {
   size_t number = 0;
   for (size_t k = 0; k < plan->grid_count; k++)
     if (!variant->uses[k].crossed)
-      number = number * plan->grid[k].count + digit_of(plan, NULL, whole, k);
+      number = number * plan->grid[k].count + grid_digit(plan, NULL, whole, k);
   return &variant->places[number];
 }
 
@@ -53,8 +51,9 @@ static void name_point(Plan *plan, const Variant *variant, size_t number, StudyP
     if (crossed.why)
       PUSH(plan->arena, point->crossed, point->crossed_count, capacity, crossed);
     else
-      name = arena_printf(plan->arena, "%s %s=%s", name, key->label,
-                          value_text(plan->arena, key->values[digit_of(plan, variant, number, k)]));
+      name =
+          arena_printf(plan->arena, "%s %s=%s", name, key->label,
+                       value_text(plan->arena, key->values[grid_digit(plan, variant, number, k)]));
   }
   point->name = name;
   point->folder = study_folder(plan->arena, name);
@@ -65,7 +64,7 @@ static Tree *point_tree(Plan *plan, const Variant *variant, size_t number) {
   Tree *tree = variant->tree;
   for (size_t k = 0; tree && k < plan->grid_count; k++) {
     if (variant->uses[k].crossed) continue;
-    Tree *value = plan->grid[k].values[digit_of(plan, variant, number, k)];
+    Tree *value = plan->grid[k].values[grid_digit(plan, variant, number, k)];
     tree = tree_assign(plan->arena, plan->diag, tree, &variant->uses[k].path, value);
   }
   return tree;

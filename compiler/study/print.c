@@ -177,6 +177,7 @@ static void print_json_point(const Study *study, size_t index) {
   print_json_field(index ? ",{" : "{", "name", point->name);
   print_json_field(",", "folder", point->folder);
   print_json_field(",", "variant", point->variant);
+  print_json_field(",", "against", study->points[point->against].name);
   print_json_field(",", "same_as",
                    point->same_as == index ? NULL : study->points[point->same_as].name);
   printf(",\"changes\":[");

@@ -34,6 +34,7 @@ typedef struct StudyPoint {
   size_t crossed_count;
   const char **lacks; /* curves of the report that its runs do not log */
   size_t lack_count;
+  size_t against; /* the point that it is compared with; itself: it is one that others are */
   size_t same_as; /* the first point with the same programs in every environment; itself if none */
   Span span;      /* where the study's file has its variant, for messages */
 } StudyPoint;
@@ -96,7 +97,7 @@ typedef struct Study {
   size_t curve_count, aggregate_count;
   double ci;          /* level of intervals, in (0, 1) */
   uint32_t resamples; /* of the bootstrap */
-  size_t compare;     /* the point that others are compared with; the base if none is named */
+  size_t compare;     /* the first point that others are compared with; the base if none is named */
   StudyPoint *points; /* the base first, then in the order of the file */
   size_t point_count;
   StudyJob *jobs;

@@ -207,11 +207,17 @@ static void aggregates_table(const Results *r, Tables *tables) {
 
 /* ---- comparisons ---- */
 
-enum { BY_VARIANT, BY_ENV, BY_DIFFERENCE, BY_P, BY_HOLM, BY_BETTER, BY_PAIRS };
+enum { BY_VARIANT, BY_ENV, BY_DIFFERENCE, BY_P, BY_HOLM, BY_BETTER, BY_PAIRS, BY_AGAINST };
+
+/* What a point is compared with: a point with runs of its own; itself where it is a baseline. */
+static size_t point_base(const Results *r, size_t point) {
+  const StudyPoint *points = r->study->points;
+  return points[points[point].against].same_as;
+}
 
 static void comparison_row(const Results *r, ReportTable *table, size_t row, size_t point,
                            size_t env, double *p) {
-  size_t base = r->study->compare;
+  size_t base = point_base(r, point);
   StatsScores of_x, of_y, x = results_scores(r, point, env, FIELD_SCORE, true),
                           y = results_scores(r, base, env, FIELD_SCORE, true);
   results_pairs(r, point, base, env, &of_x, &of_y);
@@ -225,19 +231,37 @@ static void comparison_row(const Results *r, ReportTable *table, size_t row, siz
   set_number(table, row, BY_PAIRS, (double)contrast.difference.runs);
 }
 
-static void comparisons_table(const Results *r, Tables *tables) {
-  const Study *study = r->study;
-  size_t envs = r->together ? 1 : study->env_count, rows = (r->shown_count - 1) * envs, row = 0;
-  ReportTable *table = table_add(r, tables, (ReportTable){.name = "comparisons"});
-  table->title = arena_printf(r->arena, "Compared with %s", point_name(r, study->compare));
-  table->caption = arena_printf(
+/* How many shown points are compared with another, and whether not all with the same one. */
+static size_t compared_points(const Results *r, bool *several) {
+  size_t count = 0, first = SIZE_MAX;
+  *several = false;
+  for (size_t i = 0; i < r->shown_count; i++) {
+    size_t base = point_base(r, r->shown[i]);
+    if (base == r->shown[i]) continue;
+    *several = *several || (count && base != first);
+    first = count ? first : base;
+    count++;
+  }
+  return count;
+}
+
+static const char *comparisons_caption(const Results *r, const char *base, size_t rows) {
+  bool less = r->study->score.lower && !r->normalised;
+  return arena_printf(
       r->arena,
       "difference: mean over pairs of runs with the same seed of variant minus %s; %s is better. "
       "p: "
       "how often chance signs would give as much (two-sided); Holm: corrected for %zu comparisons. "
       "P(better): how likely a run of the variant beats one of %s, ties half. %s",
-      point_name(r, study->compare), study->score.lower && !r->normalised ? "less" : "more", rows,
-      point_name(r, study->compare), interval_words(r));
+      base, less ? "less" : "more", rows, base, interval_words(r));
+}
+
+static ReportTable *comparisons_make(const Results *r, Tables *tables, size_t rows, bool several) {
+  const StudyPoint *compare = &r->study->points[r->study->compare];
+  const char *base = several ? compare->variant : point_name(r, r->study->compare);
+  ReportTable *table = table_add(r, tables, (ReportTable){.name = "comparisons"});
+  table->title = arena_printf(r->arena, "Compared with %s", base);
+  table->caption = comparisons_caption(r, base, rows);
   column_add(r, table, "variant", "Variant", COLUMN_TEXT);
   column_add(r, table, "environment", "Environment", COLUMN_TEXT);
   column_add(r, table, "difference", "difference", COLUMN_ESTIMATE);
@@ -245,11 +269,24 @@ static void comparisons_table(const Results *r, Tables *tables) {
   column_add(r, table, "p_holm", "p (Holm)", COLUMN_NUMBER);
   column_add(r, table, "probability_of_improvement", "P(better)", COLUMN_ESTIMATE);
   column_add(r, table, "pairs", "pairs", COLUMN_NUMBER);
+  if (several) column_add(r, table, "against", "Against", COLUMN_TEXT);
   rows_make(r, table, rows);
+  return table;
+}
+
+static void comparisons_table(const Results *r, Tables *tables) {
+  bool several;
+  size_t envs = r->together ? 1 : r->study->env_count, row = 0;
+  size_t rows = compared_points(r, &several) * envs;
+  ReportTable *table = comparisons_make(r, tables, rows, several);
   double *p = NEW_ARRAY(r->arena, double, rows + 1), *holm = NEW_ARRAY(r->arena, double, rows + 1);
-  for (size_t i = 0; i < r->shown_count; i++)
-    for (size_t e = 0; e < envs && r->shown[i] != study->compare; e++, row++)
+  for (size_t i = 0; i < r->shown_count; i++) {
+    size_t base = point_base(r, r->shown[i]);
+    for (size_t e = 0; e < envs && base != r->shown[i]; e++, row++) {
       comparison_row(r, table, row, r->shown[i], r->together ? ALL_ENVS : e, &p[row]);
+      if (several) set_text(table, row, BY_AGAINST, point_name(r, base));
+    }
+  }
   stats_holm(p, rows, holm);
   for (size_t i = 0; i < rows; i++) set_number(table, i, BY_HOLM, holm[i]);
 }
