@@ -190,10 +190,12 @@ static const char *name_of_file(const Results *r, const char *begin, const char 
 
 static const char *band_words(const Results *r) {
   if (r->study->seed_count == 1) return "One seed: a line is one run, and there are no bands.";
-  return arena_printf(r->arena,
-                      "Lines: %s over seeds; bands: its %g %% bootstrap interval at each step for "
-                      "itself. Each step is of the runs that have a value there.",
-                      r->headline == STATS_IQM ? "interquartile mean" : "mean", 100 * r->study->ci);
+  return arena_printf(
+      r->arena,
+      "Lines: %s over seeds; bands: its %g %% bootstrap interval at each step for "
+      "itself, cut off where it leaves the lines far behind. Each step is of the runs that "
+      "have a value there.",
+      r->headline == STATS_IQM ? "interquartile mean" : "mean", 100 * r->study->ci);
 }
 
 static void curves_figure(const Results *r, Figures *figures, const Facets *facets, size_t metric) {

@@ -193,7 +193,10 @@ static void write_figure(const Figure *figure, FILE *out) {
   if (*figure->title) put(out, "<h3>", figure->title, "</h3>\n");
   write_keys(figure, out);
   bool pairs = figure->count == 2 || figure->count == 4;
-  fprintf(out, "<figure>\n<div class=\"panels%s\">\n", pairs ? " pairs" : "");
+  fprintf(out, "<figure>\n<div class=\"panels%s\">\n",
+          figure->count == 1 ? " one"
+          : pairs            ? " pairs"
+                             : "");
   for (size_t i = 0; i < figure->count; i++) fputs(figure->inlined[i], out);
   put(out, "</div>\n<figcaption class=\"caption\">", figure->caption, "");
   fprintf(out,
