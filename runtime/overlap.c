@@ -9,6 +9,7 @@
  * With more than one thread a pass runs in one of two ways, whichever was found to be faster: one
  * side after the other, each on all threads, or both at once, each on a part of the threads; those
  * of the side that is done first go over to the other. */
+#include "runtime/slot.h"
 #include "runtime/training.h"
 
 #include <stdlib.h>
@@ -29,17 +30,15 @@ typedef struct Overlap {
 
 static uint64_t most(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
-static uint64_t work_of(const RlcModule *module, uint32_t program) {
-  return program == RLC_NONE ? 0 : module->programs[program].work_bytes;
-}
-
-static uint64_t acting_work(const RlcModule *module, const Overlap *overlap) {
+/* Bytes of scratch that every program of acting can do with. */
+static uint64_t acting_work(const RlcModule *module, const Overlap *overlap, uint32_t threads) {
   const RlcActing *explore = &module->explore;
-  uint64_t bytes = most(work_of(module, explore->program), work_of(module, explore->store));
-  bytes = most(bytes, work_of(module, explore->advance));
+  uint64_t bytes = rlc_program_bytes(module, explore->program, threads);
+  bytes = most(bytes, rlc_program_bytes(module, explore->store, threads));
+  bytes = most(bytes, rlc_program_bytes(module, explore->advance, threads));
   for (uint32_t i = overlap->from; i < overlap->to; i++)
     if (module->steps[i].op == RLC_DO_RUN)
-      bytes = most(bytes, work_of(module, module->steps[i].index));
+      bytes = most(bytes, rlc_program_bytes(module, module->steps[i].index, threads));
   return bytes;
 }
 
@@ -61,7 +60,7 @@ static bool overlap_take(Trainer *trainer, Overlap *overlap) {
   uint32_t threads = team_size(trainer->team);
   uint64_t vectors = pass_vectors(module, overlap->from, overlap->to);
   overlap->memory = block_take(module->memory_bytes, error);
-  overlap->work = block_take(acting_work(module, overlap), error);
+  overlap->work = block_take(acting_work(module, overlap, threads), error);
   overlap->done = run_take(threads + 1, sizeof(uint64_t), error);
   overlap->stepped = run_take(threads + 1, sizeof(uint64_t), error);
   overlap->learners = crew_make(trainer->team, error);

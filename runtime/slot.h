@@ -18,12 +18,17 @@ void rlc_slot_import(const RlcSlot *slot, char *memory, const double *plain);
 /* First slot of that name or RLC_NONE. */
 uint32_t rlc_slot_find(const RlcModule *module, const char *name);
 
-/* Bytes of scratch that every program of the module can do with. */
+/* Bytes of scratch of a program (RLC_NONE: none), and those that every program can do with. */
+static inline uint64_t rlc_program_bytes(const RlcModule *module, uint32_t program,
+                                         uint32_t threads) {
+  if (program == RLC_NONE) return 0;
+  return module->programs[program].work_bytes + threads * module->programs[program].thread_bytes;
+}
+
 static inline uint64_t rlc_work_bytes(const RlcModule *module, uint32_t threads) {
   uint64_t most = 0;
   for (uint32_t i = 0; i < module->program_count; i++) {
-    const RlcProgram *program = &module->programs[i];
-    uint64_t bytes = program->work_bytes + threads * program->thread_bytes;
+    uint64_t bytes = rlc_program_bytes(module, i, threads);
     if (bytes > most) most = bytes;
   }
   return most;

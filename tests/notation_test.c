@@ -39,6 +39,12 @@ static const struct {
     {"(a + b)^2", "{\\left(a+b\\right)}^{2}"},
     {"square(a + b)", "{\\left(a+b\\right)}^{2}"},
     {"square(square(a))", "{\\left({a}^{2}\\right)}^{2}"},
+    {"x * -y", "x\\, \\left(- y\\right)"},
+    {"x - -y", "x- \\left(- y\\right)"},
+    {"-x * y", "- x\\, y"},
+    {"sum[i](x) * sum[i](y)", "\\left(\\sum _{i}x\\right)\\, \\left(\\sum _{i}y\\right)"},
+    {"sum[i](x * sum[i](y))", "\\sum _{i}x\\, \\left(\\sum _{i}y\\right)"},
+    {"a * (b * c)", "a\\, \\left(b\\, c\\right)"},
     {"sqrt(a + b)", "\\sqrt{a+b}"},
     {"exp(-x) * y", "{e }^{- x}\\, y"},
     {"mean[batch](a + b)", "\\mathbb{E} _{\\mathrm{batch}}\\left[a+b\\right]"},
@@ -68,6 +74,76 @@ START_TEST(test_expressions_look_as_they_should) {
   char *latex = shown(looks[_i].expr, notation_latex_box);
   ck_assert_str_eq(latex, looks[_i].latex);
   free(latex);
+}
+END_TEST
+
+/* ---- what differs looks different ---- */
+
+typedef struct Seen {
+  char *looks, *text;
+} Seen;
+
+static uint32_t next(uint64_t *state, uint32_t below) {
+  *state = *state * 6364136223846793005u + 1442695040888963407u;
+  return (uint32_t)(*state >> 33) % below;
+}
+
+/* A random expression as text in canonical form, at most so deep. */
+static void grow(uint64_t *state, int depth, char *out, size_t size) {
+  static const char *const shapes[] = {"(%s) + (%s)", "(%s) - (%s)", "(%s) * (%s)", "(%s) / (%s)",
+                                       "(%s) ^ (%s)", "(%s) < (%s)", "min(%s, %s)"};
+  static const char *const wraps[] = {
+      "-(%s)",    "sum[i](%s)", "min[i](%s)", "mean[i](%s)", "exp(%s)",
+      "sqrt(%s)", "abs(%s)",    "log(%s)",    "(%s).mean",   "next_obs + 0 * (%s)"};
+  static const char *const leaves[] = {"a", "b", "2", "log_a", "next_obs"};
+  char left[400], right[400];
+  uint32_t kind = depth ? next(state, 3) : 0;
+  if (kind == 0) {
+    snprintf(out, size, "%s", leaves[next(state, COUNTOF(leaves))]);
+    return;
+  }
+  grow(state, depth - 1, left, sizeof left);
+  grow(state, depth - 1, right, sizeof right);
+  if (kind == 1)
+    snprintf(out, size, wraps[next(state, COUNTOF(wraps))], left);
+  else
+    snprintf(out, size, shapes[next(state, COUNTOF(shapes))], left, right);
+}
+
+static int by_looks(const void *a, const void *b) {
+  const Seen *x = a, *y = b;
+  int order = strcmp(x->looks, y->looks);
+  return order ? order : strcmp(x->text, y->text);
+}
+
+static char *canonical(const char *text) {
+  Front f = front_open();
+  ExprText given = {
+      .text = text, .length = strlen(text), .source = source_from_text(f.arena, "t", text)};
+  given.start = (Span){.source = given.source, .line = 1, .column = 1};
+  Expr *expr = expr_read(f.arena, f.diag, given);
+  char *out = expr ? strdup(expr_text(f.arena, expr)) : NULL;
+  front_close(&f);
+  return out;
+}
+
+START_TEST(test_expressions_that_differ_look_different) {
+  enum { COUNT = 20000 };
+  static Seen seen[COUNT];
+  uint64_t state = 1;
+  size_t count = 0;
+  while (count < COUNT) {
+    char text[1000];
+    grow(&state, 3, text, sizeof text);
+    seen[count].text = canonical(text);
+    if (seen[count].text) seen[count].looks = shown(text, notation_latex_box), count++;
+  }
+  qsort(seen, COUNT, sizeof seen[0], by_looks);
+  for (size_t i = 1; i < COUNT; i++)
+    ck_assert_msg(strcmp(seen[i - 1].looks, seen[i].looks) ||
+                      !strcmp(seen[i - 1].text, seen[i].text),
+                  "%s and %s both look like %s", seen[i - 1].text, seen[i].text, seen[i].looks);
+  for (size_t i = 0; i < COUNT; i++) free(seen[i].looks), free(seen[i].text);
 }
 END_TEST
 
@@ -157,6 +233,7 @@ int main(void) {
   Suite *suite = suite_create("notation");
   TCase *tests = tcase_create("notation");
   tcase_add_loop_test(tests, test_expressions_look_as_they_should, 0, COUNTOF(looks));
+  tcase_add_test(tests, test_expressions_that_differ_look_different);
   tcase_add_test(tests, test_mathml_of_an_expression);
   tcase_add_test(tests, test_pages_of_all_specs_are_well_formed);
   suite_add_tcase(suite, tests);

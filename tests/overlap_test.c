@@ -295,6 +295,30 @@ START_TEST(nothing_is_allocated) {
 }
 END_TEST
 
+/* Acting with rows in chunks: each of its threads has room for one. */
+static const char wide[] =
+    "name: wide\n"
+    "env: {id: Pendulum-v1, count: 4096}\n"
+    "overlap: true\n"
+    "rollout: {steps: 1}\n"
+    "networks: {actor: {input: obs, layers: 'dense(512), relu, dense(512), relu, dense[act]'}}\n"
+    "act: {explore: 'clip(actor(obs), low, high)'}\n"
+    "losses:\n"
+    "  fit: {over: actor, minimize: 'mean[time, env, act](square(actor(obs) - action + reward))'}\n"
+    "optimizers: {default: sgd(0.01)}\n"
+    "loop: [{collect: rollout}, {descend: fit}]\n";
+
+START_TEST(acting_in_chunks_has_room) {
+  World one = world_open(wide, 1, true), three = world_open(wide, 3, true);
+  uint32_t explore = one.module->explore.program;
+  ck_assert_uint_gt(one.module->programs[explore].thread_bytes, 0);
+  for (int pass = 0; pass < 3; pass++) world_pass(&one), world_pass(&three);
+  ck_assert(memcmp(one.trainer->memory, three.trainer->memory, one.module->memory_bytes) == 0);
+  world_close(&one);
+  world_close(&three);
+}
+END_TEST
+
 /* Acting's fault stops the run whatever learning did, with the same words in both ways. */
 START_TEST(a_fault_while_acting_is_told) {
   static const char text[] =
@@ -364,6 +388,7 @@ int main(void) {
   tcase_add_loop_test(tcase, resume_equals_unbroken, 0, SPECS);
   tcase_add_loop_test(tcase, evaluation_does_not_disturb, 0, SPECS);
   tcase_add_loop_test(tcase, nothing_is_allocated, 0, SPECS);
+  tcase_add_test(tcase, acting_in_chunks_has_room);
   tcase_add_loop_test(tcase, a_fault_while_acting_is_told, 1, 4);
   tcase_add_loop_test(tcase, bench_waits_for_the_trial, 0, SPECS);
   tcase_add_loop_test(tcase, bench_steps_a_pool_on_the_team_or_alone, 1, 3);

@@ -212,9 +212,14 @@ static Box *special(const Notation *notation, const Look *look, const Expr *e) {
   }
 }
 
+/* A sign before a value, which needs brackets behind another sign. */
+static bool is_signed(const Expr *e) {
+  return e->kind == EXPR_UNARY || (e->kind == EXPR_NUMBER && e->value < 0);
+}
+
 /* How tightly the box of an expression binds. */
 static Level level_of(const Notation *notation, const Expr *e) {
-  if (e->kind == EXPR_UNARY || (e->kind == EXPR_NUMBER && e->value < 0)) return UNARY;
+  if (is_signed(e)) return UNARY;
   if (e->kind == EXPR_NAME && e->called && e->arg_count == 1) {
     const Look *look = look_of(notation, e);
     if (look && (look->form == SQUARE || look->form == EXPONENTIAL)) return POWER;
@@ -250,6 +255,15 @@ static Box *field_box(const Notation *notation, const Expr *e) {
   return applied(notation, box_of(notation, BOX_INDEX, base, notation_name(notation, e->text)), e);
 }
 
+/* Whether what stands behind the expression in a product would be read as under its last sum,
+ * minimum or maximum. */
+static bool ends_open(const Notation *notation, const Expr *e) {
+  const Look *look = e->kind == EXPR_NAME ? look_of(notation, e) : NULL;
+  if (e->kind == EXPR_UNARY) return ends_open(notation, e->args[0].value);
+  if (e->kind == EXPR_BINARY && e->text[0] == '*') return ends_open(notation, e->args[1].value);
+  return look && look->form == OVER && e->axis_count && e->arg_count == 1;
+}
+
 /* Whether a product needs a point before or behind this: words and numbers would run together. */
 static bool runs_together(const Box *box) {
   return box->kind == BOX_WORD || box->kind == BOX_NUMBER ||
@@ -270,9 +284,14 @@ static Box *binary_box(const Notation *notation, const Expr *e) {
     return box_of(notation, BOX_FRACTION, build(notation, left, COMPARE),
                   build(notation, right, COMPARE));
   if (e->text[0] == '^') return power(notation, left, build(notation, right, COMPARE));
-  Box *before = build(notation, left, level == COMPARE ? SUM : level);
-  Box *behind = build(notation, right, level == COMPARE ? SUM : level + 1);
-  if (e->text[0] == '*')
+  bool product = e->text[0] == '*';
+  Level least = level == COMPARE ? SUM : is_signed(right) ? POWER : level + 1;
+  Box *before = build(notation, left,
+                      level == COMPARE                       ? SUM
+                      : product && ends_open(notation, left) ? POWER
+                                                             : level);
+  Box *behind = build(notation, right, least);
+  if (product)
     return runs_together(behind)
                ? row(notation, before, sign(notation, "·", "\\cdot"), behind, NULL)
                : row(notation, before, sign(notation, "\u2009", "\\,"), behind, NULL);
@@ -303,7 +322,8 @@ static Box *build(const Notation *notation, const Expr *e, Level least) {
     box = name_box(notation, e);
     break;
   case EXPR_UNARY:
-    box = row(notation, sign(notation, "−", "-"), build(notation, e->args[0].value, TERM), NULL,
+    box = row(notation, sign(notation, "−", "-"),
+              build(notation, e->args[0].value, is_signed(e->args[0].value) ? POWER : TERM), NULL,
               NULL);
     break;
   case EXPR_BINARY:
