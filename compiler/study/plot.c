@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PANEL_WIDTH = 360, LINES_HEIGHT = 230, BARS_HEIGHT = 62, BAR_HEIGHT = 20, KEY_HEIGHT = 22 };
+enum { PANEL_WIDTH = 360, LINES_HEIGHT = 230, BARS_HEIGHT = 76, BAR_HEIGHT = 20, KEY_HEIGHT = 22 };
 #define LETTER 6.6 /* width of one, about */
 #define INK    "#333333"
 #define AXIS   "#999999"
