@@ -152,18 +152,24 @@ bool build_find(Arena *arena, const char **include, const char **library) {
   return true;
 }
 
-/* Runs argv and waits; true for exit status 0. */
+/* Runs argv and waits; true for exit status 0. What failed has said so, or it is said here. */
 static bool run(const char *const *argv) {
-  pid_t child = fork();
+  pid_t child = fork(), ended = child;
   if (child == 0) {
     execvp(argv[0], (char *const *)argv);
     _exit(127);
   }
-  int status = -1;
-  if (child < 0 || waitpid(child, &status, 0) < 0 || !WIFEXITED(status)) return false;
-  if (WEXITSTATUS(status) == 127)
+  int status = 0;
+  if (child > 0) do
+      ended = waitpid(child, &status, 0);
+    while (ended < 0 && errno == EINTR);
+  if (ended < 0)
+    return fprintf(stderr, "error: cannot run '%s': %s\n", argv[0], strerror(errno)), false;
+  if (WIFSIGNALED(status))
+    fprintf(stderr, "error: '%s' ended by signal %d\n", argv[0], WTERMSIG(status));
+  else if (WEXITSTATUS(status) == 127)
     fprintf(stderr, "error: there is no C compiler '%s'; install gcc or set CC\n", argv[0]);
-  return WEXITSTATUS(status) == 0;
+  return status == 0;
 }
 
 Loaded *build_load(Arena *arena, const Code *code) {
@@ -199,8 +205,12 @@ const RlcModule *build_session(Session *session, Loaded **loaded) {
 /* Source or objects to an executable: the C compiler also knows how to link. */
 static bool compile(Arena *arena, const Code *code, const char *source, const char *output,
                     const char *include, const char *library) {
-  const char *argv[64], *name = compiler_name();
-  size_t n = compiler_words(arena_copy(arena, name, strlen(name)), argv, 32);
+  enum { OWN = 16 }; /* words besides the compiler's and the CPU's */
+  const char *const *flags = code_cpu(code)->flags, *name = compiler_name();
+  size_t flag_count = 0;
+  while (flags[flag_count]) flag_count++;
+  const char **argv = NEW_ARRAY(arena, const char *, strlen(name) + flag_count + OWN);
+  size_t n = compiler_words(arena_copy(arena, name, strlen(name)), argv, strlen(name));
   if (!n) return fprintf(stderr, "error: CC names no C compiler: '%s'\n", name), false;
   argv[n++] = arena_printf(arena, "-I%s", include);
   argv[n++] = "-o";
@@ -209,7 +219,7 @@ static bool compile(Arena *arena, const Code *code, const char *source, const ch
   argv[n++] = source;
   if (is_native(code_options(code))) argv[n++] = "-Wl,--no-whole-archive";
   argv[n++] = library;
-  for (const char *const *flag = code_cpu(code)->flags; *flag; flag++) argv[n++] = *flag;
+  for (size_t i = 0; i < flag_count; i++) argv[n++] = flags[i];
   argv[n++] = "-ldl";
   argv[n++] = "-lpthread";
   argv[n] = NULL;

@@ -2,6 +2,7 @@
 #include "gen/version.h"
 #include "compiler/session.h"
 
+#include <signal.h>
 #include <string.h>
 
 static const struct {
@@ -73,6 +74,7 @@ static int run(const char *program, int command, int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+  signal(SIGCHLD, SIG_DFL); /* ignored, as some launchers leave it, no child could be waited for */
   if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
     help(argc < 2 ? stderr : stdout);
     return argc < 2 ? EXIT_USER : 0;

@@ -8,10 +8,12 @@ typedef struct Said {
   char text[ROOM]; /* both streams */
 } Said;
 
-static Said *said_by(const char *arguments) {
+/* `first` begins the command. */
+static Said *said_after(const char *first, const char *arguments) {
   Said *said = calloc(1, sizeof *said);
   char command[512];
-  snprintf(command, sizeof command, "cd %s && %s/rlc %s 2>&1", RLC_ROOT, RLC_BUILD, arguments);
+  snprintf(command, sizeof command, "cd %s && %s %s/rlc %s 2>&1", RLC_ROOT, first, RLC_BUILD,
+           arguments);
   FILE *pipe = popen(command, "r");
   ck_assert(said && pipe);
   said->text[fread(said->text, 1, ROOM - 1, pipe)] = 0;
@@ -20,6 +22,8 @@ static Said *said_by(const char *arguments) {
   said->status = WEXITSTATUS(status);
   return said;
 }
+
+static Said *said_by(const char *arguments) { return said_after("", arguments); }
 
 #define BEHIND "options of the trainer stand behind --, as in: rlc train SPEC -- --steps 1000\n"
 
@@ -71,6 +75,18 @@ START_TEST(every_command_has_its_help) {
   check_says("keys --help", "rlc keys\n  the keys of a spec, as a table\n  options: none\n");
   check_says("check specs/sac.yaml --help", "rlc check SPEC [key=value ...]\n  parse and ");
   check_says("--help", "rlc ");
+}
+END_TEST
+
+/* Some launchers leave SIGCHLD ignored, which what they start inherits. */
+START_TEST(children_are_waited_for) {
+  char path[] = P_tmpdir "/rlc_commands_XXXXXX", arguments[128];
+  ck_assert_int_ge(mkstemp(path), 0);
+  snprintf(arguments, sizeof arguments, "compile specs/toy/vector_field.yaml -o %s", path);
+  Said *said = said_after("env --ignore-signal=CHLD", arguments);
+  unlink(path);
+  ck_assert_msg(said->status == 0, "%d: %s", said->status, said->text);
+  free(said);
 }
 END_TEST
 
@@ -264,6 +280,7 @@ int main(void) {
   tcase_set_timeout(tests, 60);
   tcase_add_loop_test(tests, refusals, 0, (int)COUNTOF(refused));
   tcase_add_test(tests, every_command_has_its_help);
+  tcase_add_test(tests, children_are_waited_for);
   tcase_add_test(tests, the_version_is_told);
   tcase_add_test(tests, constants_are_listed);
   tcase_add_test(tests, values_have_axes);

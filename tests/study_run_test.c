@@ -171,6 +171,17 @@ START_TEST(a_killed_trainer_is_no_failure) {
 }
 END_TEST
 
+/* Nothing is told of how a child ended where SIGCHLD is ignored: what its files say counts. */
+START_TEST(ends_that_nobody_tells) {
+  Asked asked = {.name = "deaf", .points = 1, .seeds = 1}, more = asked, fresh = asked;
+  study_good(&asked);
+  more.deaf = true, more.seeds = 3;
+  SAYS(&more, 0, "seed 3: done", "3 of 3 runs done, 0 failed");
+  fresh.name = "fresh", fresh.deaf = true;
+  SAYS(&fresh, 1, "error: cannot wait for a compilation: ");
+}
+END_TEST
+
 /* ---- several commands ---- */
 
 START_TEST(two_commands_share_the_work) {
@@ -333,6 +344,24 @@ START_TEST(damaged_records_are_named) {
 }
 END_TEST
 
+/* Also when it happens while the command waits for someone else's run. */
+START_TEST(records_damaged_later_stop_the_command) {
+  Asked asked = {.name = "spoilt", .points = 1};
+  study_good(&asked);
+  folder_remove(run_file(&asked, 0, 1, "").text);
+  int lock = claim_take(run_file(&asked, 0, 1, ".lock").text, false);
+  ck_assert_int_ge(lock, 0);
+  pid_t command = study_start(&asked);
+  sleep_ms(1500);
+  file_write(run_file(&asked, 0, 1, ".json").text, "{\"hash\": \"12", 12);
+  Ended ended = study_wait(&asked, command);
+  close(lock);
+  ck_assert_int_eq(ended.status, 1);
+  ck_assert_msg(strstr(ended.said, "seed-1.json' is damaged"), "%s", ended.said);
+  ck_assert_msg(strstr(ended.said, "1 of 2 runs done"), "%s", ended.said); /* it had begun */
+}
+END_TEST
+
 START_TEST(unknown_launchers_are_refused) {
   Asked asked = {.name = "launched", .launcher = "slrum"};
   SAYS(&asked, 1, "there is no launcher 'slrum'; did you mean 'slurm'?");
@@ -353,6 +382,34 @@ START_TEST(a_full_disk_stops_the_study) {
   ck_assert_int_eq(umount(place.text), 0);
   ck_assert_msg(ended.status == 1 && strstr(ended.said, "No space left"), "%d: %s", ended.status,
                 ended.said);
+}
+END_TEST
+
+/* A file system without a limit says that nothing is free. */
+START_TEST(room_that_is_not_told_is_no_full_disk) {
+  Asked asked = {.name = "endless", .rate = "1e30", .seeds = 1};
+  Path place = path_in(folder, "endless");
+  ck_assert_int_eq(mkdir(place.text, 0777), 0);
+  if (mount("none", place.text, "tmpfs", 0, "size=0") != 0) {
+    printf("SKIP: no file system without a limit can be mounted here\n");
+    return;
+  }
+  Ended ended = study_ask(&asked);
+  ck_assert_int_eq(umount(place.text), 0);
+  ck_assert_msg(ended.status == 0 && strstr(ended.said, "1 of 2 runs done, 1 failed"), "%d: %s",
+                ended.status, ended.said);
+}
+END_TEST
+
+/* As many words as options ask for: the last of them hold. */
+START_TEST(many_options_reach_the_trainer) {
+  Asked asked = {.name = "wordy", .points = 1, .seeds = 1, .wordy = true};
+  study_good(&asked);
+  Bytes table = file_read(run_file(&asked, 0, 1, "/evaluations.csv").text);
+  size_t lines = 0;
+  for (const char *at = table.data; at && *at; at++) lines += *at == '\n';
+  ck_assert_uint_eq(lines, 2 + SMALL_STEPS / 300); /* the names, and an evaluation at first */
+  free(table.data);
 }
 END_TEST
 
@@ -444,6 +501,7 @@ int main(void) {
   tcase_add_test(tests, signals_are_passed_on);
   tcase_add_test(tests, trainers_end_with_their_command);
   tcase_add_test(tests, a_killed_trainer_is_no_failure);
+  tcase_add_test(tests, ends_that_nobody_tells);
   tcase_add_test(tests, two_commands_share_the_work);
   tcase_add_test(tests, a_run_that_is_held_is_left_alone);
   tcase_add_test(tests, a_failure_is_kept_and_told);
@@ -453,8 +511,11 @@ int main(void) {
   tcase_add_test(tests, what_another_build_did_is_kept_and_told);
   tcase_add_test(tests, a_run_is_of_one_build);
   tcase_add_test(tests, damaged_records_are_named);
+  tcase_add_test(tests, records_damaged_later_stop_the_command);
   tcase_add_test(tests, unknown_launchers_are_refused);
   tcase_add_test(tests, a_full_disk_stops_the_study);
+  tcase_add_test(tests, room_that_is_not_told_is_no_full_disk);
+  tcase_add_test(tests, many_options_reach_the_trainer);
   tcase_add_test(tests, tables_are_as_wide_as_the_terminal);
   tcase_add_test(tests, last_values_of_columns);
   SRunner *runner = srunner_create(suite);

@@ -71,11 +71,13 @@ static void become(const char *const *argv, const sigset_t *before) {
   _exit(errno == ENOENT ? 127 : 126);
 }
 
-/* Waits for a child and passes signals on to it; `signal` gets the first of them. */
+/* Waits for a child and passes signals on to it; `signal` gets the first of them. -1: how it ended
+ * cannot be told. */
 static int wait_child(pid_t child, const sigset_t *set, int *signal) {
   for (;;) {
     int status, caught;
-    if (waitpid(child, &status, WNOHANG) == child) return status;
+    pid_t ended = waitpid(child, &status, WNOHANG);
+    if (ended != 0) return ended == child ? status : -1;
     if (sigwait(set, &caught) != 0 || caught == SIGCHLD) continue;
     if (!*signal) *signal = caught;
     kill(child, SIGTERM);

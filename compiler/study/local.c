@@ -81,7 +81,8 @@ static void run_end(StudyLocal *local, size_t at, int status) {
   char text[1024];
   StudyEnd end = child_end(local->runner, child, status, text);
   local->not_begun = end == END_NOT_BEGUN ? local->not_begun + 1 : 0;
-  if (end == END_FULL || local->not_begun >= MOST_NOT_BEGUN) local->broken = true;
+  if (end == END_FULL || end == END_UNREADABLE || local->not_begun >= MOST_NOT_BEGUN)
+    local->broken = true;
   switch (end) {
   case END_DONE:
     table_event(local->table, run, false, "done");
@@ -100,6 +101,9 @@ static void run_end(StudyLocal *local, size_t at, int status) {
     table_event(local->table, run, true,
                 arena_printf(local->runner->arena, "interrupted, there is no room: %s", text));
     break;
+  case END_UNREADABLE:
+    table_event(local->table, run, true, "ended, but its record cannot be read");
+    break;
   }
   child_remove(local, at);
 }
@@ -108,7 +112,8 @@ static void runs_end(StudyLocal *local) {
   for (size_t i = 0; i < local->count;) {
     int status;
     pid_t ended = waitpid(local->children[i].pid, &status, WNOHANG);
-    if (ended == local->children[i].pid)
+    if (ended < 0) status = SIGKILL; /* gone, nobody knows how: its files say how far it came */
+    if (ended != 0)
       run_end(local, i, status);
     else
       i++;
@@ -142,8 +147,9 @@ static void wait_event(StudyLocal *local) {
 
 /* ---- until nothing is left ---- */
 
-/* Looks again at runs that others make; returns how many they are. */
-static size_t others_look(const StudyLocal *local) {
+/* Looks again at runs that others make; returns how many they are. One whose record cannot be read
+ * is nobody's, and stops the command. */
+static size_t others_look(StudyLocal *local) {
   Study *study = local->runner->study;
   size_t others = 0;
   for (size_t i = 0; i < study->run_count; i++) {
@@ -151,8 +157,9 @@ static size_t others_look(const StudyLocal *local) {
     bool ours = false;
     for (size_t k = 0; k < local->count; k++) ours |= local->children[k].run == i;
     if (ours || run->state != STUDY_RUNNING) continue;
-    others += !study_state(local->runner, run, false) || run->state == STUDY_RUNNING ||
-              run->state == STUDY_WAITING || run->state == STUDY_PARTIAL;
+    if (!study_state(local->runner, run, false)) return local->broken = true, 0;
+    others +=
+        run->state == STUDY_RUNNING || run->state == STUDY_WAITING || run->state == STUDY_PARTIAL;
   }
   return others;
 }

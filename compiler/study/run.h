@@ -134,6 +134,7 @@ typedef enum StudyEnd {
   END_INTERRUPTED, /* by a signal, or by its own time limit */
   END_NOT_BEGUN,   /* it ended before the run began: the machine, not the run, is at fault */
   END_FULL,        /* no room on the disk */
+  END_UNREADABLE,  /* its record cannot be read, which has been said */
 } StudyEnd;
 
 /* Starts the trainer of a run whose lock the caller holds, from its checkpoint if it has one. The

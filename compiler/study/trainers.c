@@ -60,13 +60,15 @@ static size_t jobs_missing(const Runner *runner, const StudyJob **missing) {
   return count;
 }
 
-/* Which of `children` ended, and whether well; `count` when there is none to wait for. */
+/* Which of `children` ended, and whether well; `count` after a message when none can be waited for.
+ */
 static size_t wait_any(const pid_t *children, size_t count, bool *good) {
   for (;;) {
     int status;
     pid_t ended = waitpid(-1, &status, 0);
     if (ended < 0 && errno == EINTR) continue;
-    if (ended < 0) return count;
+    if (ended < 0)
+      return fprintf(stderr, "error: cannot wait for a compilation: %s\n", strerror(errno)), count;
     *good = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     for (size_t i = 0; i < count; i++)
       if (children[i] == ended) return i;
