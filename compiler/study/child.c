@@ -1,33 +1,36 @@
 /* One run in a process of its own: how its trainer is started, and what its end means. The trainer
  * holds the run's lock, is told to stop when this process dies, and leads a process group of its
  * own, so that ^C reaches it through us, once. */
+#define _GNU_SOURCE
 #include "compiler/study/run.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "runtime/trainer.h"
 
-enum { MAX_WORDS = 64 };
+/* So much must fit on the disk for a failure to be the run's own: more than its record. */
+enum { ROOM_NEEDED = 1 << 16 };
 
 /* ---- starting ---- */
 
 /* The trainer's command line. Options of the study stand behind ours, so that they hold.
  * Checkpoints go by the clock, as runs of all speeds should lose little when they are killed. */
-static void words_make(const Runner *runner, const StudyRun *run, const char *trainer,
-                       const char *argv[MAX_WORDS]) {
+static const char **words_make(const Runner *runner, const StudyRun *run, const char *trainer) {
   const Study *study = runner->study;
   const char *fixed[] = {
       "--quiet", "--threads", "1", "--checkpoint-every", "0", "--checkpoint-minutes", "1"};
-  size_t count = 0;
+  /* besides them: the trainer, three options with a value, the end */
+  size_t most = COUNTOF(fixed) + study->option_count + 8, count = 0;
+  const char **argv = NEW_ARRAY(runner->arena, const char *, most);
   argv[count++] = trainer_path(runner, trainer);
   for (size_t i = 0; i < COUNTOF(fixed); i++) argv[count++] = fixed[i];
   argv[count++] = "--seed";
@@ -36,11 +39,11 @@ static void words_make(const Runner *runner, const StudyRun *run, const char *tr
     argv[count++] = "--steps";
     argv[count++] = arena_printf(runner->arena, "%llu", (unsigned long long)study->steps);
   }
-  for (size_t i = 0; i < study->option_count && count < MAX_WORDS - 3; i++)
-    argv[count++] = study->options[i];
+  for (size_t i = 0; i < study->option_count; i++) argv[count++] = study->options[i];
   argv[count++] = run->state == STUDY_PARTIAL ? "--resume" : "--out";
   argv[count++] = arena_printf(runner->arena, "%s/%s", runner->folder, run->folder);
   argv[count] = NULL;
+  return argv;
 }
 
 static const char *log_path(const Runner *runner, const StudyRun *run) {
@@ -88,9 +91,8 @@ static int become(const char *const *argv, int lock, int log, pid_t parent) {
 /* Forks, and waits until the trainer has been started or could not be. */
 static bool spawn(StudyChild *child, const char *const *argv, int log) {
   int told[2], reason = 0;
-  if (pipe(told) != 0)
+  if (pipe2(told, O_CLOEXEC) != 0)
     return fprintf(stderr, "error: cannot make a pipe: %s\n", strerror(errno)), false;
-  fcntl(told[1], F_SETFD, FD_CLOEXEC);
   pid_t parent = getpid();
   fflush(NULL);
   child->pid = fork();
@@ -109,7 +111,7 @@ static bool spawn(StudyChild *child, const char *const *argv, int log) {
 
 bool child_start(const Runner *runner, StudyChild *child) {
   const StudyRun *run = &runner->study->runs[child->run];
-  const char *argv[MAX_WORDS], *path = log_path(runner, run);
+  const char *path = log_path(runner, run);
   struct stat status;
   StudyRecord record;
   if (!run_prepare(runner, run, &record)) return false;
@@ -119,8 +121,7 @@ bool child_start(const Runner *runner, StudyChild *child) {
   child->logged = (long)status.st_size;
   child->sessions = sessions_count(runner, run);
   child->began = run_clock();
-  words_make(runner, run, record.trainer, argv);
-  bool good = spawn(child, argv, log);
+  bool good = spawn(child, words_make(runner, run, record.trainer), log);
   close(log);
   return good;
 }
@@ -182,19 +183,30 @@ static bool is_interruption(int status) {
   return true;
 }
 
-/* No room: on the file system by its own word, or by the trainer's. */
+/* No room: by the trainer's word, or where a file of some size cannot be written. What a file
+ * system says of its room is no sign: some say 0 and mean that they cannot tell. */
 static bool is_full(const Runner *runner, const char *text) {
-  struct statvfs system;
+  static const char zeros[ROOM_NEEDED];
   if (strstr(text, strerror(ENOSPC)) || strstr(text, strerror(EDQUOT))) return true;
-  return statvfs(runner->folder, &system) == 0 && (double)system.f_bavail * system.f_frsize < 1e6;
+  char *path = arena_printf(runner->arena, "%s/.room-XXXXXX", runner->folder);
+  int file = mkostemp(path, O_CLOEXEC);
+  if (file < 0) return errno == ENOSPC || errno == EDQUOT;
+  ssize_t written = write(file, zeros, sizeof zeros);
+  bool good = written >= 0 && fsync(file) == 0;
+  bool full =
+      (written >= 0 && written < ROOM_NEEDED) || (!good && (errno == ENOSPC || errno == EDQUOT));
+  close(file);
+  unlink(path);
+  return full;
 }
 
 StudyEnd child_end(const Runner *runner, const StudyChild *child, int status, char text[1024]) {
   StudyRun *run = &runner->study->runs[child->run];
   text[0] = '\0';
-  if (is_interruption(status)) return study_state(runner, run, true), END_INTERRUPTED;
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-    return study_state(runner, run, true) && run->state == STUDY_DONE ? END_DONE : END_INTERRUPTED;
+  if (is_interruption(status) || status == 0) {
+    if (!study_state(runner, run, true)) return END_UNREADABLE;
+    return run->state == STUDY_DONE ? END_DONE : END_INTERRUPTED;
+  }
   read_failure(runner, child, status, text);
   StudyEnd end = END_FAILED;
   StudyRecord record;
@@ -207,6 +219,5 @@ StudyEnd child_end(const Runner *runner, const StudyChild *child, int status, ch
     end = END_NOT_BEGUN;
   else if (!record_write(runner, run, &record))
     end = END_FULL;
-  study_state(runner, run, true);
-  return end;
+  return study_state(runner, run, true) ? end : END_UNREADABLE;
 }
