@@ -4,6 +4,7 @@
 #include "tests/front.h"
 
 #include <math.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "compiler/study/plan.h"
@@ -69,6 +70,54 @@ START_TEST(refused_files) {
   size_t count = front_cases(RLC_ROOT "/tests/data/study/refused.txt", refuse);
   printf("%zu studies with mistakes\n", count);
   ck_assert_uint_ge(count, 60);
+  folder_close();
+}
+END_TEST
+
+/* ---- data files ---- */
+
+static const char two_files[] = "study: s\nbase: small.yaml\nvariants:\n"
+                                "  one: {replay.from: d1/x.safetensors}\n"
+                                "  two: {replay.from: d2/x.safetensors}\n";
+
+/* The hashes of the jobs of such a study. */
+static size_t hashes_read(const char *text, char hashes[3][32]) {
+  Front f = front_open();
+  Study *study = study_good(&f, text);
+  for (size_t i = 0; i < study->job_count && i < 3; i++)
+    snprintf(hashes[i], 32, "%s", study->jobs[i].hash);
+  size_t count = study->job_count;
+  front_close(&f);
+  return count;
+}
+
+START_TEST(data_files_count_by_what_they_hold) {
+  char first[3][32], again[3][32];
+  folder_open();
+  ck_assert(mkdir("d1", 0777) == 0 && mkdir("d2", 0777) == 0);
+  file_write("d1/x.safetensors", "one");
+  file_write("d2/x.safetensors", "two");
+  ck_assert_uint_eq(hashes_read(two_files, first), 3);
+  ck_assert_str_ne(first[1], first[2]);
+  const char *elsewhere = "study: s\nbase: small.yaml\noptions: {data: d2}\n"
+                          "variants:\n  one: {replay.from: d1/x.safetensors}\n";
+  ck_assert_uint_eq(hashes_read(elsewhere, again), 2);
+  ck_assert_str_eq(again[1], first[2]);
+  file_write("d2/x.safetensors", "three");
+  ck_assert_uint_eq(hashes_read(two_files, again), 3);
+  ck_assert_str_eq(again[0], first[0]);
+  ck_assert_str_eq(again[1], first[1]);
+  ck_assert_str_ne(again[2], first[2]);
+  file_write("d2/x.safetensors", "one");
+  ck_assert_uint_eq(hashes_read(two_files, again), 2);
+  unlink("d2/x.safetensors");
+  Front f = front_open();
+  ck_assert_ptr_null(study_read(&f, two_files));
+  ck_assert_msg(strstr(front_messages(&f), "case.yaml:5:22: error: a study must know what is in"),
+                "%s", front_messages(&f));
+  front_close(&f);
+  unlink("d1/x.safetensors");
+  ck_assert(rmdir("d1") == 0 && rmdir("d2") == 0);
   folder_close();
 }
 END_TEST
@@ -466,6 +515,7 @@ int main(void) {
   if (chdir(RLC_ROOT) != 0) return 1;
   Suite *suite = suite_create("study");
   TCase *tcase = tcase_create("all");
+  tcase_add_test(tcase, data_files_count_by_what_they_hold);
   tcase_add_test(tcase, refused_files);
   tcase_add_test(tcase, plain);
   tcase_add_test(tcase, everything_said);

@@ -1,8 +1,9 @@
 /* Compiles every cell of a plan up to the optimised IR, on all cores, each in memory of its own.
- * What a program is, is what it does: the hash is of the IR, the runtime's tables and the target,
- * and no name or comment of the specification is in them. */
+ * What a program is, is what it does: the hash is of the IR, the runtime's tables, the target and
+ * the contents of the data files, and no name or comment of the specification is in them. */
 #include "compiler/study/plan.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -10,6 +11,88 @@
 #include <unistd.h>
 
 #include "codegen/codegen.h"
+
+/* What a data file holds. */
+typedef struct Contents {
+  const char *path;
+  uint64_t hash;
+  int reason; /* it cannot be read: errno; else 0 */
+  struct Contents *next;
+} Contents;
+
+typedef struct Work {
+  const Plan *plan;
+  Cell **cells;
+  size_t count;
+  atomic_size_t next;
+  pthread_mutex_t lock; /* of what stands below, and of the plan's arena meanwhile */
+  Contents *contents;
+} Work;
+
+/* ---- data files ---- */
+
+/* The hash of all its bytes; errno, or 0. */
+static int file_hash(const char *path, uint64_t *hash) {
+  enum { BLOCK = 1 << 16 };
+  char block[BLOCK];
+  FILE *file = fopen(path, "rb");
+  if (!file) return errno;
+  *hash = HASH_SEED;
+  setvbuf(file, NULL, _IONBF, 0);
+  for (size_t got; (got = fread(block, 1, BLOCK, file)) > 0;) *hash = hash_bytes(*hash, block, got);
+  int reason = ferror(file) ? errno : 0;
+  fclose(file);
+  return reason;
+}
+
+/* A file is read once, however many cells name it. */
+static Contents contents_of(Work *w, const char *path) {
+  pthread_mutex_lock(&w->lock);
+  Contents *at = w->contents;
+  while (at && strcmp(at->path, path) != 0) at = at->next;
+  if (!at) {
+    at = NEW(w->plan->arena, Contents);
+    at->path = arena_copy(w->plan->arena, path, strlen(path));
+    at->reason = file_hash(path, &at->hash);
+    at->next = w->contents;
+    w->contents = at;
+  }
+  Contents found = *at;
+  pthread_mutex_unlock(&w->lock);
+  return found;
+}
+
+/* Where the trainers look for a file: below --data, if the study's options name it. */
+static const char *data_path(const Study *study, Arena *arena, const char *file) {
+  for (size_t i = 0; i + 1 < study->option_count; i++)
+    if (strcmp(study->options[i], "--data") == 0)
+      return arena_printf(arena, "%s/%s", study->options[i + 1], strrchr(file, '/') + 1);
+  return file;
+}
+
+/* Where a specification names the file of a source. */
+static Span file_span(const Tree *spec, const char *source) {
+  const Tree *replay = tree_get(spec, "replay"), *one = replay ? tree_get(replay, source) : NULL;
+  const Tree *from = replay ? tree_get(one ? one : replay, "from") : NULL;
+  return from ? from->span : spec->span;
+}
+
+/* The contents of all data files; false after reporting that one cannot be read. */
+static bool contents_hash(Work *w, Session *session, const Tree *spec, uint64_t *hash) {
+  const RlcModule *shell = &session->elaborated->module->shell;
+  for (uint32_t i = 0; i < shell->source_count; i++) {
+    const RlcSource *source = &shell->sources[i];
+    if (!source->file) continue;
+    Contents contents = contents_of(w, data_path(w->plan->study, session->arena, source->file));
+    if (contents.reason)
+      return diag_error(session->diag, file_span(spec, source->name),
+                        "with 'data' under options: it is looked for in another folder",
+                        "a study must know what is in its data files, and '%s' cannot be read: %s",
+                        contents.path, strerror(contents.reason));
+    *hash = hash_bytes(*hash, &contents.hash, sizeof contents.hash);
+  }
+  return true;
+}
 
 /* ---- the hash ---- */
 
@@ -51,7 +134,8 @@ static uint64_t module_hash(const Session *session, Arena *arena, const Module *
 
 /* ---- cells ---- */
 
-static void cell_compile(const Plan *plan, Cell *cell) {
+static void cell_compile(Work *w, Cell *cell) {
+  const Plan *plan = w->plan;
   Arena *arena = arena_make();
   cell->arena = arena_make();
   Diag *diag = diag_make(arena);
@@ -66,7 +150,7 @@ static void cell_compile(const Plan *plan, Cell *cell) {
     cell->spec_hash = shell->spec_hash;
     cell->env_name = arena_printf(cell->arena, "%s", shell->env_id ? shell->env_id : "-");
     cell_columns(cell, module);
-    cell->good = true;
+    cell->good = contents_hash(w, &session, spec, &cell->hash);
   }
   cell->diag = diag_make(cell->arena);
   diag_take(cell->diag, diag);
@@ -75,17 +159,9 @@ static void cell_compile(const Plan *plan, Cell *cell) {
 
 /* ---- all ---- */
 
-typedef struct Work {
-  const Plan *plan;
-  Cell **cells;
-  size_t count;
-  atomic_size_t next;
-} Work;
-
 static void *work(void *user) {
   Work *w = user;
-  for (size_t i; (i = atomic_fetch_add(&w->next, 1)) < w->count;)
-    cell_compile(w->plan, w->cells[i]);
+  for (size_t i; (i = atomic_fetch_add(&w->next, 1)) < w->count;) cell_compile(w, w->cells[i]);
   return NULL;
 }
 
@@ -127,7 +203,7 @@ static void places_collect(const Plan *plan, const Variant *variant, Work *w, si
 
 void plan_compile(Plan *plan) {
   size_t envs = plan->study->env_count ? plan->study->env_count : 1, capacity = 0;
-  Work w = {.plan = plan};
+  Work w = {.plan = plan, .lock = PTHREAD_MUTEX_INITIALIZER};
   for (size_t v = 0; v < plan->variant_count; v++)
     places_collect(plan, &plan->variants[v], &w, &capacity);
   run_on_cores(&w);
