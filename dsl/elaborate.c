@@ -229,7 +229,9 @@ static void add_constants(Elab *elab) {
     Entry *entry = frame_find(elab->globals, constants->entries[i].key);
     if (!entry) continue;
     elab->path = "constants";
+    bool used = entry->used; /* by another constant */
     Value value = eval_entry(elab, elab->globals, entry, entry->span);
+    entry->used = used;
     bool number = value.kind == VALUE_NODE && value.node->op == OP_const;
     if (number && !isnan(value.node->attr.value)) {
       keep_constant(elab, entry->name, value.node->attr.value);

@@ -1,5 +1,6 @@
 /* What elaboration did not come by: defines and losses that nothing uses, optimizers for nothing,
- * targets that nothing reads. Afterwards every name in the spec stands for something. */
+ * constants and targets that nothing reads. Afterwards every name in the spec stands for something.
+ */
 #include "dsl/data.h"
 #include "dsl/names.h"
 
@@ -237,6 +238,13 @@ void lint_score(Elab *elab, const LossInfo *info, Span where) {
   }
 }
 
+/* A name of the spec that nothing evaluated. */
+static void check_read(Elab *elab, const char *name, const char *what, const char *hint) {
+  const Entry *entry = frame_find(elab->globals, name);
+  if (entry && !entry->used && !diag_errors(elab->diag))
+    diag_warning(elab->diag, entry->span, hint, "nothing reads the %s '%s'", what, name);
+}
+
 void lint(Elab *elab) {
   const Tree *define = tree_get(elab->spec, "define"), *losses = tree_get(elab->spec, "losses"),
              *optimizers = tree_get(elab->spec, "optimizers");
@@ -245,10 +253,9 @@ void lint(Elab *elab) {
   for (size_t i = 0; losses && i < losses->entry_count; i++) check_loss(elab, &losses->entries[i]);
   for (size_t i = 0; optimizers && i < optimizers->entry_count; i++)
     check_optimizer(elab, &optimizers->entries[i]);
-  for (size_t i = 0; i < elab->target_count; i++) {
-    const Entry *entry = frame_find(elab->globals, elab->targets[i].name);
-    if (entry && !entry->used && !diag_errors(elab->diag))
-      diag_warning(elab->diag, entry->span, "use it in a loss, or remove it with null",
-                   "nothing reads the target '%s'", entry->name);
-  }
+  const Tree *constants = tree_get(elab->spec, "constants");
+  for (size_t i = 0; constants && i < constants->entry_count; i++)
+    check_read(elab, constants->entries[i].key, "constant", "remove it, or mend its name");
+  for (size_t i = 0; i < elab->target_count; i++)
+    check_read(elab, elab->targets[i].name, "target", "use it in a loss, or remove it with null");
 }
