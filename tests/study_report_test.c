@@ -1,8 +1,15 @@
 /* The report of a study: numbers, the rule of what is bold, what failed or is not there yet, and a
  * page that stands for itself. */
+#define _GNU_SOURCE
 #include "tests/report_fixture.h"
 
 #include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 /* ---- tables ---- */
 
@@ -265,6 +272,60 @@ START_TEST(nothing_old_is_left) {
 }
 END_TEST
 
+/* A file system that cannot exchange two names, and on which the next rename to "report" fails. */
+static bool no_exchange, no_report;
+
+int renameat2(int from, const char *old, int to, const char *new, unsigned flags) {
+  if (!no_exchange) return (int)syscall(SYS_renameat2, from, old, to, new, flags);
+  errno = EINVAL;
+  return -1;
+}
+
+int rename(const char *old, const char *new) {
+  const char *name = strrchr(new, '/');
+  if (!no_report || !name || strcmp(name, "/report") != 0)
+    return (int)syscall(SYS_renameat2, AT_FDCWD, old, AT_FDCWD, new, 0);
+  no_report = false;
+  errno = EIO;
+  return -1;
+}
+
+static size_t reports_hidden(void) {
+  size_t count = 0;
+  DIR *list = opendir(folder);
+  for (struct dirent *entry; (entry = readdir(list));)
+    count += strncmp(entry->d_name, ".report", strlen(".report")) == 0;
+  closedir(list);
+  return count;
+}
+
+START_TEST(an_old_report_stays_until_there_is_a_new_one) {
+  char said[2048];
+  report_good(&(Made){0});
+  made_text("report/mine.txt", "old");
+  no_exchange = no_report = true;
+  ck_assert(!report_ask(said, sizeof said));
+  ck_assert_msg(strstr(said, "report' in place: Input/output error"), "%s", said);
+  ck_assert(access(path_in(folder, "report/mine.txt").text, F_OK) == 0);
+  ck_assert_uint_eq(reports_hidden(), 0);
+  ck_assert_msg(report_ask(said, sizeof said), "%s", said);
+  ck_assert(access(path_in(folder, "report/mine.txt").text, F_OK) != 0);
+  ck_assert(access(path_in(folder, "report/report.html").text, F_OK) == 0);
+  ck_assert_uint_eq(reports_hidden(), 0);
+}
+END_TEST
+
+START_TEST(leftovers_of_killed_reports_go) {
+  struct timespec old[2] = {{.tv_sec = time(NULL) - 25 * 3600}, {.tv_sec = time(NULL) - 25 * 3600}};
+  made_text(".report-aaaaaa/tables/x.csv", "1");
+  made_text(".report-bbbbbb/tables/x.csv", "1");
+  ck_assert_int_eq(utimensat(AT_FDCWD, path_in(folder, ".report-aaaaaa").text, old, 0), 0);
+  report_good(&(Made){0});
+  ck_assert(access(path_in(folder, ".report-aaaaaa").text, F_OK) != 0);
+  ck_assert(access(path_in(folder, ".report-bbbbbb").text, F_OK) == 0); /* may be made now */
+}
+END_TEST
+
 /* ---- figures ---- */
 
 START_TEST(figures_are_drawn) {
@@ -387,6 +448,8 @@ int main(void) {
   tcase_add_test(cases, the_same_runs_give_the_same_bytes);
   tcase_add_test(cases, nothing_old_is_left);
   tcase_add_test(cases, figures_are_drawn);
+  tcase_add_test(cases, an_old_report_stays_until_there_is_a_new_one);
+  tcase_add_test(cases, leftovers_of_killed_reports_go);
   tcase_add_test(cases, without_gnuplot_there_are_no_pictures_and_it_says_so);
   tcase_add_test(cases, thumbnails_of_runs_are_in_the_page);
   tcase_add_test(cases, a_browser_shows_it);

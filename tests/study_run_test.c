@@ -368,6 +368,26 @@ START_TEST(unknown_launchers_are_refused) {
 }
 END_TEST
 
+/* Slurm would end a word of the script at a blank, and replace %j. */
+START_TEST(any_folder_may_be_submitted) {
+  static const char script[] = "#!/bin/sh\nprintf '<%s>' \"$@\"\n";
+  static const char *rest[] = {"--partition=long"};
+  Asked asked = {.name = "a b%j", .launcher = "slurm", .rest = rest, .rest_count = 1, .jobs = 3};
+  Path program = path_in(folder, "bin/sbatch");
+  ck_assert_int_eq(mkdir(path_in(folder, "bin").text, 0777), 0);
+  file_write(program.text, script, sizeof script - 1);
+  ck_assert_int_eq(chmod(program.text, 0755), 0);
+  char path[8192], said[8192];
+  snprintf(path, sizeof path, "%s/bin:%s", folder, getenv("PATH"));
+  ck_assert_int_eq(setenv("PATH", path, 1), 0);
+  snprintf(said, sizeof said,
+           "<--job-name=a b%%j><--output=%s/a b%%%%j/slurm/%%a.log><--partition=long>"
+           "<%s/a b%%j/slurm.sh>",
+           folder, folder);
+  SAYS(&asked, 0, said, "3 tasks for 4 runs submitted");
+}
+END_TEST
+
 /* ---- a full disk ---- */
 
 START_TEST(a_full_disk_stops_the_study) {
@@ -513,6 +533,7 @@ int main(void) {
   tcase_add_test(tests, damaged_records_are_named);
   tcase_add_test(tests, records_damaged_later_stop_the_command);
   tcase_add_test(tests, unknown_launchers_are_refused);
+  tcase_add_test(tests, any_folder_may_be_submitted);
   tcase_add_test(tests, a_full_disk_stops_the_study);
   tcase_add_test(tests, room_that_is_not_told_is_no_full_disk);
   tcase_add_test(tests, many_options_reach_the_trainer);

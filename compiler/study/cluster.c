@@ -119,37 +119,57 @@ static bool script_write(const Runner *runner, const char *path, size_t tasks) {
   fprintf(out,
           "#!/bin/sh\n"
           "# Written by rlc. Each task makes one run after the other until none is left.\n"
-          "#SBATCH --job-name=%s\n"
           "#SBATCH --array=1-%zu\n"
           "#SBATCH --cpus-per-task=1\n"
           "#SBATCH --signal=B:TERM@60\n"
           "#SBATCH --requeue\n"
           "#SBATCH --open-mode=append\n"
-          "#SBATCH --output=%s/slurm/%%a.log\n"
           "exec",
-          strrchr(runner->folder, '/') ? strrchr(runner->folder, '/') + 1 : runner->folder, tasks,
-          runner->folder);
+          tasks);
   for (size_t i = 0; i < count; i++) fprintf(out, " %s", quoted(runner->arena, words[i]));
   fprintf(out, "\n");
   if (fclose(out) == 0) return true;
   return fprintf(stderr, "error: cannot write '%s': %s\n", path, strerror(errno)), false;
 }
 
+/* A path in which Slurm replaces nothing. */
+static const char *slurm_path(Arena *arena, const char *path) {
+  const char *text = "";
+  for (const char *at = path; *at; at++)
+    text = arena_printf(arena, "%s%s%c", text, *at == '%' ? "%" : "", *at);
+  return text;
+}
+
+/* The command that submits. The folder stands here and not in the script, whose #SBATCH lines end
+ * words at blanks. What the user says comes later and holds. */
+static const char **submit_words(const Runner *runner, const char *script) {
+  const Session *session = runner->session;
+  Arena *arena = runner->arena;
+  const char *slash = strrchr(runner->folder, '/');
+  const char **argv = NEW_ARRAY(arena, const char *, session->rest_count + 5);
+  size_t count = 0;
+  argv[count++] = "sbatch";
+  argv[count++] = arena_printf(arena, "--job-name=%s", slash ? slash + 1 : runner->folder);
+  argv[count++] =
+      arena_printf(arena, "--output=%s/slurm/%%a.log", slurm_path(arena, runner->folder));
+  for (size_t i = 0; i < session->rest_count; i++) argv[count++] = session->rest[i];
+  argv[count++] = script;
+  argv[count] = NULL;
+  return argv;
+}
+
 int slurm_run(const Runner *runner) {
   const Session *session = runner->session;
-  size_t left = runs_left(runner), tasks = session->jobs ? session->jobs : MOST_TASKS, count = 0;
+  size_t left = runs_left(runner), tasks = session->jobs ? session->jobs : MOST_TASKS;
   if (left == 0) return printf("%s: no run is left\n", runner->folder), 0;
   if (tasks > left) tasks = left;
   const char *path = arena_printf(runner->arena, "%s/slurm.sh", runner->folder);
   if (!folder_make(arena_printf(runner->arena, "%s/slurm", runner->folder)) ||
       !script_write(runner, path, tasks))
     return EXIT_USER;
-  const char **argv = NEW_ARRAY(runner->arena, const char *, session->rest_count + 3);
-  argv[count++] = "sbatch";
-  for (size_t i = 0; i < session->rest_count; i++) argv[count++] = session->rest[i];
-  argv[count++] = path;
   int signal = 0,
-      status = run_words(argv, "--launcher slurm is for a machine that submits jobs", &signal);
+      status = run_words(submit_words(runner, path),
+                         "--launcher slurm is for a machine that submits jobs", &signal);
   if (status == 0)
     printf("%zu task%s for %zu runs submitted; `squeue` shows them, `%s ablate %s -o %s` waits for "
            "them and sums up\n",

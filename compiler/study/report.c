@@ -3,12 +3,17 @@
 #define _GNU_SOURCE
 #include "compiler/study/report.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+/* What a report that was killed leaves goes after a day: no report takes so long to make. */
+enum { LEFT_SECONDS = 24 * 3600 };
 
 /* ---- files ---- */
 
@@ -56,7 +61,7 @@ static void write_files(Files *files, const Page *page) {
 /* ---- the folder ---- */
 
 /* Puts `made` in the place of `path`. Where two names cannot be exchanged at once the old one goes
- * away first. */
+ * away first, and comes back if that was in vain. False after a message, without `made`. */
 static bool take_place(Arena *arena, const char *made, const char *path) {
   if (access(path, F_OK) != 0) {
     if (rename(made, path) == 0) return true;
@@ -64,9 +69,30 @@ static bool take_place(Arena *arena, const char *made, const char *path) {
     return folder_remove(made);
   } else {
     const char *old = arena_printf(arena, "%s.old", made);
-    if (rename(path, old) == 0 && rename(made, path) == 0) return folder_remove(old);
+    bool away = rename(path, old) == 0;
+    if (away && rename(made, path) == 0) return folder_remove(old);
+    int reason = errno;
+    if (away && rename(old, path) != 0)
+      fprintf(stderr, "error: the report is now '%s': %s\n", old, strerror(errno));
+    errno = reason;
   }
-  return fprintf(stderr, "error: cannot put '%s' in place: %s\n", path, strerror(errno)), false;
+  fprintf(stderr, "error: cannot put '%s' in place: %s\n", path, strerror(errno));
+  folder_remove(made);
+  return false;
+}
+
+/* Removes what reports left that were killed, and nothing that one may be making now. */
+static void leftovers_remove(Arena *arena, const char *folder) {
+  DIR *list = opendir(folder);
+  struct stat status;
+  for (struct dirent *entry; list && (entry = readdir(list));) {
+    if (strncmp(entry->d_name, ".report-", strlen(".report-")) != 0) continue;
+    const char *path = arena_printf(arena, "%s/%s", folder, entry->d_name);
+    if (lstat(path, &status) == 0 && S_ISDIR(status.st_mode) &&
+        status.st_mtime < time(NULL) - LEFT_SECONDS)
+      folder_remove(path);
+  }
+  if (list) closedir(list);
 }
 
 static bool results_write(Session *session, const Results *results, bool play) {
@@ -85,7 +111,9 @@ static bool results_write(Session *session, const Results *results, bool play) {
   if (files.good) figures_draw(arena, &figures, made, page.facts.date);
   if (files.good) write_files(&files, &page);
   if (!files.good) return folder_remove(made), false;
-  return take_place(arena, made, arena_printf(arena, "%s/report", results->folder));
+  if (!take_place(arena, made, arena_printf(arena, "%s/report", results->folder))) return false;
+  leftovers_remove(arena, results->folder);
+  return true;
 }
 
 bool report_make(Session *session, const char *folder, bool play) {
