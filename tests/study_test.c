@@ -251,10 +251,11 @@ END_TEST
 START_TEST(labels) {
   folder_open();
   Front f = front_open();
-  const Study *study =
-      study_good(&f, "study: s\nbase: small.yaml\n"
-                     "grid:\n  optimizers.actor.eps: [1e-5]\n  optimizers.critic.eps: [1e-6]\n"
-                     "  constants.gamma: [0.9]\n  losses.critic.let.y: [gamma * reward, reward * gamma * 2]\n");
+  const Study *study = study_good(
+      &f,
+      "study: s\nbase: small.yaml\n"
+      "grid:\n  optimizers.actor.eps: [1e-5]\n  optimizers.critic.eps: [1e-6]\n"
+      "  constants.gamma: [0.9]\n  losses.critic.let.y: [gamma * reward, reward * gamma * 2]\n");
   ck_assert_str_eq(study->points[0].name,
                    "small actor.eps=1e-5 critic.eps=1e-6 gamma=0.9 y=gamma * reward");
   ck_assert_str_eq(study->points[1].folder,
