@@ -241,7 +241,7 @@ START_TEST(the_command_that_resumes_is_printed) {
   ck_assert_ptr_nonnull(mkdtemp(root));
   snprintf(arguments, sizeof arguments,
            "train specs/sac.yaml env=Pendulum-v1 hidden=8 batch_size=8 warmup=10 --target oracle "
-           "-- --quiet --minutes 0.0001 --out '%s/a run'",
+           "-- --quiet --minutes 1e-7 --out '%s/a run'",
            root);
   Said *said = said_by(arguments);
   ck_assert_msg(said->status == 0 && strstr(said->text, "stopped at step 0;"), "%s", said->text);
