@@ -247,6 +247,16 @@ START_TEST(crossed) {
 }
 END_TEST
 
+START_TEST(folders_lead_nowhere_else) {
+  Arena *arena = arena_make();
+  ck_assert_str_eq(study_folder(arena, "a..b"), "a._b");
+  ck_assert_str_eq(study_folder(arena, "../../up"), "___.__up");
+  ck_assert_str_eq(study_folder(arena, "K=4 eps=0.1"), "K=4_eps=0.1");
+  ck_assert_str_eq(study_folder(arena, ""), "_");
+  arena_free(arena);
+}
+END_TEST
+
 /* Of two keys with one last part the part before tells. */
 START_TEST(labels) {
   folder_open();
@@ -521,6 +531,7 @@ int main(void) {
   tcase_add_test(tcase, plain);
   tcase_add_test(tcase, everything_said);
   tcase_add_test(tcase, crossed);
+  tcase_add_test(tcase, folders_lead_nowhere_else);
   tcase_add_test(tcase, labels);
   tcase_add_test(tcase, comparisons);
   tcase_add_test(tcase, own_environments);

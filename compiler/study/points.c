@@ -11,7 +11,8 @@ const char *study_folder(Arena *arena, const char *name) {
   char *folder = arena_copy(arena, *name ? name : "_", strlen(*name ? name : "_"));
   for (char *c = folder; *c; c++)
     if (!((*c >= '0' && *c <= '9') || ((*c | 32) >= 'a' && (*c | 32) <= 'z') ||
-          strchr("._=-+", *c)))
+          strchr("._=-+", *c)) ||
+        (*c == '.' && c > folder && c[-1] == '.')) /* ".." leads elsewhere */
       *c = '_';
   if (*folder == '.' || *folder == '-') *folder = '_';
   return folder;
