@@ -39,9 +39,9 @@ static const char *spec_said(Arena *arena, const char *env, const char *constant
                           "replay: {capacity: 10, batch: 2}\n"
                           "act: {explore: 0, evaluate: 0}\n"
                           "losses: {l: {over: f, minimize: 'mean[batch](square(f(obs) - %s))'}}\n"
-                          "optimizers: {default: sgd(0.1)}\n"
+                          "optimizers: {default: sgd(0.1 * %s)}\n"
                           "loop: [{collect: 1}, {sample: replay}, {descend: l}]\n",
-                          env, constant, initial, unused, value));
+                          env, constant, initial, unused, value, constant));
 }
 
 static const char *const envs[] = {"Pendulum-v1", "CartPole-v1"};

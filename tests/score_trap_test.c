@@ -3,6 +3,7 @@
 #include "tests/spec_fixture.h"
 
 static const char pathwise[] = "extends: " RLC_ROOT "/tests/diag/base/small.yaml\n"
+                               "constants: {K: null}\n"
                                "losses:\n"
                                "  actor:\n"
                                "    let:\n"

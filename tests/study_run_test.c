@@ -118,9 +118,9 @@ START_TEST(kills_leave_no_trace) {
 }
 END_TEST
 
-/* Waits until a run has a checkpoint. */
-static void wait_checkpoint(const Asked *asked) {
-  Path latest = run_file(asked, 0, 1, "/checkpoints/latest.json");
+/* Waits until a point's first run has a checkpoint. */
+static void wait_checkpoint(const Asked *asked, size_t point) {
+  Path latest = run_file(asked, point, 1, "/checkpoints/latest.json");
   for (int i = 0; i < 3000 && access(latest.text, F_OK) != 0; i++) sleep_ms(5);
   ck_assert_msg(access(latest.text, F_OK) == 0, "no checkpoint appears");
 }
@@ -130,7 +130,7 @@ START_TEST(signals_are_passed_on) {
   for (int i = 0; i < 2; i++) {
     Asked asked = {.name = i ? "terminated" : "interrupted", .steps = 2000000};
     pid_t command = study_start(&asked);
-    wait_checkpoint(&asked);
+    for (size_t point = 0; point < 2; point++) wait_checkpoint(&asked, point); /* both have begun */
     kill(command, signals[i]);
     Ended ended = study_wait(&asked, command);
     ck_assert_msg(ended.status == 128 + signals[i], "status %d: %s", ended.status, ended.said);
@@ -146,7 +146,7 @@ END_TEST
 START_TEST(trainers_end_with_their_command) {
   Asked asked = {.name = "orphans", .steps = 200000000, .points = 1, .seeds = 1};
   pid_t command = study_start(&asked);
-  wait_checkpoint(&asked);
+  wait_checkpoint(&asked, 0);
   kill(command, SIGKILL);
   study_wait(&asked, command);
   for (int i = 0; i < 2000 && study_count(&asked, STUDY_RUNNING); i++) sleep_ms(5);
@@ -160,7 +160,7 @@ END_TEST
 START_TEST(a_killed_trainer_is_no_failure) {
   Asked asked = {.name = "lost", .steps = LONG_STEPS, .points = 1, .seeds = 1};
   pid_t command = study_start(&asked), trainer;
-  wait_checkpoint(&asked);
+  wait_checkpoint(&asked, 0);
   ck_assert_uint_eq(trainers_of(command, &trainer, 1), 1);
   kill(trainer, SIGKILL);
   Ended ended = study_wait(&asked, command);
@@ -306,7 +306,7 @@ START_TEST(a_run_is_of_one_build) {
   for (int gone = 0; gone < 2; gone++) {
     Asked asked = {.name = gone ? "gone" : "there", .steps = LONG_STEPS, .points = 1, .seeds = 1};
     pid_t command = study_start(&asked);
-    wait_checkpoint(&asked);
+    wait_checkpoint(&asked, 0);
     kill(command, SIGINT);
     study_wait(&asked, command);
     Path other = as_other_build(&asked);
