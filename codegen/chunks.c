@@ -29,7 +29,7 @@ static bool is_output(const Schedule *s, const Node *node) {
 
 /* The lanes and the panels that A is read in stay whole. */
 static bool product_fits(const Schedule *s, const Kernel *kernel, AxisId axis) {
-  int vector = axes_has(kernel->contraction->src[0]->axes, kernel->lane_axis) ? 0 : 1;
+  int vector = contract_vector(kernel->contraction, kernel->lane_axis);
   Layout a = node_view(s, kernel->contraction->src[1 - vector]).layout;
   return kernel->lane_axis != axis && (!a.rank || a.axis[a.rank - 1] != axis);
 }

@@ -198,6 +198,11 @@ bool output_is_direct(const Schedule *schedule, const Output *output);
 /* Can be read at any coordinate: a slot, a table, a kept value, or a rename of one. */
 bool node_is_addressable(const Schedule *schedule, const Node *node);
 View node_view(const Schedule *schedule, const Node *node);
+/* Which operand of a contraction brings the lanes: 0 or 1. */
+int contract_vector(const Node *contract, AxisId lane);
+/* From so many rows on, copying an operand into the order that tiles read costs less than it
+ * saves. */
+enum { ROWS_WORTH_A_COPY = 4 };
 
 /* A read of `node`: a kept value, or with kept == false a slot or table. `same`: at the very
  * element that is computed, as far as the path from the reader goes; the reader still has to

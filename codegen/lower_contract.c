@@ -273,7 +273,7 @@ static void dry_epilogue(Product *p) {
 static void product_start(Product *p, const Schedule *s, Kernel *kernel) {
   const Graph *graph = s->code->module->graph;
   Node *node = kernel->contraction;
-  int vector = axes_has(node->src[0]->axes, kernel->lane_axis) ? 0 : 1;
+  int vector = contract_vector(node, kernel->lane_axis);
   memset(p, 0, sizeof *p);
   nest_start(&p->nest, s->arena, graph, kernel->chunks);
   p->kernel = kernel;

@@ -40,11 +40,11 @@ static bool takes_pairs(const Schedule *s, const Node *contract) {
   }
   bool alone = rank && axes_has(under[0]->axes, order[rank - 1]) !=
                            axes_has(under[1]->axes, order[rank - 1]);
-  int vector = axes_has(contract->src[0]->axes, order[rank ? rank - 1 : 0]) ? 0 : 1;
+  int vector = contract_vector(contract, order[rank ? rank - 1 : 0]);
   Axes rows = axes_minus(contract->src[1 - vector]->axes, contract->src[vector]->axes);
   return axis[0] == axis[1] && axes_has(contract->attr.axes, axis[0]) && alone &&
          graph->axes[order[rank - 1]].extent > s->code->options.lanes / 2 &&
-         axes_extent(graph, axes_minus(rows, contract->attr.axes)) >= 4;
+         axes_extent(graph, axes_minus(rows, contract->attr.axes)) >= ROWS_WORTH_A_COPY;
 }
 
 static bool unpair(const Schedule *s, const Node *node) {

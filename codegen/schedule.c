@@ -160,7 +160,7 @@ static void root_reads(Walk walk, const Kernel *kernel, const Root *root) {
   } else if (node_is_leaf(node)) {
     walk.fn(walk.user, node, false, true);
   } else if (node == kernel->contraction && kernel->repacked) {
-    int vector = axes_has(node->src[0]->axes, kernel->lane_axis) ? 0 : 1;
+    int vector = contract_vector(node, kernel->lane_axis);
     visit(&walk, node->src[1 - vector], walk.along != ALL_AXES);
   } else {
     bool same = walk.along != ALL_AXES || !(node_is_reduction(node) || walk.s->paired[node->id]);
@@ -354,6 +354,10 @@ static Kernel *reduce_kernel(Schedule *s, Node *node) {
 
 /* ---- contractions ---- */
 
+int contract_vector(const Node *contract, AxisId lane) {
+  return axes_has(contract->src[0]->axes, lane) ? 0 : 1;
+}
+
 /* The axis for the vectors is the result's last, owned by one operand. When that operand does not
  * have it innermost and the other one brings no rows to pay for a repacked copy, or there is no
  * such axis, the product becomes a plain reduction. */
@@ -363,13 +367,13 @@ static bool contract_is_tiled(const Schedule *s, const Node *node, AxisId *lane,
   int rank = axes_order(graph, node->axes, order);
   if (!rank) return false;
   *lane = order[rank - 1];
-  *vector = axes_has(node->src[0]->axes, *lane) ? 0 : 1;
+  *vector = contract_vector(node, *lane);
   const Node *b = operand(s, node, *vector), *a = operand(s, node, 1 - *vector);
   if (axes_has(a->axes, *lane) || !panel_width(graph->axes[*lane].extent, s->code->options.lanes))
     return false;
   Layout layout = node_view(s, b).layout;
   Axes rows = axes_minus(a->axes, axes_union(b->axes, node->attr.axes));
-  return layout.axis[layout.rank - 1] == *lane || axes_extent(graph, rows) >= 4;
+  return layout.axis[layout.rank - 1] == *lane || axes_extent(graph, rows) >= ROWS_WORTH_A_COPY;
 }
 
 static bool same_order(const Layout *a, const Layout *b) {
