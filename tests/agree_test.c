@@ -487,5 +487,5 @@ int main(void) {
   tcase_add_test(tests, no_mistake_passes);
   tcase_add_loop_test(tests, wrong_derivatives_are_noticed, 0, (int)COUNTOF(column_mistakes));
   tcase_add_test(tests, wrong_rules_are_noticed);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

@@ -295,5 +295,5 @@ int main(void) {
   tcase_add_test(tests, selection_guards_infinities);
   tcase_add_test(tests, long_products_contract);
   tcase_add_test(tests, passes_keep_values_of_random_graphs);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

@@ -224,5 +224,5 @@ int main(void) {
   tcase_add_test(tcase, avg_keeps_the_noise_that_acted);
   tcase_add_test(tcase, avg_bounds_the_deviation);
   suite_add_tcase(suite, tcase);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

@@ -9,6 +9,7 @@
 #include "compiler/bandwidth.h"
 #include "compiler/bench.h"
 #include "compiler/session.h"
+#include "tests/suite.h"
 
 /* Small enough to be compiled and run in seconds; the loop and its losses are the spec's own. */
 static const char *const small[] = {"env=Pendulum-v1", "constants.batch_size=32",
@@ -476,9 +477,5 @@ int main(void) {
   tcase_add_test(cases, explain_measures);
   tcase_add_test(cases, memories_are_slower_the_larger);
   suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failures = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failures > 0;
+  return suite_run(suite);
 }

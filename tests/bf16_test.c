@@ -420,5 +420,5 @@ int main(void) {
   tcase_add_loop_test(tcase, updates_agree, 0, COUNTOF(cases));
   tcase_add_test(tcase, large_contractions_run_on_pairs);
   suite_add_tcase(suite, tcase);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

@@ -242,5 +242,5 @@ int main(void) {
   tcase_add_test(tcase, objects_are_the_same_for_any_number_of_threads);
   tcase_add_test(tcase, what_did_not_change_is_not_made_again);
   suite_add_tcase(suite, tcase);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

@@ -134,5 +134,5 @@ int main(void) {
   tcase_add_test(tcase, old_files_go);
   tcase_add_test(tcase, kept_code_computes_the_same);
   suite_add_tcase(suite, tcase);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

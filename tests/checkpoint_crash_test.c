@@ -222,5 +222,5 @@ int main(void) {
   for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) tcase_add_test(cases, tests[i]);
   tcase_add_loop_test(cases, crash_anywhere, 0, 3);
   suite_add_tcase(suite, cases);
-  return run_suite(suite);
+  return suite_run(suite);
 }

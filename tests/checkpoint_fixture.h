@@ -7,6 +7,7 @@
 #include "runtime/slot.h"
 #include "runtime/trainer.h"
 #include "tests/files_support.h"
+#include "tests/suite.h"
 
 enum { MEMORY = 16384, SLOTS = 11 };
 
@@ -154,14 +155,6 @@ __attribute__((unused)) static size_t count_files(const char *directory, const c
   }
   if (list) closedir(list);
   return count;
-}
-
-__attribute__((unused)) static int run_suite(Suite *suite) {
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed > 0;
 }
 
 #endif

@@ -367,5 +367,5 @@ int main(int argc, char **argv) {
   tcase_add_loop_test(cases, every_byte_flipped, 0, 3);
   tcase_add_loop_test(cases, every_length_cut, 0, 3);
   suite_add_tcase(suite, cases);
-  return run_suite(suite);
+  return suite_run(suite);
 }

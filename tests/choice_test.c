@@ -188,5 +188,5 @@ int main(void) {
   tcase_add_loop_test(tcase, values_stay, 0, COUNTOF(losses));
   tcase_add_loop_test(tcase, no_value_is_a_weight_by_row, 0, COUNTOF(losses));
   suite_add_tcase(suite, tcase);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

@@ -245,5 +245,5 @@ int main(void) {
   tcase_add_test(tcase, slices_are_not_kept);
   tcase_add_test(tcase, slices_that_are_read_are_kept);
   suite_add_tcase(suite, tcase);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

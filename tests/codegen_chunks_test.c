@@ -172,5 +172,5 @@ int main(void) {
   tcase_add_loop_test(tcase, layers_go_together, 0, COUNTOF(shapes));
   tcase_add_test(tcase, the_plan_of_chunks_is_checked);
   suite_add_tcase(suite, tcase);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

@@ -384,5 +384,5 @@ int main(void) {
   tcase_add_test(tcase, listings_name_every_kernel);
   tcase_add_test(tcase, loop_verifier_finds_seeded_mistakes);
   suite_add_tcase(suite, tcase);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

@@ -407,5 +407,5 @@ int main(void) {
   tcase_add_test(tcase, narrow_draws_fill_registers);
   tcase_add_test(tcase, copies_of_odd_extents_are_transposes);
   suite_add_tcase(suite, tcase);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

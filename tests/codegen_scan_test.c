@@ -399,5 +399,5 @@ int main(void) {
   tcase_add_test(small, joins_are_one_kernel_of_vectors);
   tcase_add_test(small, gradients_of_takes_are_takes);
   suite_add_tcase(suite, small);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

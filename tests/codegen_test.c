@@ -486,4 +486,4 @@ static Suite *codegen_suite(void) {
   return suite;
 }
 
-int main(void) { return fixture_run(codegen_suite()); }
+int main(void) { return suite_run(codegen_suite()); }

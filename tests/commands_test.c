@@ -288,5 +288,5 @@ int main(void) {
   tcase_add_test(tests, data_files_in_another_folder);
   tcase_add_test(tests, wide_tensors_are_checked);
   tcase_add_test(tests, the_command_that_resumes_is_printed);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

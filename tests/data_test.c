@@ -233,5 +233,5 @@ int main(void) {
   tcase_add_test(tcase, epochs_end_early_and_until_goes_on);
   tcase_set_timeout(tcase, 60);
   suite_add_tcase(suite, tcase);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

@@ -4,6 +4,7 @@
 #include "tests/spec_code.h"
 
 #include "envs/env.h"
+#include "tests/suite.h"
 
 #include <math.h>
 
@@ -421,9 +422,5 @@ int main(void) {
   tcase_add_test(tests, ends);
   tcase_add_test(tests, in_a_loss);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "compiler/session.h"
+#include "tests/suite.h"
 
 enum { MAX_CASES = 500, MAX_OVERRIDES = 8 };
 
@@ -267,9 +268,5 @@ int main(void) {
   tcase_add_test(tcase, many);
   tcase_set_timeout(tcase, 120);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed > 0;
+  return suite_run(suite);
 }

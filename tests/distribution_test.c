@@ -178,5 +178,5 @@ int main(void) {
   tcase_add_test(tcase, greedy_without_epsilon);
   tcase_add_test(tcase, normal_formulas);
   suite_add_tcase(suite, tcase);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

@@ -8,6 +8,7 @@
 
 #include "compiler/session.h"
 #include "dsl/scope.h"
+#include "tests/suite.h"
 
 static const char page[] = "docs/language.md";
 
@@ -183,9 +184,5 @@ int main(int argc, char **argv) {
   tcase_add_test(tcase, examples);
   tcase_set_timeout(tcase, 60);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed > 0;
+  return suite_run(suite);
 }

@@ -101,5 +101,5 @@ int main(void) {
   tcase_add_test(tests, states_that_acting_sets_stay);
   tcase_add_test(tests, values_are_the_same);
   suite_add_tcase(suite, tests);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

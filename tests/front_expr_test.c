@@ -1,6 +1,7 @@
 /* The expression language: numbers, precedence, places, printing, and the text of every message;
  * and what prints it. */
 #include "tests/front.h"
+#include "tests/suite.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -343,9 +344,5 @@ int main(void) {
   tcase_add_test(tcase, bugs_exit_with_70);
   tcase_set_timeout(tcase, 60);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed > 0;
+  return suite_run(suite);
 }

@@ -2,6 +2,7 @@
  * and cut at each place. Whatever comes out, nothing crashes, a refusal has a message, and what is
  * accepted prints so that it reads back. Meant to be run under the address sanitizer too. */
 #include "tests/front.h"
+#include "tests/suite.h"
 
 static const char *const fixtures[] = {"accepted", "ppo", "qmle",  "remac",
                                        "reppo",    "sac", "study", "pendulum_env"};
@@ -183,9 +184,5 @@ int main(void) {
   tcase_add_test(tcase, random_expressions);
   tcase_set_timeout(tcase, 300);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed > 0;
+  return suite_run(suite);
 }

@@ -1,6 +1,7 @@
 /* What happens to a tree before meaning: overlays, `extends`, assignments on the command line, and
  * the check of keys. */
 #include "tests/front.h"
+#include "tests/suite.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -437,9 +438,5 @@ int main(void) {
   tcase_add_test(tcase, key_tables_as_text);
   tcase_set_timeout(tcase, 60);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed > 0;
+  return suite_run(suite);
 }

@@ -1,6 +1,7 @@
 /* YAML to trees: what is accepted and where its bytes stand, what is refused with which words, and
  * printing. */
 #include "tests/front.h"
+#include "tests/suite.h"
 
 static const char *const fixtures[] = {"accepted", "ppo", "qmle",  "remac",
                                        "reppo",    "sac", "study", "pendulum_env"};
@@ -380,9 +381,5 @@ int main(void) {
   tcase_add_test(tcase, limits_that_pass_and_fail);
   tcase_set_timeout(tcase, 60);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed > 0;
+  return suite_run(suite);
 }

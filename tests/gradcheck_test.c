@@ -278,5 +278,5 @@ int main(void) {
   tcase_add_test(tests, what_is_not_finite_fails);
   tcase_add_test(tests, targets_are_built_and_checked);
   tcase_add_test(tests, points_look_like_runs);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

@@ -5,6 +5,7 @@
 
 #include "compiler/interp.h"
 #include "ir/ir.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <math.h>
@@ -105,15 +106,6 @@ static inline bool fixture_near(double a, double b, double tolerance) {
   if (isnan(a) || isnan(b)) return isnan(a) && isnan(b);
   if (isinf(a) || isinf(b)) return a == b;
   return fabs(a - b) <= tolerance * fmax(1, fmax(fabs(a), fabs(b)));
-}
-
-/* Runs a suite as every test program does: the exit status. */
-static inline int fixture_run(Suite *suite) {
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed > 0;
 }
 
 #endif

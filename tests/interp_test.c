@@ -485,5 +485,5 @@ int main(void) {
   tcase_add_test(tests, held_values_replace_and_reruns_follow);
   tcase_add_test(tests, reruns_agree_with_runs);
   tcase_add_test(tests, target_runs_programs_in_the_callers_memory);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

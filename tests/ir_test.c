@@ -424,5 +424,5 @@ int main(void) {
   tcase_add_test(tests, damaged_text_is_no_danger);
   tcase_add_test(tests, verifier_catches_each_violation);
   tcase_add_test(tests, stages_have_their_own_facts);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

@@ -122,5 +122,5 @@ int main(void) {
   suite_add_tcase(suite, tests);
   tcase_add_test(tests, axes_of_lets_are_known_everywhere);
   tcase_add_test(tests, lets_keep_their_rows_inside_of_shared);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

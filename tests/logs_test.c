@@ -7,6 +7,7 @@
 #include "runtime/json.h"
 #include "runtime/trainer.h"
 #include "tests/files_support.h"
+#include "tests/suite.h"
 
 #include <errno.h>
 #include <math.h>
@@ -566,9 +567,5 @@ int main(void) {
   TCase *cases = tcase_create("logs");
   for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) tcase_add_test(cases, tests[i]);
   suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed > 0;
+  return suite_run(suite);
 }

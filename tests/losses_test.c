@@ -308,5 +308,5 @@ int main(void) {
   tcase_add_test(tests, remac_is_its_equations_in_order);
   tcase_add_test(tests, the_order_of_descend_is_the_order_of_steps);
   tcase_add_test(tests, a_second_evaluation_draws_anew);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

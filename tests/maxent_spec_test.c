@@ -476,5 +476,5 @@ int main(void) {
   tcase_add_test(tests, the_policy_gains_what_is_above_the_mean);
   tcase_add_test(tests, marginal_densities_weigh_early_steps);
   tcase_add_test(tests, coverage_is_that_of_a_walk);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

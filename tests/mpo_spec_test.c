@@ -312,5 +312,5 @@ int main(void) {
   tcase_add_test(tcase, d4pg_is_its_equations);
   tcase_add_test(tcase, d4pg_weighs_what_priorities_drew);
   suite_add_tcase(suite, tcase);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

@@ -361,5 +361,5 @@ int main(void) {
   tcase_add_test(tcase, copies_keep_the_scale_they_were_trained_in);
   tcase_add_test(tcase, the_encoder_learns_in_bursts);
   suite_add_tcase(suite, tcase);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "compiler/session.h"
+#include "tests/suite.h"
 
 static const char *const specs[] = {"specs/sac.yaml", "specs/remac.yaml",
                                     "specs/toy/vector_field.yaml"};
@@ -235,9 +236,5 @@ int main(void) {
   tcase_add_test(tcase, tokens_of_the_prelude);
   tcase_set_timeout(tcase, 300);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed > 0;
+  return suite_run(suite);
 }

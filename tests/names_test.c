@@ -130,5 +130,5 @@ int main(void) {
   tcase_add_loop_test(tests, they_are_refused_where_they_are_nothing, 0, count);
   tcase_add_loop_test(tests, reserved_ones_are_kept, 0, count);
   tcase_add_test(tests, they_are_described);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

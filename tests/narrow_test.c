@@ -121,5 +121,5 @@ int main(void) {
   tcase_add_test(tests, threads_change_no_bit);
   tcase_add_test(tests, long_sums_take_lanes_along_them);
   suite_add_tcase(suite, tests);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

@@ -212,5 +212,5 @@ int main(void) {
   tcase_add_loop_test(tcase, lower_levels_train, 0, 2);
 #endif
   suite_add_tcase(suite, tcase);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

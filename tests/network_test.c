@@ -424,5 +424,5 @@ int main(void) {
   tcase_add_test(tcase, dropout_in_losses);
   tcase_add_test(tcase, no_dropout_while_acting);
   suite_add_tcase(suite, tcase);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

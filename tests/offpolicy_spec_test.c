@@ -423,5 +423,5 @@ int main(void) {
   tcase_add_test(tcase, fasttd3_climbs_the_smaller_value);
   tcase_add_test(tcase, fasttd3_noise_lasts_an_episode);
   suite_add_tcase(suite, tcase);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

@@ -524,5 +524,5 @@ int main(void) {
   tcase_add_test(tests, gradients_below_selections_are_guarded);
   tcase_add_test(tests, wrong_derivatives_are_caught);
   tcase_add_test(tests, wrong_values_and_adjoints_are_caught);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

@@ -261,5 +261,5 @@ int main(void) {
   tcase_add_test(tcase, rectification_begins);
   tcase_add_test(tcase, state_of_a_loss);
   suite_add_tcase(suite, tcase);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

@@ -383,5 +383,5 @@ int main(void) {
   tcase_add_loop_test(tests, any_statistic_is_unbiased, 0, 6);
   tcase_add_test(tests, batches_are_exact_on_average);
   tcase_add_test(tests, one_draw_is_leave_one_out);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

@@ -183,5 +183,5 @@ int main(void) {
   tcase_add_test(tests, the_camel_has_its_heights);
   tcase_add_loop_test(tests, estimators_are_unbiased, 0, (int)COUNTOF(estimators));
   tcase_add_test(tests, surrogates_come_first);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

@@ -393,5 +393,5 @@ int main(void) {
   tcase_add_loop_test(tcase, bench_waits_for_the_trial, 0, SPECS);
   tcase_add_loop_test(tcase, bench_steps_a_pool_on_the_team_or_alone, 1, 3);
   suite_add_tcase(suite, tcase);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

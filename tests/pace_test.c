@@ -109,5 +109,5 @@ int main(void) {
   tcase_add_test(tcase, the_other_way_is_remembered);
   tcase_add_test(tcase, a_team_shares_the_work);
   suite_add_tcase(suite, tcase);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

@@ -583,5 +583,5 @@ int main(void) {
   tcase_add_loop_test(tests, dpo_takes_its_drift_off, 0, 2 * (int)COUNTOF(drifts));
   tcase_add_test(tests, a2c_is_its_equations);
   tcase_add_loop_test(tests, reinforce_is_its_equations, 0, 2);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

@@ -3,6 +3,7 @@
 #include "tests/replay_fixture.h"
 
 #include "runtime/priority.h"
+#include "tests/suite.h"
 
 enum { VECTORS = 8, ROWS = VECTORS * WORLD_ENVS };
 
@@ -354,9 +355,5 @@ int main(void) {
   tcase_add_test(tests, tables_are_checked);
   tcase_add_loop_test(tests, threads_and_checkpoints_change_nothing, 0, 12);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed > 0;
+  return suite_run(suite);
 }

@@ -106,5 +106,5 @@ int main(void) {
   tcase_add_test(tests, short_epilogues_are_expanded);
   tcase_add_test(tests, what_is_only_read_is_known_to_stay);
   suite_add_tcase(suite, tests);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

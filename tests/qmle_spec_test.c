@@ -511,5 +511,5 @@ int main(void) {
   tcase_add_test(tests, evaluation_is_greedy);
   tcase_add_test(tests, the_action_taken_is_remembered_first);
   tcase_add_loop_test(tests, updates_and_copies_come_in_time, 0, (int)COUNTOF(timings));
-  return fixture_run(suite);
+  return suite_run(suite);
 }

@@ -302,5 +302,5 @@ int main(void) {
   tcase_add_test(tests, agents_learn_their_part_of_the_best);
   tcase_add_test(tests, utilities_add_up_to_the_reward);
   tcase_add_test(tests, each_agent_takes_what_its_own_utility_likes);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

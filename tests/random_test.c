@@ -168,5 +168,5 @@ int main(void) {
     tcase_add_loop_test(tcase, batches_agree, 0, getenv("RLC_LONG") ? LONG : SHORT);
   }
   suite_add_tcase(suite, tcase);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

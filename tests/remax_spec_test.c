@@ -359,5 +359,5 @@ int main(void) {
   tcase_add_loop_test(tests, advantages_are_the_sheets, 0, (int)COUNTOF(golden));
   tcase_add_loop_test(tests, the_loss_is_its_equations, 0, (int)COUNTOF(variants));
   tcase_add_test(tests, values_are_means_and_targets_returns);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "tests/spec_files.h"
+#include "tests/suite.h"
 
 #define MARK "Zz" /* what is put behind every name; nothing else has it */
 
@@ -437,10 +438,7 @@ int main(void) {
   tcase_add_test(tcase, no_algorithm);
   tcase_set_timeout(tcase, 120);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
+  int failed = suite_run(suite);
   arena_free(paths);
-  return failed > 0;
+  return failed;
 }

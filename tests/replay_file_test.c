@@ -1,5 +1,6 @@
 /* A replay filled from a safetensors file: what it gives, what comes after it, every message. */
 #include "tests/replay_fixture.h"
+#include "tests/suite.h"
 
 enum { FILE_ENV = 9, FILE_ROWS = 10, ARRAYS = 7 };
 
@@ -307,9 +308,5 @@ int main(void) {
   tcase_add_test(tests, another_folder);
   tcase_add_test(tests, messages_pinned);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed > 0;
+  return suite_run(suite);
 }

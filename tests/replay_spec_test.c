@@ -4,6 +4,7 @@
 
 #include "runtime/slot.h"
 #include "runtime/training.h"
+#include "tests/suite.h"
 
 enum { PASSES = 8 };
 
@@ -122,9 +123,5 @@ int main(void) {
   tcase_set_timeout(tests, 300);
   tcase_add_test(tests, code_and_oracle_agree);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed > 0;
+  return suite_run(suite);
 }

@@ -1,6 +1,7 @@
 /* The replay: what next_obs is at episodes' borders and where the ring wraps around, how rows are
  * drawn, and that neither threads nor a checkpoint change what is drawn. */
 #include "tests/replay_fixture.h"
+#include "tests/suite.h"
 
 START_TEST(replay_keeps_what_happened) {
   ReplayFixture f;
@@ -141,9 +142,5 @@ int main(void) {
   tcase_add_test(tests, replay_does_not_see_threads);
   tcase_add_test(tests, replay_survives_a_checkpoint);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed > 0;
+  return suite_run(suite);
 }

@@ -372,5 +372,5 @@ int main(void) {
   tcase_add_loop_test(tests, prices_move_as_bounds_are_met, 0, (int)COUNTOF(price_steps));
   tcase_add_test(tests, prices_share_the_actors_limit);
   tcase_add_test(tests, a_row_has_one_of_two_gradients);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

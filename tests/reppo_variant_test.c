@@ -343,5 +343,5 @@ int main(void) {
   tcase_add_test(tests, choices_have_exact_expectations);
   tcase_add_test(tests, the_price_of_entropy_can_rise);
   tcase_add_test(tests, choices_keep_what_the_learner_needs);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

@@ -2,6 +2,7 @@
  * of threads, with or without evaluation and after a resume; no allocation; evaluations that depend
  * on their number only; loops that never act. */
 #include "tests/rollout_world.h"
+#include "tests/suite.h"
 
 /* ---- whole runs ---- */
 
@@ -192,9 +193,5 @@ int main(void) {
   tcase_add_test(tests, repetitions_may_end_early);
   tcase_add_test(tests, endless_until_is_named);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed > 0;
+  return suite_run(suite);
 }

@@ -4,6 +4,7 @@
 #include "tests/rollout_world.h"
 
 #include "compiler/bench.h"
+#include "tests/suite.h"
 
 /* ---- trainers ---- */
 
@@ -436,9 +437,5 @@ int main(void) {
   tcase_add_loop_test(tests, bad_tables_are_refused, 0,
                       (int)(sizeof bad_tables / sizeof *bad_tables));
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed > 0;
+  return suite_run(suite);
 }

@@ -189,5 +189,5 @@ int main(void) {
   tcase_add_loop_test(tests, rules_mind_their_conditions, 0, (int)rule_count);
   tcase_add_test(tests, scans_of_nothing_disappear);
   tcase_add_test(tests, simplification_ends_where_no_rule_applies);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

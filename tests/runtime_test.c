@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "runtime/training.h"
+#include "tests/suite.h"
 
 /* ---- slots ---- */
 
@@ -360,9 +361,5 @@ int main(void) {
   tcase_add_test(tests, environment_faults_are_named);
   tcase_add_test(tests, blocks_are_zero_and_large_ones_begin_a_page);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed > 0;
+  return suite_run(suite);
 }

@@ -1,6 +1,7 @@
 /* The reader of safetensors headers: what it takes, every message, and that no text makes it read
  * outside its memory (which sanitizers see, as each text lies in memory of exactly its size). */
 #include "runtime/safetensors.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -117,9 +118,5 @@ int main(void) {
   tcase_add_test(cases, messages_pinned);
   tcase_add_test(cases, any_text);
   suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed > 0;
+  return suite_run(suite);
 }

@@ -87,5 +87,5 @@ int main(void) {
   tcase_add_test(tests, others_stay_apart);
   tcase_add_test(tests, every_count_is_kept);
   suite_add_tcase(suite, tests);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

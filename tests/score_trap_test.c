@@ -46,5 +46,5 @@ int main(void) {
   TCase *tests = tcase_create("score trap");
   suite_add_tcase(suite, tests);
   tcase_add_loop_test(tests, the_score_function_trap, 0, (int)COUNTOF(weighted_losses));
-  return fixture_run(suite);
+  return suite_run(suite);
 }

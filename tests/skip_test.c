@@ -158,5 +158,5 @@ int main(void) {
   tcase_add_test(tcase, shared_values_are_looked_at_once);
   tcase_add_test(tcase, masks_read_results);
   suite_add_tcase(suite, tcase);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

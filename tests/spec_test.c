@@ -412,5 +412,5 @@ int main(void) {
   tcase_add_test(tests, check_counts_parameters);
   tcase_add_test(tests, every_spec_compiles);
   tcase_add_test(tests, contractions_are_pinned);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

@@ -11,6 +11,7 @@
 #include "runtime/slot.h"
 #include "runtime/training.h"
 #include "tests/spec_files.h"
+#include "tests/suite.h"
 
 enum { PASSES = 3, GRADCHECK_COMPONENTS = 12 };
 
@@ -158,10 +159,7 @@ int main(void) {
   tcase_add_loop_test(tcase, derivatives_are_right, 0, specs.count);
   tcase_add_loop_test(tcase, passes_agree_with_the_oracle, 0, specs.count);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
+  int failed = suite_run(suite);
   arena_free(arena);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return failed;
 }

@@ -2,6 +2,7 @@
  * them; what failed is told and kept; nothing of another program or other options is mixed in. */
 #include "tests/study_fixture.h"
 #include "gen/engine.h"
+#include "tests/suite.h"
 
 #include <math.h>
 #include <pty.h>
@@ -539,9 +540,5 @@ int main(void) {
   tcase_add_test(tests, many_options_reach_the_trainer);
   tcase_add_test(tests, tables_are_as_wide_as_the_terminal);
   tcase_add_test(tests, last_values_of_columns);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? 1 : 0;
+  return suite_run(suite);
 }

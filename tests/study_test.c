@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "compiler/study/plan.h"
+#include "tests/suite.h"
 
 static char folder[64];
 
@@ -542,9 +543,5 @@ int main(void) {
   tcase_add_test(tcase, changed);
   tcase_set_timeout(tcase, 120);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed > 0;
+  return suite_run(suite);
 }

@@ -569,5 +569,5 @@ int main(void) {
   tcase_add_test(tests, statistics_of_order);
   tcase_add_test(tests, score_weights);
   tcase_add_test(tests, derivatives_agree);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

@@ -199,5 +199,5 @@ int main(void) {
   suite_add_tcase(suite, tests);
   tcase_set_timeout(tests, 600);
   tcase_add_test(tests, gradients_are_exact_on_average);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

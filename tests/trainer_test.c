@@ -309,5 +309,5 @@ int main(void) {
   tcase_add_test(tests, nan_stops_the_run);
   tcase_add_test(tests, damaged_checkpoints_are_refused);
   tcase_add_test(tests, signals_stop_cleanly);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

@@ -3,6 +3,7 @@
  * no allocation once training goes. */
 #define _GNU_SOURCE /* sched_setaffinity */
 #include "tests/run_fixture.h"
+#include "tests/suite.h"
 #include <sched.h>
 
 #include <sys/wait.h>
@@ -433,9 +434,5 @@ int main(void) {
   tcase_add_test(tests, missing_cpu_feature_is_named);
   tcase_add_test(tests, time_limit_stops_cleanly);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed > 0;
+  return suite_run(suite);
 }

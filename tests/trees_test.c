@@ -318,5 +318,5 @@ int main(void) {
   tcase_add_test(all_cases, code_agrees);
   tcase_add_test(all_cases, set_networks);
   suite_add_tcase(suite, all_cases);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

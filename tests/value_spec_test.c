@@ -365,5 +365,5 @@ int main(void) {
   tcase_add_test(tcase, discrete_sac_actor_and_temperature);
   tcase_add_loop_test(tcase, discrete_sac_steers_the_entropy, 0, 2);
   suite_add_tcase(suite, tcase);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

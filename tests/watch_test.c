@@ -120,5 +120,5 @@ int main(void) {
   tcase_add_test(tcase, laps_are_kept);
   tcase_add_test(tcase, median_of_laps);
   suite_add_tcase(suite, tcase);
-  return fixture_run(suite);
+  return suite_run(suite);
 }

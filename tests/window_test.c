@@ -1,6 +1,7 @@
 /* Windows of a replay against a reference that keeps everything: which rows may be drawn, what
  * their windows hold at ends of episodes and where the ring wraps, with priorities and without. */
 #include "tests/replay_fixture.h"
+#include "tests/suite.h"
 
 enum { ROWS = 30, VECTORS = 8, STEPS = 70 };
 
@@ -160,9 +161,5 @@ int main(void) {
   tcase_add_test(tests, windows_are_drawn_uniformly);
   tcase_add_test(tests, messages_before_windows_are_there);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed > 0;
+  return suite_run(suite);
 }
