@@ -17,7 +17,7 @@ COMMIT := $(shell git describe --always --dirty 2>/dev/null || echo no git)
 -include build/deps.mk
 ENVCFLAGS = -I$(MUJOCO_INC) -DRLC_MUJOCO_DIR='"$(MUJOCO_LIB_DIR)"' -DRLC_MUJOCO_VERSION='"$(MUJOCO_VERSION)"'
 
-SOURCES = $(filter-out compiler/main.c,$(wildcard ir/*.c dsl/*.c compiler/*.c compiler/*/*.c codegen/*.c))
+SOURCES = $(filter-out compiler/main.c,$(wildcard ir/*.c dsl/*.c compiler/*.c compiler/*/*.c compiler/study/*/*.c codegen/*.c codegen/*/*.c))
 RUNTIME = $(wildcard runtime/*.c envs/*.c)
 TESTS   = $(wildcard tests/*_test.c)
 MODELS  = $(patsubst %,$(BUILD)/%.h,$(wildcard envs/models/*.xml))
@@ -59,22 +59,22 @@ $(BUILD)/gen/version.h: FORCE
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 .PHONY: FORCE
 FORCE:
-$(BUILD)/compiler/main.o $(BUILD)/compiler/build.o $(BUILD)/compiler/session.o $(BUILD)/compiler/study/folder.o \
-  $(BUILD)/compiler/study/record.o: $(BUILD)/gen/version.h
+$(BUILD)/compiler/main.o $(BUILD)/compiler/build.o $(BUILD)/compiler/commands/session.o $(BUILD)/compiler/study/run/folder.o \
+  $(BUILD)/compiler/study/run/record.o: $(BUILD)/gen/version.h
 
 # What native code depends on besides loop IR, and more: part of the names under which it is kept.
-EMITTER = $(wildcard codegen/*.[ch]) ir/ops.def runtime/rlc.h runtime/rng.h
+EMITTER = $(wildcard codegen/*.[ch] codegen/*/*.[ch]) ir/base.h ir/ops.def runtime/rlc.h runtime/rng.h
 $(BUILD)/gen/emitter.h: $(EMITTER)
 	@mkdir -p $(@D)
 	@echo "#define RLC_EMITTER \"$$(cat $(EMITTER) | sha256sum | cut -c1-32)\"" > $@
-$(BUILD)/codegen/native_objects.o: $(BUILD)/gen/emitter.h
+$(BUILD)/codegen/llvm/native_objects.o: $(BUILD)/gen/emitter.h
 
 # What makes a trainer of optimised IR: part of the names of a study's trainers, so that results say what they come from.
-ENGINE = $(sort $(wildcard codegen/*.[ch] codegen/*.def runtime/*.[ch] runtime/*.def envs/*.[ch] envs/*.def envs/models/*.xml)) ir/ops.def
+ENGINE = $(sort $(wildcard codegen/*.[ch] codegen/*.def codegen/*/*.[ch] runtime/*.[ch] runtime/*.def envs/*.[ch] envs/*.def envs/models/*.xml)) ir/ops.def
 $(BUILD)/gen/engine.h: $(ENGINE) Makefile
 	@mkdir -p $(@D)
 	@echo "#define RLC_ENGINE \"$$({ cat $(ENGINE); echo '$(CFLAGS) $(LLVM_LIBS) $(MUJOCO_VERSION)'; } | sha256sum | cut -c1-8)\"" > $@
-$(BUILD)/compiler/study/trainers.o: $(BUILD)/gen/engine.h
+$(BUILD)/compiler/study/run/trainers.o: $(BUILD)/gen/engine.h
 
 $(BUILD)/envs/models/%.xml.h: envs/models/%.xml envs/embed.sh
 	@mkdir -p $(@D)
@@ -96,7 +96,7 @@ $(BUILD)/gen/environments.c: $(ENVFILES) Makefile
 	   echo '{0}};'; } > $@
 
 # The style sheet of a study's report.
-$(BUILD)/gen/page_style.c: compiler/study/page.css
+$(BUILD)/gen/page_style.c: compiler/study/report/page.css
 	@mkdir -p $(@D)
 	@{ echo 'extern const char page_style[];'; echo 'const char page_style[] ='; \
 	   sed 's/\\/\\\\/g; s/"/\\"/g; s/^/  "/; s/$$/\\n"/' $<; echo '  ;'; } > $@
@@ -134,7 +134,7 @@ tsan:
 	@$(MAKE) --no-print-directory BUILD=build/tsan OPT='-O1 -g -Wno-format-truncation -Wno-tsan' SANITIZE=-fsanitize=thread -j$$(nproc) build $(THREADED:%=build/tsan/tests/%)
 	@TSAN_OPTIONS=suppressions=$(CURDIR)/tools/tsan.supp tests/run.sh build/tsan $(THREADED)
 
-SOURCE_FILES = $(filter-out build/%,$(wildcard */*.c */*.h */*/*.c */*/*.h))
+SOURCE_FILES = $(filter-out build/%,$(wildcard */*.c */*.h */*/*.c */*/*.h */*/*/*.c */*/*/*.h))
 format:
 	clang-format -i $(SOURCE_FILES)
 

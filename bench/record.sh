@@ -66,8 +66,8 @@ spread() {
     }'
 }
 
-# The keys of compiler/bench.def, in its order.
-keys() { sed -n 's/^FIGURE(\([a-z_]*\),.*/\1/p' compiler/bench.def; }
+# The keys of compiler/measure/bench.def, in its order.
+keys() { sed -n 's/^FIGURE(\([a-z_]*\),.*/\1/p' compiler/measure/bench.def; }
 
 dirty() { git diff --quiet HEAD -- || echo " with changes that are not committed"; }
 

@@ -1,7 +1,7 @@
 /* Drives codegen: schedule, lower and plan every program; then the tables of the module and
  * listings of what came out. */
-#include "codegen/kernel.h"
-#include "codegen/lower.h"
+#include "codegen/schedule/kernel.h"
+#include "codegen/lower/lower.h"
 
 #include <string.h>
 

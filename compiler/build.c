@@ -2,7 +2,7 @@
  * the runtime. Nothing half-made is left in place of a good file. */
 #include "gen/version.h"
 #include "compiler/build.h"
-#include "compiler/interp.h"
+#include "compiler/oracle/interp.h"
 #include "runtime/team.h"
 
 #include <errno.h>

@@ -4,7 +4,7 @@
 #define RLC_COMPILER_BUILD_H
 
 #include "codegen/codegen.h"
-#include "compiler/session.h"
+#include "compiler/commands/session.h"
 
 /* Takes --target, "native" when it is not given; "oracle" is one where a program runs at once.
  * False after a message. */

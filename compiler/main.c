@@ -1,6 +1,6 @@
 /* rlc: the command line. Which command, then its row in commands.def. */
 #include "gen/version.h"
-#include "compiler/session.h"
+#include "compiler/commands/session.h"
 
 #include <signal.h>
 #include <string.h>
@@ -10,7 +10,7 @@ static const struct {
   int (*run)(Session *session);
 } commands[] = {
 #define COMMAND(name, arguments, options, doc) {#name, arguments, options, doc, command_##name},
-#include "compiler/commands.def"
+#include "compiler/commands/commands.def"
 };
 
 static void help(FILE *out) {

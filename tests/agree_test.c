@@ -3,8 +3,8 @@
  * derivatives and rules. RLC_LONG=1 takes a thousand single updates instead of a hundred. */
 #include "tests/kinks.h"
 
-#include "compiler/compiler.h"
-#include "compiler/gradcheck.h"
+#include "compiler/passes/passes.h"
+#include "compiler/oracle/gradcheck.h"
 
 enum { SEED = 20261121, UPDATES = 20, RECORDED = 2000 };
 

@@ -6,9 +6,9 @@
 #include <check.h>
 #include <math.h>
 
-#include "compiler/bandwidth.h"
-#include "compiler/bench.h"
-#include "compiler/session.h"
+#include "compiler/measure/bandwidth.h"
+#include "compiler/measure/bench.h"
+#include "compiler/commands/session.h"
 #include "tests/suite.h"
 
 /* Small enough to be compiled and run in seconds; the loop and its losses are the spec's own. */
@@ -258,7 +258,7 @@ static void check_bench(const char *spec, uint32_t threads) {
     ck_assert_msg(isfinite(value) && value > 0, "%s is %g", positive[i], value);
   }
 #define FIGURE(name, ...) number_of(text, #name);
-#include "compiler/bench.def"
+#include "compiler/measure/bench.def"
   ck_assert_double_eq(number_of(text, "threads"), threads);
   if (threads > 1) ck_assert_double_eq(number_of(text, "core"), -1);
   figures_agree(text);

@@ -1,6 +1,6 @@
 /* Kernels that share a function: which do, that no field of loop IR is forgotten in telling them
  * apart, and that objects are the same whoever makes them and are kept one by one. */
-#include "codegen/bodies.h"
+#include "codegen/loop/bodies.h"
 #include "tests/files_support.h"
 #include "tests/spec_code.h"
 

@@ -2,7 +2,7 @@
  * updates, that values stay whatever stands around a minimum, and when it is left. */
 #include "tests/spec_code.h"
 
-#include "compiler/compiler.h"
+#include "compiler/passes/passes.h"
 
 /* ---- what it saves ---- */
 

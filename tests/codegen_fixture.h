@@ -3,7 +3,7 @@
 #ifndef RLC_TESTS_CODEGEN_FIXTURE_H
 #define RLC_TESTS_CODEGEN_FIXTURE_H
 
-#include "codegen/kernel.h"
+#include "codegen/schedule/kernel.h"
 #include "runtime/slot.h"
 #include "tests/graph_fixture.h"
 

@@ -3,7 +3,7 @@
  * must. */
 #include "tests/codegen_fixture.h"
 
-#include "compiler/compiler.h"
+#include "compiler/passes/passes.h"
 
 static Arena *arena;
 static Module *module;

@@ -1,6 +1,6 @@
 /* What a run logged, read back as series and scores; columns by their names; logs that are still
  * being written, and logs that are none. */
-#include "compiler/study/collect.h"
+#include "compiler/study/report/collect.h"
 #include "tests/files_support.h"
 #include "tests/suite.h"
 

@@ -64,7 +64,7 @@ static void check_says(const char *arguments, const char *beginning) {
 START_TEST(every_command_has_its_help) {
   static const char *const names[] = {
 #define COMMAND(name, ...) #name,
-#include "compiler/commands.def"
+#include "compiler/commands/commands.def"
   };
   for (size_t i = 0; i < COUNTOF(names); i++) {
     char arguments[64], beginning[64];

@@ -3,7 +3,7 @@
 #ifndef RLC_TESTS_DERIVATIVE_FIXTURE_H
 #define RLC_TESTS_DERIVATIVE_FIXTURE_H
 
-#include "compiler/compiler.h"
+#include "compiler/passes/passes.h"
 #include "tests/graph_fixture.h"
 
 enum { MAX_VARIABLES = 4 };

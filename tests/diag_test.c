@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "compiler/session.h"
+#include "compiler/commands/session.h"
 #include "tests/suite.h"
 
 enum { MAX_CASES = 500, MAX_OVERRIDES = 8 };

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "compiler/session.h"
+#include "compiler/commands/session.h"
 #include "dsl/scope.h"
 #include "tests/suite.h"
 

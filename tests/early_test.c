@@ -2,7 +2,7 @@
  * and nothing that came of the step moves. */
 #include "tests/spec_code.h"
 
-#include "compiler/compiler.h"
+#include "compiler/passes/passes.h"
 
 static bool has_output(const Spec *spec, uint32_t program, const char *slot) {
   const Module *module = spec->module;

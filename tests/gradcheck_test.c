@@ -1,7 +1,7 @@
 /* Gradcheck on small losses: it passes what is right, fails what is wrong, freezes stops, steps
  * around kinks and counts the rest. */
-#include "compiler/gradcheck.h"
-#include "compiler/compiler.h"
+#include "compiler/oracle/gradcheck.h"
+#include "compiler/passes/passes.h"
 #include "tests/graph_fixture.h"
 
 #include <string.h>

@@ -3,7 +3,7 @@
 #ifndef RLC_TESTS_GRAPH_FIXTURE_H
 #define RLC_TESTS_GRAPH_FIXTURE_H
 
-#include "compiler/interp.h"
+#include "compiler/oracle/interp.h"
 #include "ir/ir.h"
 #include "tests/suite.h"
 

@@ -4,7 +4,7 @@
 #ifndef RLC_TESTS_GRAPH_TRIAL_H
 #define RLC_TESTS_GRAPH_TRIAL_H
 
-#include "compiler/pipeline.h"
+#include "compiler/passes/pipeline.h"
 #include "tests/codegen_fixture.h"
 
 /* Code that is tried. */

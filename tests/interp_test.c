@@ -1,6 +1,6 @@
 /* The oracle against loops written out here: every shaped operation, sums of products, draws,
  * holding, and as a target. */
-#include "compiler/interp.h"
+#include "compiler/oracle/interp.h"
 #include "runtime/rng.h"
 #include "tests/graph_random.h"
 

@@ -1,5 +1,5 @@
 /* Axes, hash-consing, folding, the text form and the verifier. */
-#include "compiler/compiler.h"
+#include "compiler/passes/passes.h"
 #include "ir/ir.h"
 #include "tests/graph_random.h"
 

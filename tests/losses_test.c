@@ -1,6 +1,6 @@
 /* The losses of SAC and ReMAC on a tiny example, against their equations computed by hand here, in
  * the order of their steps: what each loss sees of the one before. */
-#include "compiler/gradcheck.h"
+#include "compiler/oracle/gradcheck.h"
 #include "tests/spec_fixture.h"
 
 enum { SEED = 20261121 };

@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "compiler/session.h"
+#include "compiler/commands/session.h"
 #include "tests/suite.h"
 
 static const char *const specs[] = {"specs/sac.yaml", "specs/remac.yaml",

@@ -1,6 +1,6 @@
 /* Networks on the oracle against the same layers computed here: norms, residuals, embeddings,
  * recurrent cells, heads; what initialisers know; where dropout acts. */
-#include "compiler/gradcheck.h"
+#include "compiler/oracle/gradcheck.h"
 #include "tests/spec_fixture.h"
 
 enum { SEED = 20261121, IN = 3, OUT = 4 };

@@ -3,7 +3,7 @@
 #ifndef RLC_TESTS_OFFPOLICY_FIXTURE_H
 #define RLC_TESTS_OFFPOLICY_FIXTURE_H
 
-#include "compiler/gradcheck.h"
+#include "compiler/oracle/gradcheck.h"
 #include "tests/spec_fixture.h"
 
 enum { TINY_SEED = 20261121, TINY_WIDTH = 32 };

@@ -3,7 +3,7 @@
 #ifndef RLC_TESTS_ORDER_FIXTURE_H
 #define RLC_TESTS_ORDER_FIXTURE_H
 
-#include "compiler/gradcheck.h"
+#include "compiler/oracle/gradcheck.h"
 #include "tests/spec_fixture.h"
 
 enum { ORDER_SEED = 20261121 };

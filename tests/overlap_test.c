@@ -3,7 +3,7 @@
 #include "tests/run_fixture.h"
 #include "tests/spec_code.h"
 
-#include "compiler/bench.h"
+#include "compiler/measure/bench.h"
 #include "runtime/slot.h"
 
 /* ---- a world on the oracle ---- */

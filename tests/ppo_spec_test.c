@@ -1,6 +1,6 @@
 /* The on-policy specs on given numbers: advantages with ends of both kinds, the losses of PPO, its
  * variants, A2C and REINFORCE against their equations computed by hand here. */
-#include "compiler/gradcheck.h"
+#include "compiler/oracle/gradcheck.h"
 #include "tests/spec_fixture.h"
 
 enum { SEED = 20261121, HIDDEN = 3, BATCH = 8, MAX_OUT = 4 };

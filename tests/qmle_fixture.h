@@ -3,7 +3,7 @@
 #ifndef RLC_TESTS_QMLE_FIXTURE_H
 #define RLC_TESTS_QMLE_FIXTURE_H
 
-#include "compiler/gradcheck.h"
+#include "compiler/oracle/gradcheck.h"
 #include "tests/spec_fixture.h"
 
 enum { SEED = 20261121, WIDTH = 3, MAX_ACT = 6, LEVELS = 3, MAX_TRIES = 32 };

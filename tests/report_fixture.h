@@ -3,7 +3,7 @@
 #ifndef RLC_TESTS_REPORT_FIXTURE_H
 #define RLC_TESTS_REPORT_FIXTURE_H
 
-#include "compiler/study/report.h"
+#include "compiler/study/report/report.h"
 #include "tests/files_support.h"
 #include "tests/suite.h"
 

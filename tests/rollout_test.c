@@ -3,7 +3,7 @@
  * and every error. */
 #include "tests/rollout_world.h"
 
-#include "compiler/bench.h"
+#include "compiler/measure/bench.h"
 #include "tests/suite.h"
 
 /* ---- trainers ---- */

@@ -1,7 +1,7 @@
 /* Every rule of rules.def, from its own text: it fires on its pattern, keeps the value at random
  * points, minds its condition; and simplification ends where no rule applies. */
-#include "compiler/compiler.h"
-#include "compiler/formula.h"
+#include "compiler/passes/passes.h"
+#include "compiler/passes/formula.h"
 #include "tests/graph_random.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /* Optimiser states that always hold the same are read as one, and no others are. */
 #include "tests/spec_code.h"
 
-#include "compiler/compiler.h"
+#include "compiler/passes/passes.h"
 
 /* Which of the optimiser's counts the programs read; `reads` counts them. */
 static bool count_is_read(const Spec *spec, const char *part, size_t *reads) {

@@ -5,7 +5,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "compiler/study/serve.h"
+#include "compiler/study/report/serve.h"
 
 static Session session;
 static Server *server;

@@ -2,7 +2,7 @@
  * read results. */
 #include "tests/spec_code.h"
 
-#include "compiler/compiler.h"
+#include "compiler/passes/passes.h"
 
 /* ---- that values stay ---- */
 

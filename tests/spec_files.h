@@ -2,7 +2,7 @@
 #ifndef RLC_TESTS_SPEC_FILES_H
 #define RLC_TESTS_SPEC_FILES_H
 
-#include "compiler/session.h"
+#include "compiler/commands/session.h"
 
 #include <dirent.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #ifndef RLC_TESTS_SPEC_FIXTURE_H
 #define RLC_TESTS_SPEC_FIXTURE_H
 
-#include "compiler/session.h"
+#include "compiler/commands/session.h"
 #include "tests/graph_fixture.h"
 
 #include <string.h>

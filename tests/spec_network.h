@@ -3,7 +3,7 @@
 #ifndef RLC_TESTS_SPEC_NETWORK_H
 #define RLC_TESTS_SPEC_NETWORK_H
 
-#include "compiler/gradcheck.h"
+#include "compiler/oracle/gradcheck.h"
 #include "tests/spec_fixture.h"
 
 enum { NET_WIDTH = 128, NET_NAME = 96 };

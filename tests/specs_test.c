@@ -7,7 +7,7 @@
  * code in single precision. */
 #include "tests/spec_code.h"
 
-#include "compiler/gradcheck.h"
+#include "compiler/oracle/gradcheck.h"
 #include "runtime/slot.h"
 #include "runtime/training.h"
 #include "tests/spec_files.h"

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "compiler/study/stats.h"
+#include "compiler/study/statistics/stats.h"
 #include "runtime/rng.h"
 #include "tests/suite.h"
 

@@ -3,7 +3,7 @@
 #ifndef RLC_TESTS_STUDY_FIXTURE_H
 #define RLC_TESTS_STUDY_FIXTURE_H
 
-#include "compiler/study/run.h"
+#include "compiler/study/run/run.h"
 #include "tests/trainer_fixture.h"
 
 enum { SMALL_STEPS = 1500, LONG_STEPS = 24000 };

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "compiler/study/plan.h"
+#include "compiler/study/plan/plan.h"
 #include "tests/suite.h"
 
 static char folder[64];

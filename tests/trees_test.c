@@ -1,6 +1,6 @@
 /* Parameters as values: grad, with and trees against numbers derived by hand and central
  * differences, on the oracle and on generated C; what `set` assigns, bit by bit. */
-#include "compiler/gradcheck.h"
+#include "compiler/oracle/gradcheck.h"
 #include "tests/spec_code.h"
 
 enum { SEED = 20261121 };

@@ -1,6 +1,6 @@
 /* Marks of generated code: in order, one behind every kernel and one at the end, from every thread;
  * and what the stopwatch makes of them. */
-#include "compiler/watch.h"
+#include "compiler/measure/watch.h"
 #include "tests/codegen_fixture.h"
 
 enum { MARKS_MOST = 64 };

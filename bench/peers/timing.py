@@ -73,7 +73,7 @@ def keep_memory() -> None:
 
 
 class Peak:
-    """FLOP/s that the machine gives to `threads` threads now, by compiler/peak.c."""
+    """FLOP/s that the machine gives to `threads` threads now, by compiler/measure/peak.c."""
 
     def __init__(self, threads: int) -> None:
         library = ctypes.CDLL(str(BUILT / "librlc_peak.so"))

@@ -10,7 +10,7 @@
 #ifndef RLC_COMPILER_STUDY_H
 #define RLC_COMPILER_STUDY_H
 
-#include "compiler/session.h"
+#include "compiler/commands/session.h"
 
 /* One difference of a point to the base, as a reader wants it: a dotted path and both values as
  * they stand in the resolved specs; NULL for what is not there. */

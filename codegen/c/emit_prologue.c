@@ -1,0 +1,141 @@
+/* The fixed beginning of generated C. Only names of functions and types depend on nothing; no
+ * kernel's arithmetic is here. */
+#include "codegen/approximation.h"
+#include "codegen/c/emit_c.h"
+
+static const char types[] =
+    "#include \"runtime/rlc.h\"\n"
+    "\n"
+    "/* Iterations are independent. Short loops must not be unrolled before they become vectors. "
+    "*/\n"
+    "#if defined __clang__\n"
+    "#define LANES _Pragma(\"clang loop vectorize(assume_safety)\")\n"
+    "#define LANES_SHORT LANES\n"
+    "#pragma clang diagnostic ignored \"-Wpass-failed\"\n"
+    "#else\n"
+    "#define LANES _Pragma(\"GCC ivdep\")\n"
+    "#define LANES_SHORT _Pragma(\"GCC ivdep\") _Pragma(\"GCC unroll 1\")\n"
+    "#endif\n"
+    "#if defined __x86_64__ && !defined __clang__\n"
+    "#define MATH __attribute__((simd(\"notinbranch\"))) /* libmvec has the vector forms */\n"
+    "#else\n"
+    "#define MATH\n"
+    "#endif\n"
+    "\n"
+    "#define INLINE static inline __attribute__((always_inline, unused))\n"
+    "#define VECTORS(n) \\\n"
+    "  typedef float v##n##_float __attribute__((vector_size(4 * n), may_alias)); \\\n"
+    "  typedef double v##n##_double __attribute__((vector_size(8 * n), may_alias));\n"
+    "VECTORS(2)\nVECTORS(4)\nVECTORS(8)\nVECTORS(16)\nVECTORS(32)\n"
+    "\n";
+
+/* The functions of libm that operations use. */
+static const char *const functions[] = {"fabs", "exp", "log", "sqrt", "tanh",
+                                        "sin",  "cos", "erf", "floor"};
+
+static const char randomness[] =
+    "/* Philox 4x32-10: a draw is a function of (seed, stream, step, element). */\n"
+    "INLINE uint32_t draw(const RlcCall *call, uint32_t stream, "
+    "uint32_t element, int word) {\n"
+    "  uint32_t c0 = element, c1 = stream, c2 = (uint32_t)call->step, c3 = (uint32_t)(call->step "
+    ">> 32);\n"
+    "  uint32_t k0 = (uint32_t)call->seed, k1 = (uint32_t)(call->seed >> 32);\n"
+    "  for (int round = 0; round < 10; round++) {\n"
+    "    uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;\n"
+    "    uint32_t n0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0, n2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;\n"
+    "    c1 = (uint32_t)p1, c3 = (uint32_t)p0, c0 = n0, c2 = n2;\n"
+    "    k0 += 0x9E3779B9u, k1 += 0xBB67AE85u;\n"
+    "  }\n"
+    "  return word == 0 ? c0 : word == 1 ? c1 : word == 2 ? c2 : c3;\n"
+    "}\n"
+    "INLINE float uniform_float(const RlcCall *call, uint32_t stream, "
+    "uint32_t element, int word) {\n"
+    "  return ((float)(int32_t)(draw(call, stream, element, word) >> 9) + 0.5f) * 0x1p-23f;\n"
+    "}\n"
+    "INLINE double uniform_double(const RlcCall *call, uint32_t stream, "
+    "uint32_t element, int word) {\n"
+    "  return ((double)(int32_t)(draw(call, stream, element, word) >> 9) + 0.5) * 0x1p-23;\n"
+    "}\n"
+    "\n";
+
+/* The same steps as bf16_round (ir/base.c) where one of the operations is it. */
+static const char rounding[] =
+    "/* The nearest bfloat16, ties to even; below 2^-126 0. */\n"
+    "INLINE float bf16_float(float x) {\n"
+    "  union { float real; uint32_t bits; } near = {x};\n"
+    "  near.bits = (near.bits + 0x7FFFu + (near.bits >> 16 & 1)) & 0xFFFF0000u;\n"
+    "  float size = x < 0 ? -x : x;\n"
+    "  return !(size < __builtin_inff()) ? x : size < 0x1p-126f ? 0 : near.real;\n"
+    "}\n"
+    "INLINE double bf16_double(double x) {\n"
+    "  union { double real; uint64_t bits; } near = {x};\n"
+    "  near.bits += 0x0FFFFFFFFFFFu + (near.bits >> 45 & 1);\n"
+    "  near.bits &= ~0x1FFFFFFFFFFFull;\n"
+    "  double size = x < 0 ? -x : x;\n"
+    "  if (size >= 0x1.FFp127) return x < 0 ? -__builtin_inf() : __builtin_inf();\n"
+    "  return x != x ? x : size < 0x1p-126 ? 0 : near.real;\n"
+    "}\n"
+    "#define bf16(x) _Generic((x), float: bf16_float, default: bf16_double)(x)\n"
+    "\n";
+
+static const char sharing[] =
+    "INLINE long min_index(long x, long y) { return x < y ? x : y; }\n"
+    "\n"
+    "typedef void Kernel(const RlcCall *call, long lo, long hi);\n"
+    "INLINE void run_counted(const RlcCall *call, Kernel *kernel, long lo, long hi, uint64_t "
+    "weight) {\n"
+    "  kernel(call, lo, hi);\n"
+    "  if (call->done) call->done[call->thread] += (uint64_t)(hi - lo) * weight;\n"
+    "}\n"
+    "/* Each thread takes its contiguous share: where that of the one `next` threads on begins. "
+    "*/\n"
+    "INLINE long share(const RlcCall *call, long items, long next) {\n"
+    "  return items * ((long)call->thread + next) / (long)call->threads;\n"
+    "}\n"
+    "INLINE void run_shared(const RlcCall *call, Kernel *kernel, long items, uint64_t weight) {\n"
+    "  run_counted(call, kernel, share(call, items, 0), share(call, items, 1), weight);\n"
+    "}\n"
+    "/* One chunk of rows, in so many items. */\n"
+    "INLINE void run_chunk(const RlcCall *call, Kernel *kernel, long chunk, long items, uint64_t "
+    "weight) {\n"
+    "  run_counted(call, kernel, chunk * items, (chunk + 1) * items, weight);\n"
+    "}\n"
+    "/* Too small to share. */\n"
+    "INLINE void run_alone(const RlcCall *call, Kernel *kernel, long items, uint64_t weight) {\n"
+    "  if (call->thread == 0) run_counted(call, kernel, 0, items, weight);\n"
+    "}\n"
+    "INLINE void meet(const RlcCall *call) {\n"
+    "  if (call->threads > 1) call->barrier(call->team);\n"
+    "}\n"
+    "\n";
+
+/* Declarations of a function of libm and a name that picks by type. */
+static void emit_function(const char *f, FILE *out) {
+  const Approximation *near = approximation_find(f);
+  fprintf(out, "extern MATH double %s(double) __attribute__((const));\n", f);
+  if (!near) {
+    fprintf(out, "extern MATH float %sf(float) __attribute__((const));\n", f);
+    fprintf(out, "#define %s(x) _Generic((x), float: %sf, default: %s)(x)\n", f, f, f);
+    return;
+  }
+  fprintf(out, "INLINE float %s_float(float x) {\n  float y = x, z = x;\n", f);
+  char last = 'x';
+  for (const Assignment *step = near->steps; step->text; last = step++->to)
+    fprintf(out, "  %c = %s;\n", step->to, step->text);
+  fprintf(out, "  return %c;\n}\n", last);
+  fprintf(out, "#define %s(x) _Generic((x), float: %s_float, default: %s)(x)\n", f, f, f);
+}
+
+void emit_prologue(const Code *code, FILE *out) {
+  fprintf(out, "/* %s: generated by rlc. One function per kernel, one per program. */\n",
+          code->module->shell.name ? code->module->shell.name : "module");
+  fputs(types, out);
+  for (size_t i = 0; i < COUNTOF(functions); i++) emit_function(functions[i], out);
+  fputs("extern MATH double pow(double, double) __attribute__((const));\n"
+        "extern MATH float powf(float, float) __attribute__((const));\n"
+        "#define pow(x, y) _Generic((x), float: powf, default: pow)(x, y)\n\n",
+        out);
+  fputs(randomness, out);
+  if (code->rounds) fputs(rounding, out);
+  fputs(sharing, out);
+}

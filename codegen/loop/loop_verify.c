@@ -1,0 +1,154 @@
+/* The verifier of loop IR. */
+#include "codegen/schedule/kernel.h"
+
+typedef struct Scope {
+  Arena *arena;
+  const void **names; /* variables and registers in scope */
+  bool *unrolled;
+  size_t count, capacity, unrolled_capacity;
+  const char *error;
+} Scope;
+
+static void fail(Scope *scope, const char *what, const char *name) {
+  if (!scope->error) scope->error = arena_printf(scope->arena, "%s '%s'", what, name);
+}
+
+static void scope_add(Scope *scope, const void *name, bool unrolled) {
+  size_t count = scope->count;
+  PUSH(scope->arena, scope->unrolled, count, scope->unrolled_capacity, unrolled);
+  PUSH(scope->arena, scope->names, scope->count, scope->capacity, name);
+}
+
+static bool in_scope(const Scope *scope, const void *name, bool *unrolled) {
+  for (size_t i = scope->count; i-- > 0;)
+    if (scope->names[i] == name) {
+      *unrolled = scope->unrolled[i];
+      return true;
+    }
+  return false;
+}
+
+/* Constant once unrolled loops are expanded? */
+static bool is_constant(const Scope *scope, const Term *term) {
+  bool unrolled = false;
+  if (term->kind == TERM_INT) return true;
+  if (term->kind == TERM_VAR) return in_scope(scope, term->var, &unrolled) && unrolled;
+  if (term->kind != TERM_ADD && term->kind != TERM_MUL) return false;
+  return is_constant(scope, term->src[0]) && is_constant(scope, term->src[1]);
+}
+
+static void check_registers(Scope *scope, const Registers *registers, const Term *row,
+                            const Term *column) {
+  bool unused;
+  if (!in_scope(scope, registers, &unused)) fail(scope, "registers out of scope", registers->name);
+  if (row->type != VALUE_INDEX) fail(scope, "subscript is no index of", registers->name);
+  if (registers->array) return;
+  if (!column || !is_constant(scope, row) || !is_constant(scope, column))
+    fail(scope, "subscript of a tile is not constant", registers->name);
+}
+
+static void check_term(Scope *scope, const Term *term) {
+  bool unused;
+  for (int i = 0; i < 3; i++)
+    if (term->src[i]) check_term(scope, term->src[i]);
+  if (term->kind == TERM_VAR && !in_scope(scope, term->var, &unused))
+    fail(scope, "variable out of scope", term->var->name);
+  if (term->kind == TERM_READ) check_registers(scope, term->registers, term->src[0], term->src[1]);
+  if (term->kind == TERM_LOAD && term->src[0]->type != VALUE_INDEX)
+    fail(scope, "load without an index from", term->buffer->name);
+  if (term->kind >= TERM_ADD && term->kind <= TERM_MIN &&
+      (term->src[0]->type != VALUE_INDEX || term->src[1]->type != VALUE_INDEX))
+    fail(scope, "index arithmetic on", "other values");
+  if (term->kind == TERM_SWAP &&
+      (term->src[0]->width != term->width || term->src[1]->width != term->width))
+    fail(scope, "widths differ in", "swap");
+  if ((term->kind == TERM_DOT || term->kind == TERM_PAIRS) &&
+      (term->src[0]->width != term->width || term->src[1]->width != term->width ||
+       term->src[0]->type != term->src[1]->type))
+    fail(scope, "operands differ in", "pairs");
+  if (term->kind == TERM_FMA &&
+      (term->src[0]->width != term->width || term->src[1]->width != term->width))
+    fail(scope, "widths differ in", "fma");
+}
+
+static void check_block(Scope *scope, const Block *block);
+
+static void check_loop(Scope *scope, const Stmt *stmt) {
+  size_t count = scope->count;
+  check_term(scope, stmt->lo);
+  check_term(scope, stmt->hi);
+  bool unrolled = stmt->loop == LOOP_UNROLLED;
+  if (unrolled && (stmt->lo->kind != TERM_INT || stmt->hi->kind != TERM_INT))
+    fail(scope, "unrolled loop without constant bounds", stmt->var->name);
+  scope_add(scope, stmt->var, unrolled);
+  check_block(scope, stmt->body);
+  scope->count = count;
+}
+
+static void check_if(Scope *scope, const Stmt *stmt) {
+  size_t count = scope->count;
+  check_term(scope, stmt->value);
+  check_term(scope, stmt->hi);
+  check_block(scope, stmt->body);
+  scope->count = count;
+  check_block(scope, stmt->other);
+  scope->count = count;
+}
+
+static void check_store(Scope *scope, const Stmt *stmt) {
+  check_term(scope, stmt->index);
+  check_term(scope, stmt->value);
+  if (stmt->index->type != VALUE_INDEX)
+    fail(scope, "store without an index to", stmt->buffer->name);
+  if (stmt->buffer->space == SPACE_TABLE) fail(scope, "store to a table", stmt->buffer->name);
+  if (stmt->value->width > 1 && stmt->value->type != stmt->buffer->type)
+    fail(scope, "vector store of another type to", stmt->buffer->name);
+}
+
+static void check_stmt(Scope *scope, const Stmt *stmt) {
+  switch (stmt->kind) {
+  case STMT_LOOP:
+    check_loop(scope, stmt);
+    break;
+  case STMT_IF:
+    check_if(scope, stmt);
+    break;
+  case STMT_LET:
+    check_term(scope, stmt->value);
+    scope_add(scope, stmt->var, false);
+    break;
+  case STMT_STORE:
+    check_store(scope, stmt);
+    break;
+  case STMT_PREFETCH:
+    check_term(scope, stmt->index);
+    break;
+  case STMT_DECLARE:
+    if (stmt->value) check_term(scope, stmt->value);
+    scope_add(scope, stmt->registers, false);
+    break;
+  case STMT_SET:
+    check_term(scope, stmt->index);
+    if (stmt->column) check_term(scope, stmt->column);
+    check_term(scope, stmt->value);
+    check_registers(scope, stmt->registers, stmt->index, stmt->column);
+    break;
+  case STMT_CALL:
+  case STMT_BARRIER:
+  case STMT_CHUNKS:
+  case STMT_MARK:
+  case STMT_NOTE:
+    break;
+  }
+}
+
+static void check_block(Scope *scope, const Block *block) {
+  for (size_t i = 0; i < block->count && !scope->error; i++) check_stmt(scope, block->items[i]);
+}
+
+const char *block_verify(const Block *block, const Var *item, Arena *arena) {
+  Scope scope = {.arena = arena};
+  scope_add(&scope, item, false);
+  check_block(&scope, block);
+  return scope.error;
+}

@@ -1,0 +1,39 @@
+/* rlc ablate: a study of variants of a loss. */
+#include "compiler/commands/session.h"
+
+#include <string.h>
+
+#include "compiler/build.h"
+#include "compiler/study/plan/print.h"
+#include "compiler/study/report/report.h"
+
+static int dry_run(const Session *session, const Study *study) {
+  StudyEstimate estimate = study_estimate(session, study);
+  (session->json ? study_print_json : study_print)(study, &estimate);
+  return 0;
+}
+
+/* Makes what is left and, when nothing is, the report. Slurm's runs are not made yet, and a worker
+ * sums nothing up. */
+static int make(Session *session, Study *study) {
+  int status = study_run(session, study);
+  bool later = session->launcher && strcmp(session->launcher, "slurm") == 0;
+  if (status != 0 || session->worker || later) return status;
+  const char *folder = folder_path(session, study);
+  if (!report_make(session, folder, true)) return EXIT_USER;
+  printf("%s/report/report.html\n", folder);
+  return 0;
+}
+
+int command_ablate(Session *session) {
+  if (session->override_count)
+    return fprintf(stderr,
+                   "error: what a study runs is in its file: '%s' belongs under 'grid' or into a "
+                   "variant\n",
+                   session->overrides[0]),
+           EXIT_USER;
+  if (!build_target(session, false) || !build_march(session, true)) return EXIT_USER;
+  Study *study = study_load(session);
+  if (!study) return EXIT_USER;
+  return session->dry_run ? dry_run(session, study) : make(session, study);
+}

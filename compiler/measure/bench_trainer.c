@@ -1,0 +1,72 @@
+/* What is measured, and where: a trainer with data, on a thread that stays on its core. */
+#define _GNU_SOURCE /* sched_setaffinity */
+#include "compiler/measure/bench.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static const uint64_t STEPS = 1000000000000; /* of the run that is measured: it never gets there */
+
+Trainer *bench_trainer(const RlcModule *module, uint32_t threads) {
+  const Options options = {.steps = STEPS,
+                           .seed = 1,
+                           .threads = threads,
+                           .log_every = 1000,
+                           .eval_episodes = 1,
+                           .quiet = true,
+                           .no_replay = true};
+  Trainer *trainer = calloc(1, sizeof *trainer);
+  if (!trainer) return fprintf(stderr, "error: out of memory\n"), NULL;
+  if (trainer_make(trainer, module, &options) && bench_fill(trainer)) return trainer;
+  bench_complain(trainer);
+  bench_trainer_free(trainer);
+  return NULL;
+}
+
+void bench_complain(const Trainer *trainer) {
+  fprintf(stderr, "error: %s\n", trainer->error.text);
+  if (!trainer->diverged) return;
+  fprintf(
+      stderr,
+      "  that is the specification's own course: measuring makes more updates than a short study, "
+      "and needs values that stay finite; lower rates take the same time\n");
+}
+
+void bench_trainer_free(Trainer *trainer) {
+  if (trainer) trainer_free(trainer);
+  free(trainer);
+}
+
+const char *bench_doubt(Arena *arena, const Figures *figures, uint32_t threads) {
+  static const double apart = 0.05;
+  double alone = figures->core_gflops / figures->limit_gflops - 1;
+  double around = figures->peak_gflops / (threads * figures->limit_gflops) - 1;
+  if (fabs(alone) > apart)
+    return arena_printf(arena,
+                        "one core does %.1f GFLOP/s of multiply-adds, where its clock x lanes x "
+                        "ports are %.1f",
+                        figures->core_gflops, figures->limit_gflops);
+  if (fabs(around) > apart)
+    return arena_printf(arena,
+                        "around the updates %u thread%s did %.1f GFLOP/s of multiply-adds, where "
+                        "clock x lanes x ports are %.1f",
+                        threads, threads == 1 ? "" : "s", figures->peak_gflops,
+                        threads * figures->limit_gflops);
+  return NULL;
+}
+
+Pinning pinning_take(uint32_t threads) {
+  Pinning pinning = {.core = -1};
+  if (threads != 1 || sched_getaffinity(0, sizeof pinning.before, &pinning.before)) return pinning;
+  int core = sched_getcpu();
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  if (core < 0 || core >= CPU_SETSIZE) return pinning;
+  CPU_SET(core, &one);
+  if (sched_setaffinity(0, sizeof one, &one) == 0) pinning.core = core;
+  return pinning;
+}
+
+void pinning_leave(const Pinning *pinning) {
+  if (pinning->core >= 0) sched_setaffinity(0, sizeof pinning->before, &pinning->before);
+}

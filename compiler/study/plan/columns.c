@@ -1,0 +1,156 @@
+/* What the runs of a study log, known before anything runs, under the names that collect.c finds in
+ * their files. The score is a number that all of them log; a curve of the report is one that some
+ * do, and points know which they lack. */
+#include "compiler/study/plan/plan.h"
+
+#include <string.h>
+
+#include "runtime/training.h"
+
+/* ---- the columns of a module ---- */
+
+static void names_add(Arena *arena, LogTable *table, const char *const *names, size_t count) {
+  table->names = NEW_ARRAY(arena, const char *, count + 1);
+  table->columns = count;
+  for (size_t i = 0; i < count; i++)
+    table->names[i] = arena_copy(arena, names[i], strlen(names[i]));
+}
+
+/* The runtime's own list of the slots, which have no memory yet. */
+static void progress_columns(Arena *arena, const Graph *graph, LogTable *table) {
+  RlcSlot *slots = NEW_ARRAY(arena, RlcSlot, graph->slot_count + 1);
+  for (uint32_t i = 0; i < graph->slot_count; i++) {
+    const Slot *slot = &graph->slots[i];
+    slots[i] = (RlcSlot){.name = slot->name, .kind = slot->kind, .type = slot->type};
+  }
+  RlcModule module = {.slots = slots, .slot_count = graph->slot_count};
+  Metrics metrics;
+  RunError error;
+  if (!metrics_make(&metrics, &module, &error)) bug("%s", error.text);
+  names_add(arena, table, metrics.name, metrics.columns);
+  metrics_free(&metrics);
+}
+
+void cell_columns(Cell *cell, const Module *module) {
+  names_add(cell->arena, &cell->logs.evaluations, evaluation_columns, EVALUATION_COLUMNS);
+  for (size_t i = 0; i < EVALUATION_COLUMNS; i++)
+    cell->filled |= (uint64_t)evaluation_fills(&module->shell, i) << i;
+  progress_columns(cell->arena, module->graph, &cell->logs.progress);
+}
+
+void cell_columns_copy(Arena *arena, RunLogs *logs) {
+  LogTable *tables[] = {&logs->evaluations, &logs->progress};
+  for (size_t t = 0; t < COUNTOF(tables); t++)
+    names_add(arena, tables[t], tables[t]->names, tables[t]->columns);
+}
+
+/* ---- what a study names ---- */
+
+/* Whether the runs of a cell have values in a column. */
+static bool is_filled(const Cell *cell, const char *column) {
+  const LogTable *table = &cell->logs.evaluations;
+  for (size_t i = 0; i < table->columns; i++)
+    if (strcmp(table->names[i], column) == 0) return cell->filled >> i & 1;
+  return true;
+}
+
+/* A name of the study, and how many of its points log it. */
+typedef struct Wanted {
+  const char *name;
+  Span span;
+  size_t found;
+  size_t lacking; /* the first point that does not */
+  bool named;     /* as a column that stays empty */
+  bool ambiguous; /* which has been said */
+} Wanted;
+
+static bool cell_logs(Plan *plan, Wanted *wanted, const Cell *cell) {
+  const char *other, *column = logs_find(&cell->logs, wanted->name, &other);
+  wanted->named = wanted->named || column;
+  if (other && !wanted->ambiguous)
+    diag_error(plan->diag, wanted->span, "write it whole", "'%s' may be '%s' or '%s'", wanted->name,
+               column, other);
+  wanted->ambiguous = wanted->ambiguous || other;
+  return column && is_filled(cell, column);
+}
+
+static void look_for(Plan *plan, Wanted *wanted, Place **places, bool *logged) {
+  size_t cells = plan->study->env_count ? plan->study->env_count : 1;
+  if (!plan->env_names) cells = 1;
+  wanted->lacking = SIZE_MAX;
+  for (size_t i = 0; i < plan->study->point_count; i++) {
+    logged[i] = true;
+    for (size_t e = 0; e < cells; e++)
+      logged[i] = cell_logs(plan, wanted, &places[i]->cells[e]) && logged[i];
+    wanted->found += logged[i];
+    if (!logged[i] && wanted->lacking == SIZE_MAX) wanted->lacking = i;
+  }
+}
+
+/* Every name that some point logs, without those of evaluations that nobody makes. */
+static const char *hint_of(Plan *plan, const char *name, Place **places) {
+  RunLogs all = {0};
+  size_t capacity = 0;
+  for (size_t i = 0; i < plan->study->point_count; i++) {
+    const LogTable *table = &places[i]->cells[0].logs.progress;
+    for (size_t k = 0; k < table->columns; k++)
+      PUSH(plan->arena, all.progress.names, all.progress.columns, capacity, table->names[k]);
+  }
+  all.evaluations = places[0]->cells[0].logs.evaluations;
+  return logs_hint(plan->arena, &all, name);
+}
+
+/* False after reporting. */
+static bool check_wanted(Plan *plan, const Wanted *wanted, Place **places) {
+  if (wanted->ambiguous) return false;
+  if (wanted->found) return true;
+  if (wanted->named)
+    return diag_error(
+        plan->diag, wanted->span, "what losses log is there, as in  score: {metric: losses/critic}",
+        "'%s' is a number of evaluations, and no run of this study makes any", wanted->name);
+  const char *hint = hint_of(plan, wanted->name, places);
+  return diag_error(plan->diag, wanted->span,
+                    hint ? hint : "it is `return` or a column of progress.csv or evaluations.csv",
+                    "no run of this study logs '%s'", wanted->name);
+}
+
+static void check_score(Plan *plan, Place **places, bool *logged) {
+  Study *study = plan->study;
+  const Tree *metric = tree_get(tree_get(study->tree, "score"), "metric");
+  const TreeEntry *name = tree_entry(study->tree, "study");
+  Wanted wanted = {.name = study->score.metric};
+  wanted.span = metric ? metric->span : name ? name->key_span : (Span){0};
+  look_for(plan, &wanted, places, logged);
+  if (!check_wanted(plan, &wanted, places) || wanted.lacking == SIZE_MAX) return;
+  diag_error(plan->diag, wanted.span, "the score is a number that all log",
+             "'%s' does not log '%s'", study->points[wanted.lacking].name, wanted.name);
+}
+
+static void check_curve(Plan *plan, size_t curve, Span span, Place **places, bool *logged) {
+  Study *study = plan->study;
+  Wanted wanted = {.name = study->curves[curve], .span = span};
+  look_for(plan, &wanted, places, logged);
+  if (!check_wanted(plan, &wanted, places)) return;
+  for (size_t i = 0; i < study->point_count; i++) {
+    StudyPoint *point = &study->points[i];
+    if (logged[i]) continue;
+    if (!point->lacks) point->lacks = NEW_ARRAY(plan->arena, const char *, study->curve_count);
+    point->lacks[point->lack_count++] = wanted.name;
+  }
+}
+
+void plan_columns(Plan *plan) {
+  Study *study = plan->study;
+  const Tree *curves = tree_get(tree_get(study->tree, "report"), "curves");
+  size_t count = 0, items;
+  Tree **names;
+  Place **places = plan_places(plan, &count);
+  for (size_t i = 0; i < count; i++)
+    if (!places[i]->good) return; /* what it logs is not known */
+  if (count == 0) return;
+  bool *logged = NEW_ARRAY(plan->arena, bool, count);
+  check_score(plan, places, logged);
+  items = plan_items(plan, curves, &names);
+  for (size_t i = 0; i < study->curve_count && items == study->curve_count; i++)
+    check_curve(plan, i, names[i]->span, places, logged);
+}

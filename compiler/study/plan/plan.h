@@ -1,0 +1,123 @@
+/* What the files that make a plan of a study share; everybody else includes study.h. */
+#ifndef RLC_COMPILER_STUDY_PLAN_PLAN_H
+#define RLC_COMPILER_STUDY_PLAN_PLAN_H
+
+#include "compiler/study/report/collect.h"
+
+enum {
+  POINT_LIMIT = 500,  /* points of a study; more are an oversight */
+  SEED_LIMIT = 1000,  /* of each job */
+  FOLDER_LIMIT = 200, /* bytes of a folder's name */
+};
+
+/* A key of the grid. */
+typedef struct GridKey {
+  const TreeEntry *entry; /* as written */
+  const char *label;      /* its shortest tail that no other key has */
+  Tree **values;
+  size_t count;
+} GridKey;
+
+/* What a key of the grid is to a variant. */
+typedef struct GridUse {
+  bool crossed;
+  const char *why; /* crossed */
+  TreePath path;   /* not crossed */
+} GridUse;
+
+/* One specification in one environment, to be compiled. */
+typedef struct Cell {
+  Tree *tree; /* NULL: what was wrong with it has been said */
+  size_t env;
+  bool good;
+  uint64_t hash, spec_hash;
+  Arena *arena; /* holds the two below until they are collected */
+  const char *env_name;
+  RunLogs logs;    /* what its runs will log: names without rows */
+  uint64_t filled; /* bit i: evaluations have values in their column i */
+  Diag *diag;      /* what was said about it */
+} Cell;
+
+/* A variant at a point of the grid. */
+typedef struct Place {
+  StudyPoint point;
+  Cell *cells; /* one each environment of the study, or one alone */
+  bool good;   /* all cells are */
+} Place;
+
+/* The base, an overlay of it, or (hidden) a spec without the overlay that a variant lays on it. */
+typedef struct Variant {
+  const char *name;
+  Span span;
+  const TreeEntry *entry; /* in the study's file; NULL: the base */
+  const Tree *overlay;    /* without `spec`; NULL where there is nothing besides */
+  size_t below;           /* the variant that the overlay is laid on */
+  bool hidden;
+  Tree *tree;    /* before the grid; NULL: what was wrong has been said */
+  GridUse *uses; /* by grid key */
+  Place *places; /* each value of the keys that are not crossed out with each, in order */
+  size_t place_count;
+} Variant;
+
+typedef struct Plan {
+  Session *session;
+  Study *study;
+  Arena *arena;
+  Diag *diag;
+  Tree *prelude;
+  Variant *variants; /* the base first */
+  size_t variant_count, variant_capacity;
+  GridKey *grid;
+  size_t grid_count;
+  Tree **env_names; /* as written; none: each spec's own */
+} Plan;
+
+/* load.c: study_load without printing what was said. */
+Study *plan_load(Session *session);
+
+/* read.c: what a study says besides its points. */
+void plan_read(Plan *plan);
+/* What counts as 0 and as 1; the study's environments are known. */
+void plan_normalize(Plan *plan);
+/* A scalar's text, or NULL where it is none (which tree_check_keys has said). */
+const char *plan_text(const Tree *tree);
+/* The values of a list, or of a scalar with commas between them. */
+size_t plan_items(Plan *plan, const Tree *tree, Tree ***items);
+
+/* options.c: `options:` as the trainer's command line. */
+void plan_options(Plan *plan, const Tree *map);
+
+/* variants.c: the base, the variants and the grid, and what each key of the grid is to each. */
+void plan_variants(Plan *plan);
+
+/* points.c: every variant at every point of the grid, with its name. */
+void plan_points(Plan *plan);
+size_t place_count_of(const Plan *plan, const Variant *variant);
+/* The digit of key k in a number whose last digit belongs to the last key; keys that are crossed
+ * out for `variant` (NULL: none) have none. */
+size_t grid_digit(const Plan *plan, const Variant *variant, size_t number, size_t k);
+/* The place of a variant at a point of the whole grid, a number in mixed radix. */
+Place *place_at(const Plan *plan, const Variant *variant, size_t whole);
+
+/* hash.c: compiles every cell, on all cores. */
+void plan_compile(Plan *plan);
+
+/* jobs.c: equal points, overlays that change nothing, jobs and runs. */
+void plan_jobs(Plan *plan);
+
+/* All places of variants that are not hidden, in the order of the study's points. */
+Place **plan_places(Plan *plan, size_t *count);
+
+/* columns.c: names of the score and of curves that no run logs, and the curves that points lack. */
+void plan_columns(Plan *plan);
+/* What the runs of an optimised module log, into cell->arena. */
+void cell_columns(Cell *cell, const Module *module);
+void cell_columns_copy(Arena *arena, RunLogs *logs);
+
+/* changes.c: the differences between two resolved specifications, in the order of the first; name,
+ * doc and cite do not count. Returns how many. */
+size_t changes_find(Arena *arena, const Tree *before, const Tree *after, StudyChange **changes);
+/* A value on one line, as in a file. */
+const char *value_text(Arena *arena, const Tree *value);
+
+#endif

@@ -1,0 +1,385 @@
+/* report.html: one file that needs nothing else, neither a network nor a script. */
+#include "compiler/study/report/report.h"
+
+#include <math.h>
+#include <string.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "compiler/notation/notation.h"
+
+extern const char page_style[];
+
+static void text_out(const char *text, FILE *out) { notation_html_text(text, out); }
+
+/* before, the text with its signs escaped, behind */
+static void put(FILE *out, const char *before, const char *text, const char *behind) {
+  fputs(before, out);
+  text_out(text, out);
+  fputs(behind, out);
+}
+
+static const char *plural(Arena *arena, size_t count, const char *word) {
+  return arena_printf(arena, "%zu %s%s", count, word, count == 1 ? "" : "s");
+}
+
+/* ---- head ---- */
+
+static void write_state(const Page *page, FILE *out) {
+  const Results *r = page->results;
+  size_t all = r->study->run_count, done = r->of[STUDY_DONE], failed = r->of[STUDY_FAILED];
+  if (!results_complete(r))
+    fprintf(
+        out,
+        "<div class=\"state\"><strong>Unfinished:</strong> %zu of %zu runs done, %zu failed, %zu "
+        "running, %zu waiting or interrupted. What follows is of what is there; scores are of "
+        "runs that ended.<progress max=\"%zu\" value=\"%zu\"></progress></div>\n",
+        done, all, failed, r->of[STUDY_RUNNING], r->of[STUDY_WAITING] + r->of[STUDY_PARTIAL], all,
+        done + failed);
+  if (failed)
+    fprintf(out,
+            "<p class=\"state bad\">%zu of %zu runs failed; <a href=\"#runs\">they are listed "
+            "below</a> and count as the study says.</p>\n",
+            failed, all);
+  if (r->study->seed_count == 1)
+    fputs(
+        "<p class=\"state\">One seed: there are no intervals, and differences may be chance.</p>\n",
+        out);
+}
+
+static void write_facts(const Page *page, FILE *out) {
+  const Results *r = page->results;
+  const Study *study = r->study;
+  fprintf(out, "<p class=\"facts\">%s · ", plural(r->arena, r->shown_count, "variant"));
+  for (size_t e = 0; e < study->env_count; e++)
+    if (strcmp(study->envs[e], "-") != 0) put(out, e ? ", " : "", study->envs[e], "");
+  if (strcmp(study->envs[0], "-") != 0) fputs(" · ", out);
+  fprintf(out, "%s", plural(r->arena, study->seed_count, "seed"));
+  if (study->steps) fprintf(out, " · %llu steps", (unsigned long long)study->steps);
+  fprintf(out, " · %s</p>\n", plural(r->arena, study->run_count, "run"));
+}
+
+static void write_head(const Page *page, FILE *out) {
+  const Study *study = page->results->study;
+  fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta "
+        "name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta "
+        "name=\"color-scheme\" content=\"light dark\">\n",
+        out);
+  put(out, "<title>", study->name, "</title>\n<style>\n");
+  fputs(page_style, out);
+  put(out, "</style>\n</head>\n<body>\n<header>\n<h1>", study->name, "</h1>\n");
+  if (study->doc) put(out, "<p class=\"question\">", study->doc, "</p>\n");
+  write_facts(page, out);
+  if (study->cite) put(out, "<p class=\"facts\">", study->cite, "</p>\n");
+  fputs("<nav><a href=\"#asked\">What was asked</a><a href=\"#curves\">Curves</a><a "
+        "href=\"#scores\">Scores</a><a href=\"#comparisons\">Comparisons</a><a "
+        "href=\"#runs\">Runs</a><a href=\"#provenance\">Provenance</a></nav>\n",
+        out);
+  write_state(page, out);
+  fputs("</header>\n", out);
+}
+
+/* ---- what was asked ---- */
+
+/* A point's resolved spec, from the first run that has begun; NULL: none has. */
+static const Tree *point_spec(const Page *page, size_t point) {
+  const Results *r = page->results;
+  for (size_t i = 0; i < r->study->run_count; i++) {
+    const StudyRun *run = &r->study->runs[i];
+    if (r->study->jobs[run->job].point != point) continue;
+    const char *path = arena_printf(r->arena, "%s/%s/config.yaml", r->folder, run->folder);
+    if (access(path, R_OK) != 0) continue;
+    Tree *spec = tree_read(r->arena, diag_make(r->arena), path, "a spec", (Span){0});
+    if (spec) return spec;
+  }
+  return NULL;
+}
+
+/* Two short values stand on one line. */
+static bool is_short(const StudyChange *change) {
+  return (change->before ? strlen(change->before) : 0) +
+             (change->after ? strlen(change->after) : 0) <
+         30;
+}
+
+static void write_change(const StudyChange *change, FILE *out) {
+  if (is_short(change)) {
+    put(out, "<div>", change->path, " ");
+    if (change->before) put(out, "<del>", change->before, "</del>");
+    fputs(change->before && change->after ? " → " : "", out);
+    if (change->after) put(out, "<ins>", change->after, "</ins>");
+    fputs(change->after ? "</div>" : " removed</div>", out);
+    return;
+  }
+  put(out, "<div class=\"key\">", change->path, "</div>");
+  if (change->before) put(out, "<div class=\"gone\">", change->before, "</div>");
+  if (change->after) put(out, "<div class=\"new\">", change->after, "</div>");
+}
+
+/* The losses of a point that the base does not have. */
+static void write_losses(const Page *page, size_t point, const Tree *base, FILE *out) {
+  const Tree *spec = point ? point_spec(page, point) : NULL;
+  char *text = NULL;
+  size_t size = 0;
+  FILE *losses = spec && base ? open_memstream(&text, &size) : NULL;
+  if (!losses) return;
+  size_t count = notation_html_new(page->results->arena, spec, base, losses);
+  fclose(losses);
+  if (count)
+    fprintf(out, "<details><summary>%s</summary>\n%s</details>\n",
+            count == 1 ? "its loss" : "its losses", text);
+  free(text);
+}
+
+static void write_point(const Page *page, size_t at, const Tree *base, FILE *out) {
+  const Study *study = page->results->study;
+  const StudyPoint *point = &study->points[at];
+  put(out, "<li><span class=\"name\">", point->name, "</span>");
+  if (at == study->compare) fputs("<span class=\"tag\">compared with</span>", out);
+  if (point->same_as != at) {
+    put(out, "<p class=\"crossed\">is the same program as ", study->points[point->same_as].name,
+        "</p>");
+  } else if (point->change_count) {
+    fputs("<div class=\"diff\">", out);
+    for (size_t i = 0; i < point->change_count; i++) write_change(&point->changes[i], out);
+    fputs("</div>", out);
+  } else {
+    fputs("<p class=\"crossed\">the base as it is</p>", out);
+  }
+  for (size_t i = 0; i < point->crossed_count; i++) {
+    put(out, "<p class=\"crossed\"><s><code>", point->crossed[i].path, "</code></s> ");
+    put(out, "", point->crossed[i].why, "</p>");
+  }
+  if (point->same_as == at) write_losses(page, at, base, out);
+  fputs("</li>\n", out);
+}
+
+static void write_asked(const Page *page, FILE *out) {
+  const Study *study = page->results->study;
+  const Tree *base = point_spec(page, study->points[0].same_as);
+  fputs("<section id=\"asked\">\n<h2>What was asked</h2>\n", out);
+  fputs("<p>Every variant with what it changes in the base. </p>\n<ul "
+        "class=\"variants\">\n",
+        out);
+  for (size_t i = 0; i < study->point_count; i++) write_point(page, i, base, out);
+  put(out, "</ul>\n<h3>The losses of ", study->points[0].name, "</h3>\n");
+  if (base)
+    notation_html(page->results->arena, base, out);
+  else
+    fputs("<p class=\"note\">None of its runs has begun: its losses are not in this folder "
+          "yet.</p>\n",
+          out);
+  fputs("</section>\n", out);
+}
+
+/* ---- figures ---- */
+
+static void write_keys(const Figure *figure, FILE *out) {
+  if (!figure->key_count) return;
+  fputs("<ul class=\"keys\">", out);
+  for (size_t i = 0; i < figure->key_count; i++) {
+    fprintf(out,
+            "<li><svg viewBox=\"0 0 24 10\"><path stroke=\"%s\" stroke-width=\"3\" d=\"M0,5 "
+            "h24\"/></svg>",
+            figure->keys[i].colour);
+    text_out(figure->keys[i].label, out);
+    fputs("</li>", out);
+  }
+  fputs("</ul>\n", out);
+}
+
+static void write_figure(const Figure *figure, FILE *out) {
+  if (!figure->inlined) return;
+  if (*figure->title) put(out, "<h3>", figure->title, "</h3>\n");
+  write_keys(figure, out);
+  bool pairs = figure->count == 2 || figure->count == 4;
+  fprintf(out, "<figure>\n<div class=\"panels%s\">\n",
+          figure->count == 1 ? " one"
+          : pairs            ? " pairs"
+                             : "");
+  for (size_t i = 0; i < figure->count; i++) fputs(figure->inlined[i], out);
+  put(out, "</div>\n<figcaption class=\"caption\">", figure->caption, "");
+  fprintf(out,
+          " <a href=\"figures/%s.svg\">SVG</a> <a href=\"figures/%s.pdf\">PDF</a></figcaption>\n"
+          "</figure>\n",
+          figure->name, figure->name);
+}
+
+static void write_named(const Page *page, const char *name, FILE *out) {
+  for (size_t i = 0; i < page->figures->count; i++)
+    if (strcmp(page->figures->figure[i].name, name) == 0 && page->figures->figure[i].inlined)
+      write_figure(&page->figures->figure[i], out);
+}
+
+static const ReportTable *table_of(const Page *page, const char *name) {
+  for (size_t i = 0; i < page->tables->count; i++)
+    if (strcmp(page->tables->table[i].name, name) == 0) return &page->tables->table[i];
+  return NULL;
+}
+
+static void write_table(const Page *page, const char *name, FILE *out) {
+  const ReportTable *table = table_of(page, name);
+  if (!table) return;
+  put(out, "<h3>", table->title, "</h3>\n");
+  table_html(table, out);
+}
+
+static void write_curves(const Page *page, FILE *out) {
+  fputs("<section id=\"curves\">\n<h2>Curves</h2>\n", out);
+  if (page->figures->missing)
+    put(out, "<p class=\"state\">There are no pictures: ", page->figures->missing,
+        ". The numbers are in <a href=\"tables/curves.csv\">tables/curves.csv</a>.</p>\n");
+  for (size_t i = 0; i < page->figures->count; i++)
+    if (strncmp(page->figures->figure[i].name, "curve_", 6) == 0 &&
+        page->figures->figure[i].inlined)
+      write_figure(&page->figures->figure[i], out);
+  fputs("<p class=\"caption\">The numbers: <a href=\"tables/curves.csv\">CSV</a></p>\n</section>\n",
+        out);
+}
+
+static void write_scores(const Page *page, FILE *out) {
+  fputs("<section id=\"scores\">\n<h2>Scores</h2>\n", out);
+  write_table(page, "scores", out);
+  write_named(page, "scores", out);
+  if (!page->results->together)
+    fputs("<p class=\"note\">Environments have scales of their own and the study does not "
+          "normalise them, so scores are not put together.</p>\n",
+          out);
+  write_table(page, "aggregates", out);
+  write_named(page, "aggregates", out);
+  write_named(page, "profile", out);
+  fputs("<p class=\"caption\">Scores for rliable: <a href=\"scores.json\">scores.json</a></p>\n"
+        "</section>\n<section id=\"comparisons\">\n<h2>Comparisons</h2>\n",
+        out);
+  write_table(page, "comparisons", out);
+  if (!table_of(page, "comparisons")) fputs("<p>There is nothing to compare with.</p>\n", out);
+  write_named(page, "comparisons", out);
+  fputs("</section>\n", out);
+}
+
+/* ---- what policies do ---- */
+
+static void write_pictures(const Page *page, FILE *out) {
+  const Pictures *pictures = &page->pictures;
+  if (!pictures->count && !pictures->missing) return;
+  fputs("<section id=\"behaviour\">\n<h2>Behaviour</h2>\n", out);
+  if (pictures->count)
+    fputs("<p>The first episode of each policy at the end of its training, at its quarters; "
+          "<code>rlc play</code> shows more.</p>\n<div class=\"thumbnails\">\n",
+          out);
+  for (size_t i = 0; i < pictures->count; i++) {
+    fprintf(out, "<figure><img alt=\"\" src=\"data:image/jpeg;base64,%s\">",
+            pictures->picture[i].data);
+    put(out, "<figcaption class=\"caption\">", pictures->picture[i].caption,
+        "</figcaption></figure>\n");
+  }
+  if (pictures->count) fputs("</div>\n", out);
+  if (pictures->missing) put(out, "<p class=\"note\">Not drawn: ", pictures->missing, ".</p>\n");
+  fputs("</section>\n", out);
+}
+
+/* ---- runs ---- */
+
+static void write_failures(const Page *page, FILE *out) {
+  const Results *r = page->results;
+  if (!r->of[STUDY_FAILED]) return;
+  fputs("<h3>Failed</h3>\n<ul>\n", out);
+  for (size_t i = 0; i < r->study->run_count; i++) {
+    const StudyRun *run = &r->study->runs[i];
+    const StudyJob *job = &r->study->jobs[run->job];
+    if (run->state != STUDY_FAILED) continue;
+    put(out, "<li>", r->study->points[job->point].name, ", ");
+    text_out(r->study->envs[job->env], out);
+    fprintf(out, ", seed %llu, after %.0f steps: ", (unsigned long long)run->seed, r->runs[i].step);
+    put(out, "<code>", run->failure ? run->failure : "it said nothing", "</code>");
+    put(out, " (<code>", run->folder, ".log</code>)</li>\n");
+  }
+  fputs("</ul>\n", out);
+}
+
+static void write_runs(const Page *page, FILE *out) {
+  const Results *r = page->results;
+  fputs("<section id=\"runs\">\n<h2>Runs</h2>\n", out);
+  fprintf(out, "<p>%zu done, %zu failed, %zu running, %zu interrupted, %zu waiting.</p>\n",
+          r->of[STUDY_DONE], r->of[STUDY_FAILED], r->of[STUDY_RUNNING], r->of[STUDY_PARTIAL],
+          r->of[STUDY_WAITING]);
+  write_failures(page, out);
+  fprintf(out, "<details%s><summary>every run</summary>\n",
+          results_complete(r) && r->study->run_count > 12 ? "" : " open");
+  table_html(table_of(page, "runs"), out);
+  fputs("</details>\n</section>\n", out);
+}
+
+/* ---- provenance ---- */
+
+static void write_terms(const char *title, const Words *words, FILE *out) {
+  if (!words->count) return;
+  put(out, "<dt>", title, "</dt><dd>");
+  for (size_t i = 0; i < words->count; i++) put(out, i ? "<br>" : "", words->text[i], "");
+  fputs("</dd>\n", out);
+}
+
+static void write_hashes(const Page *page, FILE *out) {
+  const Study *study = page->results->study;
+  fputs("<details><summary>hashes of the programs</summary>\n<div class=\"scroll\"><table>\n"
+        "<thead><tr><th>Variant</th><th>Environment</th><th>Optimised program</th></tr></thead>\n"
+        "<tbody>\n",
+        out);
+  for (size_t i = 0; i < study->job_count; i++) {
+    put(out, "<tr><td>", study->points[study->jobs[i].point].name, "</td>");
+    put(out, "<td>", study->envs[study->jobs[i].env], "</td>");
+    put(out, "<td><code>", study->jobs[i].hash, "</code></td></tr>\n");
+  }
+  fputs("</tbody>\n</table></div>\n</details>\n", out);
+}
+
+static void write_study_file(const Page *page, FILE *out) {
+  const char *path = arena_printf(page->results->arena, "%s/study.yaml", page->results->folder);
+  const char *reason = NULL;
+  Source *source =
+      access(path, R_OK) == 0 ? source_read(page->results->arena, path, &reason) : NULL;
+  if (source)
+    put(out, "<details><summary>the study's file</summary>\n<pre>", source->text,
+        "</pre></details>\n");
+}
+
+static void write_provenance(const Page *page, FILE *out) {
+  const Study *study = page->results->study;
+  const Facts *facts = &page->facts;
+  fputs("<section id=\"provenance\">\n<h2>Provenance</h2>\n<dl>\n", out);
+  write_terms("Compiler", &facts->compilers, out);
+  write_terms("Target", &facts->targets, out);
+  write_terms("CPU", &facts->cpus, out);
+  write_terms("Kernel", &facts->kernels, out);
+  write_terms("Simulator", &facts->simulators, out);
+  if (facts->first) {
+    put(out, "<dt>Runs were begun</dt><dd>", facts->first, "");
+    if (strcmp(facts->first, facts->latest) != 0) put(out, " to ", facts->latest, "");
+    fputs("</dd>\n", out);
+  }
+  fputs("<dt>Seeds</dt><dd>", out);
+  for (size_t i = 0; i < study->seed_count; i++)
+    fprintf(out, i ? ", %llu" : "%llu", (unsigned long long)study->seeds[i]);
+  put(out, "</dd>\n<dt>Options of every trainer</dt><dd><code>",
+      study->option_count ? study->options[0] : "", "</code></dd>\n</dl>\n");
+  put(out, "<h3>To repeat it</h3>\n<pre>rlc ablate ", study->path ? study->path : "study.yaml",
+      "</pre>\n");
+  fputs("<p>with the rlc named above, on any number of cores: a run gives the same numbers on the "
+        "same kind of CPU.</p>\n",
+        out);
+  write_study_file(page, out);
+  write_hashes(page, out);
+  fputs("</section>\n", out);
+}
+
+void page_write(const Page *page, FILE *out) {
+  write_head(page, out);
+  fputs("<main>\n", out);
+  write_asked(page, out);
+  write_curves(page, out);
+  write_scores(page, out);
+  write_pictures(page, out);
+  write_runs(page, out);
+  write_provenance(page, out);
+  fputs("</main>\n</body>\n</html>\n", out);
+}

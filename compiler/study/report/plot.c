@@ -1,0 +1,459 @@
+/* Figures drawn by gnuplot: every panel as an SVG of its own for the page, where panels stand
+ * beside or below each other as there is room, and every figure as one SVG and one PDF for papers.
+ */
+#define _GNU_SOURCE
+#include "compiler/study/report/report.h"
+
+#include <errno.h>
+#include <math.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { PANEL_WIDTH = 360, LINES_HEIGHT = 230, BARS_HEIGHT = 76, BAR_HEIGHT = 20, KEY_HEIGHT = 22 };
+#define LETTER 6.6 /* width of one, about */
+#define INK    "#333333"
+#define AXIS   "#999999"
+#define GRID   "#e5e5e5"
+
+/* Where a figure's parts are written to gnuplot; panels have numbers, their data too. */
+typedef struct Plotter {
+  Arena *arena;
+  FILE *out;
+  size_t data; /* names of data blocks are $dN */
+} Plotter;
+
+/* ---- texts and ranges ---- */
+
+/* In single quotes, where only a quote means anything. */
+static void quoted(const char *text, FILE *out) {
+  fputc('\'', out);
+  for (; *text; text++)
+    if (*text == '\'')
+      fputs("''", out);
+    else if ((unsigned char)*text >= ' ')
+      fputc(*text, out);
+  fputc('\'', out);
+}
+
+typedef struct PlotRange {
+  double low, high;
+} PlotRange;
+
+static void range_add(PlotRange *range, double value) {
+  if (!isfinite(value)) return;
+  range->low = fmin(range->low, value);
+  range->high = fmax(range->high, value);
+}
+
+/* Never empty, and a little wider than what is in it. */
+static PlotRange range_padded(PlotRange range, double share) {
+  if (!(range.low <= range.high)) return (PlotRange){0, 1};
+  double width = range.high - range.low;
+  if (width == 0) width = range.low == 0 ? 1 : fabs(range.low);
+  return (PlotRange){range.low - share * width, range.high + share * width};
+}
+
+/* 1, 2 or 5 times a power of ten, so that `most` of them span the range. */
+static double tic_step(PlotRange range, double most) {
+  double least = (range.high - range.low) / most, power = pow(10, floor(log10(least)));
+  double times = least / power;
+  return power * (times <= 1 ? 1 : times <= 2 ? 2 : times <= 5 ? 5 : 10);
+}
+
+/* 20000 -> 20k, 1500000 -> 1.5M. */
+static const char *tic_text(Arena *arena, double value) {
+  double size = fabs(value);
+  if (size == 0) return "0"; /* and not -0 */
+  if (size >= 1e4 && size < 1e6) return arena_printf(arena, "%.4gk", value / 1e3);
+  if (size >= 1e6 && size < 1e12) return arena_printf(arena, "%.4gM", value / 1e6);
+  return arena_printf(arena, "%.4g", value);
+}
+
+static void tics_write(const Plotter *plotter, char axis, PlotRange range, double most) {
+  double step = tic_step(range, most);
+  fprintf(plotter->out, "set %crange [%.9g:%.9g]\nset %ctics (", axis, range.low, range.high, axis);
+  const char *between = "";
+  for (double i = ceil(range.low / step - 1e-9); i * step <= range.high + 1e-9 * step; i++) {
+    fprintf(plotter->out, "%s'%s' %.9g", between, tic_text(plotter->arena, i * step), i * step);
+    between = ", ";
+  }
+  fprintf(plotter->out, ")\n");
+}
+
+/* ---- panels of lines ---- */
+
+static PlotRange lines_x(const Panel *panel) {
+  PlotRange range = {INFINITY, -INFINITY};
+  for (size_t i = 0; i < panel->count; i++)
+    for (size_t k = 0; k < panel->lines[i].curve.count; k++)
+      range_add(&range, panel->lines[i].curve.step[k]);
+  if (range.low > 0 && range.low < 0.2 * range.high) range.low = 0;
+  return range_padded(range, 0);
+}
+
+/* All lines, and of their bands what lies not too far from them: the interval of two runs of which
+ * one diverged would leave no room for anything else. */
+static PlotRange lines_y(const Panel *panel) {
+  PlotRange lines = {INFINITY, -INFINITY}, bands = lines;
+  for (size_t i = 0; i < panel->count; i++)
+    for (size_t k = 0; k < panel->lines[i].curve.count; k++) {
+      const StatsEstimate *value = &panel->lines[i].curve.value[k];
+      range_add(&lines, value->value);
+      if (panel->lines[i].faint) continue;
+      range_add(&bands, value->low);
+      range_add(&bands, value->high);
+    }
+  double room = 0.4 * (lines.high - lines.low);
+  if (room > 0 && bands.low <= bands.high) {
+    lines.low = fmin(lines.low, fmax(bands.low, lines.low - room));
+    lines.high = fmax(lines.high, fmin(bands.high, lines.high + room));
+  }
+  return lines;
+}
+
+/* Panels of a group are compared by eye, so that they have one range. */
+static void ranges_share(Figure *figure) {
+  for (size_t i = 0; i < figure->count; i++) {
+    Panel *panel = &figure->panels[i];
+    if (panel->bars || !isnan(panel->low)) continue;
+    PlotRange range = {INFINITY, -INFINITY};
+    for (size_t k = i; k < figure->count; k++)
+      if (figure->panels[k].group == panel->group) {
+        PlotRange one = lines_y(&figure->panels[k]);
+        range_add(&range, one.low);
+        range_add(&range, one.high);
+      }
+    for (size_t k = figure->count; k-- > i;)
+      if (figure->panels[k].group == panel->group)
+        figure->panels[k].low = range.low, figure->panels[k].high = range.high;
+  }
+}
+
+enum { MOST_STEPS = 400 }; /* drawn of one line: more are finer than the paper */
+
+static void curve_data(Plotter *plotter, const Curve *curve) {
+  size_t every = curve->count / MOST_STEPS + 1;
+  fprintf(plotter->out, "$d%zu << EOD\n", plotter->data++);
+  for (size_t k = 0; k < curve->count; k++) {
+    const StatsEstimate *value = &curve->value[k];
+    if (k % every && k + 1 < curve->count) continue;
+    fprintf(plotter->out, "%.9g %.7g %.7g %.7g\n", curve->step[k], value->value, value->low,
+            value->high);
+  }
+  fprintf(plotter->out, "EOD\n");
+}
+
+static void plot_lines(Plotter *plotter, const Panel *panel) {
+  size_t first = plotter->data;
+  const char *between = "plot";
+  for (size_t i = 0; i < panel->count; i++) curve_data(plotter, &panel->lines[i].curve);
+  tics_write(plotter, 'x', lines_x(panel), 5);
+  tics_write(plotter, 'y', range_padded((PlotRange){panel->low, panel->high}, 0.04), 5);
+  for (size_t i = 0; i < panel->count; i++, between = ", \\\n ")
+    if (!panel->lines[i].faint)
+      fprintf(plotter->out,
+              "%s $d%zu using 1:3:4 with filledcurves lc rgb '%s' fs transparent "
+              "solid 0.18 noborder",
+              between, first + i, panel->lines[i].colour);
+    else
+      fprintf(plotter->out, "%s $d%zu using 1:2 with lines lw 1 lc rgb '%s'", between, first + i,
+              panel->lines[i].colour);
+  for (size_t i = 0; i < panel->count; i++)
+    if (!panel->lines[i].faint)
+      fprintf(plotter->out, ", \\\n  $d%zu using 1:2 with lines lw 2 lc rgb '%s'", first + i,
+              panel->lines[i].colour);
+  if (!panel->count) fprintf(plotter->out, "plot NaN");
+  fprintf(plotter->out, "\n");
+}
+
+/* ---- panels of bars ---- */
+
+static PlotRange bars_x(const Panel *panel) {
+  PlotRange range = {INFINITY, -INFINITY};
+  if (!isnan(panel->low)) return range_padded((PlotRange){panel->low, panel->high}, 0.02);
+  range_add(&range, panel->reference);
+  for (size_t i = 0; i < panel->count; i++) {
+    range_add(&range, panel->bars[i].value.value);
+    range_add(&range, panel->bars[i].value.low);
+    range_add(&range, panel->bars[i].value.high);
+  }
+  return range_padded(range, 0.06);
+}
+
+static void bars_data(Plotter *plotter, const Panel *panel) {
+  fprintf(plotter->out, "$d%zu << EOD\n", plotter->data);
+  for (size_t i = 0; i < panel->count; i++) {
+    const StatsEstimate *value = &panel->bars[i].value;
+    fprintf(plotter->out, "%zu %.7g %.7g %.7g 0x%s\n", i + 1, value->value, value->low, value->high,
+            panel->bars[i].colour + 1);
+  }
+  fprintf(plotter->out, "EOD\nset ytics (");
+  for (size_t i = 0; i < panel->count; i++) {
+    fprintf(plotter->out, i ? ", " : "");
+    quoted(panel->bars[i].label, plotter->out);
+    fprintf(plotter->out, " %zu", i + 1);
+  }
+  fprintf(plotter->out, ")\nset yrange [%zu.6:0.4]\n", panel->count);
+}
+
+static void plot_bars(Plotter *plotter, const Panel *panel) {
+  bars_data(plotter, panel);
+  tics_write(plotter, 'x', bars_x(panel), 4);
+  fprintf(plotter->out, "set grid xtics lc rgb '" GRID "' lt 1 lw 0.8\nunset grid\n"
+                        "set grid xtics lc rgb '" GRID "' lt 1 lw 0.8\nset ytics scale 0\n");
+  if (!isnan(panel->reference))
+    fprintf(plotter->out,
+            "set arrow 1 from %.9g, graph 0 to %.9g, graph 1 nohead lc rgb '" AXIS "' lw 1\n",
+            panel->reference, panel->reference);
+  fprintf(
+      plotter->out,
+      "plot $d%zu using 2:1:3:4:($1-0.28):($1+0.28):5 with boxxyerror fs transparent solid 0.4 "
+      "noborder lc rgb variable, \\\n  $d%zu using 2:($1-0.36):(0):(0.72):5 with vectors nohead "
+      "lw 2.2 lc rgb variable\n",
+      plotter->data, plotter->data);
+  plotter->data++;
+}
+
+/* ---- a panel ---- */
+
+static void panel_write(Plotter *plotter, const Panel *panel) {
+  fprintf(plotter->out,
+          "set border %d lw 0.8 lc rgb '" AXIS "'\nunset arrow 1\nunset grid\n"
+          "set xtics nomirror out scale 0.4 tc rgb '" INK "'\n"
+          "set ytics nomirror out scale 0.4 tc rgb '" INK "'\n",
+          panel->bars ? 1 : 3);
+  fprintf(plotter->out, "set label 1 ");
+  quoted(panel->title, plotter->out);
+  fprintf(plotter->out,
+          " at graph 0, graph 1 offset 0, 0.8 left tc rgb '" INK "'\nset tmargin %s\n",
+          panel->title[0] ? "2" : "1");
+  fprintf(plotter->out, "set xlabel ");
+  quoted(panel->x_label ? panel->x_label : "", plotter->out);
+  fprintf(plotter->out, " tc rgb '" INK "'\nset ylabel ");
+  quoted(panel->y_label ? panel->y_label : "", plotter->out);
+  fprintf(plotter->out, " tc rgb '" INK "'\n");
+  if (!panel->bars) fprintf(plotter->out, "set grid ytics lc rgb '" GRID "' lt 1 lw 0.8\n");
+  panel->bars ? plot_bars(plotter, panel) : plot_lines(plotter, panel);
+}
+
+static size_t panel_height(const Panel *panel) {
+  return panel->bars ? BARS_HEIGHT + BAR_HEIGHT * panel->count : LINES_HEIGHT;
+}
+
+/* ---- a whole figure ---- */
+
+typedef struct Layout {
+  size_t columns, width, height, panels_height, keys_height;
+} Layout;
+
+static double key_width(const Key *key) { return 44 + LETTER * (double)strlen(key->label); }
+
+static size_t key_lines(const Figure *figure, size_t width) {
+  size_t lines = figure->key_count > 0;
+  double x = 12;
+  for (size_t i = 0; i < figure->key_count; i++) {
+    if (x > 12 && x + key_width(&figure->keys[i]) > (double)width) x = 12, lines++;
+    x += key_width(&figure->keys[i]);
+  }
+  return lines;
+}
+
+static Layout layout_of(const Figure *figure) {
+  Layout layout = {.columns = figure->count < figure->columns ? figure->count : figure->columns};
+  if (figure->count == 4 && layout.columns == 3) layout.columns = 2;
+  size_t rows = (figure->count + layout.columns - 1) / layout.columns;
+  for (size_t i = 0; i < figure->count; i++) {
+    size_t height = panel_height(&figure->panels[i]);
+    if (height > layout.panels_height) layout.panels_height = height;
+  }
+  layout.width = layout.columns * PANEL_WIDTH;
+  layout.keys_height = KEY_HEIGHT * key_lines(figure, layout.width);
+  layout.height = rows * layout.panels_height + layout.keys_height;
+  return layout;
+}
+
+/* The key above all panels, as arrows and labels of the screen. */
+static void keys_write(Plotter *plotter, const Figure *figure, const Layout *layout) {
+  double x = 12, y = 14;
+  for (size_t i = 0; i < figure->key_count; i++) {
+    const Key *key = &figure->keys[i];
+    if (x > 12 && x + key_width(key) > (double)layout->width) x = 12, y += KEY_HEIGHT;
+    double at = 1 - y / (double)layout->height, width = (double)layout->width;
+    fprintf(plotter->out,
+            "set arrow %zu from screen %.5f,%.5f to screen %.5f,%.5f nohead lw 2.5 lc "
+            "rgb '%s'\nset label %zu ",
+            100 + i, x / width, at, (x + 22) / width, at, key->colour, 100 + i);
+    quoted(key->label, plotter->out);
+    fprintf(plotter->out, " at screen %.5f,%.5f left tc rgb '" INK "'\n", (x + 28) / width, at);
+    x += key_width(key);
+  }
+}
+
+static void figure_write(Plotter *plotter, const Figure *figure) {
+  Layout layout = layout_of(figure);
+  fprintf(plotter->out, "set multiplot\n");
+  keys_write(plotter, figure, &layout);
+  for (size_t i = 0; i < figure->count; i++) {
+    double rows = (double)(i / layout.columns + 1) * (double)layout.panels_height;
+    double top = (double)layout.keys_height + rows;
+    fprintf(plotter->out, "set size %.6f,%.6f\nset origin %.6f,%.6f\n", 1 / (double)layout.columns,
+            (double)layout.panels_height / (double)layout.height,
+            (double)(i % layout.columns) / (double)layout.columns, 1 - top / (double)layout.height);
+    panel_write(plotter, &figure->panels[i]);
+    for (size_t k = 0; i == 0 && k < figure->key_count; k++)
+      fprintf(plotter->out, "unset arrow %zu\nunset label %zu\n", 100 + k, 100 + k);
+  }
+  fprintf(plotter->out, "unset multiplot\nset size 1,1\nset origin 0,0\n");
+}
+
+static void svg_begin(const Plotter *plotter, size_t width, size_t height, const char *file) {
+  fprintf(plotter->out,
+          "set terminal svg size %zu,%zu dynamic noenhanced font 'sans-serif,12' linewidth 1 "
+          "background 'white'\nset output '%s'\n",
+          width, height, file);
+}
+
+static void script_write(Plotter *plotter, const Figures *figures) {
+  fprintf(plotter->out, "set encoding utf8\nset key off\nset datafile missing 'nan'\n");
+  for (size_t f = 0; f < figures->count; f++) {
+    const Figure *figure = &figures->figure[f];
+    Layout layout = layout_of(figure);
+    ranges_share(&figures->figure[f]);
+    for (size_t i = 0; i < figure->count; i++) {
+      svg_begin(plotter, PANEL_WIDTH, panel_height(&figure->panels[i]),
+                arena_printf(plotter->arena, "panel-%zu-%zu.svg", f, i));
+      panel_write(plotter, &figure->panels[i]);
+    }
+    svg_begin(plotter, layout.width, layout.height,
+              arena_printf(plotter->arena, "%s.svg", figure->name));
+    figure_write(plotter, figure);
+    fprintf(plotter->out,
+            "set terminal pdfcairo size %.3f,%.3f noenhanced font 'Sans,9' linewidth 1\nset output "
+            "'%s.pdf'\n",
+            (double)layout.width / 100, (double)layout.height / 100, figure->name);
+    figure_write(plotter, figure);
+  }
+  fprintf(plotter->out, "unset output\n");
+}
+
+/* ---- gnuplot ---- */
+
+/* Runs it in `folder` on plot.gp; what it says goes to said.txt. Its status, or -errno. */
+static int gnuplot_run(const char *folder) {
+  extern char **environ;
+  char *const arguments[] = {"gnuplot", "-d", "plot.gp", NULL};
+  posix_spawn_file_actions_t actions;
+  pid_t child;
+  int status = -1;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addchdir_np(&actions, folder);
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", 0, 0);
+  posix_spawn_file_actions_addopen(&actions, 2, "said.txt", 0101, 0666);
+  posix_spawn_file_actions_adddup2(&actions, 2, 1);
+  int reason = posix_spawnp(&child, "gnuplot", &actions, NULL, arguments, environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (reason) return -reason;
+  while (waitpid(child, &status, 0) < 0)
+    if (errno != EINTR) return -errno;
+  return status;
+}
+
+/* The date that a PDF says it was made on would be another each time. */
+static bool pdf_date(Arena *arena, const char *path, const char *date) {
+  static const char mark[] = "/CreationDate (D:";
+  FILE *file = fopen(path, "r+");
+  if (!file) return false;
+  char *bytes = NULL;
+  size_t size = 0, capacity = 0;
+  for (int c; (c = fgetc(file)) != EOF;) PUSH(arena, bytes, size, capacity, (char)c);
+  char *at = size ? memmem(bytes, size, mark, sizeof mark - 1) : NULL;
+  bool good = at && at + sizeof mark - 1 + 14 <= bytes + size &&
+              fseek(file, at - bytes + (long)sizeof mark - 1, SEEK_SET) == 0 &&
+              fwrite(date, 1, 14, file) == 14;
+  return fclose(file) == 0 && good;
+}
+
+/* ---- pictures in the page ---- */
+
+/* Leaves out from `begin` to `end`, all of them. */
+static void cut(char *text, const char *begin, const char *end) {
+  for (char *at = text; (at = strstr(at, begin));) {
+    char *behind = strstr(at + strlen(begin), end);
+    if (!behind) return;
+    behind += strlen(end);
+    memmove(at, behind, strlen(behind) + 1);
+  }
+}
+
+/* What gnuplot wrote, without what a page has already or must not have twice. */
+static const char *svg_inline(Arena *arena, const char *path) {
+  const char *reason = NULL;
+  Source *source = source_read(arena, path, &reason);
+  const char *from = source ? strstr(source->text, "<svg") : NULL;
+  if (!from) return NULL;
+  char *text = arena_copy(arena, from, strlen(from));
+  static const char *const parts[][2] = {
+      {" xmlns=\"", "\""},       {" xmlns:xlink=\"", "\""},    {"<title>", "</title>"},
+      {"<desc>", "</desc>"},     {"<defs>", "</defs>"},        {" id=\"", "\""},
+      {" font-family=\"", "\""}, {" stroke-linecap=\"", "\""}, {" stroke-linejoin=\"", "\""}};
+  for (size_t i = 0; i < COUNTOF(parts); i++) cut(text, parts[i][0], parts[i][1]);
+  return text;
+}
+
+static bool publish(Arena *arena, const Figure *figure, const char *from, const char *to,
+                    const char *date) {
+  static const char *const kinds[] = {"svg", "pdf"};
+  for (size_t i = 0; i < COUNTOF(kinds); i++) {
+    const char *path = arena_printf(arena, "%s/%s.%s", from, figure->name, kinds[i]);
+    if (i == 1 && !pdf_date(arena, path, date)) return false;
+    if (rename(path, arena_printf(arena, "%s/%s.%s", to, figure->name, kinds[i])) != 0)
+      return false;
+  }
+  return true;
+}
+
+static const char *collect(Arena *arena, Figures *figures, const char *work, const char *to,
+                           const char *date) {
+  for (size_t f = 0; f < figures->count; f++) {
+    Figure *figure = &figures->figure[f];
+    const char **inlined = NEW_ARRAY(arena, const char *, figure->count);
+    for (size_t i = 0; i < figure->count; i++) {
+      inlined[i] = svg_inline(arena, arena_printf(arena, "%s/panel-%zu-%zu.svg", work, f, i));
+      if (!inlined[i]) return "gnuplot wrote no SVG";
+    }
+    if (!publish(arena, figure, work, to, date))
+      return "gnuplot wrote no PDF: it may lack the terminal pdfcairo";
+    figure->inlined = inlined;
+  }
+  return NULL;
+}
+
+static const char *draw_in(Arena *arena, Figures *figures, const char *work, const char *to,
+                           const char *date) {
+  FILE *out = fopen(arena_printf(arena, "%s/plot.gp", work), "w");
+  if (!out) return "no place to draw in";
+  Plotter plotter = {.arena = arena, .out = out};
+  script_write(&plotter, figures);
+  if (fclose(out) != 0) return "no room to draw in";
+  int status = gnuplot_run(work);
+  if (status == -ENOENT) return "gnuplot is not installed (Debian: gnuplot-nox)";
+  if (status < 0) return arena_printf(arena, "gnuplot cannot be started: %s", strerror(-status));
+  if (status == 0) return collect(arena, figures, work, to, date);
+  const char *reason = NULL;
+  Source *said = source_read(arena, arena_printf(arena, "%s/said.txt", work), &reason);
+  return arena_printf(arena, "gnuplot failed: %.200s", said ? said->text : "it said nothing");
+}
+
+void figures_draw(Arena *arena, Figures *figures, const char *folder, const char *date) {
+  char *work = arena_printf(arena, "%s/draw", folder);
+  const char *to = arena_printf(arena, "%s/figures", folder);
+  if (!folder_make(work) || !folder_make(to))
+    figures->missing = "no place to draw in";
+  else
+    figures->missing = draw_in(arena, figures, work, to, date);
+  for (size_t f = 0; figures->missing && f < figures->count; f++) figures->figure[f].inlined = NULL;
+  folder_remove(work);
+}

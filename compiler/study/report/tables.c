@@ -1,0 +1,379 @@
+/* The tables of a report: what is in them. How they are written is in tables_write.c. */
+#include "compiler/study/report/report.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- making tables ---- */
+
+static ReportTable *table_add(const Results *r, Tables *tables, ReportTable table) {
+  PUSH(r->arena, tables->table, tables->count, tables->capacity, table);
+  return &tables->table[tables->count - 1];
+}
+
+static void column_add(const Results *r, ReportTable *table, const char *name, const char *title,
+                       ColumnKind kind) {
+  Column *columns = NEW_ARRAY(r->arena, Column, table->column_count + 1);
+  if (table->columns) memcpy(columns, table->columns, table->column_count * sizeof *columns);
+  columns[table->column_count++] = (Column){name, title, kind};
+  table->columns = columns;
+}
+
+static void rows_make(const Results *r, ReportTable *table, size_t rows) {
+  table->row_count = rows;
+  table->cells = NEW_ARRAY(r->arena, Cell, rows * table->column_count);
+}
+
+static Cell *cell_at(const ReportTable *table, size_t row, size_t column) {
+  return &table->cells[row * table->column_count + column];
+}
+
+static void set_text(const ReportTable *table, size_t row, size_t column, const char *text) {
+  cell_at(table, row, column)->text = text;
+}
+
+static void set_number(const ReportTable *table, size_t row, size_t column, double value) {
+  cell_at(table, row, column)->estimate = (StatsEstimate){value, NAN, NAN, 0, 0, NULL};
+}
+
+static const char *env_title(const char *env) { return strcmp(env, "-") == 0 ? "score" : env; }
+
+static const char *point_name(const Results *r, size_t point) {
+  return r->study->points[point].name;
+}
+
+/* ---- what may stand in bold ---- */
+
+static bool is_better(const Results *r, double a, double b) {
+  return r->study->score.lower && !r->normalised ? a < b : a > b;
+}
+
+/* Whether the runs of two points do not tell them apart: the interval of their mean difference
+ * holds zero, or there is none. */
+static bool is_tied(const Results *r, size_t x, size_t y, size_t env) {
+  StatsScores of_x, of_y;
+  results_pairs(r, x, y, env, &of_x, &of_y);
+  StatsEstimate d = stats_contrast(&of_x, &of_y, &r->options).difference;
+  return d.missing || (d.low <= 0 && d.high >= 0);
+}
+
+/* Bold: the best and all that it is not told apart from; none when that is all of them. Rows are
+ * the shown points. */
+static void set_bold(const Results *r, ReportTable *table, size_t column, size_t env, bool gap) {
+  size_t best = SIZE_MAX, bold = 0, all = 0;
+  for (size_t i = 0; i < table->row_count; i++) {
+    double value = cell_at(table, i, column)->estimate.value;
+    if (isnan(value)) continue;
+    all++;
+    double most = best == SIZE_MAX ? 0 : cell_at(table, best, column)->estimate.value;
+    if (best == SIZE_MAX || (gap ? value < most : is_better(r, value, most))) best = i;
+  }
+  for (size_t i = 0; i < table->row_count; i++) {
+    Cell *cell = cell_at(table, i, column);
+    cell->bold =
+        !isnan(cell->estimate.value) && (i == best || is_tied(r, r->shown[best], r->shown[i], env));
+    bold += cell->bold;
+  }
+  for (size_t i = 0; bold == all && i < table->row_count; i++)
+    cell_at(table, i, column)->bold = false;
+}
+
+static const char *bold_rule(const Results *r) {
+  return arena_printf(
+      r->arena,
+      "Bold: the best of a column, and all whose mean difference to it, seed by seed, has a %g %% "
+      "interval that holds zero; where that is every row, none.",
+      100 * r->study->ci);
+}
+
+/* ---- scores by environment ---- */
+
+static const char *runs_text(const Results *r, size_t point) {
+  size_t of[STUDY_FAILED + 1] = {0}, all = 0;
+  for (size_t e = 0; e < r->study->env_count; e++)
+    for (size_t s = 0; s < r->study->seed_count; s++) {
+      size_t run = results_run(r, point, e, s);
+      if (run != NO_RUN) of[r->study->runs[run].state]++, all++;
+    }
+  size_t ended = of[STUDY_DONE] + of[STUDY_FAILED];
+  const char *text = ended == all ? arena_printf(r->arena, "%zu", all)
+                                  : arena_printf(r->arena, "%zu of %zu", ended, all);
+  return of[STUDY_FAILED] ? arena_printf(r->arena, "%s, %zu failed", text, of[STUDY_FAILED]) : text;
+}
+
+static const char *score_words(const Results *r) {
+  const StudyScore *score = &r->study->score;
+  const char *of = score->last == 1
+                       ? "the last value"
+                       : arena_printf(r->arena, "the mean of the last %u values", score->last);
+  const char *failed = score->failed_worst ? "the worst score of its environment"
+                                           : arena_printf(r->arena, "%g", score->failed);
+  return arena_printf(r->arena,
+                      "A run's score is %s of %s; %s is better. A failed run counts as %s.", of,
+                      score->metric, score->lower ? "less" : "more", failed);
+}
+
+static const char *interval_words(const Results *r) {
+  if (r->study->seed_count == 1) return "One seed: there are no intervals.";
+  return arena_printf(
+      r->arena, "Brackets: %g %% intervals of a stratified bootstrap over seeds, %u resamples.",
+      100 * r->study->ci, r->study->resamples);
+}
+
+static void scores_table(const Results *r, Tables *tables) {
+  const Study *study = r->study;
+  ReportTable *table = table_add(r, tables, (ReportTable){.name = "scores", .title = "Scores"});
+  table->caption = arena_printf(r->arena, "Mean over seeds. %s %s %s", score_words(r),
+                                interval_words(r), bold_rule(r));
+  column_add(r, table, "variant", "Variant", COLUMN_TEXT);
+  column_add(r, table, "runs", "Runs", COLUMN_TEXT);
+  for (size_t e = 0; e < study->env_count; e++)
+    column_add(r, table, env_title(study->envs[e]), env_title(study->envs[e]), COLUMN_ESTIMATE);
+  rows_make(r, table, r->shown_count);
+  for (size_t i = 0; i < r->shown_count; i++) {
+    set_text(table, i, 0, point_name(r, r->shown[i]));
+    set_text(table, i, 1, runs_text(r, r->shown[i]));
+  }
+  Results raw = *r;
+  raw.normalised = false;
+  for (size_t e = 0; e < study->env_count; e++) {
+    for (size_t i = 0; i < r->shown_count; i++) {
+      StatsScores scores = results_scores(&raw, r->shown[i], e, FIELD_SCORE, false);
+      stats_aggregate(STATS_MEAN, &scores, &r->options, &cell_at(table, i, 2 + e)->estimate);
+    }
+    set_bold(&raw, table, 2 + e, e, false);
+  }
+}
+
+/* ---- aggregates ---- */
+
+static bool kind_named(const char *name, StatsKind *kind) {
+  for (size_t k = 0; k < STATS_KINDS; k++)
+    if (strcmp(stats_names[k], name) == 0) return *kind = (StatsKind)k, true;
+  return false;
+}
+
+/* A gap to 1 means something where 1 does, and a median where there is more than one mean. */
+static bool is_shown(const Results *r, size_t aggregate, StatsKind *kind) {
+  return kind_named(r->study->aggregates[aggregate], kind) &&
+         (*kind != STATS_GAP || r->normalised) &&
+         (*kind != STATS_MEDIAN || r->study->env_count > 1);
+}
+
+static const char *aggregate_words(const Results *r) {
+  const char *over = r->study->env_count > 1 ? "Over all runs of all environments. " : "";
+  const char *scale = r->normalised ? "0 and 1 are what the study names. " : "";
+  return arena_printf(r->arena,
+                      "%s%s%s area: mean height of the score's curve over training. %s %s", over,
+                      scale, score_words(r), interval_words(r), bold_rule(r));
+}
+
+enum { AGGREGATE_FIRST = 2 }; /* column */
+
+static size_t aggregates_columns(const Results *r, ReportTable *table, StatsKind *kinds) {
+  size_t count = 0;
+  column_add(r, table, "variant", "Variant", COLUMN_TEXT);
+  column_add(r, table, "runs", "Runs", COLUMN_TEXT);
+  for (size_t a = 0; a < r->study->aggregate_count && count < STATS_KINDS; a++) {
+    if (!is_shown(r, a, &kinds[count])) continue;
+    const char *name = stats_names[kinds[count++]];
+    column_add(r, table, name, strcmp(name, "optimality_gap") == 0 ? "optimality gap" : name,
+               COLUMN_ESTIMATE);
+  }
+  column_add(r, table, "area", "area", COLUMN_ESTIMATE);
+  return count;
+}
+
+static void aggregates_table(const Results *r, Tables *tables) {
+  StatsKind kinds[STATS_KINDS];
+  ReportTable *table = table_add(r, tables, (ReportTable){.name = "aggregates"});
+  table->title = r->study->env_count > 1 ? "Aggregates" : "Scores";
+  table->caption = aggregate_words(r);
+  size_t count = aggregates_columns(r, table, kinds);
+  rows_make(r, table, r->shown_count);
+  for (size_t i = 0; i < r->shown_count; i++) {
+    StatsScores scores = results_scores(r, r->shown[i], ALL_ENVS, FIELD_SCORE, false);
+    StatsScores areas = results_scores(r, r->shown[i], ALL_ENVS, FIELD_AREA, false);
+    set_text(table, i, 0, point_name(r, r->shown[i]));
+    set_text(table, i, 1, runs_text(r, r->shown[i]));
+    Cell *cells = cell_at(table, i, AGGREGATE_FIRST);
+    for (size_t k = 0; k < count; k++)
+      stats_aggregate(kinds[k], &scores, &r->options, &cells[k].estimate);
+    stats_aggregate(STATS_MEAN, &areas, &r->options, &cells[count].estimate);
+  }
+  for (size_t k = 0; k < count; k++)
+    set_bold(r, table, AGGREGATE_FIRST + k, ALL_ENVS, kinds[k] == STATS_GAP);
+}
+
+/* ---- comparisons ---- */
+
+enum { BY_VARIANT, BY_ENV, BY_DIFFERENCE, BY_P, BY_HOLM, BY_BETTER, BY_PAIRS, BY_AGAINST };
+
+/* What a point is compared with: a point with runs of its own; itself where it is a baseline. */
+static size_t point_base(const Results *r, size_t point) {
+  const StudyPoint *points = r->study->points;
+  return points[points[point].against].same_as;
+}
+
+static void comparison_row(const Results *r, ReportTable *table, size_t row, size_t point,
+                           size_t env, double *p) {
+  size_t base = point_base(r, point);
+  StatsScores of_x, of_y, x = results_scores(r, point, env, FIELD_SCORE, true),
+                          y = results_scores(r, base, env, FIELD_SCORE, true);
+  results_pairs(r, point, base, env, &of_x, &of_y);
+  StatsContrast contrast = stats_contrast(&of_x, &of_y, &r->options);
+  *p = contrast.p;
+  set_text(table, row, BY_VARIANT, point_name(r, point));
+  set_text(table, row, BY_ENV, env == ALL_ENVS ? "all" : env_title(r->study->envs[env]));
+  cell_at(table, row, BY_DIFFERENCE)->estimate = contrast.difference;
+  cell_at(table, row, BY_BETTER)->estimate = stats_improvement(&x, &y, &r->options);
+  set_number(table, row, BY_P, contrast.p);
+  set_number(table, row, BY_PAIRS, (double)contrast.difference.runs);
+}
+
+/* How many shown points are compared with another, and whether not all with the same one. */
+static size_t compared_points(const Results *r, bool *several) {
+  size_t count = 0, first = SIZE_MAX;
+  *several = false;
+  for (size_t i = 0; i < r->shown_count; i++) {
+    size_t base = point_base(r, r->shown[i]);
+    if (base == r->shown[i]) continue;
+    *several = *several || (count && base != first);
+    first = count ? first : base;
+    count++;
+  }
+  return count;
+}
+
+static const char *comparisons_caption(const Results *r, const char *base, size_t rows) {
+  bool less = r->study->score.lower && !r->normalised;
+  return arena_printf(
+      r->arena,
+      "difference: mean over pairs of runs with the same seed of variant minus %s; %s is better. "
+      "p: "
+      "how often chance signs would give as much (two-sided); Holm: corrected for %zu comparisons. "
+      "P(better): how likely a run of the variant beats one of %s, ties half. %s",
+      base, less ? "less" : "more", rows, base, interval_words(r));
+}
+
+static ReportTable *comparisons_make(const Results *r, Tables *tables, size_t rows, bool several) {
+  const StudyPoint *compare = &r->study->points[r->study->compare];
+  const char *base = several ? compare->variant : point_name(r, r->study->compare);
+  ReportTable *table = table_add(r, tables, (ReportTable){.name = "comparisons"});
+  table->title = arena_printf(r->arena, "Compared with %s", base);
+  table->caption = comparisons_caption(r, base, rows);
+  column_add(r, table, "variant", "Variant", COLUMN_TEXT);
+  column_add(r, table, "environment", "Environment", COLUMN_TEXT);
+  column_add(r, table, "difference", "difference", COLUMN_ESTIMATE);
+  column_add(r, table, "p", "p", COLUMN_NUMBER);
+  column_add(r, table, "p_holm", "p (Holm)", COLUMN_NUMBER);
+  column_add(r, table, "probability_of_improvement", "P(better)", COLUMN_ESTIMATE);
+  column_add(r, table, "pairs", "pairs", COLUMN_NUMBER);
+  if (several) column_add(r, table, "against", "Against", COLUMN_TEXT);
+  rows_make(r, table, rows);
+  return table;
+}
+
+static void comparisons_table(const Results *r, Tables *tables) {
+  bool several;
+  size_t envs = r->together ? 1 : r->study->env_count, row = 0;
+  size_t rows = compared_points(r, &several) * envs;
+  ReportTable *table = comparisons_make(r, tables, rows, several);
+  double *p = NEW_ARRAY(r->arena, double, rows + 1), *holm = NEW_ARRAY(r->arena, double, rows + 1);
+  for (size_t i = 0; i < r->shown_count; i++) {
+    size_t base = point_base(r, r->shown[i]);
+    for (size_t e = 0; e < envs && base != r->shown[i]; e++, row++) {
+      comparison_row(r, table, row, r->shown[i], r->together ? ALL_ENVS : e, &p[row]);
+      if (several) set_text(table, row, BY_AGAINST, point_name(r, base));
+    }
+  }
+  stats_holm(p, rows, holm);
+  for (size_t i = 0; i < rows; i++) set_number(table, i, BY_HOLM, holm[i]);
+}
+
+/* ---- every run ---- */
+
+static const char *state_word(StudyState state) {
+  static const char *const words[] = {[STUDY_WAITING] = "waiting",
+                                      [STUDY_PARTIAL] = "interrupted",
+                                      [STUDY_RUNNING] = "running",
+                                      [STUDY_DONE] = "done",
+                                      [STUDY_FAILED] = "failed"};
+  return words[state];
+}
+
+static void run_row(const Results *r, const ReportTable *table, size_t row) {
+  const StudyRun *run = &r->study->runs[row];
+  const StudyJob *job = &r->study->jobs[run->job];
+  const RunResult *result = &r->runs[row];
+  bool done = run->state == STUDY_DONE;
+  set_text(table, row, 0, point_name(r, job->point));
+  set_text(table, row, 1, r->study->envs[job->env]);
+  set_number(table, row, 2, (double)run->seed);
+  set_text(table, row, 3, state_word(run->state));
+  set_number(table, row, 4, result->step);
+  set_number(table, row, 5, done ? result->score : NAN);
+  set_number(table, row, 6, result->area);
+  set_text(table, row, 7, run->failure ? run->failure : result->problem ? result->problem : "");
+}
+
+static void runs_table(const Results *r, Tables *tables) {
+  ReportTable *table = table_add(r, tables, (ReportTable){.name = "runs", .title = "Every run"});
+  table->caption = score_words(r);
+  column_add(r, table, "variant", "Variant", COLUMN_TEXT);
+  column_add(r, table, "environment", "Environment", COLUMN_TEXT);
+  column_add(r, table, "seed", "seed", COLUMN_NUMBER);
+  column_add(r, table, "state", "State", COLUMN_TEXT);
+  column_add(r, table, "step", "step", COLUMN_NUMBER);
+  column_add(r, table, "score", "score", COLUMN_NUMBER);
+  column_add(r, table, "area", "area", COLUMN_NUMBER);
+  column_add(r, table, "note", "What it said", COLUMN_TEXT);
+  rows_make(r, table, r->study->run_count);
+  for (size_t i = 0; i < r->study->run_count; i++) run_row(r, table, i);
+}
+
+/* ---- the numbers behind figures ---- */
+
+static size_t curve_rows(const Results *r, ReportTable *table, size_t row, bool fill) {
+  const Study *study = r->study;
+  for (size_t m = 0; m < study->curve_count; m++)
+    for (size_t e = 0; e <= study->env_count; e++)
+      for (size_t i = 0; i < r->shown_count; i++) {
+        bool all = e == study->env_count;
+        const Curve *curve = results_curve(r, m, r->shown[i], all ? ALL_ENVS : e);
+        for (size_t k = 0; k < curve->count; k++, row++) {
+          if (!fill) continue;
+          set_text(table, row, 0, study->curves[m]);
+          set_text(table, row, 1, all ? "all" : study->envs[e]);
+          set_text(table, row, 2, point_name(r, r->shown[i]));
+          set_number(table, row, 3, curve->step[k]);
+          cell_at(table, row, 4)->estimate = curve->value[k];
+          set_number(table, row, 5, (double)curve->value[k].runs);
+        }
+      }
+  return row;
+}
+
+static void curves_table(const Results *r, Tables *tables) {
+  ReportTable *table =
+      table_add(r, tables, (ReportTable){.name = "curves", .title = "Curves", .data = true});
+  table->caption = "";
+  column_add(r, table, "metric", "metric", COLUMN_TEXT);
+  column_add(r, table, "environment", "environment", COLUMN_TEXT);
+  column_add(r, table, "variant", "variant", COLUMN_TEXT);
+  column_add(r, table, "step", "step", COLUMN_NUMBER);
+  column_add(r, table, stats_names[r->headline], stats_names[r->headline], COLUMN_ESTIMATE);
+  column_add(r, table, "runs", "runs", COLUMN_NUMBER);
+  rows_make(r, table, curve_rows(r, NULL, 0, false));
+  curve_rows(r, table, 0, true);
+}
+
+Tables tables_make(const Results *r) {
+  Tables tables = {0};
+  if (r->study->env_count > 1) scores_table(r, &tables);
+  if (r->together) aggregates_table(r, &tables);
+  if (r->shown_count > 1) comparisons_table(r, &tables);
+  runs_table(r, &tables);
+  curves_table(r, &tables);
+  return tables;
+}

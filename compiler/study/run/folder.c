@@ -1,0 +1,251 @@
+/* The folder of a study: its place, its two files about the study itself, and directories made and
+ * removed. study.json holds everything that a report needs, so that a folder can be moved away from
+ * the specs it was made from. */
+#include "gen/version.h"
+#include "compiler/study/run/run.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runtime/json.h"
+
+/* ---- directories ---- */
+
+const char *folder_path(Session *session, const Study *study) {
+  if (!session->output) return arena_printf(session->arena, "studies/%s", study->folder);
+  size_t length = strlen(session->output);
+  while (length > 1 && session->output[length - 1] == '/') length--;
+  return arena_copy(session->arena, session->output, length);
+}
+
+static bool make_one(const char *path) {
+  if (mkdir(path, 0777) == 0 || errno == EEXIST) return true;
+  return fprintf(stderr, "error: cannot make the directory '%s': %s\n", path, strerror(errno)),
+         false;
+}
+
+bool folder_make(const char *path) {
+  char parent[OUTPUT_PATH];
+  struct stat status;
+  if (strlen(path) >= sizeof parent)
+    return fprintf(stderr, "error: the path '%.60s...' is too long\n", path), false;
+  strcpy(parent, path);
+  for (char *at = parent + 1; *at; at++) {
+    if (*at != '/') continue;
+    *at = '\0';
+    if (!make_one(parent)) return false;
+    *at = '/';
+  }
+  if (!make_one(parent)) return false;
+  if (stat(path, &status) == 0 && S_ISDIR(status.st_mode)) return true;
+  return fprintf(stderr, "error: '%s' is no directory\n", path), false;
+}
+
+bool folder_empty(const char *path) {
+  DIR *list = opendir(path);
+  size_t entries = 0;
+  if (!list) return false;
+  for (struct dirent *entry; (entry = readdir(list));)
+    entries += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+  closedir(list);
+  return entries == 0;
+}
+
+bool folder_remove(const char *path) {
+  DIR *list = opendir(path);
+  bool good = list != NULL;
+  for (struct dirent *entry; good && (entry = readdir(list));) {
+    char below[OUTPUT_PATH];
+    struct stat status;
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    int length = snprintf(below, sizeof below, "%s/%s", path, entry->d_name);
+    good = length > 0 && (size_t)length < sizeof below && lstat(below, &status) == 0;
+    if (!good) break;
+    if (S_ISDIR(status.st_mode)) {
+      if (!folder_remove(below)) return closedir(list), false;
+    } else {
+      good = unlink(below) == 0;
+    }
+  }
+  int reason = errno;
+  if (list) closedir(list);
+  if (good && rmdir(path) == 0) return true;
+  return fprintf(stderr, "error: cannot remove '%s': %s\n", path, strerror(good ? errno : reason)),
+         false;
+}
+
+/* ---- study.json ---- */
+
+static void put_text(JsonWriter *json, const char *name, const char *value) {
+  if (!value) return;
+  json_name(json, name);
+  json_string(json, value);
+}
+
+static void put_number(JsonWriter *json, const char *name, double value) {
+  json_name(json, name);
+  json_double(json, value);
+}
+
+static void put_whole(JsonWriter *json, const char *name, uint64_t value) {
+  json_name(json, name);
+  json_u64(json, value);
+}
+
+static void put_texts(JsonWriter *json, const char *name, const char *const *texts, size_t count) {
+  json_name(json, name);
+  json_open(json, '[');
+  for (size_t i = 0; i < count; i++) json_string(json, texts[i]);
+  json_close(json);
+}
+
+static void put_score(JsonWriter *json, const StudyScore *score) {
+  json_name(json, "score");
+  json_open(json, '{');
+  put_text(json, "metric", score->metric);
+  put_whole(json, "last", score->last);
+  put_text(json, "better", score->lower ? "lower" : "higher");
+  if (score->failed_worst)
+    put_text(json, "failed", "worst");
+  else
+    put_number(json, "failed", score->failed);
+  json_close(json);
+}
+
+static void put_normal(JsonWriter *json, const Study *study) {
+  json_name(json, "normalize");
+  json_open(json, '{');
+  for (size_t i = 0; study->normal && i < study->env_count; i++) {
+    if (!study->normal[i].given) continue;
+    json_name(json, study->envs[i]);
+    json_open(json, '[');
+    json_double(json, study->normal[i].zero);
+    json_double(json, study->normal[i].one);
+    json_close(json);
+  }
+  json_close(json);
+}
+
+static void put_report(JsonWriter *json, const Study *study) {
+  json_name(json, "report");
+  json_open(json, '{');
+  put_texts(json, "curves", study->curves, study->curve_count);
+  put_texts(json, "aggregate", study->aggregates, study->aggregate_count);
+  put_number(json, "ci", study->ci);
+  put_whole(json, "resamples", study->resamples);
+  put_text(json, "compare", study->points[study->compare].name);
+  json_close(json);
+}
+
+static void put_point(JsonWriter *json, const Study *study, size_t at) {
+  const StudyPoint *point = &study->points[at];
+  json_open(json, '{');
+  put_text(json, "name", point->name);
+  put_text(json, "folder", point->folder);
+  put_text(json, "variant", point->variant);
+  if (point->same_as != at) put_text(json, "same_as", study->points[point->same_as].name);
+  put_text(json, "against", study->points[point->against].name);
+  json_name(json, "changes");
+  json_open(json, '[');
+  for (size_t i = 0; i < point->change_count; i++) {
+    json_open(json, '{');
+    put_text(json, "path", point->changes[i].path);
+    put_text(json, "before", point->changes[i].before);
+    put_text(json, "after", point->changes[i].after);
+    json_close(json);
+  }
+  json_close(json);
+  json_name(json, "crossed");
+  json_open(json, '[');
+  for (size_t i = 0; i < point->crossed_count; i++) {
+    json_open(json, '{');
+    put_text(json, "path", point->crossed[i].path);
+    put_text(json, "why", point->crossed[i].why);
+    json_close(json);
+  }
+  json_close(json);
+  if (point->lack_count) put_texts(json, "lacks", point->lacks, point->lack_count);
+  json_close(json);
+}
+
+static void put_run(JsonWriter *json, const Study *study, const StudyRun *run) {
+  const StudyJob *job = &study->jobs[run->job];
+  json_open(json, '{');
+  put_text(json, "point", study->points[job->point].name);
+  put_text(json, "env", study->envs[job->env]);
+  put_whole(json, "seed", run->seed);
+  put_text(json, "hash", job->hash);
+  put_text(json, "folder", run->folder);
+  json_close(json);
+}
+
+static void put_study(JsonWriter *json, const Runner *runner) {
+  const Study *study = runner->study;
+  json_open(json, '{');
+  put_text(json, "study", study->name);
+  put_text(json, "doc", study->doc);
+  put_text(json, "cite", study->cite);
+  put_text(json, "path", study->path);
+  put_text(json, "compiler", "rlc " RLC_VERSION);
+  put_whole(json, "steps", study->steps);
+  json_name(json, "seeds");
+  json_open(json, '[');
+  for (size_t i = 0; i < study->seed_count; i++) json_u64(json, study->seeds[i]);
+  json_close(json);
+  put_texts(json, "envs", study->envs, study->env_count);
+  put_text(json, "options", record_options(runner));
+  put_score(json, &study->score);
+  put_normal(json, study);
+  put_report(json, study);
+  json_name(json, "points");
+  json_open(json, '[');
+  for (size_t i = 0; i < study->point_count; i++) put_point(json, study, i);
+  json_close(json);
+  json_name(json, "runs");
+  json_open(json, '[');
+  for (size_t i = 0; i < study->run_count; i++) put_run(json, study, &study->runs[i]);
+  json_close(json);
+  json_close(json);
+}
+
+/* ---- the two files ---- */
+
+static bool publish(FileOutput *out, RunError *error) {
+  return output_seal(out, error) && output_publish(out, error);
+}
+
+static bool write_json(const Runner *runner, RunError *error) {
+  char path[OUTPUT_PATH], buffer[4096];
+  FileOutput out;
+  if (!path_make(path, error, "%s/study.json", runner->folder) ||
+      !output_begin(&out, path, buffer, sizeof buffer, error))
+    return false;
+  JsonWriter json = json_writer(&out, 3);
+  put_study(&json, runner);
+  output_text(&out, "\n");
+  return publish(&out, error);
+}
+
+/* The study's file as it was given, with its comments. */
+static bool write_yaml(const Runner *runner, RunError *error) {
+  char path[OUTPUT_PATH], buffer[4096];
+  const char *reason = NULL;
+  Source *source = source_read(runner->arena, runner->study->path, &reason);
+  FileOutput out;
+  if (!source) return run_fail(error, "cannot read '%s': %s", runner->study->path, reason);
+  if (!path_make(path, error, "%s/study.yaml", runner->folder) ||
+      !output_begin(&out, path, buffer, sizeof buffer, error))
+    return false;
+  output_put(&out, source->text, source->size);
+  return publish(&out, error);
+}
+
+bool folder_write(const Runner *runner) {
+  RunError error;
+  if (write_yaml(runner, &error) && write_json(runner, &error)) return true;
+  return fprintf(stderr, "error: %s\n", error.text), false;
+}

@@ -1,0 +1,105 @@
+/* From a study to its runs: the folder is compared with the study, written and given trainers under
+ * a lock, so that two commands on one folder do no harm; then runs are made. */
+#include "compiler/study/run/run.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "compiler/build.h"
+#include "runtime/team.h"
+
+size_t runner_jobs(const Runner *runner) {
+  uint32_t cores = team_processors();
+  return runner->session->jobs ? runner->session->jobs : cores ? cores : 1;
+}
+
+/* The folders that runs lie in, which hold their locks. */
+static bool make_places(const Runner *runner) {
+  const Study *study = runner->study;
+  for (size_t i = 0; i < study->run_count; i++) {
+    const char *folder = study->runs[i].folder;
+    int length = (int)(strrchr(folder, '/') - folder);
+    if (!folder_make(arena_printf(runner->arena, "%s/%.*s", runner->folder, length, folder)))
+      return false;
+  }
+  return true;
+}
+
+/* A folder that is not empty and no study's is not ours to write into. */
+static bool is_ours(const Runner *runner) {
+  static const char *const files[] = {"study.json", "study.lock"};
+  if (access(runner->folder, F_OK) != 0) return true;
+  for (size_t i = 0; i < COUNTOF(files); i++)
+    if (access(arena_printf(runner->arena, "%s/%s", runner->folder, files[i]), F_OK) == 0)
+      return true;
+  if (folder_empty(runner->folder)) return true;
+  return fprintf(stderr, "error: '%s' is not empty and no study's folder: choose another with -o\n",
+                 runner->folder),
+         false;
+}
+
+static bool prepare_locked(const Runner *runner) {
+  return study_matches(runner) && make_places(runner) && folder_write(runner) &&
+         trainers_build(runner);
+}
+
+/* Everything that must be there before the first run. */
+static bool prepare(const Runner *runner) {
+  if (!is_ours(runner) || !folder_make(runner->folder)) return false;
+  const char *path = arena_printf(runner->arena, "%s/study.lock", runner->folder);
+  int lock = claim_take(path, false);
+  if (lock == CLAIM_TAKEN) {
+    printf("another command prepares '%s': waiting for it\n", runner->folder);
+    fflush(stdout);
+    lock = claim_take(path, true);
+  }
+  if (lock < 0) return false;
+  bool good = prepare_locked(runner);
+  close(lock);
+  return good;
+}
+
+/* A worker finds everything prepared by who started it. */
+static bool is_prepared(const Runner *runner) {
+  if (access(arena_printf(runner->arena, "%s/study.json", runner->folder), F_OK) == 0)
+    return study_matches(runner);
+  return fprintf(stderr,
+                 "error: there is no study in '%s' for a worker: start `rlc ablate` without "
+                 "--worker\n",
+                 runner->folder),
+         false;
+}
+
+typedef struct Launcher {
+  const char *name;
+  int (*run)(const Runner *runner);
+} Launcher;
+
+static const Launcher launchers[] = {{"local", local_run}, {"slurm", slurm_run}, {"mpi", mpi_run}};
+
+static const Launcher *launcher_find(const char *name) {
+  const char *names[COUNTOF(launchers)];
+  if (!name) return &launchers[0];
+  for (size_t i = 0; i < COUNTOF(launchers); i++) {
+    names[i] = launchers[i].name;
+    if (strcmp(names[i], name) == 0) return &launchers[i];
+  }
+  const char *near = nearest_name(name, names, COUNTOF(launchers));
+  fprintf(stderr, "error: there is no launcher '%s'%s%s%s; there are local, slurm and mpi\n", name,
+          near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  return NULL;
+}
+
+int study_run(Session *session, Study *study) {
+  Runner runner = {.session = session,
+                   .study = study,
+                   .arena = session->arena,
+                   .folder = folder_path(session, study)};
+  const Launcher *launcher = launcher_find(session->launcher);
+  if (!launcher || !build_target(session, false) || !build_march(session, true)) return EXIT_USER;
+  if (session->worker ? !is_prepared(&runner) : !prepare(&runner)) return EXIT_USER;
+  if (!study_states(&runner)) return EXIT_USER;
+  if (!session->worker) trainers_tell(&runner);
+  fflush(stdout);
+  return launcher->run(&runner);
+}

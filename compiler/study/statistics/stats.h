@@ -1,0 +1,105 @@
+/* The statistics of a study: what scores of runs say, and how sure that is. Pure functions of
+ * doubles; the same numbers give the same bytes, always.
+ *
+ * They are those of Agarwal et al., "Deep reinforcement learning at the edge of the statistical
+ * precipice" (NeurIPS 2021, arXiv:2108.13264), and of its library rliable: given the same draws
+ * they are equal to it (tests/stats_test.c). A task is an environment; a run is a seed in it. Runs
+ * are resampled within each task, all steps of a run together. Intervals are those of the
+ * percentile method.
+ *
+ * The number of runs may differ between tasks, as it does while a study goes on, and a task may
+ * have none: then it is left out, and `tasks` says so. Numbers that are not finite are refused:
+ * what a failed run counts as is for the caller to say.
+ *
+ * Working memory is taken and given back inside; results go where the caller says. */
+#ifndef RLC_COMPILER_STUDY_STATISTICS_STATS_H
+#define RLC_COMPILER_STUDY_STATISTICS_STATS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The scores of one way of training. More is better; normalised where tasks are put together. */
+typedef struct StatsScores {
+  size_t tasks, steps;        /* steps: values of a run; 1 for scores, more for curves */
+  const size_t *runs;         /* by task */
+  const double *const *score; /* by task: [run][step] */
+} StatsScores;
+
+/* A number and its interval. */
+typedef struct StatsEstimate {
+  double value, low, high;
+  size_t runs, tasks;  /* that it rests on: runs of all tasks; tasks with a run */
+  const char *missing; /* NULL; or why there is no interval (low and high are NAN), or no value
+                          either (NAN) */
+} StatsEstimate;
+
+/* Where the resampled runs come from. The bootstrap's own draws are Philox numbers keyed by
+ * STATS_SEED and the name of the statistic, so that every table is the same each time it is made.
+ * Others are put in its place by tests. */
+typedef struct StatsDraws StatsDraws;
+struct StatsDraws {
+  /* The runs that resample number `resample` takes of a task: `runs` numbers below `runs`.
+   * `sample` is 0; 1 for the second where two ways of training are compared. */
+  void (*draw)(const StatsDraws *draws, uint32_t resample, uint32_t sample, size_t task,
+               size_t runs, uint32_t *index);
+};
+
+#define STATS_SEED 210813264u
+
+typedef struct StatsOptions {
+  uint32_t resamples;      /* 0: no intervals */
+  double level;            /* of the intervals, in (0, 1) */
+  const StatsDraws *draws; /* NULL: its own */
+} StatsOptions;
+
+/* ---- one way of training ---- */
+
+typedef enum StatsKind {
+#define AGGREGATE(kind, name, function, doc) STATS_##kind,
+#include "compiler/study/statistics/stats.def"
+  STATS_KINDS
+} StatsKind;
+
+extern const char *const stats_names[STATS_KINDS], *const stats_docs[STATS_KINDS];
+
+/* The statistic of all runs of all tasks, step by step, into out[steps]. With several steps this is
+ * a sample-efficiency curve, and its intervals hold at each step for itself. */
+void stats_aggregate(StatsKind kind, const StatsScores *scores, const StatsOptions *options,
+                     StatsEstimate *out);
+
+/* The share of runs whose score is above each threshold, averaged over tasks, into out[taus]: a
+ * performance profile; of_means: the share of tasks whose mean is. Thresholds rise; one step. */
+void stats_profile(const StatsScores *scores, const double *tau, size_t taus, bool of_means,
+                   const StatsOptions *options, StatsEstimate *out);
+
+/* The area under a curve by trapezoids, over the range of its steps, which rise: the mean height.
+ * Of a single point its value. A score of a run like any other. */
+double stats_area(const double *step, const double *value, size_t count);
+
+/* ---- two ways of training ---- */
+
+/* The probability that a run of x scores more than one of y in the same task, ties half, averaged
+ * over the tasks in which both have runs. One step. */
+StatsEstimate stats_improvement(const StatsScores *x, const StatsScores *y,
+                                const StatsOptions *options);
+
+/* x - y where runs are paired: run i of a task of x and of y have the same seed, and their numbers
+ * are equal. */
+typedef struct StatsContrast {
+  StatsEstimate difference; /* mean over tasks of the mean over pairs */
+  double p;   /* two-sided, of the hypothesis that the signs of the differences are chance; NAN
+                 without pairs */
+  bool exact; /* every choice of signs was counted; else STATS_FLIPS random ones */
+} StatsContrast;
+
+#define STATS_FLIPS       99999u
+#define STATS_EXACT_PAIRS 40u /* with a difference: so many or fewer are counted out */
+
+StatsContrast stats_contrast(const StatsScores *x, const StatsScores *y,
+                             const StatsOptions *options);
+
+/* Holm's correction of the p-values of a family of comparisons. NAN is no comparison and stays. */
+void stats_holm(const double *p, size_t count, double *adjusted);
+
+#endif
