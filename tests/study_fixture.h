@@ -19,8 +19,9 @@ typedef struct Asked {
   const char *rate; /* of point 1 */
   uint32_t jobs;
   bool retry, worker;
-  bool wordy; /* 40 options more */
-  bool deaf;  /* SIGCHLD is ignored, as by whoever starts it */
+  const char *study; /* its name; NULL: "rates" */
+  bool wordy;        /* 40 options more */
+  bool deaf;         /* SIGCHLD is ignored, as by whoever starts it */
   const char *launcher, **rest;
   size_t rest_count;
 } Asked;
@@ -73,16 +74,23 @@ static inline Study *study_made(Session *session, const Asked *asked) {
   static const char *envs[] = {"Pendulum-v1"};
   static const char *options[] = {"--eval-every",       "600", "--eval-episodes", "2",
                                   "--checkpoint-every", "600", "--log-every",     "300"};
+  static const char *metrics[] = {"return", "losses/critic"}, *aggregates[] = {"iqm", "mean"};
   Study *study = NEW(session->arena, Study);
   size_t points = asked->points ? asked->points : 2;
-  *study = (Study){.name = "rates",
+  *study = (Study){.name = asked->study ? asked->study : "rates",
                    .steps = asked->steps ? asked->steps : SMALL_STEPS,
                    .seed_count = asked->seeds ? asked->seeds : 2,
                    .envs = envs,
                    .env_count = 1,
                    .options = options,
                    .option_count = COUNTOF(options),
+                   .score = {.metric = "return", .last = 2, .failed_worst = true},
+                   .curves = metrics,
+                   .curve_count = COUNTOF(metrics),
+                   .aggregates = aggregates,
+                   .aggregate_count = COUNTOF(aggregates),
                    .ci = 0.95,
+                   .resamples = 200,
                    .point_count = points,
                    .job_count = points};
   study->path = arena_printf(session->arena, "%s/rates.yaml", folder);
@@ -162,6 +170,21 @@ static inline void study_says(const Asked *asked, int status, const char *const 
 }
 #define SAYS(asked, status, ...) study_says(asked, status, (const char *const[]){__VA_ARGS__, NULL})
 
+/* The trainers that a command has started: its children. */
+static inline size_t trainers_of(pid_t command, pid_t *trainers, size_t most) {
+  char path[64], text[1024] = "";
+  snprintf(path, sizeof path, "/proc/%d/task/%d/children", command, command);
+  FILE *file = fopen(path, "r");
+  size_t count = 0;
+  if (file) text[fread(text, 1, sizeof text - 1, file)] = '\0', fclose(file);
+  for (char *at = text, *end; count < most; at = end) {
+    long pid = strtol(at, &end, 10);
+    if (end == at) break;
+    trainers[count++] = (pid_t)pid;
+  }
+  return count;
+}
+
 /* How many runs are in a state. */
 static inline size_t study_count(const Asked *asked, StudyState state) {
   Session session = session_made(asked);
@@ -229,13 +252,13 @@ static inline void same_tables(const Asked *a, const Asked *b) {
       }
 }
 
-static inline void study_open(void) {
+static inline void fixture_open(void) {
   static const char text[] = "study: rates\nbase: sac.yaml\n";
   folder = directory_make();
   bench_home(folder);
   file_write(path_in(folder, "rates.yaml").text, text, sizeof text - 1);
 }
 
-static inline void study_close(void) { directory_remove((char *)folder); }
+static inline void fixture_close(void) { directory_remove((char *)folder); }
 
 #endif

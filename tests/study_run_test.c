@@ -75,50 +75,6 @@ END_TEST
 
 /* ---- interruptions ---- */
 
-/* The trainers that a command has started: its children. */
-static size_t trainers_of(pid_t command, pid_t *trainers, size_t most) {
-  char path[64], text[1024] = "";
-  snprintf(path, sizeof path, "/proc/%d/task/%d/children", command, command);
-  FILE *file = fopen(path, "r");
-  size_t count = 0;
-  if (file) text[fread(text, 1, sizeof text - 1, file)] = '\0', fclose(file);
-  for (char *at = text, *end; count < most; at = end) {
-    long pid = strtol(at, &end, 10);
-    if (end == at) break;
-    trainers[count++] = (pid_t)pid;
-  }
-  return count;
-}
-
-static uint64_t random_next(uint64_t *state) {
-  *state = *state * 6364136223846793005u + 1442695040888963407u;
-  return *state >> 33;
-}
-
-/* Kills a command at a random moment; every second time its trainers too, before they can write
- * anything. */
-static void kill_once(const Asked *asked, int time, uint64_t *state) {
-  pid_t command = study_start(asked), trainers[8];
-  sleep_ms(30 + (unsigned)(random_next(state) % 600));
-  size_t count = trainers_of(command, trainers, COUNTOF(trainers));
-  kill(command, SIGKILL);
-  for (size_t i = 0; i < count && time % 2; i++) kill(trainers[i], SIGKILL);
-  Ended ended = study_wait(asked, command);
-  printf("  killed with %zu trainers (%d)\n", count, ended.status);
-}
-
-START_TEST(kills_leave_no_trace) {
-  Asked whole = {.name = "whole", .steps = LONG_STEPS}, broken = {.name = "broken"};
-  broken.steps = LONG_STEPS;
-  study_good(&whole);
-  uint64_t state = 20261121;
-  for (int i = 0; i < 10; i++) kill_once(&broken, i, &state);
-  study_good(&broken);
-  ck_assert_uint_eq(study_count(&broken, STUDY_DONE), 4);
-  same_tables(&whole, &broken);
-}
-END_TEST
-
 /* Waits until a point's first run has a checkpoint. */
 static void wait_checkpoint(const Asked *asked, size_t point) {
   Path latest = run_file(asked, point, 1, "/checkpoints/latest.json");
@@ -276,6 +232,7 @@ END_TEST
 /* Makes a run one that another build began: its record and its trainer have another name. */
 static Path as_other_build(const Asked *asked) {
   Path own = trainer_file(asked), other = own, record = run_file(asked, 0, 1, ".json");
+  Path provenance = run_file(asked, 0, 1, "/provenance.json");
   memcpy(other.text + strlen(other.text) - 8, "01234567", 8);
   ck_assert_int_eq(rename(own.text, other.text), 0);
   Bytes json = file_read(record.text);
@@ -284,6 +241,12 @@ static Path as_other_build(const Asked *asked) {
   memcpy(at + 1, "01234567", 8);
   memcpy(compiler, "old", 3);
   file_write(record.text, json.data, json.size);
+  free(json.data);
+  json = file_read(provenance.text);
+  at = strstr(json.data, "-" RLC_ENGINE "\"");
+  ck_assert_ptr_nonnull(at);
+  memcpy(at + 1, "01234567", 8);
+  file_write(provenance.text, json.data, json.size);
   free(json.data);
   return other;
 }
@@ -514,11 +477,10 @@ int main(void) {
   TCase *tests = tcase_create("study_run");
   suite_add_tcase(suite, tests);
   tcase_set_timeout(tests, 400);
-  tcase_add_unchecked_fixture(tests, study_open, study_close);
+  tcase_add_unchecked_fixture(tests, fixture_open, fixture_close);
   tcase_add_test(tests, every_run_is_made_once);
   tcase_add_test(tests, seeds_and_points_can_be_added);
   tcase_add_test(tests, a_study_is_told_in_its_folder);
-  tcase_add_test(tests, kills_leave_no_trace);
   tcase_add_test(tests, signals_are_passed_on);
   tcase_add_test(tests, trainers_end_with_their_command);
   tcase_add_test(tests, a_killed_trainer_is_no_failure);

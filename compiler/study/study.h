@@ -54,7 +54,9 @@ typedef enum StudyState {
   STUDY_PARTIAL, /* interrupted; has a checkpoint */
   STUDY_RUNNING,
   STUDY_DONE,
-  STUDY_FAILED, /* ended by itself with another status than 0: `failure` says what it said last */
+  STUDY_FOREIGN, /* what lies in its folder is another run: `failure` says how; nothing of it counts
+                  */
+  STUDY_FAILED,  /* ended by itself with another status than 0: `failure` says what it said last */
 } StudyState;
 
 typedef struct StudyRun {
@@ -104,6 +106,8 @@ typedef struct Study {
   size_t job_count;
   StudyRun *runs; /* seed by seed, so that every point has a first seed early */
   size_t run_count;
+  const char **dropped; /* folders of runs that are there and that the study does not ask for */
+  size_t dropped_count;
   Tree *tree; /* the study's file */
 } Study;
 

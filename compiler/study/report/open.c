@@ -278,6 +278,8 @@ static void read_study(Opening *o) {
       read_points(o);
     else if (strcmp(name, "runs") == 0)
       read_runs(o);
+    else if (strcmp(name, "dropped") == 0)
+      study->dropped = read_texts(o, &study->dropped_count);
     else
       json_skip(&o->json);
   }

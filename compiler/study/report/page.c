@@ -36,6 +36,17 @@ static void write_state(const Page *page, FILE *out) {
         "runs that ended.<progress max=\"%zu\" value=\"%zu\"></progress></div>\n",
         done, all, failed, r->of[STUDY_RUNNING], r->of[STUDY_WAITING] + r->of[STUDY_PARTIAL], all,
         done + failed);
+  if (r->of[STUDY_FOREIGN])
+    fprintf(
+        out,
+        "<p class=\"state bad\">In the folders of %zu of %zu runs lies <a href=\"#runs\">another "
+        "run</a>: nothing of it counts.</p>\n",
+        r->of[STUDY_FOREIGN], all);
+  if (r->study->dropped_count)
+    fprintf(out,
+            "<p class=\"state\">%zu runs in its folder are left out: the study does not ask for "
+            "them.</p>\n",
+            r->study->dropped_count);
   if (failed)
     fprintf(out,
             "<p class=\"state bad\">%zu of %zu runs failed; <a href=\"#runs\">they are listed "

@@ -29,6 +29,7 @@ static void read_run(Results *r, size_t run) {
   const Study *study = r->study;
   RunResult *result = &r->runs[run];
   *result = (RunResult){.score = NAN, .area = NAN};
+  if (study->runs[run].state == STUDY_FOREIGN) return;
   const char *path = arena_printf(r->arena, "%s/%s", r->folder, study->runs[run].folder);
   if (!logs_read(r->arena, path, &result->logs, &result->problem)) return;
   result->step = fmax(last_step(&result->logs.evaluations), last_step(&result->logs.progress));

@@ -298,6 +298,7 @@ static const char *state_word(StudyState state) {
                                       [STUDY_PARTIAL] = "interrupted",
                                       [STUDY_RUNNING] = "running",
                                       [STUDY_DONE] = "done",
+                                      [STUDY_FOREIGN] = "another run",
                                       [STUDY_FAILED] = "failed"};
   return words[state];
 }

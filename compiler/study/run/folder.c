@@ -209,6 +209,7 @@ static void put_study(JsonWriter *json, const Runner *runner) {
   json_open(json, '[');
   for (size_t i = 0; i < study->run_count; i++) put_run(json, study, &study->runs[i]);
   json_close(json);
+  if (study->dropped_count) put_texts(json, "dropped", study->dropped, study->dropped_count);
   json_close(json);
 }
 

@@ -39,8 +39,9 @@ static bool is_ours(const Runner *runner) {
 }
 
 static bool prepare_locked(const Runner *runner) {
-  return study_matches(runner) && make_places(runner) && folder_write(runner) &&
-         trainers_build(runner);
+  if (!study_is_here(runner) || !study_matches(runner)) return false;
+  study_dropped(runner);
+  return make_places(runner) && folder_write(runner) && trainers_build(runner);
 }
 
 /* Everything that must be there before the first run. */
@@ -62,7 +63,7 @@ static bool prepare(const Runner *runner) {
 /* A worker finds everything prepared by who started it. */
 static bool is_prepared(const Runner *runner) {
   if (access(arena_printf(runner->arena, "%s/study.json", runner->folder), F_OK) == 0)
-    return study_matches(runner);
+    return study_is_here(runner) && study_matches(runner);
   return fprintf(stderr,
                  "error: there is no study in '%s' for a worker: start `rlc ablate` without "
                  "--worker\n",

@@ -79,6 +79,16 @@ bool study_matches(const Runner *runner);
 /* A number of a run's result.json; NAN when it is not there. */
 double run_result(const Runner *runner, const StudyRun *run, const char *key);
 
+/* ---- identity.c ---- */
+
+/* How the directory of a run is another run than its record says, by its provenance.json: it was
+ * moved there or edited by hand. NULL: it is not, or there is none. */
+const char *run_foreign(const Runner *runner, const StudyRun *run, const StudyRecord *record);
+/* False after a message: the folder is another study's, by its name. */
+bool study_is_here(const Runner *runner);
+/* Finds the runs in the folder that the study does not ask for, in order, and says them. */
+void study_dropped(const Runner *runner);
+
 /* ---- claim.c ---- */
 
 enum { CLAIM_TAKEN = -1, CLAIM_FAULT = -2 };

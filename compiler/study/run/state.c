@@ -42,11 +42,16 @@ static bool is_held(const Runner *runner, const StudyRun *run) {
   return held;
 }
 
+/* `why` gets what it said last, or how it is another run. */
 static StudyState state_of(const Runner *runner, const StudyRun *run, const StudyRecord *record,
-                           bool claimed) {
-  if (run_result(runner, run, "finished") == 1) return STUDY_DONE;
-  if (!claimed && is_held(runner, run)) return STUDY_RUNNING;
-  if (record->failure) return STUDY_FAILED;
+                           bool claimed, const char **why) {
+  bool done = run_result(runner, run, "finished") == 1;
+  if (!done && !claimed && is_held(runner, run)) return STUDY_RUNNING;
+  *why = run_foreign(runner, run, record);
+  if (*why) return STUDY_FOREIGN;
+  if (done) return STUDY_DONE;
+  *why = record->failure;
+  if (*why) return STUDY_FAILED;
   bool goes_on = record->trainer && access(trainer_path(runner, record->trainer), X_OK) == 0 &&
                  checkpoint_any(run_path(runner, run));
   return goes_on ? STUDY_PARTIAL : STUDY_WAITING;
@@ -58,12 +63,12 @@ bool study_state(const Runner *runner, StudyRun *run, bool claimed) {
   StudyRecord record;
   scratch.arena = arena_make();
   bool good = record_read(&scratch, run, &record);
-  if (good) run->state = state_of(&scratch, run, &record, claimed);
-  bool failed = good && run->state == STUDY_FAILED;
-  if (!failed)
+  const char *why = NULL;
+  if (good) run->state = state_of(&scratch, run, &record, claimed, &why);
+  if (!why)
     run->failure = NULL;
-  else if (!run->failure || strcmp(run->failure, record.failure) != 0)
-    run->failure = arena_copy(runner->arena, record.failure, strlen(record.failure));
+  else if (!run->failure || strcmp(run->failure, why) != 0)
+    run->failure = arena_copy(runner->arena, why, strlen(why));
   arena_free(scratch.arena);
   return good;
 }
@@ -93,7 +98,7 @@ static void report_other(const Runner *runner, const StudyRun *run, const StudyR
           runner->folder, (int)(strrchr(run->folder, '/') - run->folder), run->folder);
 }
 
-/* Whether a run's record, if there is one, is of this study. */
+/* Whether a run's record, if there is one, is of this study, and its directory of this run. */
 static bool run_matches(const Runner *runner, const StudyRun *run, const char *options, bool say) {
   StudyRecord record;
   if (!record_read(runner, run, &record)) return false;
@@ -101,7 +106,13 @@ static bool run_matches(const Runner *runner, const StudyRun *run, const char *o
   bool same = !record.found ||
               (strcmp(record.hash, job->hash) == 0 && strcmp(record.options, options) == 0);
   if (!same && say) report_other(runner, run, &record, options);
-  return same;
+  const char *foreign = same ? run_foreign(runner, run, &record) : NULL;
+  if (foreign)
+    fprintf(stderr,
+            "error: '%s/%s' is another run: %s; put back what was there, or move it away to make "
+            "that run anew\n",
+            runner->folder, run->folder, foreign);
+  return same && !foreign;
 }
 
 bool study_matches(const Runner *runner) {
