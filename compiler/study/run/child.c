@@ -213,7 +213,10 @@ StudyEnd child_end(const Runner *runner, const StudyChild *child, int status, ch
   bool known = record_begin(runner, run, false, &record);
   record.failure = text;
   record.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  if (!known || is_full(runner, text))
+  bool full = !known || is_full(runner, text);
+  if (full && known && !strstr(text, strerror(EDQUOT))) /* there may have been no room to say it */
+    snprintf(text, 1024, "%s", strerror(ENOSPC));
+  if (full)
     end = END_FULL;
   else if (sessions_count(runner, run) == child->sessions)
     end = END_NOT_BEGUN;
