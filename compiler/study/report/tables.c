@@ -294,12 +294,9 @@ static void comparisons_table(const Results *r, Tables *tables) {
 /* ---- every run ---- */
 
 static const char *state_word(StudyState state) {
-  static const char *const words[] = {[STUDY_WAITING] = "waiting",
-                                      [STUDY_PARTIAL] = "interrupted",
-                                      [STUDY_RUNNING] = "running",
-                                      [STUDY_DONE] = "done",
-                                      [STUDY_FOREIGN] = "another run",
-                                      [STUDY_FAILED] = "failed"};
+  static const char *const words[] = {
+      [STUDY_WAITING] = "waiting", [STUDY_PARTIAL] = "interrupted", [STUDY_RUNNING] = "running",
+      [STUDY_DONE] = "done",       [STUDY_FOREIGN] = "another run", [STUDY_FAILED] = "failed"};
   return words[state];
 }
 
