@@ -31,28 +31,36 @@ static size_t append_time(char line[256], size_t used, double seconds) {
   return append(line, used, ":%02lu", whole % 60);
 }
 
+/* How much of the run is over, 0 to 1: by its steps or by its time limit, whichever ends it sooner.
+ */
+static double share_over(const Progress *progress) {
+  double steps = progress->steps > 0 ? (double)progress->step / (double)progress->steps : 1;
+  double limit = progress->limit_seconds;
+  return fmin(fmax(steps, limit > 0 ? progress->seconds / limit : 0), 1);
+}
+
+/* Seconds to the end at this rate, which the time limit may bring sooner. */
+static double seconds_left(const Progress *progress, double step_rate) {
+  double steps = (double)progress->steps - (double)progress->step;
+  double left = step_rate > 0 ? steps / step_rate : INFINITY;
+  double limit = progress->limit_seconds;
+  return limit > 0 ? fmin(left, limit - progress->seconds) : left;
+}
+
 static size_t write_progress(const Progress *progress, char line[256]) {
   double seconds = progress->seconds > 1e-9 ? progress->seconds : 1e-9;
   double step_rate = (double)(progress->step - progress->start_step) / seconds;
   double update_rate = (double)(progress->updates - progress->start_updates) / seconds;
-  uint64_t left = progress->steps > progress->step ? progress->steps - progress->step : 0;
-  double share = progress->steps > 0 ? (double)progress->step / (double)progress->steps : 1;
-  size_t used = append(line, 0, "step %llu (%.1f %%)", (unsigned long long)progress->step,
-                       100 * (share < 1 ? share : 1));
+  double share = share_over(progress);
+  size_t used =
+      append(line, 0, "step %llu (%.1f %%)", (unsigned long long)progress->step, 100 * share);
   if (!isnan(progress->episode_return))
     used = append(line, used, "  return %.6g", progress->episode_return);
   if (!isnan(progress->eval_return))
     used = append(line, used, "  eval %.6g", progress->eval_return);
   used = append(line, used, "  %.0f steps/s  %.0f updates/s", step_rate, update_rate);
-  if (left == 0) {
-    used = append(line, used, "  took ");
-    return append_time(line, used, progress->seconds);
-  }
-  used = append(line, used, "  left ");
-  double remaining = step_rate > 0 ? (double)left / step_rate : INFINITY;
-  if (progress->limit_seconds > 0)
-    remaining = fmin(remaining, fmax(progress->limit_seconds - progress->seconds, 0));
-  return append_time(line, used, remaining);
+  used = append(line, used, share < 1 ? "  left " : "  took ");
+  return append_time(line, used, share < 1 ? seconds_left(progress, step_rate) : progress->seconds);
 }
 
 /* Prints a line in the place of the last one. */

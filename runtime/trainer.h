@@ -109,7 +109,8 @@ typedef struct Progress {
   double limit_seconds; /* of --minutes; 0: none */
 } Progress;
 /* Call it as often as wished: it prints at most 5 times a second on a terminal, every 10 s
- * elsewhere, and always when `last`. */
+ * elsewhere, and always when `last`. Its percentage is of the run: of its steps, or of its time
+ * limit where that comes sooner. */
 void progress_show(Progress *progress, bool last);
 /* The same within an evaluation that began at `began`, once it takes over two seconds: `done` of at
  * most `most` vector steps, 0 where nobody knows. */

@@ -514,6 +514,28 @@ START_TEST(progress_line) {
 }
 END_TEST
 
+/* A run that its time limit ends long before its steps is over by the limit's share. */
+START_TEST(progress_of_a_time_limit) {
+  char text[1024];
+  Progress progress = {.step = 30000,
+                       .steps = 1000000,
+                       .episode_return = NAN,
+                       .eval_return = NAN,
+                       .seconds = 30,
+                       .limit_seconds = 120};
+  Capture capture = capture_begin(STDERR_FILENO);
+  progress_show(&progress, false);
+  progress.seconds = 121, progress.step = 121000;
+  progress_show(&progress, true);
+  progress.seconds = 30, progress.step = 500000; /* the steps end it sooner */
+  progress_show(&progress, true);
+  ck_assert_str_eq(capture_end(&capture, text, sizeof text),
+                   "step 30000 (25.0 %)  1000 steps/s  0 updates/s  left 1:30\n"
+                   "step 121000 (100.0 %)  1000 steps/s  0 updates/s  took 2:01\n"
+                   "step 500000 (50.0 %)  16667 steps/s  0 updates/s  left 0:30\n");
+}
+END_TEST
+
 START_TEST(progress_on_a_terminal) {
   int terminal = posix_openpt(O_RDWR | O_NOCTTY);
   ck_assert_int_ge(terminal, 0);
@@ -562,6 +584,7 @@ int main(void) {
                                 size_limit_leaves_whole_lines,
                                 json_strict,
                                 progress_line,
+                                progress_of_a_time_limit,
                                 progress_on_a_terminal};
   Suite *suite = suite_create("logs");
   TCase *cases = tcase_create("logs");

@@ -4,6 +4,7 @@
 #   bench/peers/compile_times.sh       after bench/peers/setup.sh
 #   BUILD=build CASES="sac ppo"        where rlc was built, and which cases
 #   UNDER="chrt -f 1"                  a command to run each under
+#   VENV=build/venv-peers              the peers' environment
 #
 # rlc: `compile_seconds` of rlc bench. Peers: the first call of the variant, tracing and running included, without starting
 # Python and importing.
@@ -13,7 +14,7 @@ cd "$(dirname "$0")/../.."
 BUILD=${BUILD:-build}
 CASES=${CASES:-sac remac_8_4 remac_16_8 remac_paper ppo}
 here=bench/peers
-python=build/venv-peers/bin/python
+python=${VENV:-build/venv-peers}/bin/python
 core=$(($(nproc) - 1))
 export PYTHONPYCACHEPREFIX="$PWD/build/peers/pycache" RLC_CACHE=off TORCHINDUCTOR_FORCE_DISABLE_CACHES=1 TORCHINDUCTOR_COMPILE_THREADS=1
 

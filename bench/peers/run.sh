@@ -6,6 +6,7 @@
 #   THREADS="1 2" CASES="sac ppo"      which (all cases of cases.py)
 #   BUILD=build                        where rlc was built
 #   UNDER="chrt -f 1"                  a command to run everybody under, on a machine with other work
+#   VENV=build/venv-peers              the peers' environment (setup.sh)
 #   COLD=1                             torch.compile without its cache, so that its first call is honest
 #   OUT=bench/results/DATE-peers.md    the record; an earlier one is not overwritten
 set -eu
@@ -18,7 +19,7 @@ THREADS=${THREADS:-1 2}
 OUT=${OUT:-bench/results/$(date +%Y-%m-%d)-peers.md}
 here=bench/peers
 export PYTHONPYCACHEPREFIX="$PWD/build/peers/pycache"
-python=build/venv-peers/bin/python
+python=${VENV:-build/venv-peers}/bin/python
 
 [ ! -e "$OUT" ] || { echo "error: $OUT is there already; give another with OUT=" >&2; exit 1; }
 [ -x "$BUILD/rlc" ] || { echo "error: $BUILD/rlc is not there: make build" >&2; exit 1; }

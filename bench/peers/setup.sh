@@ -5,11 +5,12 @@
 #
 #   bench/peers/setup.sh
 #   BUILD=build PYTHON=python3
+#   VENV=build/venv-peers              another folder for the environment, which several checkouts can share
 set -eu
 
 cd "$(dirname "$0")/../.."
 BUILD=${BUILD:-build}
-venv=build/venv-peers
+venv=${VENV:-build/venv-peers}
 out=build/peers
 here=bench/peers
 
@@ -21,7 +22,7 @@ fi
 
 mkdir -p $out
 # The objects are position-independent, so the archive can become part of a library.
-${CC:-gcc} -shared -o $out/librlc_peak.so "$BUILD/compiler/peak.o" "$BUILD/librlc_runtime.a" -lpthread -lm -ldl
+${CC:-gcc} -shared -o $out/librlc_peak.so "$BUILD/compiler/measure/peak.o" "$BUILD/librlc_runtime.a" -lpthread -lm -ldl
 
 blas() { $venv/bin/python -c "import scipy_openblas32 as blas; print(blas.get_$1())"; }
 library=$(blas lib_dir)
