@@ -1,7 +1,10 @@
 /* docs/language.md says what is so: its tables are those of the program, every function has its
  * place, and every whole spec in it elaborates. `docs_test --write` brings the tables up to date.
+ * Pages, scripts and sources name no file that is not there.
  */
 #include <check.h>
+#include <glob.h>
+#include <regex.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -174,6 +177,92 @@ START_TEST(examples) {
 }
 END_TEST
 
+/* ---- files that are named ---- */
+
+/* Fails where the part `number` of a match of `pattern` in the file is no file, seen from `folder`.
+ * Returns how many there are. What the build makes is asked for by its source. */
+static size_t named_in(Arena *arena, const char *file, const char *folder, const regex_t *pattern,
+                       int number) {
+  const char *error = NULL;
+  Source *source = source_read(arena, file, &error);
+  ck_assert_msg(source != NULL, "%s: %s", file, error);
+  size_t count = 0;
+  regmatch_t part[5];
+  for (const char *at = source->text; regexec(pattern, at, COUNTOF(part), part, 0) == 0;
+       at += part[number].rm_eo, count++) {
+    size_t length = (size_t)(part[number].rm_eo - part[number].rm_so);
+    char *name = arena_copy(arena, at + part[number].rm_so, length);
+    if (length > 2 && strcmp(name + length - 2, ".o") == 0) name[length - 1] = 'c';
+    ck_assert_msg(access(arena_printf(arena, "%s%s", folder, name), F_OK) == 0,
+                  "%s names '%s', which is not there", file, name);
+  }
+  return count;
+}
+
+/* The folder of a file with the slash behind it; "" for one at the root. */
+static const char *folder_of(Arena *arena, const char *file) {
+  const char *slash = strrchr(file, '/');
+  return slash ? arena_copy(arena, file, (size_t)(slash + 1 - file)) : "";
+}
+
+/* Looks through all files of the patterns: for a link of a page (`links`, from its own folder),
+ * else for paths from the root. Records tell of the tree that they were taken from, so only their
+ * links are held to be there. */
+static size_t named_in_all(const char *const *patterns, size_t count, const char *text,
+                           bool links) {
+  Arena *arena = arena_make();
+  regex_t pattern;
+  ck_assert_int_eq(regcomp(&pattern, text, REG_EXTENDED | REG_NEWLINE), 0);
+  glob_t found = {0};
+  for (size_t i = 0; i < count; i++) glob(patterns[i], i ? GLOB_APPEND : 0, NULL, &found);
+  size_t named = 0;
+  for (size_t i = 0; i < found.gl_pathc; i++)
+    named += named_in(arena, found.gl_pathv[i], links ? folder_of(arena, found.gl_pathv[i]) : "",
+                      &pattern, links ? 1 : 2);
+  printf("%zu %s in %zu files\n", named, links ? "links" : "paths", found.gl_pathc);
+  globfree(&found);
+  regfree(&pattern);
+  arena_free(arena);
+  return named;
+}
+
+START_TEST(links_lead_somewhere) {
+  static const char *const pages[] = {"*.md", "docs/*.md", "docs/*/*.md", "bench/*.md",
+                                      "bench/results/*.md"};
+  static const char link[] =
+      "\\]\\(([A-Za-z0-9_./-]*([.](md|svg|png|c|def|yaml|csv)|/))(#[^) ]*)?\\)";
+  ck_assert_uint_ge(named_in_all(pages, COUNTOF(pages), link, true), 40);
+}
+END_TEST
+
+START_TEST(files_named_are_there) {
+  static const char *const files[] = {"*.md",
+                                      "Makefile",
+                                      "docs/*.md",
+                                      "bench/*.md",
+                                      "bench/*.sh",
+                                      "bench/*.py",
+                                      "bench/peers/*",
+                                      "tools/*",
+                                      "specs/*.yaml",
+                                      "dsl/*.[ch]",
+                                      "ir/*.[ch]",
+                                      "compiler/*.c",
+                                      "compiler/*/*.[ch]",
+                                      "codegen/*.[ch]",
+                                      "codegen/*/*.[ch]",
+                                      "envs/*.[ch]",
+                                      "runtime/*.[ch]",
+                                      "tests/*.[ch]",
+                                      "tests/*.sh",
+                                      "compiler/*/*/*.[ch]"};
+  static const char path[] = "(^|[^A-Za-z0-9_./$}-]|BUILD\"?/|\\$\\(BUILD\\)/)"
+                             "((bench|compiler|codegen|docs|dsl|envs|ir|runtime|tests|tools)/"
+                             "[A-Za-z0-9_/-]+\\.(c|h|def|sh|py|css|o|supp))";
+  ck_assert_uint_ge(named_in_all(files, COUNTOF(files), path, false), 200);
+}
+END_TEST
+
 int main(int argc, char **argv) {
   if (chdir(RLC_ROOT) != 0) return 1;
   if (argc > 1 && strcmp(argv[1], "--write") == 0) return write_all();
@@ -182,6 +271,8 @@ int main(int argc, char **argv) {
   tcase_add_test(tcase, tables);
   tcase_add_test(tcase, functions);
   tcase_add_test(tcase, examples);
+  tcase_add_test(tcase, links_lead_somewhere);
+  tcase_add_test(tcase, files_named_are_there);
   tcase_set_timeout(tcase, 60);
   suite_add_tcase(suite, tcase);
   return suite_run(suite);
