@@ -15,6 +15,9 @@
 #define COUNTOF(a)        (sizeof(a) / sizeof((a)[0]))
 #define PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
+/* `bytes` rounded up to whole cache lines, at which tensors begin. */
+static inline uint64_t bytes_in_lines(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
+
 /* ---- arenas ---- */
 
 typedef struct Arena Arena;

@@ -223,7 +223,6 @@ void replay_sample(Replay *replay, Team *team, char *memory, uint64_t seed, uint
 /* Whether another step was written over a row since it was drawn. */
 static bool row_lost(const ReplayHead *head, uint64_t row) {
   uint64_t written = (head->vectors - head->sampled) * head->envs;
-  if (written >= head->capacity) return true;
   uint64_t back = head->head > row ? head->head - row : head->head + head->capacity - row;
   return back <= written;
 }

@@ -260,9 +260,7 @@ START_TEST(products_agree) {
   ck_assert_uint_ge(all, 60);
   ck_assert_uint_eq(pairs, _i == 0 && has_pairs() ? all : 0);
   double bar = codes[_i].real == RLC_F64 ? 1e-12 : 3e-6;
-  for (uint32_t p = 0; p < built.module->program_count; p++)
-    for (uint32_t threads = 1; threads <= 3; threads += 2)
-      check_program(&built, p, threads, p + 1, bar, codes[_i].name);
+  check_programs(&built, bar, codes[_i].name);
   built_free(&built);
   arena_free(arena);
 }

@@ -203,6 +203,13 @@ static inline void check_program(const Built *built, uint32_t p, uint32_t thread
   }
 }
 
+/* All programs, on one thread and on three. */
+static inline void check_programs(const Built *built, double tolerance, const char *what) {
+  for (uint32_t p = 0; p < built->module->program_count; p++)
+    for (uint32_t threads = 1; threads <= 3; threads += 2)
+      check_program(built, p, threads, p + 1, tolerance, what);
+}
+
 /* An axis by label and extent: the same one whenever both are equal. */
 static inline AxisId axis_of(Graph *graph, const char *label, uint32_t extent, AxisClass order) {
   return graph_axis(graph, label, arena_printf(graph->arena, "x%u", extent), extent, order,

@@ -58,9 +58,7 @@ START_TEST(few_columns_agree) {
   Arena *arena = arena_make();
   const Precision *precision = &precisions[_i];
   Built built = build_narrow(arena, precision);
-  for (uint32_t p = 0; p < built.module->program_count; p++)
-    for (uint32_t threads = 1; threads <= 3; threads += 2)
-      check_program(&built, p, threads, p + 1, precision->tolerance, precision->name);
+  check_programs(&built, precision->tolerance, precision->name);
   built_free(&built);
   arena_free(arena);
 }

@@ -51,9 +51,12 @@ size_t compiler_words(char *command, const char **words, size_t limit) {
 
 /* In the child: becomes the compiler; its messages go to the log. */
 static _Noreturn void compiler_exec(const Job *job, const char *compiler, const char *include) {
-  const char *argv[64];
+  enum { OWN = 9 }; /* words of ours before the flags, and NULL */
+  size_t flags = 0, most = strlen(compiler) / 2 + 1;
+  while (job->flags[flags]) flags++;
+  const char *argv[most + OWN + flags];
   char *command = strdup(compiler);
-  size_t count = command ? compiler_words(command, argv, 32) : 0;
+  size_t count = command ? compiler_words(command, argv, most) : 0;
   if (!count) _exit(127);
   argv[count++] = "-shared";
   argv[count++] = "-fPIC";

@@ -295,7 +295,7 @@ static void buffer_shrink(const Schedule *s, const Kernel *kernel, Buffer *buffe
     buffer->layout.elements = bucket_elements(s->code, kernel);
   else
     buffer->layout = layout_chunk(buffer->layout, chunks->axis, chunks->rows);
-  buffer->bytes = (buffer->layout.elements * value_type_size(buffer->type) + 63) / 64 * 64;
+  buffer->bytes = bytes_in_lines(buffer->layout.elements * value_type_size(buffer->type));
 }
 
 void chunks_shrink(Schedule *s) {

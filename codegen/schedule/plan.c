@@ -9,15 +9,13 @@
  * (SPACE_CHUNK) lies behind all that is shared, and follows the order of the kernels. */
 #include "codegen/schedule/kernel.h"
 
-static uint64_t align64(uint64_t n) { return (n + 63) / 64 * 64; }
-
 uint64_t plan_slots(Code *code) {
   uint64_t offset = 0;
   for (size_t i = 0; i < code->module->graph->slot_count; i++) {
     Buffer *buffer = code->slots[i];
     buffer->offset = offset;
     buffer->bytes = buffer->layout.elements * value_type_size(buffer->type);
-    offset += align64(buffer->bytes);
+    offset += bytes_in_lines(buffer->bytes);
   }
   return offset;
 }
@@ -29,7 +27,7 @@ uint64_t plan_tables(Code *code) {
     if (!buffer) continue;
     buffer->offset = offset;
     buffer->bytes = buffer->layout.elements * value_type_size(buffer->type);
-    offset += align64(buffer->bytes);
+    offset += bytes_in_lines(buffer->bytes);
   }
   return offset;
 }

@@ -258,7 +258,7 @@ Buffer *buffer_make(Schedule *s, Layout layout, ValueType type, const char *name
   Buffer *buffer = NEW(s->arena, Buffer);
   *buffer =
       (Buffer){.space = SPACE_WORK, .type = type, .layout = layout, .name = name, .spec = spec};
-  buffer->bytes = (layout.elements * value_type_size(type) + 63) / 64 * 64;
+  buffer->bytes = bytes_in_lines(layout.elements * value_type_size(type));
   buffer->first = buffer->last = -1;
   return buffer;
 }

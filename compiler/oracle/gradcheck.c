@@ -100,8 +100,7 @@ static double frozen_value(const Check *check) {
 /* ---- generated code ---- */
 
 static char *alloc_aligned(Arena *arena, uint64_t size) {
-  uintptr_t at = (uintptr_t)arena_alloc(arena, size + 64);
-  return (char *)((at + 63) / 64 * 64);
+  return (char *)bytes_in_lines((uintptr_t)arena_alloc(arena, size + 64));
 }
 
 static void machine_run(Machine *machine, uint32_t program, uint64_t seed) {

@@ -50,7 +50,7 @@ static const RlcSlot *slots_layout(Arena *arena, const Graph *graph, uint64_t *b
   *bytes = 0;
   for (size_t i = 0; i < graph->slot_count; i++) {
     slots[i] = slot_layout(graph, &graph->slots[i], *bytes);
-    *bytes += (slots[i].bytes + 63) / 64 * 64;
+    *bytes += bytes_in_lines(slots[i].bytes);
   }
   return slots;
 }
