@@ -69,17 +69,20 @@ END_TEST
 
 START_TEST(failed_runs_count) {
   const bool failed[] = {false, true, false, true, false};
+  const double own[] = {NAN, 50, NAN, -7, NAN}, none_own[] = {-INFINITY, NAN};
   double score[] = {3, 99, -1, NAN, NAN};
-  scores_failed(&(StudyScore){.failed_worst = true}, failed, 5, score);
-  ck_assert(score[0] == 3 && score[1] == -1 && score[2] == -1 && score[3] == -1);
+  scores_failed(&(StudyScore){.failed_worst = true}, failed, own, 5, score);
+  ck_assert(score[0] == 3 && score[1] == -1 && score[2] == -1 && score[3] == -7);
   ck_assert(isnan(score[4]));
-  scores_failed(&(StudyScore){.failed_worst = true, .lower = true}, failed, 5, score);
-  ck_assert(score[1] == 3 && score[3] == 3);
-  scores_failed(&(StudyScore){.failed = -20}, failed, 5, score);
-  ck_assert(score[0] == 3 && score[1] == -20 && score[3] == -20);
+  scores_failed(&(StudyScore){.failed_worst = true, .lower = true}, failed, own, 5, score);
+  ck_assert(score[1] == 50 && score[3] == 3);
+  scores_failed(&(StudyScore){.failed = -5}, failed, own, 5, score);
+  ck_assert(score[0] == 3 && score[1] == -5 && score[3] == -7);
   const bool all[] = {true, true};
   double none[] = {1, 2};
-  scores_failed(&(StudyScore){.failed_worst = true}, all, 2, none);
+  scores_failed(&(StudyScore){.failed = -20}, all, none_own, 2, none);
+  ck_assert(none[0] == -20 && none[1] == -20);
+  scores_failed(&(StudyScore){.failed_worst = true}, all, own, 2, none);
   ck_assert(isnan(none[0]) && isnan(none[1]));
 }
 END_TEST

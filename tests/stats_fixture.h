@@ -31,7 +31,7 @@ static inline void table_shape(Table *table, size_t tasks, const size_t *runs, s
     at += runs[task] * steps;
     ck_assert(at <= table->values + VALUES);
   }
-  table->scores = (StatsScores){tasks, steps, table->runs, table->score};
+  table->scores = (StatsScores){tasks, steps, table->runs, table->score, NULL};
 }
 
 /* Uniform in (0, 1), by its number. */

@@ -481,6 +481,116 @@ START_TEST(random_p_is_not_zero) {
 }
 END_TEST
 
+/* ---- swaps ---- */
+
+/* Every choice of places written out. */
+static double naive_swaps(StatsKind kind, const Table *x, const Table *y) {
+  static Table a, b;
+  size_t tasks = x->scores.tasks, n = 0;
+  for (size_t task = 0; task < tasks; task++) n += x->runs[task];
+  double seen = fabs(naive(kind, x) - naive(kind, y)), reached = 0;
+  double mean = fabs(naive(STATS_MEAN, x) - naive(STATS_MEAN, y));
+  if (seen < 1e-9) return 1;
+  for (uint32_t choice = 0; choice < 1u << n; choice++) {
+    for (size_t i = 0; i < n; i++) {
+      bool swap = choice >> i & 1;
+      a.values[i] = (swap ? y : x)->values[i], b.values[i] = (swap ? x : y)->values[i];
+    }
+    table_shape(&a, tasks, x->runs, 1);
+    table_shape(&b, tasks, x->runs, 1);
+    double far = fabs(naive(kind, &a) - naive(kind, &b));
+    bool tied = fabs(far - seen) < 1e-9;
+    reached +=
+        tied ? fabs(naive(STATS_MEAN, &a) - naive(STATS_MEAN, &b)) >= mean - 1e-9 : far > seen;
+  }
+  return reached / (double)(1u << n);
+}
+
+/* Each statistic has the p of its own difference; that of the mean is the contrast's. */
+START_TEST(swaps_written_out) {
+  static const size_t runs[][3] = {{2}, {5}, {8}, {3, 4}, {2, 3, 4}};
+  static Table x, y;
+  for (uint64_t seed = 0; seed < 6; seed++)
+    for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
+      size_t tasks = runs[i][1] == 0 ? 1 : runs[i][2] == 0 ? 2 : 3;
+      table_fill(&x, 2 * seed);
+      table_fill(&y, 2 * seed + 1);
+      for (size_t k = 0; k < 9; k++) {
+        x.values[k] += 0.4;
+        if (seed % 2) x.values[k] = round(x.values[k]), y.values[k] = round(y.values[k]);
+      }
+      table_shape(&x, tasks, runs[i], 1);
+      table_shape(&y, tasks, runs[i], 1);
+      for (StatsKind kind = 0; kind < STATS_KINDS; kind++) {
+        StatsSwap swap = stats_swap(kind, &x.scores, &y.scores);
+        assert_close(swap.difference, naive(kind, &x) - naive(kind, &y));
+        assert_close(swap.p, naive_swaps(kind, &x, &y));
+        ck_assert_uint_eq(swap.pairs, runs[i][0] + runs[i][1] + runs[i][2]);
+      }
+    }
+}
+END_TEST
+
+/* With capped scores all below 1 the gap is a mean, so that its random choices can be held against
+ * all signs. */
+START_TEST(random_swaps_are_near) {
+  enum { COUNT = 30 };
+  static Table x, y;
+  for (uint32_t i = 0; i < COUNT; i++)
+    x.values[i] = 0.9 * made_up(8, i), y.values[i] = 0.6 * made_up(9, i);
+  table_shape(&x, 2, (size_t[]){20, 10}, 1);
+  table_shape(&y, 2, x.runs, 1);
+  double exact = stats_contrast(&x.scores, &y.scores, &usual).p;
+  StatsSwap swap = stats_swap(STATS_GAP, &x.scores, &y.scores);
+  ck_assert_double_gt(exact, 0.001);
+  ck_assert_double_lt(exact, 0.9);
+  ck_assert_double_lt(fabs(swap.p - exact), 5 * sqrt(exact * (1 - exact) / STATS_SWAPS));
+  ck_assert_double_ne(swap.p, exact);
+  for (uint32_t i = 0; i < COUNT; i++) y.values[i] = -5; /* as far as it goes */
+  ck_assert_double_eq(stats_swap(STATS_GAP, &x.scores, &y.scores).p, 1 / (STATS_SWAPS + 1.0));
+}
+END_TEST
+
+/* What so many pairs can reach is what they give when all differences have one sign. */
+START_TEST(least_p_is_reached) {
+  static Table x, y;
+  for (uint32_t i = 0; i < 50; i++) x.values[i] = 1 + i, y.values[i] = 0;
+  for (size_t n = 1; n <= 45; n++) {
+    table_shape(&x, 1, &n, 1);
+    table_shape(&y, 1, &n, 1);
+    ck_assert_double_eq(stats_least_p(n), stats_contrast(&x.scores, &y.scores, &usual).p);
+    if (n > STATS_SWAP_PAIRS) continue;
+    for (StatsKind kind = 0; kind < STATS_GAP; kind++)
+      ck_assert_double_eq(stats_least_p(n), stats_swap(kind, &x.scores, &y.scores).p);
+  }
+  ck_assert_double_eq(stats_least_p(5), 0.0625);
+  ck_assert(isnan(stats_least_p(0)));
+  table_shape(&x, 1, (size_t[]){0}, 1);
+  ck_assert(isnan(stats_swap(STATS_IQM, &x.scores, &x.scores).p));
+}
+END_TEST
+
+/* A number that failed runs were given has no interval, nor has what is made of it. */
+START_TEST(assumed_scores_have_no_interval) {
+  static Table x, y;
+  const char *why = "failed runs that all count as one number";
+  static const bool assumed[] = {false, true};
+  table_fill(&y, 15);
+  table_fill(&x, 16);
+  for (size_t i = 3; i < 6; i++) x.values[i] = 0;
+  table_shape(&x, 2, (size_t[]){3, 3}, 1);
+  table_shape(&y, 2, x.runs, 1);
+  x.scores.assumed = assumed;
+  double mean = aggregate(STATS_MEAN, &y, usual).value;
+  ck_assert(isfinite(mean));
+  assert_no_interval(aggregate(STATS_MEAN, &x, usual), naive(STATS_MEAN, &x), why);
+  assert_no_interval(stats_contrast(&y.scores, &x.scores, &usual).difference,
+                     mean - naive(STATS_MEAN, &x), why);
+  assert_no_interval(stats_improvement(&x.scores, &y.scores, &usual), naive_improvement(&x, &y),
+                     why);
+}
+END_TEST
+
 START_TEST(holm_properties) {
   enum { COUNT = 9 };
   double p[COUNT], turned_p[COUNT], out[COUNT], turned_out[COUNT];
@@ -518,6 +628,10 @@ int main(void) {
       {single_runs_have_no_interval, 1},
       {tasks_without_runs_are_left_out, 1},
       {not_finite_is_refused, 3},
+      {swaps_written_out, 1},
+      {random_swaps_are_near, 1},
+      {least_p_is_reached, 1},
+      {assumed_scores_have_no_interval, 1},
       {areas, 1},
       {signs_counted_out, 1},
       {random_signs_are_near, 1},

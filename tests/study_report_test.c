@@ -36,16 +36,16 @@ START_TEST(a_comparison_is_with_the_same_seed) {
   assert_file(folder, "report/tables/comparisons.csv",
               "variant,environment,difference,difference low,difference high,p,p_holm,"
               "probability_of_improvement,probability_of_improvement low,"
-              "probability_of_improvement high,pairs\n"
-              "sac lr=1,all,100,100,100,0.25,0.5,1,1,1,3\n"
-              "\"a <b> & \"\"c\"\"\",all,0,-10,10,1,1,0.5,0,0.8375,3\n");
+              "probability_of_improvement high,pairs,p_least\n"
+              "sac lr=1,all,100,100,100,0.25,0.5,1,1,1,3,0.25\n"
+              "\"a <b> & \"\"c\"\"\",all,0,-10,10,1,1,0.5,0,0.8375,3,0.25\n");
 }
 END_TEST
 
 START_TEST(points_may_have_different_baselines) {
   report_good(&(Made){.several = true});
-  HAS("tables/comparisons.csv", "high,pairs,against\nsac lr=1,all,100,", ",3,sac\n",
-      "\"a <b> & \"\"c\"\"\",all,-100,", ",3,sac lr=1\n");
+  HAS("tables/comparisons.csv", "high,pairs,p_least,against\nsac lr=1,all,100,", ",3,0.25,sac\n",
+      "\"a <b> & \"\"c\"\"\",all,-100,", ",3,0.25,sac lr=1\n");
 }
 END_TEST
 
@@ -63,9 +63,9 @@ START_TEST(environments_are_put_together_only_on_one_scale) {
 END_TEST
 
 START_TEST(latex_has_rules_and_escapes) {
-  report_good(&(Made){0});
+  report_good(&(Made){.seeds = 8});
   HAS("tables/aggregates.tex", "\\begin{tabular}{llrrr}\n\\toprule\n", "\\midrule\n",
-      "sac lr=1 & 3 & \\textbf{200} {\\scriptsize [200, 200]}", "a <b> \\& \"c\"",
+      "sac lr=1 & 8 & \\textbf{200} {\\scriptsize [200, 200]}", "a <b> \\& \"c\"",
       "\\bottomrule\n\\end{tabular}\n");
 }
 END_TEST
@@ -73,13 +73,52 @@ END_TEST
 /* ---- bold ---- */
 
 START_TEST(bold_is_what_nothing_is_told_apart_from) {
+  report_good(&(Made){.seeds = 8});
+  HAS("report.html", "<td>sac</td><td>8</td><td class=\"n\">100 ",
+      "<td>sac lr=1</td><td>8</td><td class=\"n\"><b>200</b>", "<b>200</b>", "<b>120</b>",
+      "\"c\"</td><td>8</td><td class=\"n\">100 ",
+      "p &gt; 0.05 when the two runs of a seed change places by chance (two-sided, Holm's "
+      "correction for 2 comparisons).");
+  report_good(&(Made){.seeds = 8, .lower = true});
+  HAS("report.html", "<td>sac</td><td>8</td><td class=\"n\"><b>100</b>",
+      "<td>sac lr=1</td><td>8</td><td class=\"n\">200",
+      "\"c\"</td><td>8</td><td class=\"n\"><b>100</b>");
+}
+END_TEST
+
+/* Of three pairs an interval is the range of what was seen: a difference that all of them have is
+ * one in four by chance. */
+START_TEST(nothing_is_bold_where_nothing_could_be_told_apart) {
   report_good(&(Made){0});
-  HAS("report.html", "<td>sac lr=1</td><td>3</td><td class=\"n\"><b>200</b>",
-      "\"c\"</td><td>3</td><td class=\"n\">100 ");
-  report_good(&(Made){.lower = true});
-  HAS("report.html", "<td>sac</td><td>3</td><td class=\"n\"><b>100</b>",
-      "<td>sac lr=1</td><td>3</td><td class=\"n\">200",
-      "\"c\"</td><td>3</td><td class=\"n\"><b>100</b>");
+  report_lacks("report.html", "<b>");
+  HAS("report.html", "Nothing is bold, for nothing could be told apart: 3 pairs can reach p = 0.25 "
+                     "at least, and 0.5 with Holm's correction for 2 comparisons; 0.05 is asked.");
+  report_good(&(Made){.seeds = 6}); /* enough for one comparison, and not for two */
+  report_lacks("report.html", "<b>");
+  HAS("report.html", "6 pairs can reach p = 0.031 at least, and 0.062 with");
+  report_good(&(Made){.seeds = 7});
+  HAS("report.html", "<b>200</b>");
+}
+END_TEST
+
+/* The mean cannot tell a variant apart that one run drags down; what leaves this run out can. */
+START_TEST(each_column_goes_by_its_own_statistic) {
+  report_good(&(Made){.seeds = 9, .outlier = true});
+  HAS("report.html", "<td>sac lr=1</td><td>9</td><td class=\"n\"><b>203.9</b> <small>[",
+      "</small></td><td class=\"n\">−373.7");
+  Bytes page = report_file("report.html");
+  size_t count = 0;
+  for (const char *at = page.data; (at = strstr(at, "<b>")); at++) count++;
+  ck_assert_uint_eq(count, 1);
+  free(page.data);
+}
+END_TEST
+
+START_TEST(an_iqm_of_few_runs_is_a_mean_and_says_so) {
+  report_good(&(Made){0});
+  HAS("report.html", "rounded down: of 3 none, so that it is their mean here");
+  report_good(&(Made){.seeds = 4});
+  report_lacks("report.html", "it is their mean here");
 }
 END_TEST
 
@@ -98,11 +137,30 @@ END_TEST
 
 START_TEST(a_failed_run_is_shown_and_counts_as_the_worst) {
   report_good(&(Made){.failed = 2});
-  HAS("tables/runs.csv", "sac lr=1,A-v1,1,failed,200,,,loss 'critic' is <nan>\n");
-  HAS("tables/aggregates.csv", "sac lr=1,\"3, 1 failed\",", ",163.333333333,90,200,");
+  HAS("tables/runs.csv", "sac lr=1,A-v1,1,failed,200,80,,loss 'critic' is <nan>\n");
+  HAS("tables/aggregates.csv", "sac lr=1,\"3, 1 failed\",", ",160,80,200,");
   HAS("report.html", "1 of 9 runs failed", "<h3>Failed</h3>",
       "sac lr=1, A-v1, seed 1, after 200 steps", "loss 'critic' is &lt;nan&gt;",
       "runs/sac_lr=1/A-v1/seed-1.log");
+}
+END_TEST
+
+/* What failed runs count as was not measured: it has no interval, and is marked. */
+START_TEST(failed_runs_alone_have_no_interval) {
+  report_good(&(Made){.fails = 2});
+  HAS("tables/aggregates.csv", "sac lr=1,\"3, 3 failed\",80,,,80,,,,,\n");
+  HAS("tables/comparisons.csv", "sac lr=1,all,-20,,,0.25,0.5,0,,,3,0.25\n");
+  HAS("tables/aggregates.tex", "sac lr=1 & 3, 3 failed & 80$^\\dagger$ & 80$^\\dagger$ & -- \\\\");
+  HAS("report.html", "<td>sac lr=1</td><td>3, 3 failed</td><td class=\"n\">80†</td>",
+      "†: failed runs count in it; where all count as one number there is no interval. area leaves "
+      "failed runs out.");
+  HAS("scores.json", "\"sac lr=1\": [[80], [80], [80]]");
+  assert_file(folder, "report/scores_failed.json",
+              "{\n \"sac\": [[false], [false], [false]],\n \"sac lr=1\": [[true], [true], "
+              "[true]],\n \"a <b> & \\\"c\\\"\": [[false], [false], [false]]\n}\n");
+  report_good(&(Made){0});
+  report_lacks("report.html", "†");
+  ck_assert(access(path_in(folder, "report/scores_failed.json").text, F_OK) != 0);
 }
 END_TEST
 
@@ -438,6 +496,10 @@ int main(void) {
   tcase_add_test(cases, environments_are_put_together_only_on_one_scale);
   tcase_add_test(cases, latex_has_rules_and_escapes);
   tcase_add_test(cases, bold_is_what_nothing_is_told_apart_from);
+  tcase_add_test(cases, nothing_is_bold_where_nothing_could_be_told_apart);
+  tcase_add_test(cases, each_column_goes_by_its_own_statistic);
+  tcase_add_test(cases, an_iqm_of_few_runs_is_a_mean_and_says_so);
+  tcase_add_test(cases, failed_runs_alone_have_no_interval);
   tcase_add_test(cases, one_seed_has_no_intervals_and_nothing_bold);
   tcase_add_test(cases, a_failed_run_is_shown_and_counts_as_the_worst);
   tcase_add_test(cases, an_unfinished_study_says_so);

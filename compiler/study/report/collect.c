@@ -181,12 +181,16 @@ double series_score(const Series *series, uint32_t last) {
   return count ? sum / (double)count : NAN;
 }
 
-void scores_failed(const StudyScore *rule, const bool *failed, size_t count, double *score) {
+/* The worse of two scores, or the one that is there. */
+static double worse(const StudyScore *rule, double a, double b) {
+  return rule->lower ? fmax(a, b) : fmin(a, b);
+}
+
+void scores_failed(const StudyScore *rule, const bool *failed, const double *own, size_t count,
+                   double *score) {
   double as = rule->failed_worst ? NAN : rule->failed;
-  for (size_t i = 0; rule->failed_worst && i < count; i++) {
-    if (failed[i] || isnan(score[i])) continue;
-    if (isnan(as) || (rule->lower ? score[i] > as : score[i] < as)) as = score[i];
-  }
+  for (size_t i = 0; rule->failed_worst && i < count; i++)
+    if (!failed[i]) as = worse(rule, as, score[i]);
   for (size_t i = 0; i < count; i++)
-    if (failed[i]) score[i] = as;
+    if (failed[i]) score[i] = isfinite(own[i]) && !isnan(as) ? worse(rule, as, own[i]) : as;
 }

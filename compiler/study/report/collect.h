@@ -42,7 +42,9 @@ Series logs_series(Arena *arena, const RunLogs *logs, const char *column);
 double series_score(const Series *series, uint32_t last);
 
 /* Gives failed runs of an environment their score: the number of the study, or the worst of those
- * that did not fail; NAN where all did. score[i] is NAN where there is no run yet, which stays. */
-void scores_failed(const StudyScore *rule, const bool *failed, size_t count, double *score);
+ * that did not fail; NAN where all did. None counts as better than its own last value own[i], where
+ * that is a finite number. score[i] is NAN where there is no run yet, which stays. */
+void scores_failed(const StudyScore *rule, const bool *failed, const double *own, size_t count,
+                   double *score);
 
 #endif

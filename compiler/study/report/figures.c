@@ -226,7 +226,7 @@ static const Curve *profile_at(const void *what, size_t shown) {
 
 static void profile_figure(const Results *r, Figures *figures, const Facets *facets) {
   Curve *profiles = NEW_ARRAY(r->arena, Curve, r->shown_count);
-  bool less = r->study->score.lower && !r->normalised, any = false;
+  bool less = results_less(r), any = false;
   for (size_t i = 0; i < r->shown_count; i++) {
     profiles[i] = results_profile(r, r->shown[i]);
     any |= profiles[i].count > 0;
@@ -309,7 +309,7 @@ static void comparisons_figure(const Results *r, Figures *figures, const ReportT
       arena_printf(r->arena,
                    "Left: mean difference of runs with the same seed, %s is better. Right: "
                    "probability that a run is better. Vertical lines: no difference.",
-                   r->study->score.lower && !r->normalised ? "less" : "more");
+                   results_less(r) ? "less" : "more");
   for (size_t i = 0; i < table->row_count; i++) {
     const char *env = table->cells[i * table->column_count + 1].text;
     if (i && strcmp(env, table->cells[1].text) == 0) break;

@@ -48,13 +48,19 @@ static void write_table(Files *files, const ReportTable *table) {
   if (out) table_latex(table, out), file_close(files, out, latex);
 }
 
+static void write_scores(Files *files, const Results *results, ScoresKind kind, const char *name) {
+  FILE *out = file_open(files, name);
+  if (out) scores_json(results, kind, out), file_close(files, out, name);
+}
+
 static void write_files(Files *files, const Page *page) {
   for (size_t i = 0; i < page->tables->count; i++) write_table(files, &page->tables->table[i]);
-  FILE *out = file_open(files, "scores.json");
-  if (out) scores_json(page->results, false, out), file_close(files, out, "scores.json");
-  out = page->results->normalised ? file_open(files, "scores_normalised.json") : NULL;
-  if (out) scores_json(page->results, true, out), file_close(files, out, "scores_normalised.json");
-  out = file_open(files, "report.html");
+  write_scores(files, page->results, SCORES_RAW, "scores.json");
+  if (page->results->normalised)
+    write_scores(files, page->results, SCORES_SCALED, "scores_normalised.json");
+  if (page->results->of[STUDY_FAILED])
+    write_scores(files, page->results, SCORES_FAILED, "scores_failed.json");
+  FILE *out = file_open(files, "report.html");
   if (out) page_write(page, out), file_close(files, out, "report.html");
 }
 

@@ -22,6 +22,7 @@ Study *study_open(Session *session, const char *folder);
 typedef struct RunResult {
   RunLogs logs;
   Series score_series; /* of the score's metric */
+  double last;         /* the score of what it has logged so far; NAN: none */
   double score;        /* NAN: it does not count: not ended, or its metric is not there */
   double area;         /* under score_series; NAN as above, and for failed runs */
   double step;         /* the last that was logged; 0: none */
@@ -53,6 +54,9 @@ Results *results_read(Arena *arena, const Study *study, const char *folder);
 size_t results_run(const Results *results, size_t point, size_t env, size_t seed);
 /* Whether all runs are done or have failed. */
 bool results_complete(const Results *results);
+/* Whether less of what is shown is better: of raw scores where the study says so; on the scale of
+ * `normalize:` 1 is the better end. */
+bool results_less(const Results *results);
 /* A raw value of an environment on the scale of `normalize:`, where that is in use. */
 double results_scaled(const Results *results, size_t env, double value);
 
@@ -61,8 +65,10 @@ typedef enum ScoreField { FIELD_SCORE, FIELD_AREA } ScoreField;
 StatsScores results_scores(const Results *results, size_t point, size_t env, ScoreField field,
                            bool gains);
 /* Those of two points for the seeds that both have, in the same order. */
-void results_pairs(const Results *results, size_t x, size_t y, size_t env, StatsScores *of_x,
-                   StatsScores *of_y);
+void results_pairs(const Results *results, size_t x, size_t y, size_t env, ScoreField field,
+                   StatsScores *of_x, StatsScores *of_y);
+/* How many runs of a point failed, in an environment or in all. */
+size_t results_failed(const Results *results, size_t point, size_t env);
 
 /* A number over environment steps, with its interval. */
 typedef struct Curve {
@@ -87,6 +93,7 @@ typedef struct Cell {
   const char *text;       /* NULL: a number */
   StatsEstimate estimate; /* low and high are used in columns with an interval */
   bool bold;
+  bool failed; /* runs count in it that failed */
 } Cell;
 
 typedef enum ColumnKind { COLUMN_TEXT, COLUMN_NUMBER, COLUMN_ESTIMATE } ColumnKind;
@@ -111,12 +118,39 @@ typedef struct Tables {
 } Tables;
 
 Tables tables_make(const Results *results);
+
+/* ---- bold.c ---- */
+
+/* A column of estimates whose rows are the shown points, and what its numbers are. */
+typedef struct BoldColumn {
+  size_t column;
+  StatsKind kind;
+  size_t env;
+  ScoreField field;
+} BoldColumn;
+
+/* What the columns of a table had to go by. */
+typedef struct Bold {
+  size_t pairs, comparisons; /* with the best of a column, at most */
+  bool any;                  /* some row was told apart */
+} Bold;
+
+void bold_column(const Results *results, ReportTable *table, const BoldColumn *of, Bold *bold);
+/* The rule for the table's caption, or why nothing is bold. */
+const char *bold_words(const Results *results, const Bold *bold);
+/* The p at which variants count as told apart: what the study's intervals leave out. */
+double bold_level(const Results *results);
+
+/* ---- tables_write.c ---- */
+
 void table_csv(const ReportTable *table, FILE *out);
 void table_latex(const ReportTable *table, FILE *out);
 void table_html(const ReportTable *table, FILE *out);
 /* {"variant": [[score of each environment] of each seed]}: what rliable reads through np.array.
- * Seeds that lack a score in some environment are left out. */
-void scores_json(const Results *results, bool scaled, FILE *out);
+ * Seeds that lack a score in some environment are left out. In the same places: whether the run
+ * failed, so that its score is what the study says. */
+typedef enum ScoresKind { SCORES_RAW, SCORES_SCALED, SCORES_FAILED } ScoresKind;
+void scores_json(const Results *results, ScoresKind kind, FILE *out);
 
 /* ---- figures.c ---- */
 

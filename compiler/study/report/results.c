@@ -19,6 +19,8 @@ double results_scaled(const Results *r, size_t env, double value) {
   return r->normalised ? (value - normal->zero) / (normal->one - normal->zero) : value;
 }
 
+bool results_less(const Results *r) { return r->study->score.lower && !r->normalised; }
+
 /* ---- reading ---- */
 
 static double last_step(const LogTable *table) {
@@ -28,7 +30,7 @@ static double last_step(const LogTable *table) {
 static void read_run(Results *r, size_t run) {
   const Study *study = r->study;
   RunResult *result = &r->runs[run];
-  *result = (RunResult){.score = NAN, .area = NAN};
+  *result = (RunResult){.score = NAN, .area = NAN, .last = NAN};
   if (study->runs[run].state == STUDY_FOREIGN) return;
   const char *path = arena_printf(r->arena, "%s/%s", r->folder, study->runs[run].folder);
   if (!logs_read(r->arena, path, &result->logs, &result->problem)) return;
@@ -37,8 +39,9 @@ static void read_run(Results *r, size_t run) {
   const char *column = logs_column(r->arena, &result->logs, study->score.metric, &result->problem);
   if (!column) return;
   result->score_series = logs_series(r->arena, &result->logs, column);
+  result->last = series_score(&result->score_series, study->score.last);
   if (study->runs[run].state != STUDY_DONE) return;
-  result->score = series_score(&result->score_series, study->score.last);
+  result->score = result->last;
   result->area =
       stats_area(result->score_series.step, result->score_series.value, result->score_series.count);
   if (isnan(result->score)) result->problem = arena_printf(r->arena, "'%s' has no value", column);
@@ -52,13 +55,15 @@ static void score_failed(Results *r, size_t env) {
   size_t *runs = NEW_ARRAY(r->arena, size_t, study->run_count);
   bool *failed = NEW_ARRAY(r->arena, bool, study->run_count);
   double *score = NEW_ARRAY(r->arena, double, study->run_count);
+  double *own = NEW_ARRAY(r->arena, double, study->run_count);
   for (size_t i = 0; i < study->run_count; i++) {
     if (study->jobs[study->runs[i].job].env != env) continue;
     failed[count] = study->runs[i].state == STUDY_FAILED;
     score[count] = r->runs[i].score;
+    own[count] = r->runs[i].last;
     runs[count++] = i;
   }
-  scores_failed(&study->score, failed, count, score);
+  scores_failed(&study->score, failed, own, count, score);
   for (size_t i = 0; i < count; i++) r->runs[runs[i]].score = score[i];
 }
 
@@ -88,7 +93,7 @@ static double field_of(const Results *r, size_t run, size_t env, ScoreField fiel
   if (run == NO_RUN) return NAN;
   double value = field == FIELD_SCORE ? r->runs[run].score : r->runs[run].area;
   value = results_scaled(r, env, value);
-  return gains && r->study->score.lower && !r->normalised ? -value : value;
+  return gains && results_less(r) ? -value : value;
 }
 
 /* Room for scores of one environment or of all. */
@@ -98,7 +103,30 @@ static StatsScores scores_room(const Results *r, size_t env, size_t **runs, doub
   *score = NEW_ARRAY(r->arena, double *, tasks);
   for (size_t t = 0; t < tasks; t++)
     (*score)[t] = NEW_ARRAY(r->arena, double, r->study->seed_count);
-  return (StatsScores){tasks, 1, *runs, (const double *const *)*score};
+  return (StatsScores){tasks, 1, *runs, (const double *const *)*score, NULL};
+}
+
+/* Where runs of a point failed and all its runs of an environment count as one number: that is
+ * what the study says, and nothing that was measured. */
+static const bool *assumed_make(const Results *r, const StatsScores *scores, size_t point,
+                                size_t env) {
+  bool *assumed = NEW_ARRAY(r->arena, bool, scores->tasks);
+  for (size_t t = 0; t < scores->tasks; t++) {
+    assumed[t] = results_failed(r, point, env == ALL_ENVS ? t : env) > 0;
+    for (size_t i = 1; i < scores->runs[t]; i++)
+      assumed[t] &= scores->score[t][i] == scores->score[t][0];
+  }
+  return assumed;
+}
+
+size_t results_failed(const Results *r, size_t point, size_t env) {
+  size_t failed = 0;
+  for (size_t e = 0; e < r->study->env_count; e++)
+    for (size_t s = 0; s < r->study->seed_count && (env == ALL_ENVS || e == env); s++) {
+      size_t run = results_run(r, point, e, s);
+      failed += run != NO_RUN && r->study->runs[run].state == STUDY_FAILED;
+    }
+  return failed;
 }
 
 StatsScores results_scores(const Results *r, size_t point, size_t env, ScoreField field,
@@ -113,11 +141,12 @@ StatsScores results_scores(const Results *r, size_t point, size_t env, ScoreFiel
       if (!isnan(value)) score[t][runs[t]++] = value;
     }
   }
+  if (field == FIELD_SCORE) scores.assumed = assumed_make(r, &scores, point, env);
   return scores;
 }
 
-void results_pairs(const Results *r, size_t x, size_t y, size_t env, StatsScores *of_x,
-                   StatsScores *of_y) {
+void results_pairs(const Results *r, size_t x, size_t y, size_t env, ScoreField field,
+                   StatsScores *of_x, StatsScores *of_y) {
   size_t *runs_x, *runs_y;
   double **score_x, **score_y;
   *of_x = scores_room(r, env, &runs_x, &score_x);
@@ -125,13 +154,16 @@ void results_pairs(const Results *r, size_t x, size_t y, size_t env, StatsScores
   for (size_t t = 0; t < of_x->tasks; t++) {
     size_t e = env == ALL_ENVS ? t : env;
     for (size_t s = 0; s < r->study->seed_count; s++) {
-      double a = field_of(r, results_run(r, x, e, s), e, FIELD_SCORE, false);
-      double b = field_of(r, results_run(r, y, e, s), e, FIELD_SCORE, false);
+      double a = field_of(r, results_run(r, x, e, s), e, field, false);
+      double b = field_of(r, results_run(r, y, e, s), e, field, false);
       if (isnan(a) || isnan(b)) continue;
       score_x[t][runs_x[t]++] = a;
       score_y[t][runs_y[t]++] = b;
     }
   }
+  if (field == FIELD_AREA) return;
+  of_x->assumed = assumed_make(r, of_x, x, env);
+  of_y->assumed = assumed_make(r, of_y, y, env);
 }
 
 /* ---- curves ---- */
@@ -262,7 +294,7 @@ static void score_range(const Results *r, double *low, double *high) {
 Curve results_profile(const Results *r, size_t point) {
   StatsScores scores = results_scores(r, point, ALL_ENVS, FIELD_SCORE, true);
   StatsOptions options = r->options;
-  double low, high, sign = r->study->score.lower && !r->normalised ? -1 : 1;
+  double low, high, sign = results_less(r) ? -1 : 1;
   Curve profile = {0};
   score_range(r, &low, &high);
   if (!(high > low) || !r->together) return profile;

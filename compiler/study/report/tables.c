@@ -36,54 +36,19 @@ static void set_number(const ReportTable *table, size_t row, size_t column, doub
   cell_at(table, row, column)->estimate = (StatsEstimate){value, NAN, NAN, 0, 0, NULL};
 }
 
+/* A statistic of the scores of a row's point. */
+static void set_aggregate(const Results *r, const ReportTable *table, size_t row, size_t column,
+                          StatsKind kind, size_t env) {
+  StatsScores scores = results_scores(r, r->shown[row], env, FIELD_SCORE, false);
+  Cell *cell = cell_at(table, row, column);
+  stats_aggregate(kind, &scores, &r->options, &cell->estimate);
+  cell->failed = !isnan(cell->estimate.value) && results_failed(r, r->shown[row], env) > 0;
+}
+
 static const char *env_title(const char *env) { return strcmp(env, "-") == 0 ? "score" : env; }
 
 static const char *point_name(const Results *r, size_t point) {
   return r->study->points[point].name;
-}
-
-/* ---- what may stand in bold ---- */
-
-static bool is_better(const Results *r, double a, double b) {
-  return r->study->score.lower && !r->normalised ? a < b : a > b;
-}
-
-/* Whether the runs of two points do not tell them apart: the interval of their mean difference
- * holds zero, or there is none. */
-static bool is_tied(const Results *r, size_t x, size_t y, size_t env) {
-  StatsScores of_x, of_y;
-  results_pairs(r, x, y, env, &of_x, &of_y);
-  StatsEstimate d = stats_contrast(&of_x, &of_y, &r->options).difference;
-  return d.missing || (d.low <= 0 && d.high >= 0);
-}
-
-/* Bold: the best and all that it is not told apart from; none when that is all of them. Rows are
- * the shown points. */
-static void set_bold(const Results *r, ReportTable *table, size_t column, size_t env, bool gap) {
-  size_t best = SIZE_MAX, bold = 0, all = 0;
-  for (size_t i = 0; i < table->row_count; i++) {
-    double value = cell_at(table, i, column)->estimate.value;
-    if (isnan(value)) continue;
-    all++;
-    double most = best == SIZE_MAX ? 0 : cell_at(table, best, column)->estimate.value;
-    if (best == SIZE_MAX || (gap ? value < most : is_better(r, value, most))) best = i;
-  }
-  for (size_t i = 0; i < table->row_count; i++) {
-    Cell *cell = cell_at(table, i, column);
-    cell->bold =
-        !isnan(cell->estimate.value) && (i == best || is_tied(r, r->shown[best], r->shown[i], env));
-    bold += cell->bold;
-  }
-  for (size_t i = 0; bold == all && i < table->row_count; i++)
-    cell_at(table, i, column)->bold = false;
-}
-
-static const char *bold_rule(const Results *r) {
-  return arena_printf(
-      r->arena,
-      "Bold: the best of a column, and all whose mean difference to it, seed by seed, has a %g %% "
-      "interval that holds zero; where that is every row, none.",
-      100 * r->study->ci);
 }
 
 /* ---- scores by environment ---- */
@@ -106,11 +71,22 @@ static const char *score_words(const Results *r) {
   const char *of = score->last == 1
                        ? "the last value"
                        : arena_printf(r->arena, "the mean of the last %u values", score->last);
-  const char *failed = score->failed_worst ? "the worst score of its environment"
-                                           : arena_printf(r->arena, "%g", score->failed);
+  const char *failed = score->failed_worst
+                           ? "the worst score of those of its environment that did not fail"
+                           : arena_printf(r->arena, "%g", score->failed);
   return arena_printf(r->arena,
-                      "A run's score is %s of %s; %s is better. A failed run counts as %s.", of,
-                      score->metric, score->lower ? "less" : "more", failed);
+                      "A run's score is %s of %s; %s is better. A failed run counts as %s, or as "
+                      "its own last score where that is worse.",
+                      of, score->metric, score->lower ? "less" : "more", failed);
+}
+
+/* What the mark of cells with failed runs means. */
+static const char *failed_words(const Results *r, const char *area) {
+  if (!r->of[STUDY_FAILED]) return "";
+  return arena_printf(r->arena,
+                      "†: failed runs count in it; where all count as one number there is no "
+                      "interval.%s ",
+                      area);
 }
 
 static const char *interval_words(const Results *r) {
@@ -123,8 +99,6 @@ static const char *interval_words(const Results *r) {
 static void scores_table(const Results *r, Tables *tables) {
   const Study *study = r->study;
   ReportTable *table = table_add(r, tables, (ReportTable){.name = "scores", .title = "Scores"});
-  table->caption = arena_printf(r->arena, "Mean over seeds. %s %s %s", score_words(r),
-                                interval_words(r), bold_rule(r));
   column_add(r, table, "variant", "Variant", COLUMN_TEXT);
   column_add(r, table, "runs", "Runs", COLUMN_TEXT);
   for (size_t e = 0; e < study->env_count; e++)
@@ -136,13 +110,13 @@ static void scores_table(const Results *r, Tables *tables) {
   }
   Results raw = *r;
   raw.normalised = false;
+  Bold bold = {0};
   for (size_t e = 0; e < study->env_count; e++) {
-    for (size_t i = 0; i < r->shown_count; i++) {
-      StatsScores scores = results_scores(&raw, r->shown[i], e, FIELD_SCORE, false);
-      stats_aggregate(STATS_MEAN, &scores, &r->options, &cell_at(table, i, 2 + e)->estimate);
-    }
-    set_bold(&raw, table, 2 + e, e, false);
+    for (size_t i = 0; i < r->shown_count; i++) set_aggregate(&raw, table, i, 2 + e, STATS_MEAN, e);
+    bold_column(&raw, table, &(BoldColumn){2 + e, STATS_MEAN, e, FIELD_SCORE}, &bold);
   }
+  table->caption = arena_printf(r->arena, "Mean over seeds. %s %s%s %s", score_words(r),
+                                failed_words(r, ""), interval_words(r), bold_words(r, &bold));
 }
 
 /* ---- aggregates ---- */
@@ -160,12 +134,30 @@ static bool is_shown(const Results *r, size_t aggregate, StatsKind *kind) {
          (*kind != STATS_MEDIAN || r->study->env_count > 1);
 }
 
-static const char *aggregate_words(const Results *r) {
+/* The most runs that a shown point has: of fewer than four nothing is trimmed. */
+static const char *iqm_words(const Results *r, const ReportTable *table) {
+  size_t most = 0;
+  bool iqm = false;
+  for (size_t c = 0; c < table->column_count; c++)
+    iqm |= strcmp(table->columns[c].name, stats_names[STATS_IQM]) == 0;
+  for (size_t i = 0; i < table->row_count; i++) {
+    size_t runs = cell_at(table, i, 2)->estimate.runs;
+    if (runs > most) most = runs;
+  }
+  if (!iqm || most >= 4) return "";
+  return arena_printf(r->arena,
+                      "iqm leaves out a quarter of the runs at each end, rounded down: of %zu "
+                      "none, so that it is their mean here. ",
+                      most);
+}
+
+static const char *aggregate_words(const Results *r, const ReportTable *table, const Bold *bold) {
   const char *over = r->study->env_count > 1 ? "Over all runs of all environments. " : "";
   const char *scale = r->normalised ? "0 and 1 are what the study names. " : "";
-  return arena_printf(r->arena,
-                      "%s%s%s area: mean height of the score's curve over training. %s %s", over,
-                      scale, score_words(r), interval_words(r), bold_rule(r));
+  return arena_printf(
+      r->arena, "%s%s%s %sarea: mean height of the score's curve over training. %s%s %s", over,
+      scale, score_words(r), iqm_words(r, table), failed_words(r, " area leaves failed runs out."),
+      interval_words(r), bold_words(r, bold));
 }
 
 enum { AGGREGATE_FIRST = 2 }; /* column */
@@ -188,26 +180,39 @@ static void aggregates_table(const Results *r, Tables *tables) {
   StatsKind kinds[STATS_KINDS];
   ReportTable *table = table_add(r, tables, (ReportTable){.name = "aggregates"});
   table->title = r->study->env_count > 1 ? "Aggregates" : "Scores";
-  table->caption = aggregate_words(r);
   size_t count = aggregates_columns(r, table, kinds);
   rows_make(r, table, r->shown_count);
   for (size_t i = 0; i < r->shown_count; i++) {
-    StatsScores scores = results_scores(r, r->shown[i], ALL_ENVS, FIELD_SCORE, false);
     StatsScores areas = results_scores(r, r->shown[i], ALL_ENVS, FIELD_AREA, false);
     set_text(table, i, 0, point_name(r, r->shown[i]));
     set_text(table, i, 1, runs_text(r, r->shown[i]));
-    Cell *cells = cell_at(table, i, AGGREGATE_FIRST);
     for (size_t k = 0; k < count; k++)
-      stats_aggregate(kinds[k], &scores, &r->options, &cells[k].estimate);
-    stats_aggregate(STATS_MEAN, &areas, &r->options, &cells[count].estimate);
+      set_aggregate(r, table, i, AGGREGATE_FIRST + k, kinds[k], ALL_ENVS);
+    stats_aggregate(STATS_MEAN, &areas, &r->options,
+                    &cell_at(table, i, AGGREGATE_FIRST + count)->estimate);
   }
-  for (size_t k = 0; k < count; k++)
-    set_bold(r, table, AGGREGATE_FIRST + k, ALL_ENVS, kinds[k] == STATS_GAP);
+  Bold bold = {0};
+  for (size_t k = 0; k <= count; k++) {
+    BoldColumn column = {AGGREGATE_FIRST + k, k < count ? kinds[k] : STATS_MEAN, ALL_ENVS,
+                         k < count ? FIELD_SCORE : FIELD_AREA};
+    bold_column(r, table, &column, &bold);
+  }
+  table->caption = aggregate_words(r, table, &bold);
 }
 
 /* ---- comparisons ---- */
 
-enum { BY_VARIANT, BY_ENV, BY_DIFFERENCE, BY_P, BY_HOLM, BY_BETTER, BY_PAIRS, BY_AGAINST };
+enum {
+  BY_VARIANT,
+  BY_ENV,
+  BY_DIFFERENCE,
+  BY_P,
+  BY_HOLM,
+  BY_BETTER,
+  BY_PAIRS,
+  BY_LEAST,
+  BY_AGAINST
+};
 
 /* What a point is compared with: a point with runs of its own; itself where it is a baseline. */
 static size_t point_base(const Results *r, size_t point) {
@@ -220,7 +225,7 @@ static void comparison_row(const Results *r, ReportTable *table, size_t row, siz
   size_t base = point_base(r, point);
   StatsScores of_x, of_y, x = results_scores(r, point, env, FIELD_SCORE, true),
                           y = results_scores(r, base, env, FIELD_SCORE, true);
-  results_pairs(r, point, base, env, &of_x, &of_y);
+  results_pairs(r, point, base, env, FIELD_SCORE, &of_x, &of_y);
   StatsContrast contrast = stats_contrast(&of_x, &of_y, &r->options);
   *p = contrast.p;
   set_text(table, row, BY_VARIANT, point_name(r, point));
@@ -229,6 +234,7 @@ static void comparison_row(const Results *r, ReportTable *table, size_t row, siz
   cell_at(table, row, BY_BETTER)->estimate = stats_improvement(&x, &y, &r->options);
   set_number(table, row, BY_P, contrast.p);
   set_number(table, row, BY_PAIRS, (double)contrast.difference.runs);
+  set_number(table, row, BY_LEAST, stats_least_p(contrast.difference.runs));
 }
 
 /* How many shown points are compared with another, and whether not all with the same one. */
@@ -246,13 +252,13 @@ static size_t compared_points(const Results *r, bool *several) {
 }
 
 static const char *comparisons_caption(const Results *r, const char *base, size_t rows) {
-  bool less = r->study->score.lower && !r->normalised;
+  bool less = results_less(r);
   return arena_printf(
       r->arena,
       "difference: mean over pairs of runs with the same seed of variant minus %s; %s is better. "
-      "p: "
-      "how often chance signs would give as much (two-sided); Holm: corrected for %zu comparisons. "
-      "P(better): how likely a run of the variant beats one of %s, ties half. %s",
+      "p: how often chance signs would give as much (two-sided); Holm: corrected for %zu "
+      "comparisons; least p: what so many pairs can reach before that, however large the "
+      "difference. P(better): how likely a run of the variant beats one of %s, ties half. %s",
       base, less ? "less" : "more", rows, base, interval_words(r));
 }
 
@@ -269,6 +275,7 @@ static ReportTable *comparisons_make(const Results *r, Tables *tables, size_t ro
   column_add(r, table, "p_holm", "p (Holm)", COLUMN_NUMBER);
   column_add(r, table, "probability_of_improvement", "P(better)", COLUMN_ESTIMATE);
   column_add(r, table, "pairs", "pairs", COLUMN_NUMBER);
+  column_add(r, table, "p_least", "least p", COLUMN_NUMBER);
   if (several) column_add(r, table, "against", "Against", COLUMN_TEXT);
   rows_make(r, table, rows);
   return table;
@@ -304,13 +311,13 @@ static void run_row(const Results *r, const ReportTable *table, size_t row) {
   const StudyRun *run = &r->study->runs[row];
   const StudyJob *job = &r->study->jobs[run->job];
   const RunResult *result = &r->runs[row];
-  bool done = run->state == STUDY_DONE;
+  bool ended = run->state == STUDY_DONE || run->state == STUDY_FAILED;
   set_text(table, row, 0, point_name(r, job->point));
   set_text(table, row, 1, r->study->envs[job->env]);
   set_number(table, row, 2, (double)run->seed);
   set_text(table, row, 3, state_word(run->state));
   set_number(table, row, 4, result->step);
-  set_number(table, row, 5, done ? result->score : NAN);
+  set_number(table, row, 5, ended ? result->score : NAN);
   set_number(table, row, 6, result->area);
   set_text(table, row, 7, run->failure ? run->failure : result->problem ? result->problem : "");
 }

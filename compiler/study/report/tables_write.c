@@ -79,6 +79,7 @@ static void latex_cell(const Cell *cell, ColumnKind kind, FILE *out) {
   if (cell->bold) fputs("\\textbf{", out);
   number_write(estimate->value, "$-$", "--", out);
   if (cell->bold) fputc('}', out);
+  if (cell->failed) fputs("$^\\dagger$", out);
   if (kind != COLUMN_ESTIMATE || isnan(estimate->low)) return;
   fputs(" {\\scriptsize [", out);
   number_write(estimate->low, "$-$", "", out);
@@ -121,6 +122,7 @@ static void html_cell(const Cell *cell, ColumnKind kind, FILE *out) {
   fputs(cell->bold ? "<td class=\"n\"><b>" : "<td class=\"n\">", out);
   number_write(estimate->value, "−", "–", out);
   if (cell->bold) fputs("</b>", out);
+  if (cell->failed) fputs("†", out);
   if (kind == COLUMN_ESTIMATE && !isnan(estimate->low)) {
     fputs(" <small>[", out);
     number_write(estimate->low, "−", "", out);
@@ -164,20 +166,26 @@ static void json_text(const char *text, FILE *out) {
   fputc('"', out);
 }
 
-/* A seed's score in every environment; false when one is missing. */
-static bool seed_scores(const Results *r, size_t point, size_t seed, double *score) {
+/* The runs of a seed in every environment; false when one has no score. */
+static bool seed_runs(const Results *r, size_t point, size_t seed, size_t *run) {
   for (size_t e = 0; e < r->study->env_count; e++) {
-    size_t run = results_run(r, point, e, seed);
-    score[e] = run == NO_RUN ? NAN : results_scaled(r, e, r->runs[run].score);
-    if (isnan(score[e])) return false;
+    run[e] = results_run(r, point, e, seed);
+    if (run[e] == NO_RUN || isnan(r->runs[run[e]].score)) return false;
   }
   return true;
 }
 
-void scores_json(const Results *r, bool scaled, FILE *out) {
-  Results raw = *r;
-  raw.normalised &= scaled;
-  double *score = NEW_ARRAY(r->arena, double, r->study->env_count);
+static void score_out(const Results *r, size_t run, size_t env, ScoresKind kind, FILE *out) {
+  const RunResult *result = &r->runs[run];
+  if (kind == SCORES_FAILED)
+    fputs(r->study->runs[run].state == STUDY_FAILED ? "true" : "false", out);
+  else
+    fprintf(out, "%.17g",
+            kind == SCORES_SCALED ? results_scaled(r, env, result->score) : result->score);
+}
+
+void scores_json(const Results *r, ScoresKind kind, FILE *out) {
+  size_t *run = NEW_ARRAY(r->arena, size_t, r->study->env_count);
   fputs("{", out);
   for (size_t i = 0; i < r->shown_count; i++) {
     const char *between = "";
@@ -185,10 +193,12 @@ void scores_json(const Results *r, bool scaled, FILE *out) {
     json_text(r->study->points[r->shown[i]].name, out);
     fputs(": [", out);
     for (size_t s = 0; s < r->study->seed_count; s++) {
-      if (!seed_scores(&raw, r->shown[i], s, score)) continue;
+      if (!seed_runs(r, r->shown[i], s, run)) continue;
       fprintf(out, "%s[", between);
-      for (size_t e = 0; e < r->study->env_count; e++)
-        fprintf(out, e ? ", %.17g" : "%.17g", score[e]);
+      for (size_t e = 0; e < r->study->env_count; e++) {
+        fputs(e ? ", " : "", out);
+        score_out(r, run[e], e, kind, out);
+      }
       fputs("]", out);
       between = ", ";
     }

@@ -15,18 +15,12 @@ const char *const stats_docs[STATS_KINDS] = {
 #include "compiler/study/statistics/stats.def"
 };
 
-/* The scores of a step. */
-typedef struct Column {
-  const Strata *strata;
-  const double *score;   /* [run] */
-  const uint32_t *order; /* [run], by rising score */
-  double *means;         /* [task], to work with */
-} Column;
-
 /* The mean of what is left without the lowest and the highest quarter of all runs, each rounded
  * down. */
 static double aggregate_iqm(const Column *c, const uint32_t *times) {
-  size_t runs = c->strata->first[c->strata->count], cut = runs / 4, end = runs - cut, before = 0;
+  size_t runs = 0, before = 0;
+  for (size_t task = 0; task < c->strata->tasks; task++) runs += c->strata->runs[task];
+  size_t cut = runs / 4, end = runs - cut;
   double sum = 0;
   for (const uint32_t *run = c->order; before < end; run++) {
     size_t after = before + times[*run];
@@ -79,7 +73,7 @@ static double aggregate_median(const Column *c, const uint32_t *times) {
 /* ---- every step of a curve ---- */
 
 typedef struct Columns {
-  double (*of)(const Column *column, const uint32_t *times);
+  Aggregate *of;
   Column *column;
   size_t count;
 } Columns;
@@ -89,24 +83,29 @@ static void columns_compute(const void *what, const uint32_t *times, double *val
   for (size_t i = 0; i < columns->count; i++) values[i] = columns->of(&columns->column[i], times);
 }
 
-static double (*const functions[STATS_KINDS])(const Column *, const uint32_t *) = {
+static Aggregate *const functions[STATS_KINDS] = {
 #define AGGREGATE(kind, name, function, doc) [STATS_##kind] = function,
 #include "compiler/study/statistics/stats.def"
 };
+
+Aggregate *aggregate_function(StatsKind kind) { return functions[kind]; }
+
+Column column_make(Arena *arena, const Strata *strata, const double *score) {
+  return (Column){strata, score, strata_order(arena, score, 0, strata->first[strata->count]),
+                  NEW_ARRAY(arena, double, strata->tasks)};
+}
 
 void stats_aggregate(StatsKind kind, const StatsScores *scores, const StatsOptions *options,
                      StatsEstimate *out) {
   Arena *arena = arena_make();
   Strata strata = strata_make(arena, scores, NULL);
   const char *missing = strata_missing(&strata, scores, NULL);
-  size_t runs = strata.first[strata.count], steps = scores->steps;
+  size_t steps = scores->steps;
   Columns columns = {functions[kind], NEW_ARRAY(arena, Column, steps), steps};
   for (size_t i = 0; i < steps; i++) {
     out[i] = estimate_missing(&strata, missing);
     if (missing) continue;
-    double *score = strata_scores(arena, &strata, scores, NULL, i);
-    columns.column[i] = (Column){&strata, score, strata_order(arena, score, 0, runs),
-                                 NEW_ARRAY(arena, double, strata.tasks)};
+    columns.column[i] = column_make(arena, &strata, strata_scores(arena, &strata, scores, NULL, i));
   }
   Statistic statistic = {stats_names[kind], &strata, steps, columns_compute, &columns};
   if (!missing) bootstrap(&statistic, options, out);

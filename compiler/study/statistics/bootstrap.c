@@ -20,8 +20,10 @@ Strata strata_make(Arena *arena, const StatsScores *x, const StatsScores *y) {
   if (y && (x->tasks != y->tasks || x->steps != y->steps)) bug("scores of unlike shapes");
   for (size_t i = 0; i < most; i++) {
     size_t task = i % x->tasks;
+    const StatsScores *of = i < x->tasks ? x : y;
     if (x->runs[task] == 0 || (y && y->runs[task] == 0)) continue;
-    s.runs[s.count] = (i < x->tasks ? x : y)->runs[task];
+    s.assumed |= of->assumed && of->assumed[task];
+    s.runs[s.count] = of->runs[task];
     s.task[s.count] = task;
     s.first[s.count + 1] = s.first[s.count] + s.runs[s.count];
     s.count++;
@@ -156,6 +158,7 @@ void bootstrap(const Statistic *st, const StatsOptions *options, StatsEstimate *
   Arena *arena = arena_make();
   size_t runs = st->strata->first[st->strata->count], n = options->resamples;
   const char *missing = single_run(st->strata) ? "a single run of an environment"
+                        : st->strata->assumed  ? "failed runs that all count as one number"
                         : n == 0               ? "no resamples"
                                                : NULL;
   uint32_t *times = NEW_ARRAY(arena, uint32_t, runs);

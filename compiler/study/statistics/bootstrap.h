@@ -12,6 +12,7 @@ typedef struct Strata {
   size_t count, tasks; /* count: tasks x samples, sample by sample */
   size_t *runs, *task; /* by stratum; task: its number among those of the caller */
   size_t *first;       /* by stratum: the number of its first run; [count]: all runs */
+  bool assumed;        /* the scores of one of them were not measured */
 } Strata;
 
 /* Strata of x, and of y if there is one. */
@@ -38,6 +39,19 @@ typedef struct Statistic {
 
 /* Values and intervals of a statistic into out[values]. */
 void bootstrap(const Statistic *statistic, const StatsOptions *options, StatsEstimate *out);
+
+/* The scores of a step, as an aggregate takes them. Of a stratum as many count as it has `runs`;
+ * where `first` leaves room for more, `times` says which. */
+typedef struct Column {
+  const Strata *strata;
+  const double *score;   /* [run] */
+  const uint32_t *order; /* [run], by rising score */
+  double *means;         /* [task], to work with */
+} Column;
+
+Column column_make(Arena *arena, const Strata *strata, const double *score);
+typedef double Aggregate(const Column *column, const uint32_t *times);
+Aggregate *aggregate_function(StatsKind kind);
 
 /* What is said of a statistic without a value. */
 StatsEstimate estimate_missing(const Strata *strata, const char *missing);

@@ -85,6 +85,7 @@ static double signs_p(const double *term, size_t count, bool *exact) {
 static StatsScores differences(Arena *arena, const StatsScores *x, const StatsScores *y,
                                double *term, size_t *terms) {
   const double **by_task = NEW_ARRAY(arena, const double *, x->tasks);
+  bool *assumed = NEW_ARRAY(arena, bool, x->tasks);
   for (size_t task = 0; task < x->tasks; task++) {
     size_t runs = x->runs[task];
     if (runs != y->runs[task]) bug("%zu runs paired with %zu", runs, y->runs[task]);
@@ -94,8 +95,9 @@ static StatsScores differences(Arena *arena, const StatsScores *x, const StatsSc
       if (d[i] != 0) term[(*terms)++] = d[i] / (double)runs;
     }
     by_task[task] = d;
+    assumed[task] = (x->assumed && x->assumed[task]) || (y->assumed && y->assumed[task]);
   }
-  return (StatsScores){x->tasks, 1, x->runs, by_task};
+  return (StatsScores){x->tasks, 1, x->runs, by_task, assumed};
 }
 
 StatsContrast stats_contrast(const StatsScores *x, const StatsScores *y,
@@ -111,6 +113,11 @@ StatsContrast stats_contrast(const StatsScores *x, const StatsScores *y,
   if (!isnan(out.difference.value)) out.p = signs_p(term, terms, &out.exact);
   arena_free(arena);
   return out;
+}
+
+double stats_least_p(size_t pairs) {
+  if (pairs == 0) return NAN;
+  return pairs <= STATS_EXACT_PAIRS ? ldexp(1, 1 - (int)pairs) : 1 / (STATS_FLIPS + 1.0);
 }
 
 /* ---- several comparisons ---- */

@@ -24,6 +24,8 @@ typedef struct StatsScores {
   size_t tasks, steps;        /* steps: values of a run; 1 for scores, more for curves */
   const size_t *runs;         /* by task */
   const double *const *score; /* by task: [run][step] */
+  const bool *assumed;        /* by task: the scores are a number that failed runs were given, so
+                                 that there is no interval; NULL: none are */
 } StatsScores;
 
 /* A number and its interval. */
@@ -98,6 +100,24 @@ typedef struct StatsContrast {
 
 StatsContrast stats_contrast(const StatsScores *x, const StatsScores *y,
                              const StatsOptions *options);
+
+/* The least p that so many pairs can give, whatever their differences: two of all choices of signs.
+ * NAN without pairs. */
+double stats_least_p(size_t pairs);
+
+/* kind(x) - kind(y) of paired runs, and whether it could be chance: if the two are the same, the
+ * runs of a pair may change places. For the mean this is the contrast's p, for it is then a matter
+ * of signs. Of all other kinds every choice is made up to STATS_SWAP_PAIRS pairs, and STATS_SWAPS
+ * random ones beyond; choices that are equal go by their means. */
+typedef struct StatsSwap {
+  double difference, p; /* NAN without pairs; p is two-sided */
+  size_t pairs;
+} StatsSwap;
+
+#define STATS_SWAPS      9999u
+#define STATS_SWAP_PAIRS 14u
+
+StatsSwap stats_swap(StatsKind kind, const StatsScores *x, const StatsScores *y);
 
 /* Holm's correction of the p-values of a family of comparisons. NAN is no comparison and stays. */
 void stats_holm(const double *p, size_t count, double *adjusted);
