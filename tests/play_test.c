@@ -312,6 +312,8 @@ START_TEST(refusals) {
       {"play plain.txt", "error: 'plain.txt' is no run directory: it is a file"},
       {"play empty", "error: no checkpoint was written yet in 'empty'; a run writes one every"},
       {"play refused K=3", "error: a run is played as it was trained; 'K=3' cannot change it"},
+      {"play runs/K=3/seed-1", "error: 'runs/K=3/seed-1' is no run directory: it is not there"},
+      {"report runs/K=3", "error: there is no study in 'runs/K=3': it has no study.json"},
       {"play refused --epsiodes 3", "has no option '--epsiodes'; did you mean '--episodes'?"},
       {"play refused --episodes 0", "error: --episodes wants a whole number above 0, not '0'"},
       {"play refused --seed x", "error: --seed wants a whole number, at least 0, not 'x'"},

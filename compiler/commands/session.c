@@ -142,6 +142,13 @@ static bool read_option(Session *session, int argc, char **argv, int *i, const c
   return unknown_option(name, command, accepted);
 }
 
+/* key=value; a key is a dotted path, so that what has a slash before the sign is a file, as the runs
+ * of a study are called: runs/sac_K=4/Hopper-v5/seed-1. */
+static bool is_override(const char *argument) {
+  size_t key = strcspn(argument, "=/");
+  return argument[key] == '=';
+}
+
 bool session_arguments(Session *session, int argc, char **argv, const char *command,
                        const char *accepted) {
   for (int i = 0; i < argc; i++) {
@@ -154,7 +161,7 @@ bool session_arguments(Session *session, int argc, char **argv, const char *comm
       if (argv[i][1] != '-' && strcmp(argv[i], "-o") != 0)
         return unknown_option(argv[i] + 1, command, accepted);
       if (!read_option(session, argc, argv, &i, command, accepted)) return false;
-    } else if (strchr(argv[i], '=')) {
+    } else if (is_override(argv[i])) {
       PUSH(session->arena, session->overrides, session->override_count, session->override_capacity,
            (const char *)argv[i]);
     } else if (!session->spec) {
