@@ -261,6 +261,7 @@ static void dry_epilogue(Product *p) {
   lower_restart(&p->lower, 3);
   product_roots(p, term_real(nest->arena, p->lower.s->code->real, 0));
   nest->loop_count = loops;
+  product_find_ahead(p, places);
   p->kernel->place_count = places;
   uint32_t extent = nest->graph->axes[nest->split].extent;
   if (!nest->unsafe || extent % nest->panel == 0) return;

@@ -27,6 +27,8 @@ typedef struct Product {
   const Registers *row_a, *row_out; /* with buckets: where each row of the tile begins */
   Term *base_a, *base_b, *base_out;
   bool epilogue;
+  Buffer *ahead[8]; /* read by the epilogue where the result lies, fetched during the sums */
+  size_t ahead_count;
 } Product;
 
 /* ---- lower_contract.c ---- */
@@ -40,6 +42,8 @@ uint32_t inner_extent(const Product *product, AxisId axis);
 void product_tile(Product *product, Block *block, const Segment *segment, Term *tile);
 /* A form without the dimensions of some loops. */
 Form form_part(const Form *form, int from, int to);
+/* What the next row of the tile adds to a form. */
+int64_t product_step(const Product *product, const Form *form);
 /* x + var * step */
 Term *product_plus(Product *product, Term *x, const Var *var, int64_t step);
 /* Where row i of the tile begins in A or in the result. */
@@ -47,6 +51,16 @@ Term *product_row(Product *product, const Form *form, Term *base, const Register
                   const Var *i);
 /* With buckets: the number of row i of the tile. */
 Term *bucket_row(Product *product, Term *tile, Term *i);
+
+/* ---- product_ahead.c ---- */
+
+/* Finds what is fetched ahead among the kernel's places from `first` on, which are its epilogue's.
+ */
+void product_find_ahead(Product *product, size_t first);
+/* The loop over the outermost reduced axis of a tile with so many rows, and beside it the fetches;
+ * returns its body. */
+Block *product_steps(Product *product, Block *block, const NestLoop *loop, int64_t extent,
+                     int64_t rows);
 
 /* ---- product_result.c, product_narrow.c ---- */
 

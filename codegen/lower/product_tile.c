@@ -14,7 +14,7 @@ Term *product_plus(Product *p, Term *x, const Var *var, int64_t step) {
   return term_add(arena, x, term_mul(arena, term_var(arena, var), step));
 }
 
-static int64_t row_step(const Product *p, const Form *form) {
+int64_t product_step(const Product *p, const Form *form) {
   if (p->tile < 0) return 0;
   int dim = p->nest.loops[p->tile].last;
   if (form == &p->from_a && p->nest.dims[dim].axis == p->apart) return 1;
@@ -92,7 +92,8 @@ static void tile_bases(Product *p, Term *bucket) {
     base_b = term_add(arena, base_b, term_mul(arena, bucket, step));
   } else {
     p->base_a = lower_let(&p->lower, "base_a", begin_a(p), 0);
-    if (!p->epilogue) p->base_out = lower_let(&p->lower, "base_out", begin_out(p), 0);
+    if (!p->epilogue || p->ahead_count)
+      p->base_out = lower_let(&p->lower, "base_out", begin_out(p), 0);
   }
   p->base_b = lower_let(&p->lower, "base_b", base_b, 0);
 }
@@ -100,7 +101,7 @@ static void tile_bases(Product *p, Term *bucket) {
 Term *product_row(Product *p, const Form *form, Term *base, const Registers *rows, const Var *i) {
   Arena *arena = p->nest.arena;
   if (p->kernel->buckets) return term_read(arena, rows, term_var(arena, i), term_int(arena, 0));
-  return product_plus(p, base, i, row_step(p, form));
+  return product_plus(p, base, i, product_step(p, form));
 }
 
 /* A tile's sums, of which rows from..to-1 are added to, and the step's vectors of B. */
@@ -160,8 +161,9 @@ static void tile_loops(Product *p, Block *block, int loop, int64_t bound, const 
   bool panels = at->first == at->last && dim->axis == p->apart && dim->unit > 1;
   if (panels) rest = inner_extent(p, dim->axis) % dim->unit / dim[1].unit;
   if (rest) extent--;
-  Block *body =
-      loop_add(arena, block, LOOP_SERIAL, at->var, term_int(arena, 0), term_int(arena, extent));
+  Block *body = loop == p->first_inner_loop ? product_steps(p, block, at, extent, sums->c->rows)
+                                            : loop_add(arena, block, LOOP_SERIAL, at->var,
+                                                       term_int(arena, 0), term_int(arena, extent));
   tile_loops(p, body, loop + 1, 0, sums);
   if (!rest) return;
   body = loop_add(arena, block, LOOP_SERIAL, at->var, term_int(arena, extent),

@@ -55,6 +55,20 @@ static bool slot_is_read_late(const Readers *readers, const Kernel *writer) {
   return false;
 }
 
+bool bind_late(Schedule *s) {
+  const Readers *readers = find_readers(s);
+  bool found = false;
+  for (size_t i = 0; i < s->out->program->output_count; i++) {
+    const Output *output = &s->out->program->outputs[i];
+    if (!output_is_direct(s, output)) continue;
+    const Kernel *kernel = s->kernel[output->node->id];
+    if (kernel->kind != KERNEL_CONTRACT || s->plain[kernel->contraction->id]) continue;
+    if (slot_is_read_late(&readers[output->slot], kernel))
+      s->plain[kernel->contraction->id] = found = true;
+  }
+  return found;
+}
+
 /* ---- outputs ---- */
 
 /* What a slot gets at the end. `from` is NULL for a kept node: a later output may still move it out

@@ -179,6 +179,7 @@ typedef struct Schedule {
   size_t node_count;
   bool *kept;        /* by id: has a kernel of its own computing it */
   bool *paired;      /* by id: lies in memory as pairs of bfloat16 */
+  bool *plain;       /* by id: a contraction whose epilogue shall change no state */
   bool *chosen;      /* by id: a weight chosen by row, which contractions read in place */
   Kernel **kernel;   /* by id: which */
   Buffer **buffer;   /* by id: where the result lies; NULL while unknown or when it stays inside its
@@ -200,6 +201,9 @@ bool node_is_addressable(const Schedule *schedule, const Node *node);
 View node_view(const Schedule *schedule, const Node *node);
 /* Which operand of a contraction brings the lanes: 0 or 1. */
 int contract_vector(const Node *contract, AxisId lane);
+/* Are its sums long enough to fetch ahead, beside them, what its epilogue reads where the result
+ * lies? */
+bool contract_fetches_ahead(const Schedule *schedule, const Kernel *kernel);
 /* From so many rows on, copying an operand into the order that tiles read costs less than it
  * saves. */
 enum { ROWS_WORTH_A_COPY = 4 };
@@ -244,6 +248,9 @@ void chunks_shrink(Schedule *schedule);
 
 /* ---- bind.c: where results go ---- */
 
+/* Marks contractions as plain that write a slot too early: somebody still reads what it was. Were
+ * there any? */
+bool bind_late(Schedule *schedule);
 void schedule_bind(Schedule *schedule);
 Kernel *kernel_add(Schedule *schedule, KernelKind kind, const char *what, Axes iteration);
 void root_add(Schedule *schedule, Kernel *kernel, Root root);

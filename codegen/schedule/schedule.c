@@ -307,11 +307,21 @@ static Fit kernel_fit(const Schedule *s, const Kernel *kernel, Node *node, bool 
   return fit;
 }
 
+bool contract_fetches_ahead(const Schedule *s, const Kernel *kernel) {
+  enum { LEAST_STEPS = 32 };
+  return !kernel->buckets && !kernel->narrow &&
+         axes_extent(s->code->module->graph, kernel->reduced) >= LEAST_STEPS;
+}
+
+static bool may_change_state(const Schedule *s, const Kernel *kernel) {
+  return !s->plain[kernel->contraction->id] && contract_fetches_ahead(s, kernel);
+}
+
 enum { MAP_ROOTS = 128 }; /* of a map: compilers take longer than in proportion for more */
 
 /* A map kernel over `iteration` that may compute `node`: the epilogue of a contraction that it
- * needs, the latest map, a new one. An epilogue reads no parameter of the result's size: that
- * misses the cache at the end of every tile. */
+ * needs, the latest map, a new one. An epilogue reads a parameter of the result's size only where
+ * that is fetched ahead: it misses the cache at the end of every tile otherwise. */
 static Kernel *map_kernel(Schedule *s, Node *node, Axes iteration) {
   Kernel *map = NULL;
   for (size_t i = s->out->kernel_count; i-- > 0;) {
@@ -321,7 +331,8 @@ static Kernel *map_kernel(Schedule *s, Node *node, Axes iteration) {
     if (!axes_equal(kernel->iteration, iteration) || kernel->root_count >= MAP_ROOTS) continue;
     Fit fit = kernel_fit(s, kernel, node, true);
     if (!fit.fits) continue;
-    if (contract && fit.reads_kernel && !fit.reads_state) return kernel;
+    if (contract && fit.reads_kernel && (!fit.reads_state || may_change_state(s, kernel)))
+      return kernel;
     if (!contract && !map) map = kernel;
   }
   return map ? map : kernel_add(s, KERNEL_MAP, "map", iteration);
@@ -537,6 +548,7 @@ void schedule_program(Schedule *s) {
   s->kept = NEW_ARRAY(s->arena, bool, n);
   s->chosen = NEW_ARRAY(s->arena, bool, n);
   s->paired = NEW_ARRAY(s->arena, bool, n);
+  s->plain = NEW_ARRAY(s->arena, bool, n);
   s->visited = NEW_ARRAY(s->arena, uint32_t, 2 * n);
   s->walk = NEW(s->arena, uint32_t);
   s->kernel = NEW_ARRAY(s->arena, Kernel *, n);
@@ -547,7 +559,7 @@ void schedule_program(Schedule *s) {
   do {
     memset(s->kernel, 0, n * sizeof *s->kernel);
     group(s);
-  } while (keep_more(s));
+  } while (keep_more(s) || bind_late(s));
   schedule_chunks(s);
   schedule_bind(s);
 }
