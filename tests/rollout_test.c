@@ -17,13 +17,19 @@ static Options held_options(uint32_t threads) {
   return (Options){.steps = 1000, .seed = 5, .threads = threads, .eval_episodes = 3};
 }
 
-static Held *held_make(bool declared, uint32_t threads) {
+/* With `next_given` the true next observation comes from the environments and not from its slot. */
+static Held *held_with(bool declared, uint32_t threads, bool next_given) {
   Held *held = calloc(1, sizeof *held);
   Options options = held_options(threads);
   roll_make(&held->roll, declared);
+  if (next_given) held->roll.columns[3].from_slot = RLC_NONE;
   ck_assert_msg(trainer_make(&held->trainer, &held->roll.module, &options), "%s",
                 held->trainer.error.text);
   return held;
+}
+
+static Held *held_make(bool declared, uint32_t threads) {
+  return held_with(declared, threads, false);
 }
 
 static void held_free(Held *held) {
@@ -84,7 +90,7 @@ START_TEST(rows_of_declared_environments) {
 END_TEST
 
 START_TEST(rows_of_a_pool) {
-  Held *held = held_make(false, 2);
+  Held *held = held_with(false, 2, _i);
   World world = world_make(false, 5);
   check_collected(held, &world, 410); /* episodes of 200 steps */
   pool_free(world.pool);
@@ -119,7 +125,10 @@ START_TEST(evaluation_fills_its_slots) {
   Held *held = held_make(false, 1);
   Trainer *trainer = &held->trainer;
   Actor *actor = &trainer->evaluator[0].actor;
-  const Pool *pool = actor->pool;
+  const Pool *pool = actor->pool, *explore = trainer->explore.pool;
+  /* Its episodes are not those that training begins with. */
+  ck_assert_float_ne(explore->obs[0], 0);
+  ck_assert_mem_ne(pool->obs, explore->obs, ROLL_OBS * sizeof *pool->obs);
   for (uint32_t step = 0; step < 201; step++) {
     bool first = step % 200 == 0;
     ck_assert(actor_step(trainer, actor, &trainer->learning, 1, step));
@@ -423,7 +432,7 @@ int main(void) {
   TCase *tests = tcase_create("rollout");
   tcase_set_timeout(tests, 120);
   tcase_add_test(tests, rows_of_declared_environments);
-  tcase_add_test(tests, rows_of_a_pool);
+  tcase_add_loop_test(tests, rows_of_a_pool, 0, 2);
   tcase_add_test(tests, declared_episodes_are_counted);
   tcase_add_test(tests, evaluation_fills_its_slots);
   tcase_add_test(tests, shuffles_are_permutations);
