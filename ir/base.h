@@ -88,8 +88,11 @@ void diag_warning(Diag *diag, Span span, const char *hint, const char *format, .
 void diag_note(Diag *diag, Span span, const char *format, ...) PRINTF(3, 4);
 
 /* Records the messages of another collection, which was not printed, as if they had been given
- * here; its texts and sources are copied. */
-void diag_take(Diag *diag, const Diag *from);
+ * here; its texts and sources are copied. A warning of several collections is said once, with their
+ * number and what they are, as "points"; `noun` NULL: without. */
+void diag_take(Diag *diag, const Diag *from, const char *noun);
+/* From now on no warning is recorded: they have been said elsewhere. */
+void diag_hush(Diag *diag);
 
 size_t diag_errors(const Diag *diag);
 size_t diag_warnings(const Diag *diag);

@@ -17,9 +17,11 @@ typedef struct Message {
   Kind kind;
   Span span;
   const char *text, *hint;
-  size_t order;  /* of recording; a note has that of its message */
-  size_t source; /* rank of its source: sources in order of first message */
-  Span anchor;   /* the place to sort by; a note has that of its message */
+  size_t order;     /* of recording; a note has that of its message */
+  size_t source;    /* rank of its source: sources in order of first message */
+  Span anchor;      /* the place to sort by; a note has that of its message */
+  size_t takes;     /* a warning: in how many collections it was; 0: it was given here */
+  const char *noun; /* what these are */
 } Message;
 
 struct Diag {
@@ -29,6 +31,7 @@ struct Diag {
   const Source **sources;
   size_t source_count, source_capacity;
   size_t errors, warnings, dropped, order;
+  bool hushed;
   bool last_kept; /* whether a note that follows has a message to belong to */
 };
 
@@ -57,14 +60,15 @@ static size_t source_rank(Diag *diag, const Source *source) {
   return diag->source_count - 1;
 }
 
-static bool already_said(const Diag *diag, Kind kind, Span span, const char *text) {
+/* The same message, if it is there; else NULL. */
+static Message *already_said(const Diag *diag, Kind kind, Span span, const char *text) {
   for (size_t i = 0; i < diag->count; i++) {
-    const Message *m = &diag->messages[i];
+    Message *m = &diag->messages[i];
     if (m->kind == kind && source_same(m->span.source, span.source) && m->span.line == span.line &&
         m->span.column == span.column && !strcmp(m->text, text))
-      return true;
+      return m;
   }
-  return false;
+  return NULL;
 }
 
 /* Keeps a message, or counts it as dropped; a note stays with the message before it. */
@@ -76,6 +80,7 @@ static void record(Diag *diag, Kind kind, Span span, const char *hint, const cha
     message.order = last->order, message.source = last->source, message.anchor = last->anchor;
   } else {
     diag->last_kept = false;
+    if (kind == KIND_WARNING && diag->hushed) return;
     if (already_said(diag, kind, span, text)) return;
     if (kind == KIND_ERROR && ++diag->errors > ERROR_LIMIT) return (void)diag->dropped++;
     if (kind == KIND_WARNING) diag->warnings++;
@@ -97,15 +102,20 @@ static const Source *source_keep(Diag *diag, const Source *source) {
                           arena_copy(diag->arena, source->text, source->size));
 }
 
-void diag_take(Diag *diag, const Diag *from) {
+void diag_take(Diag *diag, const Diag *from, const char *noun) {
   for (size_t i = 0; i < from->count; i++) {
     const Message *m = &from->messages[i];
     Span span = m->span;
     span.source = source_keep(diag, span.source);
     record(diag, m->kind, span, m->hint, arena_copy(diag->arena, m->text, strlen(m->text)));
+    Message *kept =
+        m->kind == KIND_WARNING && noun ? already_said(diag, m->kind, span, m->text) : NULL;
+    if (kept) kept->takes++, kept->noun = noun;
   }
   diag->errors += from->dropped, diag->dropped += from->dropped;
 }
+
+void diag_hush(Diag *diag) { diag->hushed = true; }
 
 #define RECORD(kind, hint)                                                                         \
   do {                                                                                             \
@@ -245,7 +255,9 @@ static void message_print(Arena *arena, const Message *m, FILE *out) {
     fprintf(out, "%s:%u: ", span->source->name, span->line);
   else
     fprintf(out, "%s:%u:%u: ", span->source->name, span->line, span->column);
-  fprintf(out, "%s: %s\n", names[m->kind], m->text);
+  fprintf(out, "%s: %s", names[m->kind], m->text);
+  if (m->takes > 1) fprintf(out, " (%zu %s)", m->takes, m->noun);
+  fputc('\n', out);
   if (span->source && span->line)
     excerpt_print(arena, m, out);
   else if (m->hint)

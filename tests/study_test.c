@@ -293,10 +293,26 @@ static void compared(const char *with, const char *expected) {
   front_close(&f);
 }
 
+/* The base alone on a grid, named or not. */
+START_TEST(the_base_is_compared_with_where_it_stands) {
+  static const char *const reports[] = {"ci: 0.9", "compare: small"};
+  folder_open();
+  for (size_t i = 0; i < COUNTOF(reports); i++) {
+    Front f = front_open();
+    const char *text = "study: s\nbase: small.yaml\ngrid: {K: [1, 3, 2]}\nreport: {%s}\n";
+    const Study *study = study_good(&f, arena_printf(f.arena, text, reports[i]));
+    ck_assert_uint_eq(study->compare, 2);
+    for (size_t p = 0; p < 3; p++) ck_assert_uint_eq(study->points[p].against, 2);
+    front_close(&f);
+  }
+  folder_close();
+}
+END_TEST
+
 /* small and other have both keys, fixed has lr alone. */
 START_TEST(comparisons) {
   folder_open();
-  compared("ci: 0.9", " . 0 0 0 0 0 0 0 0 0");
+  compared("ci: 0.9", " 3 3 3 . 3 3 3 3 3 3"); /* the base has K 2 and lr 3e-4 */
   compared("compare: 'small K=2 lr=1e-3'", " 2 2 . 2 2 2 2 2 2 2");
   compared("compare: small", " . . . . 0 1 2 3 0 1");
   compared("compare: other", " 4 5 6 7 . . . . 4 5");
@@ -461,6 +477,25 @@ static void ablate_refuses(const char *text, const char *options, const char *ex
   front_close(&f);
 }
 
+/* A constant that nothing reads: its points are one program, and it is said once. */
+START_TEST(warnings_are_said_once) {
+  static const char text[] = "study: s\nbase: bandit.yaml\nsteps: 10\nseeds: 1\n"
+                             "grid: {constants.idle: [1, 2, 3], entropy_weight: [0.0, 0.5]}\n"
+                             "score: {metric: losses/field}\n";
+  folder_open();
+  Front f = front_open();
+  int status;
+  const char *said = ablate(&f, text, "--dry-run --seconds 0.01", &status);
+  ck_assert_int_eq(status, 0);
+  const char *at = strstr(said, "warning: nothing reads the constant 'idle' (6 points)\n");
+  ck_assert_msg(at != NULL, "%s", said);
+  ck_assert_msg(!strstr(at + 1, "warning:"), "%s", said);
+  ck_assert_ptr_nonnull(strstr(said, "s: 6 points, 2 of them distinct, 2 jobs"));
+  front_close(&f);
+  folder_close();
+}
+END_TEST
+
 START_TEST(commands_refused) {
   folder_open();
   ablate_refuses(toy, "--dry-run K=3",
@@ -535,10 +570,12 @@ int main(void) {
   tcase_add_test(tcase, folders_lead_nowhere_else);
   tcase_add_test(tcase, labels);
   tcase_add_test(tcase, comparisons);
+  tcase_add_test(tcase, the_base_is_compared_with_where_it_stands);
   tcase_add_test(tcase, own_environments);
   tcase_add_test(tcase, sweep);
   tcase_add_test(tcase, hash);
   tcase_add_test(tcase, dry_run);
+  tcase_add_test(tcase, warnings_are_said_once);
   tcase_add_test(tcase, commands_refused);
   tcase_add_test(tcase, changed);
   tcase_set_timeout(tcase, 120);

@@ -99,7 +99,8 @@ typedef struct Study {
   size_t curve_count, aggregate_count;
   double ci;          /* level of intervals, in (0, 1) */
   uint32_t resamples; /* of the bootstrap */
-  size_t compare;     /* the first point that others are compared with; the base if none is named */
+  size_t compare;     /* the first point that others are compared with; if none is named the one
+                         without a difference to the base, else the first */
   StudyPoint *points; /* the base first, then in the order of the file */
   size_t point_count;
   StudyJob *jobs;

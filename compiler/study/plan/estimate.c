@@ -49,6 +49,7 @@ static double job_seconds(const Session *session, const Study *study, const Stud
   Session own = {.arena = arena_make(), .program = session->program, .target = session->target};
   own.march = session->march, own.prelude = session->prelude;
   own.diag = diag_make(own.arena);
+  diag_hush(own.diag); /* the plan has said them */
   own.pipeline.out = stdout;
   double seconds = NAN;
   if (session_elaborate_tree(&own, tree_copy(own.arena, job->spec))) {

@@ -153,7 +153,7 @@ static void cell_compile(Work *w, Cell *cell) {
     cell->good = contents_hash(w, &session, spec, &cell->hash);
   }
   cell->diag = diag_make(cell->arena);
-  diag_take(cell->diag, diag);
+  diag_take(cell->diag, diag, NULL);
   arena_free(arena);
 }
 
@@ -179,11 +179,11 @@ static void run_on_cores(Work *w) {
 }
 
 /* What was said about a cell, and where the point stands that it is of. */
-static void cell_collect(Plan *plan, const StudyPoint *point, Cell *cell) {
-  size_t errors = diag_errors(plan->diag);
-  diag_take(plan->diag, cell->diag);
-  if (diag_errors(plan->diag) > errors && point->span.source)
-    diag_note(plan->diag, point->span, "of '%s', a point of this study", point->name);
+static void cell_collect(Plan *plan, const StudyPoint *point, Cell *cell, Diag *said) {
+  size_t errors = diag_errors(said);
+  diag_take(said, cell->diag, NULL);
+  if (diag_errors(said) > errors && point->span.source)
+    diag_note(said, point->span, "of '%s', a point of this study", point->name);
   if (cell->env_name)
     cell->env_name = arena_copy(plan->arena, cell->env_name, strlen(cell->env_name));
   cell_columns_copy(plan->arena, &cell->logs);
@@ -201,6 +201,17 @@ static void places_collect(const Plan *plan, const Variant *variant, Work *w, si
     }
 }
 
+/* What became of a point, and what was said about it in all of its environments. */
+static void place_collect(Plan *plan, Place *place, size_t envs, bool hidden) {
+  Diag *said = diag_make(plan->arena);
+  place->good = true;
+  for (size_t e = 0; e < envs; e++) {
+    place->good = place->good && place->cells[e].good;
+    if (place->cells[e].tree) cell_collect(plan, &place->point, &place->cells[e], said);
+  }
+  diag_take(plan->diag, said, hidden ? NULL : "points");
+}
+
 void plan_compile(Plan *plan) {
   size_t envs = plan->study->env_count ? plan->study->env_count : 1, capacity = 0;
   Work w = {.plan = plan, .lock = PTHREAD_MUTEX_INITIALIZER};
@@ -208,12 +219,6 @@ void plan_compile(Plan *plan) {
     places_collect(plan, &plan->variants[v], &w, &capacity);
   run_on_cores(&w);
   for (size_t v = 0; v < plan->variant_count; v++)
-    for (size_t i = 0; i < plan->variants[v].place_count; i++) {
-      Place *place = &plan->variants[v].places[i];
-      place->good = true;
-      for (size_t e = 0; e < envs; e++) {
-        place->good = place->good && place->cells[e].good;
-        if (place->cells[e].tree) cell_collect(plan, &place->point, &place->cells[e]);
-      }
-    }
+    for (size_t i = 0; i < plan->variants[v].place_count; i++)
+      place_collect(plan, &plan->variants[v].places[i], envs, plan->variants[v].hidden);
 }

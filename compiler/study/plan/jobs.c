@@ -110,14 +110,26 @@ static size_t against_of(const Plan *plan, const Variant *baseline, size_t first
   return first + (size_t)(place_at(plan, baseline, whole) - baseline->places);
 }
 
+static void compare_all(Study *study, size_t with) {
+  study->compare = with;
+  for (size_t i = 0; i < study->point_count; i++) study->points[i].against = with;
+}
+
+/* The base as it is, wherever the grid has its values; the first point where it has not. */
+static size_t base_point(const Study *study) {
+  for (size_t i = 0; i < study->point_count; i++)
+    if (study->points[i].change_count == 0) return study->points[i].same_as;
+  return 0;
+}
+
 /* Where a variant with several points is named, every other point has its own of them; with nothing
- * besides these the first is what others are compared with. */
+ * besides these they are compared with the base as it is, or with the first. */
 static void compare_variant(Plan *plan) {
   Study *study = plan->study;
   const char *name = study->points[study->compare].variant;
   const Variant *baseline = plan->variants;
   while (baseline->hidden || strcmp(baseline->name, name)) baseline++;
-  if (baseline->place_count == study->point_count) return;
+  if (baseline->place_count == study->point_count) return compare_all(study, base_point(study));
   for (size_t v = 0, at = 0; v < plan->variant_count; v++) {
     const Variant *variant = &plan->variants[v];
     for (size_t i = 0; i < variant->place_count && !variant->hidden; i++, at++)
@@ -128,15 +140,14 @@ static void compare_variant(Plan *plan) {
 static void compare_read(Plan *plan) {
   Study *study = plan->study;
   const Tree *tree = tree_get(tree_get(study->tree, "report"), "compare");
-  if (!plan_text(tree)) return;
+  if (!plan_text(tree)) return compare_all(study, base_point(study));
   const char **names = NEW_ARRAY(plan->arena, const char *, 2 * study->point_count + 1);
   size_t count = 0;
   for (size_t i = 0; i < study->point_count; i++) names[count++] = study->points[i].name;
   for (size_t i = 0; i < study->point_count; i++) names[count++] = study->points[i].variant;
   for (size_t i = 0; i < count; i++)
     if (strcmp(names[i], tree->text.text) == 0) {
-      study->compare = i % study->point_count;
-      for (size_t k = 0; k < study->point_count; k++) study->points[k].against = study->compare;
+      compare_all(study, i % study->point_count);
       if (i >= study->point_count && !diag_errors(plan->diag)) compare_variant(plan);
       return;
     }

@@ -28,6 +28,7 @@ static const char *path_of(const Runner *runner, const StudyJob *job) {
 static int compile(const Runner *runner, const StudyJob *job) {
   Session session = *runner->session;
   session.diag = diag_make(session.arena);
+  diag_hush(session.diag); /* the plan has said them */
   session.pipeline = (PipelineOptions){.out = stdout};
   session.measure = false;
   bool elaborated = session_elaborate_tree(&session, job->spec);
