@@ -125,7 +125,10 @@ static bool set_tensor(Elab *elab, uint32_t slot, const Target *target, const Tr
 static bool set_one(Elab *elab, const TreeEntry *entry) {
   const Target *target = NULL;
   for (size_t t = 0; t < elab->target_count; t++)
-    if (strcmp(elab->targets[t].name, entry->key) == 0) target = &elab->targets[t];
+    if (strcmp(elab->targets[t].name, entry->key) == 0) {
+      target = &elab->targets[t];
+      elab->targets[t].set = true;
+    }
   const Entry *named = frame_find(elab->globals, entry->key);
   if (named && named->state == ENTRY_SLOT) return set_tensor(elab, named->slot, target, entry);
   if (target) return set_target(elab, target, entry);

@@ -1,6 +1,6 @@
-/* What elaboration did not come by: defines and losses that nothing uses, optimizers for nothing,
- * constants and targets that nothing reads. Afterwards every name in the spec stands for something.
- */
+/* What elaboration did not come by: losses that nothing uses, optimizers for nothing, constants,
+ * lets, defines and targets that nothing reads, targets that nothing sets; and defines in place of
+ * the prelude's. Afterwards every name in the spec stands for something. */
 #include "dsl/data.h"
 #include "dsl/names.h"
 
@@ -94,13 +94,67 @@ static void check_tree(Elab *elab, Names *bound, const Tree *tree) {
   }
 }
 
+/* ---- what nothing reads ---- */
+
+static void say_unread(Elab *elab, Span span, const char *name, const char *what,
+                       const char *hint) {
+  if (!diag_errors(elab->diag))
+    diag_warning(elab->diag, span, hint, "nothing reads the %s '%s'", what, name);
+}
+
+/* A name of the spec that nothing evaluated. */
+static void check_read(Elab *elab, const char *name, const char *what, const char *hint) {
+  const Entry *entry = frame_find(elab->globals, name);
+  if (entry && !entry->used) say_unread(elab, entry->span, name, what, hint);
+}
+
+/* Of a define some lets may be for what a distribution is asked for elsewhere. */
+static bool is_of_define(const Elab *elab, const Entry *let) {
+  const Tree *define = tree_get(elab->spec, "define");
+  for (size_t i = 0; define && i < define->entry_count; i++) {
+    const Tree *body = define->entries[i].value;
+    const Tree *map = body->kind == TREE_MAP ? tree_get(body, "let") : NULL;
+    for (size_t k = 0; map && map->kind == TREE_MAP && k < map->entry_count; k++)
+      if (map->entries[k].value == let->tree) return true;
+  }
+  return false;
+}
+
+/* A block may be evaluated more than once, as where a loss is descended by two steps. */
+static bool let_is_used(const Elab *elab, const Entry *let) {
+  for (size_t i = 0; i < elab->let_frame_count; i++) {
+    const Entry *entry = frame_find(elab->let_frames[i], let->name);
+    if (entry && entry->tree == let->tree && entry->used) return true;
+  }
+  return false;
+}
+
+static void check_lets(Elab *elab) {
+  for (size_t i = 0; i < elab->let_frame_count; i++)
+    for (size_t k = 0; k < elab->let_frames[i]->count; k++) {
+      const Entry *let = &elab->let_frames[i]->entries[k];
+      if (let->used || strcmp(let->what, "let") || let->span.source == elab->prelude_source)
+        continue;
+      if (!is_of_define(elab, let) && !let_is_used(elab, let))
+        say_unread(elab, let->span, let->name, "let", "remove it, or mend its name");
+    }
+}
+
 /* ---- defines and losses ---- */
+
+/* The prelude's own defines read the new one too. */
+static void check_prelude(Elab *elab, const char *name, Span span) {
+  if (frame_find(elab->library, name))
+    diag_warning(elab->diag, span, "the prelude's defines read it too; to keep both, rename it",
+                 "'%s' takes the place of the prelude's", name);
+}
 
 static void check_define(Elab *elab, const TreeEntry *entry) {
   static const char *const given[] = {"noise", "action", "parameter", "gradient"};
   const Expr *signature = key_signature(elab, entry);
   if (!signature) return;
   const Entry *known = frame_find(elab->globals, signature->text);
+  check_prelude(elab, signature->text, entry->key_span);
   if (known && known->used) return; /* evaluated, so its mistakes are known */
   Names bound = {0};
   for (uint32_t i = 0; i < signature->arg_count; i++)
@@ -111,6 +165,7 @@ static void check_define(Elab *elab, const TreeEntry *entry) {
   for (size_t i = 0; entry->value->kind == TREE_MAP && i < COUNTOF(given); i++)
     add(elab, &bound, given[i]);
   check_tree(elab, &bound, entry->value);
+  check_read(elab, signature->text, "define", "use it, or remove it with null");
 }
 
 static void check_loss(Elab *elab, const TreeEntry *entry) {
@@ -238,11 +293,15 @@ void lint_score(Elab *elab, const LossInfo *info, Span where) {
   }
 }
 
-/* A name of the spec that nothing evaluated. */
-static void check_read(Elab *elab, const char *name, const char *what, const char *hint) {
-  const Entry *entry = frame_find(elab->globals, name);
-  if (entry && !entry->used && !diag_errors(elab->diag))
-    diag_warning(elab->diag, entry->span, hint, "nothing reads the %s '%s'", what, name);
+static void check_target(Elab *elab, const Target *target) {
+  const Entry *entry = frame_find(elab->globals, target->name);
+  const char *hint =
+      arena_printf(elab->arena, "as in  set: {%s: blend(%s, %s, 0.005)}", target->name,
+                   target->name, target->single ? target->members[0] : "online");
+  check_read(elab, target->name, "target", "use it in a loss, or remove it with null");
+  if (entry && entry->used && !target->set && !diag_errors(elab->diag))
+    diag_warning(elab->diag, entry->span, hint,
+                 "no step of the loop sets the target '%s', which stays as it began", target->name);
 }
 
 void lint(Elab *elab) {
@@ -256,6 +315,6 @@ void lint(Elab *elab) {
   const Tree *constants = tree_get(elab->spec, "constants");
   for (size_t i = 0; constants && i < constants->entry_count; i++)
     check_read(elab, constants->entries[i].key, "constant", "remove it, or mend its name");
-  for (size_t i = 0; i < elab->target_count; i++)
-    check_read(elab, elab->targets[i].name, "target", "use it in a loss, or remove it with null");
+  for (size_t i = 0; i < elab->target_count; i++) check_target(elab, &elab->targets[i]);
+  check_lets(elab);
 }

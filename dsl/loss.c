@@ -238,10 +238,12 @@ static Node *evaluate_value(Elab *elab, Frame *frame, const Tree *tree, const Ev
                        arena_printf(elab->arena, "the loss '%s'", loss->name));
   if (value) metric_output(elab, arena_printf(elab->arena, "losses/%s", loss->name), value);
   good = logs_elaborate(elab, frame, tree_get(tree, "log"), loss->name) && good;
-  for (size_t i = 0; i < frame->count; i++)
-    good =
-        eval_entry(elab, frame, &frame->entries[i], frame->entries[i].span).kind != VALUE_ERROR &&
-        good;
+  for (size_t i = 0; i < frame->count; i++) {
+    Entry *entry = &frame->entries[i];
+    bool used = entry->used; /* this is no use */
+    good = eval_entry(elab, frame, entry, entry->span).kind != VALUE_ERROR && good;
+    frame->entries[i].used = used;
+  }
   lets_remember(elab, frame);
   good = writes_elaborate(elab, frame, loss->name, tree_get(tree, "write")) && good;
   scope_close(elab);

@@ -97,6 +97,8 @@ bool name_is_free(Elab *elab, Frame *frame, const char *name, const char *what, 
 
 bool frame_add_map(Elab *elab, Frame *frame, const Tree *map, const char *what) {
   bool good = true;
+  if (map && strcmp(what, "let") == 0)
+    PUSH(elab->arena, elab->let_frames, elab->let_frame_count, elab->let_frame_capacity, frame);
   for (size_t i = 0; map && i < map->entry_count; i++) {
     const TreeEntry *entry = &map->entries[i];
     if (!name_is_free(elab, frame, entry->key, what, entry->key_span)) {

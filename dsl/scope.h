@@ -145,6 +145,7 @@ typedef struct Target {
   const char **members; /* networks or learned tensors */
   size_t count;
   bool single;       /* slow: critic -> slow(...), else slow.critic(...) */
+  bool set;          /* a step of the loop sets it */
   Parameter *copies; /* the members' parameters under the target's name */
   const Parameter **originals;
   size_t copy_count, copy_capacity, original_capacity;
@@ -263,6 +264,8 @@ struct Elab {
     Node *noise; /* of a draw; NULL where the value was given */
   } * densities; /* every log_prob so far */
   size_t densities_count, densities_capacity;
+  Frame **let_frames; /* that have lets */
+  size_t let_frame_count, let_frame_capacity;
   Program *program;   /* open, or NULL */
   Program init;       /* collects initial values */
   Node *words[4];     /* u v w t while a noise formula is built */

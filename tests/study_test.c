@@ -266,11 +266,11 @@ START_TEST(labels) {
       &f,
       "study: s\nbase: small.yaml\n"
       "grid:\n  optimizers.actor.eps: [1e-5]\n  optimizers.critic.eps: [1e-6]\n"
-      "  constants.gamma: [0.9]\n  losses.critic.let.y: [gamma * reward, reward * gamma * 2]\n");
+      "  constants.gamma: [0.9]\n  losses.critic.let.y: [gamma * v, v * gamma * 2]\n");
   ck_assert_str_eq(study->points[0].name,
-                   "small actor.eps=1e-5 critic.eps=1e-6 gamma=0.9 y=gamma * reward");
+                   "small actor.eps=1e-5 critic.eps=1e-6 gamma=0.9 y=gamma * v");
   ck_assert_str_eq(study->points[1].folder,
-                   "small_actor.eps=1e-5_critic.eps=1e-6_gamma=0.9_y=reward___gamma___2");
+                   "small_actor.eps=1e-5_critic.eps=1e-6_gamma=0.9_y=v___gamma___2");
   front_close(&f);
   folder_close();
 }
