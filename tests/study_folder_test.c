@@ -4,6 +4,7 @@
 #include "tests/study_fixture.h"
 #include "tests/suite.h"
 
+#include "compiler/study/plan/estimate.h"
 #include "compiler/study/report/report.h"
 
 /* ---- what the folder holds ---- */
@@ -48,6 +49,36 @@ START_TEST(what_is_not_asked_for_is_told_and_kept) {
   ck_assert_ptr_null(strstr(again.said, "note:"));
   ck_assert_ptr_null(strstr(again.said, "begins"));
   ck_assert_ptr_nonnull(strstr(again.said, "4 of 4 runs done"));
+}
+END_TEST
+
+/* ---- how long it takes ---- */
+
+/* What is finished says what the rest takes; the other point is timed, or counts like this one. */
+START_TEST(finished_runs_say_how_long_others_take) {
+  Asked asked = {.name = "timed", .points = 1, .seeds = 3}, more = {.name = "timed", .seeds = 4};
+  study_good(&asked);
+  folder_remove(run_file(&asked, 0, 3, "").text);
+  Session session = session_made(&more);
+  Study *study = study_made(&session, &more);
+  Runner runner = {&session, study, session.arena, session.output};
+  StudyEstimate estimate = study_estimate(&session, study); /* in no time: nothing else is timed */
+  ck_assert_uint_eq(estimate.finished, 2);
+  ck_assert_uint_eq(estimate.measured, 0);
+  ck_assert_uint_eq(estimate.left, 6);
+  double taken = 0;
+  for (size_t i = 0; i < study->run_count; i++)
+    if (study->runs[i].state == STUDY_DONE)
+      taken += run_result(&runner, &study->runs[i], "seconds");
+  ck_assert_double_gt(taken, 0);
+  ck_assert_double_eq_tol(estimate.core_seconds, 6 * taken / 2, 1e-9);
+  for (size_t i = 0; i < study->job_count; i++) study->jobs[i].hash = "of another program";
+  session.seconds = 60;
+  if (!session.target) session.target = "native";
+  estimate = study_estimate(&session, study);
+  ck_assert_uint_eq(estimate.finished, 0);
+  ck_assert_uint_eq(estimate.measured, 2);
+  arena_free(session.arena);
 }
 END_TEST
 
@@ -197,6 +228,7 @@ int main(void) {
   tcase_set_timeout(tests, 400);
   tcase_add_unchecked_fixture(tests, fixture_open, fixture_close);
   tcase_add_test(tests, what_is_not_asked_for_is_told_and_kept);
+  tcase_add_test(tests, finished_runs_say_how_long_others_take);
   tcase_add_test(tests, the_folder_of_another_study_is_refused);
   tcase_add_test(tests, runs_that_were_exchanged_do_not_count);
   tcase_add_test(tests, a_run_of_other_options_does_not_count);

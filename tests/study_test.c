@@ -1,50 +1,13 @@
 /* A study's file becomes the points, jobs and runs that it means, or is refused with all its
  * mistakes at their places: tests/data/study/refused.txt holds one mistake a case and what must be
  * said. Changed files of studies never crash. */
-#include "tests/front.h"
+#include "tests/study_files.h"
 
 #include <math.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "compiler/study/plan/plan.h"
 #include "tests/suite.h"
-
-static char folder[64];
-
-static void file_write(const char *name, const char *text) {
-  FILE *out = fopen(name, "w");
-  ck_assert_ptr_nonnull(out);
-  fputs(text, out);
-  ck_assert_int_eq(fclose(out), 0);
-}
-
-static void file_copy(const char *from, const char *name) {
-  Front f = front_open();
-  file_write(name, front_file(&f, from)->text);
-  front_close(&f);
-}
-
-static const char *const files[] = {"small.yaml",  "other.yaml", "case.yaml",
-                                    "bandit.yaml", "remac.yaml", "sac.yaml"};
-
-/* A folder with the specs that the studies here name, and the working directory. */
-static void folder_open(void) {
-  strcpy(folder, P_tmpdir "/rlc_study_XXXXXX");
-  ck_assert_ptr_nonnull(mkdtemp(folder));
-  ck_assert_int_eq(chdir(folder), 0);
-  file_copy(RLC_ROOT "/tests/diag/base/small.yaml", "small.yaml");
-  file_copy(RLC_ROOT "/specs/toy/vector_field.yaml", "bandit.yaml");
-  file_copy(RLC_ROOT "/specs/remac.yaml", "remac.yaml");
-  file_copy(RLC_ROOT "/specs/sac.yaml", "sac.yaml");
-  file_write("other.yaml", "name: other\nextends: small.yaml\nconstants: {K: 3}\n");
-}
-
-static void folder_close(void) {
-  for (size_t i = 0; i < COUNTOF(files); i++) unlink(files[i]);
-  ck_assert_int_eq(chdir(RLC_ROOT), 0);
-  rmdir(folder);
-}
 
 static Study *study_read(Front *f, const char *text) {
   file_write("case.yaml", text);
@@ -263,10 +226,9 @@ START_TEST(labels) {
   folder_open();
   Front f = front_open();
   const Study *study = study_good(
-      &f,
-      "study: s\nbase: small.yaml\n"
-      "grid:\n  optimizers.actor.eps: [1e-5]\n  optimizers.critic.eps: [1e-6]\n"
-      "  constants.gamma: [0.9]\n  losses.critic.let.y: [gamma * v, v * gamma * 2]\n");
+      &f, "study: s\nbase: small.yaml\n"
+          "grid:\n  optimizers.actor.eps: [1e-5]\n  optimizers.critic.eps: [1e-6]\n"
+          "  constants.gamma: [0.9]\n  losses.critic.let.y: [gamma * v, v * gamma * 2]\n");
   ck_assert_str_eq(study->points[0].name,
                    "small actor.eps=1e-5 critic.eps=1e-6 gamma=0.9 y=gamma * v");
   ck_assert_str_eq(study->points[1].folder,
@@ -411,106 +373,6 @@ START_TEST(hash) {
 }
 END_TEST
 
-/* ---- the command ---- */
-
-/* What `rlc ablate` prints on `case.yaml`, with its messages; the last line is an estimate. */
-static const char *ablate(Front *f, const char *text, const char *options, int *status) {
-  char line[4096];
-  const char *said = "";
-  file_write("case.yaml", text);
-  FILE *pipe =
-      popen(arena_printf(f->arena, RLC_BUILD "/rlc ablate case.yaml %s 2>&1", options), "r");
-  ck_assert_ptr_nonnull(pipe);
-  while (fgets(line, sizeof line, pipe)) said = arena_printf(f->arena, "%s%s", said, line);
-  *status = WEXITSTATUS(pclose(pipe));
-  return said;
-}
-
-static const char toy[] = "study: s\nbase: bandit.yaml\nsteps: 10\nseeds: 2\n"
-                          "grid: {entropy_weight: [0.0, 0.5]}\n"
-                          "variants:\n  none: {constants.entropy_weight: 0}\n"
-                          "  two:\n    constants.K: 2\n    constants.trials: 7\n"
-                          "score: {metric: losses/field, better: lower}\n"
-                          "options: {eval-every: 5}\n";
-
-START_TEST(dry_run) {
-  static const char expected[] =
-      "s: 5 points, 4 of them distinct, 4 jobs, 2 seeds, 8 runs of 10 steps\n"
-      "on -\n"
-      "  vector_field\n"
-      "    entropy_weight=0.0\n"
-      "    entropy_weight=0.5       constants.entropy_weight: 0.0 -> 0.5\n"
-      "  none is vector_field entropy_weight=0.0\n"
-      "    constants.entropy_weight: 0.0 -> 0\n"
-      "    without entropy_weight: none sets it itself\n"
-      "  two\n"
-      "    constants.K: 4 -> 2\n"
-      "    constants.trials: 100 -> 7\n"
-      "    entropy_weight=0.0\n"
-      "    entropy_weight=0.5       constants.entropy_weight: 0.0 -> 0.5\n"
-      "estimate: about ";
-  folder_open();
-  Front f = front_open();
-  int status;
-  const char *said = ablate(&f, toy, "--dry-run --seconds 0.01", &status);
-  ck_assert_int_eq(status, 0);
-  ck_assert_str_eq(arena_copy(f.arena, said, strlen(expected)), expected);
-  ck_assert(strstr(said, ": 1 of 4 jobs timed now for a moment each"));
-  said = ablate(&f, toy, "--dry-run --json --seconds 0.01", &status);
-  ck_assert_int_eq(status, 0);
-  ck_assert(strstr(said, "{\"study\":\"s\",\"steps\":10,\"seeds\":[1,2],\"envs\":[\"-\"],"
-                         "\"options\":[\"--eval-every\",\"5\"],\"points\":[{\"name\":") == said);
-  ck_assert(strstr(said, "\"same_as\":\"vector_field entropy_weight=0.0\",\"changes\":[{\"path\":"
-                         "\"constants.entropy_weight\",\"before\":\"0.0\",\"after\":\"0\"}],"
-                         "\"crossed\":[{\"path\":\"entropy_weight\",\"why\":"));
-  ck_assert(strstr(said, "\"runs\":8,\"cores\":"));
-  front_close(&f);
-  folder_close();
-}
-END_TEST
-
-static void ablate_refuses(const char *text, const char *options, const char *expected) {
-  Front f = front_open();
-  int status;
-  ck_assert_str_eq(ablate(&f, text, options, &status), expected);
-  ck_assert_int_eq(status, 1);
-  front_close(&f);
-}
-
-/* A constant that nothing reads: its points are one program, and it is said once. */
-START_TEST(warnings_are_said_once) {
-  static const char text[] = "study: s\nbase: bandit.yaml\nsteps: 10\nseeds: 1\n"
-                             "grid: {constants.idle: [1, 2, 3], entropy_weight: [0.0, 0.5]}\n"
-                             "score: {metric: losses/field}\n";
-  folder_open();
-  Front f = front_open();
-  int status;
-  const char *said = ablate(&f, text, "--dry-run --seconds 0.01", &status);
-  ck_assert_int_eq(status, 0);
-  const char *at = strstr(said, "warning: nothing reads the constant 'idle' (6 points)\n");
-  ck_assert_msg(at != NULL, "%s", said);
-  ck_assert_msg(!strstr(at + 1, "warning:"), "%s", said);
-  ck_assert_ptr_nonnull(strstr(said, "s: 6 points, 2 of them distinct, 2 jobs"));
-  front_close(&f);
-  folder_close();
-}
-END_TEST
-
-START_TEST(commands_refused) {
-  folder_open();
-  ablate_refuses(toy, "--dry-run K=3",
-                 "error: what a study runs is in its file: 'K=3' belongs under 'grid' or into a "
-                 "variant\n");
-  ablate_refuses(toy, "--dry-run --target cc",
-                 "error: there is no target 'cc'; did you mean 'c'?; there are native and c\n");
-  ablate_refuses("study: s\nbase: sac.yml\n", "--dry-run",
-                 "case.yaml:2:7: error: cannot read 'sac.yml': No such file or directory\n"
-                 "    2 | base: sac.yml\n"
-                 "      |       ^~~~~~~ did you mean 'sac.yaml'?\n");
-  folder_close();
-}
-END_TEST
-
 /* ---- robustness ---- */
 
 static const char odd[] = "()[]{},:#&*!|>'\"%@`-?=.^/\\\t\n \x01\xc3\xff~<";
@@ -574,9 +436,6 @@ int main(void) {
   tcase_add_test(tcase, own_environments);
   tcase_add_test(tcase, sweep);
   tcase_add_test(tcase, hash);
-  tcase_add_test(tcase, dry_run);
-  tcase_add_test(tcase, warnings_are_said_once);
-  tcase_add_test(tcase, commands_refused);
   tcase_add_test(tcase, changed);
   tcase_set_timeout(tcase, 120);
   suite_add_tcase(suite, tcase);

@@ -6,11 +6,13 @@
 #include "compiler/build.h"
 #include "compiler/study/plan/print.h"
 #include "compiler/study/report/report.h"
+#include "compiler/study/run/run.h"
 
-static int dry_run(const Session *session, const Study *study) {
+static int dry_run(Session *session, Study *study) {
+  bool good = study_check(session, study, !session->json);
   StudyEstimate estimate = study_estimate(session, study);
   (session->json ? study_print_json : study_print)(study, &estimate);
-  return 0;
+  return good ? 0 : EXIT_USER;
 }
 
 /* Makes what is left and, when nothing is, the report. Slurm's runs are not made yet, and a worker

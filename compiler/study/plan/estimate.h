@@ -1,19 +1,23 @@
-/* How long a study will take, from a few seconds of real training. */
+/* How long a study will take, from runs that are finished and a few seconds of real training. */
 #ifndef RLC_COMPILER_STUDY_PLAN_ESTIMATE_H
 #define RLC_COMPILER_STUDY_PLAN_ESTIMATE_H
 
 #include "compiler/study/study.h"
 
 typedef struct StudyEstimate {
-  double core_seconds; /* of all runs, one after another; NAN: nothing could be measured */
+  double core_seconds; /* of the runs that are left, one after another; NAN: nothing is known */
   double wall_seconds; /* with `cores` runs at once */
   unsigned cores;
-  size_t measured; /* jobs */
+  size_t finished; /* runs in the study's folder whose own times count */
+  size_t left;     /* runs that are not finished */
+  size_t measured; /* jobs that were timed now */
+  size_t bounded; /* of them those whose loop could not be timed: they take less than was counted */
 } StudyEstimate;
 
-/* Compiles jobs in memory, spread over the study, and times the trainer's own loop on each with its
- * replays full, until session->seconds are over; each run evaluates episodes of full length. A job
- * that was not measured counts as the mean of those in its environment, or of all. */
-StudyEstimate study_estimate(const Session *session, const Study *study);
+/* Runs of this study that are done in its folder, as --output names it, say what their jobs take.
+ * Of the other jobs, spread over the study, some are compiled in memory, and the trainer's own loop
+ * is timed with its replays full, until session->seconds are over; each run evaluates episodes of
+ * full length. A job of neither kind counts as the mean of those in its environment, or of all. */
+StudyEstimate study_estimate(Session *session, Study *study);
 
 #endif

@@ -111,15 +111,27 @@ static void print_time(double seconds) {
     printf("%.1f days", seconds / 86400);
 }
 
+static void print_about(double seconds, bool bound) {
+  printf(bound || seconds < 1 ? "below " : "about ");
+  print_time(seconds < 1 ? 1 : seconds);
+}
+
 static void print_estimate(const Study *study, const StudyEstimate *estimate) {
+  if (estimate->left == 0) return (void)printf("estimate: no run is left\n");
   if (isnan(estimate->core_seconds))
-    return (void)printf("estimate: none, nothing could be timed\n");
-  printf("estimate: about ");
-  print_time(estimate->wall_seconds);
+    return (void)printf("estimate: none, no trainer could be made to time it\n");
+  printf("estimate: ");
+  print_about(estimate->wall_seconds, estimate->bounded);
   printf(" with %u run%s at once, ", estimate->cores, plural(estimate->cores));
-  print_time(estimate->core_seconds);
-  printf(" of one core: %zu of %zu job%s timed now for a moment each, evaluations counted at full "
-         "length\n",
+  print_about(estimate->core_seconds, estimate->bounded);
+  printf(" of one core");
+  if (estimate->left < study->run_count)
+    printf(", for %zu run%s that %s left", estimate->left, plural(estimate->left),
+           estimate->left == 1 ? "is" : "are");
+  printf(": ");
+  if (estimate->finished)
+    printf("as %zu finished run%s took, and ", estimate->finished, plural(estimate->finished));
+  printf("%zu of %zu job%s timed now for a moment each, evaluations counted at full length\n",
          estimate->measured, study->job_count, plural(study->job_count));
 }
 
@@ -223,8 +235,12 @@ void study_print_json(const Study *study, const StudyEstimate *estimate) {
     print_json_field(",", "hash", job->hash);
     printf(",\"spec_hash\":\"%016" PRIx64 "\"}", job->spec_hash);
   }
-  printf("],\"runs\":%zu,\"cores\":%u,\"measured\":%zu", study->run_count, estimate->cores,
-         estimate->measured);
+  putchar(']');
+  print_json_texts("dropped", study->dropped, study->dropped_count);
+  printf(",\"runs\":%zu,\"left\":%zu,\"cores\":%u,\"finished\":%zu,\"measured\":%zu,"
+         "\"bounded\":%zu",
+         study->run_count, estimate->left, estimate->cores, estimate->finished, estimate->measured,
+         estimate->bounded);
   print_json_number("core_seconds", estimate->core_seconds);
   print_json_number("wall_seconds", estimate->wall_seconds);
   printf("}\n");

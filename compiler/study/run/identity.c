@@ -155,13 +155,18 @@ static int compare_names(const void *a, const void *b) {
 }
 
 void study_dropped(const Runner *runner) {
-  enum { SHOWN = 10 };
   Study *study = runner->study;
   size_t capacity = 0;
   study->dropped = NULL, study->dropped_count = 0;
   dropped_find(runner, "runs", 0, &capacity);
+  if (study->dropped_count)
+    qsort(study->dropped, study->dropped_count, sizeof *study->dropped, compare_names);
+}
+
+void study_dropped_say(const Runner *runner) {
+  enum { SHOWN = 10 };
+  const Study *study = runner->study;
   if (!study->dropped_count) return;
-  qsort(study->dropped, study->dropped_count, sizeof *study->dropped, compare_names);
   bool one = study->dropped_count == 1;
   printf("note: the study does not ask for %zu run%s that lie%s in '%s': %s stay%s there, and the "
          "report leaves %s out\n",

@@ -41,6 +41,7 @@ static bool is_ours(const Runner *runner) {
 static bool prepare_locked(const Runner *runner) {
   if (!study_is_here(runner) || !study_matches(runner)) return false;
   study_dropped(runner);
+  study_dropped_say(runner);
   return make_places(runner) && folder_write(runner) && trainers_build(runner);
 }
 
@@ -89,6 +90,15 @@ static const Launcher *launcher_find(const char *name) {
   fprintf(stderr, "error: there is no launcher '%s'%s%s%s; there are local, slurm and mpi\n", name,
           near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   return NULL;
+}
+
+bool study_check(Session *session, Study *study, bool say) {
+  const Runner runner = {session, study, session->arena, folder_path(session, study)};
+  if (access(arena_printf(runner.arena, "%s/study.json", runner.folder), F_OK) != 0) return true;
+  if (!study_is_here(&runner) || !study_matches(&runner)) return false;
+  study_dropped(&runner);
+  if (say) study_dropped_say(&runner);
+  return true;
 }
 
 int study_run(Session *session, Study *study) {

@@ -30,6 +30,10 @@ typedef struct Runner {
  * something stood in the way or runs are left; 128 + the signal that ended it. */
 int study_run(Session *session, Study *study);
 
+/* What `study_run` would say of the study's folder, if it is there, before it writes anything;
+ * finds the runs that are dropped. False after messages: it would refuse. `say`: those too. */
+bool study_check(Session *session, Study *study, bool say);
+
 /* How many runs at once: --jobs, else the cores there are. */
 size_t runner_jobs(const Runner *runner);
 
@@ -86,8 +90,10 @@ double run_result(const Runner *runner, const StudyRun *run, const char *key);
 const char *run_foreign(const Runner *runner, const StudyRun *run, const StudyRecord *record);
 /* False after a message: the folder is another study's, by its name. */
 bool study_is_here(const Runner *runner);
-/* Finds the runs in the folder that the study does not ask for, in order, and says them. */
+/* Finds the runs in the folder that the study does not ask for, in order. */
 void study_dropped(const Runner *runner);
+/* Says them, on standard output. */
+void study_dropped_say(const Runner *runner);
 
 /* ---- claim.c ---- */
 

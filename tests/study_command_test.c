@@ -1,0 +1,135 @@
+/* `rlc ablate --dry-run`: what is printed of a study, what is said once, how long it may take, and
+ * what is refused. */
+#include "tests/study_files.h"
+
+#include "tests/suite.h"
+
+/* What `rlc ablate` prints on `case.yaml`, with its messages; the last line is an estimate. */
+static const char *ablate(Front *f, const char *text, const char *options, int *status) {
+  char line[4096];
+  const char *said = "";
+  file_write("case.yaml", text);
+  FILE *pipe =
+      popen(arena_printf(f->arena, RLC_BUILD "/rlc ablate case.yaml %s 2>&1", options), "r");
+  ck_assert_ptr_nonnull(pipe);
+  while (fgets(line, sizeof line, pipe)) said = arena_printf(f->arena, "%s%s", said, line);
+  *status = WEXITSTATUS(pclose(pipe));
+  return said;
+}
+
+static const char toy[] = "study: s\nbase: bandit.yaml\nsteps: 10\nseeds: 2\n"
+                          "grid: {entropy_weight: [0.0, 0.5]}\n"
+                          "variants:\n  none: {constants.entropy_weight: 0}\n"
+                          "  two:\n    constants.K: 2\n    constants.trials: 7\n"
+                          "score: {metric: losses/field, better: lower}\n"
+                          "options: {eval-every: 5}\n";
+
+START_TEST(dry_run) {
+  static const char expected[] =
+      "s: 5 points, 4 of them distinct, 4 jobs, 2 seeds, 8 runs of 10 steps\n"
+      "on -\n"
+      "  vector_field\n"
+      "    entropy_weight=0.0\n"
+      "    entropy_weight=0.5       constants.entropy_weight: 0.0 -> 0.5\n"
+      "  none is vector_field entropy_weight=0.0\n"
+      "    constants.entropy_weight: 0.0 -> 0\n"
+      "    without entropy_weight: none sets it itself\n"
+      "  two\n"
+      "    constants.K: 4 -> 2\n"
+      "    constants.trials: 100 -> 7\n"
+      "    entropy_weight=0.0\n"
+      "    entropy_weight=0.5       constants.entropy_weight: 0.0 -> 0.5\n"
+      "estimate: ";
+  folder_open();
+  Front f = front_open();
+  int status;
+  const char *said = ablate(&f, toy, "--dry-run --seconds 0.01", &status);
+  ck_assert_int_eq(status, 0);
+  ck_assert_str_eq(arena_copy(f.arena, said, strlen(expected)), expected);
+  ck_assert(strstr(said, ": 1 of 4 jobs timed now for a moment each"));
+  said = ablate(&f, toy, "--dry-run --json --seconds 0.01", &status);
+  ck_assert_int_eq(status, 0);
+  ck_assert(strstr(said, "{\"study\":\"s\",\"steps\":10,\"seeds\":[1,2],\"envs\":[\"-\"],"
+                         "\"options\":[\"--eval-every\",\"5\"],\"points\":[{\"name\":") == said);
+  ck_assert(strstr(said, "\"same_as\":\"vector_field entropy_weight=0.0\",\"changes\":[{\"path\":"
+                         "\"constants.entropy_weight\",\"before\":\"0.0\",\"after\":\"0\"}],"
+                         "\"crossed\":[{\"path\":\"entropy_weight\",\"why\":"));
+  ck_assert(strstr(said, "\"runs\":8,\"left\":8,\"cores\":"));
+  front_close(&f);
+  folder_close();
+}
+END_TEST
+
+static void ablate_refuses(const char *text, const char *options, const char *expected) {
+  Front f = front_open();
+  int status;
+  ck_assert_str_eq(ablate(&f, text, options, &status), expected);
+  ck_assert_int_eq(status, 1);
+  front_close(&f);
+}
+
+/* Timing goes on behind the steps of a run, to where a rate like this one leads: what was seen
+ * before is a bound. */
+START_TEST(what_cannot_be_timed_has_a_bound) {
+  static const char text[] = "study: s\nbase: bandit.yaml\nsteps: 10\nseeds: 2\n"
+                             "variants: {wild: {optimizers.default: sgd(1e30)}}\n"
+                             "score: {metric: losses/field}\n";
+  folder_open();
+  Front f = front_open();
+  int status;
+  const char *said = ablate(&f, text, "--dry-run --seconds 9", &status);
+  ck_assert_int_eq(status, 0);
+  ck_assert_msg(strstr(said, "estimate: below ") != NULL, "%s", said);
+  said = ablate(&f, text, "--dry-run --seconds 9 --json", &status);
+  ck_assert_msg(strstr(said, "\"measured\":2,\"bounded\":1,") != NULL, "%s", said);
+  front_close(&f);
+  folder_close();
+}
+END_TEST
+
+/* A constant that nothing reads: its points are one program, and it is said once. */
+START_TEST(warnings_are_said_once) {
+  static const char text[] = "study: s\nbase: bandit.yaml\nsteps: 10\nseeds: 1\n"
+                             "grid: {constants.idle: [1, 2, 3], entropy_weight: [0.0, 0.5]}\n"
+                             "score: {metric: losses/field}\n";
+  folder_open();
+  Front f = front_open();
+  int status;
+  const char *said = ablate(&f, text, "--dry-run --seconds 0.01", &status);
+  ck_assert_int_eq(status, 0);
+  const char *at = strstr(said, "warning: nothing reads the constant 'idle' (6 points)\n");
+  ck_assert_msg(at != NULL, "%s", said);
+  ck_assert_msg(!strstr(at + 1, "warning:"), "%s", said);
+  ck_assert_ptr_nonnull(strstr(said, "s: 6 points, 2 of them distinct, 2 jobs"));
+  front_close(&f);
+  folder_close();
+}
+END_TEST
+
+START_TEST(commands_refused) {
+  folder_open();
+  ablate_refuses(toy, "--dry-run K=3",
+                 "error: what a study runs is in its file: 'K=3' belongs under 'grid' or into a "
+                 "variant\n");
+  ablate_refuses(toy, "--dry-run --target cc",
+                 "error: there is no target 'cc'; did you mean 'c'?; there are native and c\n");
+  ablate_refuses("study: s\nbase: sac.yml\n", "--dry-run",
+                 "case.yaml:2:7: error: cannot read 'sac.yml': No such file or directory\n"
+                 "    2 | base: sac.yml\n"
+                 "      |       ^~~~~~~ did you mean 'sac.yaml'?\n");
+  folder_close();
+}
+END_TEST
+
+int main(void) {
+  if (chdir(RLC_ROOT) != 0) return 1;
+  Suite *suite = suite_create("study_command");
+  TCase *tcase = tcase_create("all");
+  tcase_add_test(tcase, dry_run);
+  tcase_add_test(tcase, warnings_are_said_once);
+  tcase_add_test(tcase, what_cannot_be_timed_has_a_bound);
+  tcase_add_test(tcase, commands_refused);
+  tcase_set_timeout(tcase, 120);
+  suite_add_tcase(suite, tcase);
+  return suite_run(suite);
+}
