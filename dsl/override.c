@@ -147,6 +147,29 @@ Tree *tree_assign(Arena *arena, Diag *diag, const Tree *base, const TreePath *pa
   return tree_overlay(arena, diag, base, value);
 }
 
+/* A name where the base has a map says one key of it, and the others go: told, since `env=NAME`
+ * looks like another environment and nothing else. */
+static void warn_of_dropped(Arena *arena, Diag *diag, const Tree *base, const TreePath *path,
+                            const Tree *value) {
+  const char *whole = "", *dropped = "";
+  for (size_t i = 0; i < path->count; i++) {
+    const TreeEntry *entry = overlay_entry(base, path->names[i]);
+    if (!entry) return;
+    base = entry->value, whole = path_join(arena, whole, path->names[i]);
+  }
+  const char *key = key_shorthand(whole);
+  if (!key || base->kind != TREE_MAP || value->kind != TREE_SCALAR) return;
+  for (size_t i = 0; i < base->entry_count; i++)
+    if (strcmp(base->entries[i].key, key) != 0)
+      dropped =
+          arena_printf(arena, "%s%s'%s'", dropped, *dropped ? ", " : "", base->entries[i].key);
+  if (*dropped)
+    diag_warning(diag, path->spans[path->count - 1],
+                 arena_printf(arena, "%s.%s=%.*s keeps them", whole, key, (int)value->text.length,
+                              value->text.text),
+                 "this replaces all of '%s': %s no longer hold", whole, dropped);
+}
+
 /* `base` with one assignment of the command line. NULL after reporting. */
 static Tree *override_lay(Arena *arena, Diag *diag, const Tree *base, const char *assignment) {
   const Source *source = source_from_text(arena, "<command line>", assignment);
@@ -167,6 +190,7 @@ static Tree *override_lay(Arena *arena, Diag *diag, const Tree *base, const char
                "no value behind '='");
     return NULL;
   }
+  warn_of_dropped(arena, diag, base, &path, value);
   return tree_assign(arena, diag, base, &path, value);
 }
 

@@ -201,6 +201,29 @@ START_TEST(override_places) {
 }
 END_TEST
 
+/* `env=NAME` on a map is another environment and the end of its other keys: said, with the way out.
+ */
+START_TEST(override_by_a_name_tells_what_goes) {
+  static const char text[] = "name: x\nenv: {id: HalfCheetah-v5, count: 4, clip: 10}\n";
+  static const struct {
+    const char *assignment, *message;
+  } cases[] = {{"env=Ant-v5", "<command line>:1:1: warning: this replaces all of 'env': 'count', "
+                              "'clip' no longer hold\n"
+                              "    1 | env=Ant-v5\n"
+                              "      | ^~~ env.id=Ant-v5 keeps them\n"},
+               {"env.id=Ant-v5", ""},
+               {"env={id: Ant-v5}", ""},
+               {"env.count=8", ""}};
+  for (size_t i = 0; i < COUNTOF(cases); i++) {
+    Front f = front_open();
+    const Tree *base = front_tree(&f, text);
+    ck_assert(tree_override(f.arena, f.diag, base, &cases[i].assignment, 1));
+    ck_assert_str_eq(front_messages(&f), cases[i].message);
+    front_close(&f);
+  }
+}
+END_TEST
+
 static void override_case(Front *f, const char *name, const char *input) {
   ck_assert_msg(!tree_override(f->arena, f->diag, sac_read(f), &input, 1), "%s passes", name);
 }
@@ -428,6 +451,7 @@ int main(void) {
   tcase_add_test(tcase, overlays_refused);
   tcase_add_test(tcase, overrides);
   tcase_add_test(tcase, override_places);
+  tcase_add_test(tcase, override_by_a_name_tells_what_goes);
   tcase_add_test(tcase, overrides_refused);
   tcase_add_test(tcase, files_that_extend);
   tcase_add_test(tcase, files_in_a_circle);

@@ -231,6 +231,8 @@ START_TEST(functions) {
   SCALAR("mish(c)", 2 * tanh(log(1 + exp(2))));
   SCALAR("symlog(symexp(-c))", -2);
   VALUES("ceil(p / 2)", "k", 2, 1, 1);
+  /* a comparison below the rectifier's own constant is not read off the rectified value */
+  VALUES("max(0, x) + 10 * le(x, -0.1)", "step_", 1, 0.5, 10, 0.3);
   SCALAR("linear(3, 1, over=0.25 * c)", 2);
   SCALAR("linear(3, 1, c)", 1);
   SCALAR("cosine(3, 1, over=0.25 * c)", 2);
