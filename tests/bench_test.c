@@ -110,6 +110,13 @@ START_TEST(peaks_far_from_the_clock_are_told) {
   ck_assert_ptr_nonnull(strstr(bench_doubt(arena, &figures, 2), "one core does 94.0 GFLOP/s"));
   figures.limit_gflops = NAN; /* nobody knows the clock */
   ck_assert_ptr_null(bench_doubt(arena, &figures, 2));
+  figures.load_average = NAN; /* nor the load */
+  ck_assert_ptr_null(bench_crowd(arena, &figures, 2));
+  figures.load_average = 1.9;
+  ck_assert_ptr_null(bench_crowd(arena, &figures, 2));
+  figures.load_average = 4.25;
+  ck_assert_str_eq(bench_crowd(arena, &figures, 2),
+                   "the load was 4.2 on 2 processors before measuring");
   arena_free(arena);
 }
 END_TEST

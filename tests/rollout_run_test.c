@@ -29,6 +29,24 @@ static void check_status(const RollRun *run, int status) {
   ck_assert_msg(run->run.status == status, "status %d: %s", run->run.status, run->run.text);
 }
 
+/* Counter `which` of a checkpoint's facts, as trainer.h lists them. */
+static uint64_t told_counter(const RollRun *run, int which) {
+  size_t size;
+  char *text = run_checkpoint(&run->run, ".json", &size);
+  ck_assert_ptr_nonnull(text);
+  text = realloc(text, size + 1);
+  text[size] = '\0';
+  const char *at = strstr(text, "\"counters\"");
+  ck_assert_ptr_nonnull(at);
+  for (int i = 0; i <= which; i++) {
+    at += strcspn(at, "0123456789");
+    if (i < which) at += strspn(at, "0123456789");
+  }
+  uint64_t value = strtoull(at, NULL, 10);
+  free(text);
+  return value;
+}
+
 /* Of both kinds of environments (_i). */
 START_TEST(threads_do_not_matter) {
   RollRun *run[3];
@@ -42,6 +60,8 @@ START_TEST(threads_do_not_matter) {
   }
   check_equal(&run[0]->run, &run[1]->run);
   check_equal(&run[0]->run, &run[2]->run);
+  ck_assert_uint_eq(told_counter(run[0], 0), 125 * 4);
+  ck_assert_uint_eq(told_counter(run[0], 4), 125 * 2);
   for (int i = 0; i < 3; i++) roll_run_end(run[i]);
 }
 END_TEST

@@ -100,7 +100,7 @@ static inline char *run_file(const Run *run, const char *name, size_t *size) {
   return file_read(path, size);
 }
 
-/* The newest checkpoint's file with that ending; names sort by number. */
+/* The newest checkpoint's file with that ending; names are numbers, and sort so. */
 static inline char *run_checkpoint(const Run *run, const char *ending, size_t *size) {
   char path[256], newest[256] = "";
   snprintf(path, sizeof path, "%s/checkpoints", run->directory);
@@ -108,7 +108,7 @@ static inline char *run_checkpoint(const Run *run, const char *ending, size_t *s
   if (!list) return NULL;
   for (struct dirent *entry; (entry = readdir(list));) {
     size_t length = strlen(entry->d_name), end = strlen(ending);
-    if (length > end && !strcmp(entry->d_name + length - end, ending) &&
+    if (entry->d_name[0] <= '9' && length > end && !strcmp(entry->d_name + length - end, ending) &&
         strcmp(entry->d_name, newest) > 0)
       snprintf(newest, sizeof newest, "%s", entry->d_name);
   }

@@ -1,13 +1,19 @@
 #!/bin/sh
-# `make test-all`: everything that is too long for every change. Each part is printed; the first failure ends it.
+# `make test-all`: everything that is too long for every change. Each part is printed; the first failure ends it, and the last line counts what
+# was left out for want of a program.
 set -eu
 cd "$(dirname "$0")/.."
+skipped=0
+skip() {
+  echo "SKIP: $1"
+  skipped=$((skipped + 1))
+}
 echo "== sizes and format"
 tools/size.sh
 if command -v clang-format >/dev/null; then
   make --no-print-directory format-check
 else
-  echo "SKIP: clang-format is not installed"
+  skip "clang-format is not installed"
 fi
 echo "== long forms of the tests"
 RLC_LONG=1 tests/run.sh build
@@ -22,7 +28,7 @@ if command -v clang >/dev/null; then
   make --no-print-directory BUILD=build/clang CC=clang -j"$(nproc)" build tests
   CC=clang tests/run.sh build/clang
 else
-  echo "SKIP: clang is not installed"
+  skip "clang is not installed"
 fi
 if [ -r /usr/include/mujoco/mujoco.h ]; then
   echo "== Debian's MuJoCo"
@@ -30,7 +36,7 @@ if [ -r /usr/include/mujoco/mujoco.h ]; then
   make --no-print-directory BUILD=build/mujoco-debian MUJOCO_INC=/usr/include MUJOCO_LIB_DIR="$lib" MUJOCO_VERSION=2.2.2 -j"$(nproc)" build tests
   tests/run.sh build/mujoco-debian env_test env_golden_test env_model_test trainer_test
 else
-  echo "SKIP: Debian's MuJoCo is not installed"
+  skip "Debian's MuJoCo is not installed"
 fi
 echo "== studies on clusters"
 tests/cluster_test.sh build
@@ -41,4 +47,4 @@ for spec in $(find specs -name '*.yaml' | sort); do
   build/rlc compile "$spec" --target c -o build/all_specs >/dev/null
   echo "compiled $spec"
 done
-echo "all passed"
+echo "all passed, $skipped parts skipped"

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "compiler/measure/bench.h"
 #include "compiler/build.h"
@@ -111,7 +112,9 @@ int command_bench(Session *session) {
   machine_measure(&figures);
   bool good = module_measure(session, module, &figures);
   const char *doubt = bench_doubt(session->arena, &figures, session->threads);
+  const char *crowd = bench_crowd(session->arena, &figures, sysconf(_SC_NPROCESSORS_ONLN));
   if (good && doubt) fprintf(stderr, "warning: %s: shares of peak say little\n", doubt);
+  if (good && crowd) fprintf(stderr, "warning: %s: rates are of what was left\n", crowd);
   if (good) (session->json ? print_json : print_text)(module, session, pinning.core, &figures);
   pinning_leave(&pinning);
   load_close(loaded);

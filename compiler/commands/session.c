@@ -142,8 +142,8 @@ static bool read_option(Session *session, int argc, char **argv, int *i, const c
   return unknown_option(name, command, accepted);
 }
 
-/* key=value; a key is a dotted path, so that what has a slash before the sign is a file, as the runs
- * of a study are called: runs/sac_K=4/Hopper-v5/seed-1. */
+/* key=value; a key is a dotted path, so that what has a slash before the sign is a file, as the
+ * runs of a study are called: runs/sac_K=4/Hopper-v5/seed-1. */
 static bool is_override(const char *argument) {
   size_t key = strcspn(argument, "=/");
   return argument[key] == '=';

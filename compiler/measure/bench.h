@@ -33,6 +33,9 @@ void bench_complain(const Trainer *trainer);
  * clock x lanes x ports, alone or around the updates, had not the core to itself. */
 const char *bench_doubt(Arena *arena, const Figures *figures, uint32_t threads);
 
+/* NULL, or that more wanted to run than there are processors when measuring began. */
+const char *bench_crowd(Arena *arena, const Figures *figures, long processors);
+
 /* Where it is measured: one thread stays on the core where it is, a team is left to the system. */
 typedef struct Pinning {
   cpu_set_t before; /* where this thread was allowed to run */

@@ -55,6 +55,12 @@ const char *bench_doubt(Arena *arena, const Figures *figures, uint32_t threads) 
   return NULL;
 }
 
+const char *bench_crowd(Arena *arena, const Figures *figures, long processors) {
+  if (!(figures->load_average > (double)processors)) return NULL;
+  return arena_printf(arena, "the load was %.1f on %ld processor%s before measuring",
+                      figures->load_average, processors, processors == 1 ? "" : "s");
+}
+
 Pinning pinning_take(uint32_t threads) {
   Pinning pinning = {.core = -1};
   if (threads != 1 || sched_getaffinity(0, sizeof pinning.before, &pinning.before)) return pinning;
