@@ -95,6 +95,14 @@ static bool render_look(Renderer *renderer, char *error, size_t size) {
   return true;
 }
 
+/* A floor has no end: one with a size is drawn no further, while contacts know of none, so that a
+ * policy that runs well leaves the picture's ground. */
+static void floors_extend(mjModel *model) {
+  for (int i = 0; i < model->ngeom; i++)
+    if (model->geom_type[i] == mjGEOM_PLANE)
+      model->geom_size[3 * i] = model->geom_size[3 * i + 1] = 0;
+}
+
 /* In a guard: libmujoco ends what it cannot do with a fatal error. */
 static void render_context(void *context) {
   Renderer *renderer = context;
@@ -102,6 +110,7 @@ static void render_context(void *context) {
   mjModel *model = renderer->mujoco.model;
   model->vis.global.offwidth = (int)renderer->options.width;
   model->vis.global.offheight = (int)renderer->options.height;
+  floors_extend(model);
   api->mjv_defaultOption(&renderer->option);
   api->mjv_defaultScene(&renderer->scene);
   api->mjr_defaultContext(&renderer->context);

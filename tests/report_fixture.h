@@ -17,6 +17,7 @@ static const char *const env_names[] = {"A-v1", "B-v1"};
 typedef struct Made {
   size_t seeds, envs; /* 0: 3, 1 */
   bool normalised, lower;
+  bool turned;                  /* the larger number counts as 0 */
   bool several;                 /* baselines: the last point has the second as its own */
   size_t done;                  /* runs that are done; 0: all */
   size_t failed;                /* number of a run that failed, from 1; 0: none */
@@ -128,7 +129,8 @@ static inline void made_head(const Made *made, FILE *out) {
           "\"better\": \"%s\", \"failed\": \"worst\"}, \"normalize\": {",
           made->lower ? "lower" : "higher");
   for (size_t e = 0; made->normalised && e < envs; e++)
-    fprintf(out, "%s\"%s\": [0, %s]", e ? ", " : "", env_names[e], e ? "2000" : "200");
+    fprintf(out, made->turned ? "%s\"%s\": [%s, 0]" : "%s\"%s\": [0, %s]", e ? ", " : "",
+            env_names[e], e ? "2000" : "200");
   fprintf(out,
           "}, \"report\": {\"curves\": [\"return\", \"%s\"], \"aggregate\": [\"iqm\", "
           "\"mean\", \"median\", \"optimality_gap\"], \"ci\": 0.95, \"resamples\": 200, "

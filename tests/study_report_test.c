@@ -70,6 +70,28 @@ START_TEST(latex_has_rules_and_escapes) {
 }
 END_TEST
 
+/* On the scale of `normalize:` more is better whatever is better of raw scores: one way round is
+ * right for each, and the other is refused. */
+START_TEST(a_scale_has_its_better_end_at_one) {
+  char said[4096];
+  report_good(&(Made){.normalised = true, .lower = true, .turned = true, .failed = 1});
+  HAS("tables/runs.csv", "sac,A-v1,1,failed,200,200,"); /* the worst is the largest */
+  HAS("scores_normalised.json", "\"sac\": [[0], [0.5], [0.5]]");
+  report_good(&(Made){.seeds = 8, .normalised = true, .lower = true, .turned = true});
+  HAS("tables/aggregates.csv", "\nsac,8,0.5,", "\nsac lr=1,8,0,");
+  HAS("report.html", "<td>sac</td><td>8</td><td class=\"n\"><b>0.5</b>",
+      "<td>sac lr=1</td><td>8</td><td class=\"n\">0 ");
+  HAS("tables/comparisons.csv", "sac lr=1,all,-0.5,");
+  for (int lower = 0; lower < 2; lower++) {
+    study_write(&(Made){.normalised = true, .lower = lower, .turned = !lower});
+    ck_assert(!report_ask(said, sizeof said));
+    ck_assert_msg(strstr(said, "study.json': what counts as 1 of 'A-v1' is worse than what counts "
+                               "as 0: turn the two numbers round"),
+                  "%s", said);
+  }
+}
+END_TEST
+
 /* ---- bold ---- */
 
 START_TEST(bold_is_what_nothing_is_told_apart_from) {
@@ -494,6 +516,7 @@ int main(void) {
   tcase_add_test(cases, a_comparison_is_with_the_same_seed);
   tcase_add_test(cases, points_may_have_different_baselines);
   tcase_add_test(cases, environments_are_put_together_only_on_one_scale);
+  tcase_add_test(cases, a_scale_has_its_better_end_at_one);
   tcase_add_test(cases, latex_has_rules_and_escapes);
   tcase_add_test(cases, bold_is_what_nothing_is_told_apart_from);
   tcase_add_test(cases, nothing_is_bold_where_nothing_could_be_told_apart);

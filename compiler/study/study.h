@@ -79,8 +79,13 @@ typedef struct StudyScore {
 
 typedef struct StudyNormal {
   bool given;
-  double zero, one; /* scores that count as 0 and as 1 */
+  double zero, one; /* scores that count as 0 and as 1, which is the better one */
 } StudyNormal;
+
+/* Whether 1 is better than 0, so that on the scale more is always better. */
+static inline bool normal_good(const StudyNormal *normal, bool lower) {
+  return lower ? normal->one < normal->zero : normal->one > normal->zero;
+}
 
 typedef struct Study {
   const char *name, *doc, *cite; /* doc, cite: NULL where not given */

@@ -174,9 +174,18 @@ static bool read_scale(Plan *plan, const TreeEntry *entry, StudyNormal *normal) 
   if (!read_number(plan, list->items[0], "a return", &normal->zero) ||
       !read_number(plan, list->items[1], "a return", &normal->one))
     return false;
-  normal->given = normal->zero != normal->one;
+  bool lower = plan->study->score.lower;
+  if (normal->zero == normal->one)
+    return diag_error(plan->diag, list->span, NULL, "what counts as 0 and as 1 is the same");
+  normal->given = normal_good(normal, lower);
   return normal->given ||
-         diag_error(plan->diag, list->span, NULL, "what counts as 0 and as 1 is the same");
+         diag_error(plan->diag, list->span,
+                    arena_printf(plan->arena, "write [%s, %s]", list->items[1]->text.text,
+                                 list->items[0]->text.text),
+                    "what counts as 1 must be better than what counts as 0, and with 'better: %s' "
+                    "%s is worse than %s",
+                    lower ? "lower" : "higher", list->items[1]->text.text,
+                    list->items[0]->text.text);
 }
 
 void plan_normalize(Plan *plan) {

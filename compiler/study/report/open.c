@@ -303,6 +303,19 @@ static void resolve(Opening *o) {
   }
 }
 
+/* Whether 1 is the better end of every scale: of a folder that an older rlc wrote it may not be. */
+static bool check_normal(const Study *study, const char *path) {
+  for (size_t i = 0; i < study->env_count; i++)
+    if (study->normal[i].given && !normal_good(&study->normal[i], study->score.lower))
+      return fprintf(stderr,
+                     "error: '%s': what counts as 1 of '%s' is worse than what counts as 0: turn "
+                     "the two numbers round under 'normalize' of the study's file and give `rlc "
+                     "ablate` again\n",
+                     path, study->envs[i]),
+             false;
+  return true;
+}
+
 Study *study_open(Session *session, const char *folder) {
   const char *path = arena_printf(session->arena, "%s/study.json", folder), *reason = NULL;
   if (access(path, F_OK) != 0)
@@ -326,5 +339,5 @@ Study *study_open(Session *session, const char *folder) {
                    o.json.problem ? o.json.problem : "a part is missing"),
            NULL;
   resolve(&o);
-  return o.study;
+  return check_normal(o.study, path) ? o.study : NULL;
 }

@@ -16,7 +16,8 @@ bool results_complete(const Results *r) {
 
 double results_scaled(const Results *r, size_t env, double value) {
   const StudyNormal *normal = &r->study->normal[env];
-  return r->normalised ? (value - normal->zero) / (normal->one - normal->zero) : value;
+  if (!r->normalised) return value;
+  return (value - normal->zero) / (normal->one - normal->zero) + 0.0; /* and not -0 */
 }
 
 bool results_less(const Results *r) { return r->study->score.lower && !r->normalised; }
