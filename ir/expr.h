@@ -81,6 +81,17 @@ Expr *expr_read_signature(Arena *arena, Diag *diag, ExprText text);
  * again. */
 const char *expr_text(Arena *arena, const Expr *expr);
 
+/* How tightly an expression binds: the grammar above from the outside in. */
+typedef enum ExprLevel {
+  LEVEL_COMPARE,
+  LEVEL_SUM,
+  LEVEL_TERM,
+  LEVEL_UNARY,
+  LEVEL_POWER,
+  LEVEL_PRIMARY
+} ExprLevel;
+ExprLevel expr_level(const Expr *expr);
+
 /* A number by our own grammar: [+-] digits [. digits] [e[+-]digits]. False if the whole text is not
  * one. */
 bool number_read(const char *text, size_t length, double *value);

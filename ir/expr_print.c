@@ -10,16 +10,6 @@ typedef struct Text {
   size_t count, capacity;
 } Text;
 
-/* How tightly an expression binds; the grammar of ir/expr.h from the outside in. */
-typedef enum Level {
-  LEVEL_COMPARE,
-  LEVEL_SUM,
-  LEVEL_TERM,
-  LEVEL_UNARY,
-  LEVEL_POWER,
-  LEVEL_PRIMARY
-} Level;
-
 static void text_add(Text *text, const char *bytes) {
   size_t length = strlen(bytes);
   if (text->count + length > text->capacity) {
@@ -31,7 +21,7 @@ static void text_add(Text *text, const char *bytes) {
   text->count += length;
 }
 
-static Level expr_level(const Expr *e) {
+ExprLevel expr_level(const Expr *e) {
   if (e->kind == EXPR_UNARY || (e->kind == EXPR_NUMBER && e->value < 0)) return LEVEL_UNARY;
   if (e->kind != EXPR_BINARY) return LEVEL_PRIMARY;
   switch (e->text[0]) {
@@ -70,7 +60,7 @@ static void string_add(Text *text, const char *value) {
   text_add(text, "\"");
 }
 
-static void expr_add(Text *text, const Expr *e, Level least);
+static void expr_add(Text *text, const Expr *e, ExprLevel least);
 
 /* Brackets and arguments behind a name or a field. */
 static void suffix_add(Text *text, const Expr *e) {
@@ -92,8 +82,8 @@ static void suffix_add(Text *text, const Expr *e) {
   if (e->called) text_add(text, ")");
 }
 
-static void binary_add(Text *text, const Expr *e, Level level) {
-  Level left = level, right = level + 1; /* + - * / are left associative */
+static void binary_add(Text *text, const Expr *e, ExprLevel level) {
+  ExprLevel left = level, right = level + 1; /* + - * / are left associative */
   if (level == LEVEL_COMPARE) left = LEVEL_SUM;
   if (level == LEVEL_POWER) left = LEVEL_PRIMARY, right = LEVEL_UNARY;
   expr_add(text, e->args[0].value, left);
@@ -104,8 +94,8 @@ static void binary_add(Text *text, const Expr *e, Level level) {
 }
 
 /* The expression, in brackets where it binds less tightly than `least`. */
-static void expr_add(Text *text, const Expr *e, Level least) {
-  Level level = expr_level(e);
+static void expr_add(Text *text, const Expr *e, ExprLevel least) {
+  ExprLevel level = expr_level(e);
   if (level < least) text_add(text, "(");
   switch (e->kind) {
   case EXPR_NUMBER:

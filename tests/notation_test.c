@@ -3,6 +3,7 @@
 #include <glob.h>
 
 #include "compiler/notation/notation.h"
+#include "tests/files_support.h"
 #include "tests/front.h"
 #include "tests/suite.h"
 
@@ -37,6 +38,7 @@ static const struct {
     {"a - b - c", "a- b- c"},
     {"-(a + b)", "- \\left(a+b\\right)"},
     {"(a + b)^2", "{\\left(a+b\\right)}^{2}"},
+    {"(a / b) ^ 2", "{\\left(\\frac{a}{b}\\right)}^{2}"},
     {"square(a + b)", "{\\left(a+b\\right)}^{2}"},
     {"square(square(a))", "{\\left({a}^{2}\\right)}^{2}"},
     {"x * -y", "x\\, \\left(- y\\right)"},
@@ -61,6 +63,8 @@ static const struct {
     {"lambda_1", "{\\lambda }_{1}"},
     {"out.mean", "{\\mathrm{out}}_{\\mathrm{mean}}"},
     {"a.log_prob", "\\log p\\left(a\\right)"},
+    {"actor(o).log_std", "{\\mathrm{actor}\\left(o\\right)}_{\\mathrm{log\\_std}}"},
+    {"log_std", "\\log \\mathrm{std}"},
     {"log_prob(policy(obs), a)",
      "\\log \\mathrm{policy}\\left(\\mathrm{obs}\\right)\\left(a\\right)"},
     {"losses.actor.a.log_prob", "\\log p\\left(a\\right)"},
@@ -90,12 +94,14 @@ static uint32_t next(uint64_t *state, uint32_t below) {
 
 /* A random expression as text in canonical form, at most so deep. */
 static void grow(uint64_t *state, int depth, char *out, size_t size) {
-  static const char *const shapes[] = {"(%s) + (%s)", "(%s) - (%s)", "(%s) * (%s)", "(%s) / (%s)",
-                                       "(%s) ^ (%s)", "(%s) < (%s)", "min(%s, %s)"};
+  static const char *const shapes[] = {
+      "(%s) + (%s)", "(%s) - (%s)", "(%s) * (%s)",  "(%s) / (%s)",  "(%s) ^ (%s)",
+      "(%s) < (%s)", "min(%s, %s)", "(%s) >= (%s)", "(%s) != (%s)", "where(a == b, %s, %s)"};
   static const char *const wraps[] = {
-      "-(%s)",    "sum[i](%s)", "min[i](%s)", "mean[i](%s)", "exp(%s)",
-      "sqrt(%s)", "abs(%s)",    "log(%s)",    "(%s).mean",   "next_obs + 0 * (%s)"};
-  static const char *const leaves[] = {"a", "b", "2", "log_a", "next_obs"};
+      "-(%s)",         "sum[i](%s)",  "min[i](%s)",    "mean[i](%s)",   "exp(%s)",
+      "sqrt(%s)",      "abs(%s)",     "log(%s)",       "(%s).mean",     "next_obs + 0 * (%s)",
+      "sum[i, j](%s)", "prod[j](%s)", "argmax[i](%s)", "max[i](-(%s))", "(%s).log_std"};
+  static const char *const leaves[] = {"a", "b", "2", "log_a", "next_obs", "-2", "1.5"};
   char left[400], right[400];
   uint32_t kind = depth ? next(state, 3) : 0;
   if (kind == 0) {
@@ -147,6 +153,48 @@ START_TEST(test_expressions_that_differ_look_different) {
 }
 END_TEST
 
+/* Small expressions all of them, not a draw: every two operators one in the other, on either side.
+ */
+START_TEST(test_two_operators_in_every_order) {
+  static const char *const forms[] = {"(%s) + (%s)", "(%s) - (%s)", "(%s) * (%s)",  "(%s) / (%s)",
+                                      "(%s) ^ (%s)", "(%s) < (%s)", "(%s) <= (%s)", "(%s) == (%s)",
+                                      "-(%s)",       "sum[i](%s)",  "max[i](%s)",   "mean[i](%s)",
+                                      "square(%s)",  "prod[i](%s)", "abs(%s)",      "exp(%s)"};
+  enum { FORMS = COUNTOF(forms), MOST = 2 * FORMS * FORMS };
+  static Seen seen[MOST];
+  size_t count = 0;
+  for (size_t i = 0; i < MOST; i++) {
+    char inner[64], text[160];
+    snprintf(inner, sizeof inner, forms[i % FORMS], "b", "c");
+    bool right = i >= MOST / 2;
+    snprintf(text, sizeof text, forms[i / FORMS % FORMS], right ? "a" : inner, right ? inner : "a");
+    seen[count].text = canonical(text);
+    if (!seen[count].text) continue; /* comparisons do not chain */
+    seen[count++].looks = shown(text, notation_latex_box);
+  }
+  ck_assert_uint_gt(count, MOST / 2);
+  qsort(seen, count, sizeof seen[0], by_looks);
+  for (size_t i = 1; i < count; i++)
+    ck_assert_msg(strcmp(seen[i - 1].looks, seen[i].looks) ||
+                      !strcmp(seen[i - 1].text, seen[i].text),
+                  "%s and %s both look like %s", seen[i - 1].text, seen[i].text, seen[i].looks);
+  for (size_t i = 0; i < count; i++) free(seen[i].looks), free(seen[i].text);
+}
+END_TEST
+
+START_TEST(test_latex_text_is_escaped) {
+  char *bytes = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&bytes, &size);
+  notation_latex_text("{a}^b\\c~d_e&f%g#h$i<j>k|l", out);
+  fclose(out);
+  ck_assert_str_eq(bytes,
+                   "\\{a\\}\\textasciicircum{}b\\textbackslash{}c\\textasciitilde{}d\\_e\\&f\\%g"
+                   "\\#h\\$i\\textless{}j\\textgreater{}k\\textbar{}l");
+  free(bytes);
+}
+END_TEST
+
 START_TEST(test_mathml_of_an_expression) {
   char *text = shown("where(a < 1, square(a), sum[i](b_1 / gamma))", notation_mathml_box);
   ck_assert_str_eq(
@@ -154,6 +202,7 @@ START_TEST(test_mathml_of_an_expression) {
       "<mrow><mo fence=\"true\">{</mo><mtable columnalign=\"left\"><mtr><mtd><msup><mi>a</mi><mn>2"
       "</mn></msup></mtd><mtd><mtext>if </mtext><mrow><mi>a</mi><mo>&lt;</mo><mn>1</mn></mrow>"
       "</mtd></mtr><mtr><mtd><mrow><munder><mi mathvariant=\"normal\">∑</mi><mi>i</mi></munder>"
+      "<mspace width=\".17em\"></mspace>"
       "<mfrac><msub><mi>b</mi><mn>1</mn></msub><mi>γ</mi></mfrac></mrow></mtd><mtd><mtext>else"
       "</mtext></mtd></mtr></mtable></mrow>");
   free(text);
@@ -228,14 +277,41 @@ START_TEST(test_pages_of_all_specs_are_well_formed) {
 }
 END_TEST
 
+/* LaTeX takes what is written, where there is one. */
+START_TEST(test_latex_compiles) {
+  if (system("command -v pdflatex >/dev/null 2>&1") != 0) {
+    printf("SKIP: test_latex_compiles: there is no pdflatex\n");
+    return;
+  }
+  Front f = front_open();
+  Tree *spec = tree_load(f.arena, f.diag, "specs/sac.yaml", "a loss specification");
+  ck_assert_ptr_nonnull(spec);
+  char *folder = directory_make(), command[4400];
+  FILE *out = fopen(path_in(folder, "page.tex").text, "w");
+  fputs("\\documentclass{article}\\usepackage{amsmath,amssymb}\\begin{document}\n", out);
+  notation_latex(f.arena, spec, out);
+  notation_latex_text("{a}^b\\c~d_e&f%g#h$i<j>k|l", out);
+  fputs("\n\\end{document}\n", out);
+  fclose(out);
+  snprintf(command, sizeof command,
+           "cd %s && pdflatex -interaction=nonstopmode -halt-on-error page.tex >said.txt", folder);
+  ck_assert_int_eq(system(command), 0);
+  directory_remove(folder);
+  front_close(&f);
+}
+END_TEST
+
 int main(void) {
   if (chdir(RLC_ROOT) != 0) return 1;
   Suite *suite = suite_create("notation");
   TCase *tests = tcase_create("notation");
   tcase_add_loop_test(tests, test_expressions_look_as_they_should, 0, COUNTOF(looks));
   tcase_add_test(tests, test_expressions_that_differ_look_different);
+  tcase_add_test(tests, test_two_operators_in_every_order);
+  tcase_add_test(tests, test_latex_text_is_escaped);
   tcase_add_test(tests, test_mathml_of_an_expression);
   tcase_add_test(tests, test_pages_of_all_specs_are_well_formed);
+  tcase_add_test(tests, test_latex_compiles);
   suite_add_tcase(suite, tests);
   return suite_run(suite);
 }

@@ -65,8 +65,8 @@ END_TEST
 START_TEST(latex_has_rules_and_escapes) {
   report_good(&(Made){.seeds = 8});
   HAS("tables/aggregates.tex", "\\begin{tabular}{llrrr}\n\\toprule\n", "\\midrule\n",
-      "sac lr=1 & 8 & \\textbf{200} {\\scriptsize [200, 200]}", "a <b> \\& \"c\"",
-      "\\bottomrule\n\\end{tabular}\n");
+      "sac lr=1 & 8 & \\textbf{200} {\\scriptsize [200, 200]}",
+      "a \\textless{}b\\textgreater{} \\& \"c\"", "\\bottomrule\n\\end{tabular}\n");
 }
 END_TEST
 

@@ -4,9 +4,6 @@
 
 #include <string.h>
 
-/* How tightly a box binds, from the outside in. */
-typedef enum Level { COMPARE, SUM, TERM, UNARY, POWER, PRIMARY } Level;
-
 /* What a call looks like. */
 typedef enum Form {
   PLAIN,       /* name(arguments) */
@@ -125,15 +122,15 @@ Box *notation_name(const Notation *notation, const char *name) {
 
 /* ---- expressions ---- */
 
-static Box *build(const Notation *notation, const Expr *e, Level least);
+static Box *build(const Notation *notation, const Expr *e, ExprLevel least);
 
 static Box *axes_box(const Notation *notation, const Expr *e) {
   Box *all = NULL;
   for (uint32_t i = 0; i < e->axis_count; i++) {
     Box *axis = single(notation, e->axes[i].name);
     if (e->axes[i].size)
-      axis = row(notation, axis, sign(notation, "≤", "\\le"), build(notation, e->axes[i].size, SUM),
-                 NULL);
+      axis = row(notation, axis, sign(notation, "≤", "\\le"),
+                 build(notation, e->axes[i].size, LEVEL_SUM), NULL);
     all = chain(notation, all, ",", axis);
   }
   return all;
@@ -142,7 +139,7 @@ static Box *axes_box(const Notation *notation, const Expr *e) {
 static Box *arguments_box(const Notation *notation, const Expr *e) {
   Box *all = NULL;
   for (uint32_t i = 0; i < e->arg_count; i++) {
-    Box *value = build(notation, e->args[i].value, COMPARE);
+    Box *value = build(notation, e->args[i].value, LEVEL_COMPARE);
     if (e->args[i].name)
       value = row(notation, notation_name(notation, e->args[i].name), sign(notation, "=", NULL),
                   value, NULL);
@@ -162,29 +159,30 @@ static Box *applied(const Notation *notation, Box *head, const Expr *e) {
 static Box *cases(const Notation *notation, const Expr *e) {
   Box *box = NEW(notation->arena, Box);
   *box = (Box){.kind = BOX_CASES,
-               .parts = {build(notation, e->args[1].value, COMPARE),
-                         build(notation, e->args[0].value, COMPARE),
-                         build(notation, e->args[2].value, COMPARE)},
+               .parts = {build(notation, e->args[1].value, LEVEL_COMPARE),
+                         build(notation, e->args[0].value, LEVEL_COMPARE),
+                         build(notation, e->args[2].value, LEVEL_COMPARE)},
                .count = 3};
   return box;
 }
 
 static Box *density(const Notation *notation, const Expr *e) {
-  return row(notation, log_sign(notation), build(notation, e->args[0].value, PRIMARY),
-             fence(notation, "()", build(notation, e->args[1].value, COMPARE)), NULL);
+  return row(notation, log_sign(notation), build(notation, e->args[0].value, LEVEL_PRIMARY),
+             fence(notation, "()", build(notation, e->args[1].value, LEVEL_COMPARE)), NULL);
 }
 
 static Box *over_axes(const Notation *notation, const Look *look, const Expr *e) {
   Box *head = box_of(notation, BOX_UNDER, box_text(notation, BOX_WORD, look->text, look->latex),
                      axes_box(notation, e));
   Box *argument = look->form == EXPECTATION
-                      ? fence(notation, "[]", build(notation, e->args[0].value, COMPARE))
-                      : build(notation, e->args[0].value, TERM);
-  return row(notation, head, argument, NULL, NULL);
+                      ? fence(notation, "[]", build(notation, e->args[0].value, LEVEL_COMPARE))
+                      : build(notation, e->args[0].value, LEVEL_TERM);
+  return row(notation, head, look->form == EXPECTATION ? argument : sign(notation, "\u2009", ""),
+             look->form == EXPECTATION ? NULL : argument, NULL);
 }
 
 static Box *power(const Notation *notation, const Expr *base, Box *exponent) {
-  return box_of(notation, BOX_POWER, build(notation, base, PRIMARY), exponent);
+  return box_of(notation, BOX_POWER, build(notation, base, LEVEL_PRIMARY), exponent);
 }
 
 /* A call with a look of its own; NULL where its arguments are not what the look is for. */
@@ -201,12 +199,12 @@ static Box *special(const Notation *notation, const Look *look, const Expr *e) {
   case SQUARE:
     return power(notation, first, box_text(notation, BOX_NUMBER, "2", NULL));
   case ROOT:
-    return box_of(notation, BOX_ROOT, build(notation, first, COMPARE), NULL);
+    return box_of(notation, BOX_ROOT, build(notation, first, LEVEL_COMPARE), NULL);
   case EXPONENTIAL:
     return box_of(notation, BOX_POWER, box_text(notation, BOX_LETTER, look->text, look->latex),
-                  build(notation, first, COMPARE));
+                  build(notation, first, LEVEL_COMPARE));
   case FENCED:
-    return fence(notation, look->text, build(notation, first, COMPARE));
+    return fence(notation, look->text, build(notation, first, LEVEL_COMPARE));
   default:
     return over_axes(notation, look, e);
   }
@@ -218,26 +216,14 @@ static bool is_signed(const Expr *e) {
 }
 
 /* How tightly the box of an expression binds. */
-static Level level_of(const Notation *notation, const Expr *e) {
-  if (is_signed(e)) return UNARY;
+static ExprLevel level_of(const Notation *notation, const Expr *e) {
   if (e->kind == EXPR_NAME && e->called && e->arg_count == 1) {
     const Look *look = look_of(notation, e);
-    if (look && (look->form == SQUARE || look->form == EXPONENTIAL)) return POWER;
-    if (look && look->form == OVER && e->axis_count) return TERM;
+    if (look && (look->form == SQUARE || look->form == EXPONENTIAL)) return LEVEL_POWER;
+    if (look && look->form == OVER && e->axis_count) return LEVEL_TERM;
   }
-  if (e->kind != EXPR_BINARY) return PRIMARY;
-  switch (e->text[0]) {
-  case '+':
-  case '-':
-    return SUM;
-  case '*':
-    return TERM;
-  case '/':
-  case '^':
-    return POWER;
-  default:
-    return COMPARE;
-  }
+  if (e->kind == EXPR_BINARY && e->text[0] == '/') return LEVEL_POWER; /* a fraction's line */
+  return expr_level(e);
 }
 
 static Box *field_box(const Notation *notation, const Expr *e) {
@@ -245,14 +231,16 @@ static Box *field_box(const Notation *notation, const Expr *e) {
   if (strcmp(e->text, "log_prob") == 0 && !e->called) {
     Box *head =
         row(notation, log_sign(notation), box_text(notation, BOX_LETTER, "p", NULL), NULL, NULL);
-    return row(notation, head, fence(notation, "()", build(notation, e->base, COMPARE)), NULL,
+    return row(notation, head, fence(notation, "()", build(notation, e->base, LEVEL_COMPARE)), NULL,
                NULL);
   }
   if (e->base->kind == EXPR_FIELD && e->base->base->kind == EXPR_NAME &&
       strcmp(e->base->base->text, "losses") == 0) /* a value of another loss, by its own name */
     return applied(notation, notation_name(notation, e->text), e);
-  base = build(notation, e->base, PRIMARY);
-  return applied(notation, box_of(notation, BOX_INDEX, base, notation_name(notation, e->text)), e);
+  base = build(notation, e->base, LEVEL_PRIMARY);
+  Box *index = strncmp(e->text, "log_", 4) == 0 ? single(notation, e->text) /* a label, no log */
+                                                : notation_name(notation, e->text);
+  return applied(notation, box_of(notation, BOX_INDEX, base, index), e);
 }
 
 /* Whether what stands behind the expression in a product would be read as under its last sum,
@@ -279,16 +267,16 @@ static Box *binary_box(const Notation *notation, const Expr *e) {
                                          {">=", "≥", "\\ge"},
                                          {"==", "=", "="},
                                          {"!=", "≠", "\\ne"}};
-  Level level = level_of(notation, e);
+  ExprLevel level = level_of(notation, e);
   if (e->text[0] == '/')
-    return box_of(notation, BOX_FRACTION, build(notation, left, COMPARE),
-                  build(notation, right, COMPARE));
-  if (e->text[0] == '^') return power(notation, left, build(notation, right, COMPARE));
+    return box_of(notation, BOX_FRACTION, build(notation, left, LEVEL_COMPARE),
+                  build(notation, right, LEVEL_COMPARE));
+  if (e->text[0] == '^') return power(notation, left, build(notation, right, LEVEL_COMPARE));
   bool product = e->text[0] == '*';
-  Level least = level == COMPARE ? SUM : is_signed(right) ? POWER : level + 1;
+  ExprLevel least = level == LEVEL_COMPARE ? LEVEL_SUM : is_signed(right) ? LEVEL_POWER : level + 1;
   Box *before = build(notation, left,
-                      level == COMPARE                       ? SUM
-                      : product && ends_open(notation, left) ? POWER
+                      level == LEVEL_COMPARE                 ? LEVEL_SUM
+                      : product && ends_open(notation, left) ? LEVEL_POWER
                                                              : level);
   Box *behind = build(notation, right, least);
   if (product)
@@ -307,7 +295,7 @@ static Box *name_box(const Notation *notation, const Expr *e) {
   return box ? box : applied(notation, notation_name(notation, e->text), e);
 }
 
-static Box *build(const Notation *notation, const Expr *e, Level least) {
+static Box *build(const Notation *notation, const Expr *e, ExprLevel least) {
   Box *box = NULL;
   switch (e->kind) {
   case EXPR_NUMBER:
@@ -322,9 +310,10 @@ static Box *build(const Notation *notation, const Expr *e, Level least) {
     box = name_box(notation, e);
     break;
   case EXPR_UNARY:
-    box = row(notation, sign(notation, "−", "-"),
-              build(notation, e->args[0].value, is_signed(e->args[0].value) ? POWER : TERM), NULL,
-              NULL);
+    box = row(
+        notation, sign(notation, "−", "-"),
+        build(notation, e->args[0].value, is_signed(e->args[0].value) ? LEVEL_POWER : LEVEL_TERM),
+        NULL, NULL);
     break;
   case EXPR_BINARY:
     box = binary_box(notation, e);
@@ -334,5 +323,5 @@ static Box *build(const Notation *notation, const Expr *e, Level least) {
 }
 
 Box *notation_box(const Notation *notation, const Expr *expr) {
-  return build(notation, expr, COMPARE);
+  return build(notation, expr, LEVEL_COMPARE);
 }

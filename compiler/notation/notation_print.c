@@ -6,17 +6,28 @@
 /* ---- LaTeX ---- */
 
 void notation_latex_text(const char *text, FILE *out) {
-  for (; *text; text++) fprintf(out, strchr("_%&#$", *text) ? "\\%c" : "%c", *text);
+  static const char *const named[][2] = {{"\\", "\\textbackslash{}"}, {"^", "\\textasciicircum{}"},
+                                         {"~", "\\textasciitilde{}"}, {"<", "\\textless{}"},
+                                         {">", "\\textgreater{}"},    {"|", "\\textbar{}"}};
+  for (; *text; text++) {
+    size_t i = 0;
+    while (i < COUNTOF(named) && named[i][0][0] != *text) i++;
+    if (i < COUNTOF(named))
+      fputs(named[i][1], out);
+    else
+      fprintf(out, strchr("_%&#${}", *text) ? "\\%c" : "%c", *text);
+  }
 }
 
-/* A word as \mathrm{...} with what LaTeX would take for a command escaped; a command as it is. */
+/* A word as \mathrm{...} with what LaTeX would take for a command escaped; a command and the sign
+ * of an operator as they are. */
 static void latex_text(const Box *box, FILE *out) {
   if (box->latex) {
     if (box->latex[0]) fprintf(out, "%s ", box->latex);
     return;
   }
   if (box->kind == BOX_WORD) fprintf(out, "\\mathrm{");
-  notation_latex_text(box->text, out);
+  box->kind == BOX_SIGN ? (void)fputs(box->text, out) : notation_latex_text(box->text, out);
   if (box->kind == BOX_WORD) fprintf(out, "}");
 }
 
@@ -99,6 +110,10 @@ void notation_mathml_box(const Box *box, FILE *out) {
   }
   if (box->kind == BOX_CASES) {
     mathml_cases(box, out);
+    return;
+  }
+  if (box->kind == BOX_SIGN && strcmp(box->text, "\u2009") == 0) {
+    fputs("<mspace width=\".17em\"></mspace>", out); /* an operator would have room beside it */
     return;
   }
   const char *element = elements[box->kind];

@@ -106,7 +106,7 @@ static void write_paragraph(const Writer *writer, const Paragraph *paragraph, FI
     if (writer->latex)
       fprintf(out, "%s ", equation->latex);
     else if (equation->relation[0])
-      fprintf(out, "<mo>%s</mo>", equation->relation);
+      fprintf(out, "<mo form=\"infix\">%s</mo>", equation->relation);
     writer->box(equation->right, out);
     fputs(i + 1 < paragraph->count || !writer->latex ? writer->line_end : "\n", out);
   }
