@@ -24,6 +24,7 @@ typedef struct Made {
   size_t fails;                 /* a point all of whose runs fail, from 1; 0: none */
   bool outlier;                 /* the first seed of the second point is far below all else, and
                                    no two scores are equal */
+  bool mixed;                   /* only runs of the second point are by `compiler` */
   const char *compiler, *curve; /* NULL: as usual */
 } Made;
 
@@ -91,7 +92,7 @@ static inline void made_run(const Made *made, size_t number, const char *run, si
   snprintf(text, sizeof text,
            "{\"compiler\": \"%s\", \"cpu\": \"a CPU\", \"started\": "
            "\"2026-01-02T03:04:0%zuZ\"}\n",
-           made->compiler ? made->compiler : "rlc 1", seed);
+           made->compiler && (!made->mixed || point == 1) ? made->compiler : "rlc 1", seed);
   made_text(name, text);
   snprintf(name, sizeof name, "%s/result.json", run);
   if (!failed) made_text(name, "{\"finished\": 1}\n");
@@ -108,7 +109,7 @@ static inline void made_points(const Made *made, FILE *out) {
     if (p == 2)
       fprintf(out, "{\"path\": \"losses.actor.minimize\", \"before\": \"mean[batch](a_long_name(q, "
                    "K) * another)\", \"after\": \"x < 1 && y\"}");
-    fprintf(out, "], %s\"crossed\": [%s]}",
+    fprintf(out, "], %s%s\"crossed\": [%s]}", p == 1 ? "\"lacks\": [\"entropy\"], " : "",
             p == 2 && made->several ? "\"against\": \"sac lr=1\", " : "",
             p == 2 ? "{\"path\": \"lr\", \"why\": \"it has no 'lr'\"}" : "");
   }

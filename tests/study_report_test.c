@@ -289,6 +289,15 @@ START_TEST(the_page_stands_for_itself) {
 }
 END_TEST
 
+START_TEST(what_runs_lack_and_who_made_them_is_said) {
+  report_good(&(Made){.compiler = "rlc <2>", .mixed = true});
+  HAS("report.html", "Runs were made by 2 versions of rlc", "rlc 1, rlc &lt;2&gt;", "</header>",
+      "sac lr=1", "<s><code>entropy</code></s> its runs log no such number", "a &lt;b&gt;");
+  report_good(&(Made){.compiler = "rlc 2"});
+  report_lacks("report.html", "Runs were made by");
+}
+END_TEST
+
 START_TEST(losses_that_differ_are_shown) {
   report_good(&(Made){0});
   Bytes page = report_file("report.html");
@@ -529,6 +538,7 @@ int main(void) {
   tcase_add_test(cases, nothing_has_run_yet);
   tcase_add_test(cases, what_is_no_study_is_refused);
   tcase_add_test(cases, the_page_stands_for_itself);
+  tcase_add_test(cases, what_runs_lack_and_who_made_them_is_said);
   tcase_add_test(cases, losses_that_differ_are_shown);
   tcase_add_test(cases, the_same_runs_give_the_same_bytes);
   tcase_add_test(cases, nothing_old_is_left);

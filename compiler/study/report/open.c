@@ -152,7 +152,9 @@ static StudyPoint read_point(Opening *o, const char **same_as, const char **agai
       json_enter(&o->json, '[');
       while (json_next(&o->json, NULL, 0))
         PUSH(o->arena, point.crossed, point.crossed_count, crossed, read_crossed(o));
-    } else
+    } else if (strcmp(name, "lacks") == 0)
+      point.lacks = read_texts(o, &point.lack_count);
+    else
       json_skip(&o->json);
   }
   return point;

@@ -58,6 +58,22 @@ static void write_state(const Page *page, FILE *out) {
         out);
 }
 
+/* Runs of two builds or simulators may differ for that alone. */
+static void write_versions(const Page *page, FILE *out) {
+  const struct {
+    const char *name;
+    const Words *words;
+  } rows[] = {{"versions of rlc", &page->facts.compilers}, {"simulators", &page->facts.simulators}};
+  for (size_t i = 0; i < COUNTOF(rows); i++) {
+    if (rows[i].words->count < 2) continue;
+    fprintf(out, "<p class=\"state\">Runs were made by %zu %s, so that differences may be theirs: ",
+            rows[i].words->count, rows[i].name);
+    for (size_t k = 0; k < rows[i].words->count; k++)
+      put(out, k ? ", " : "", rows[i].words->text[k], "");
+    fputs(". <code>provenance.json</code> of each run says which.</p>\n", out);
+  }
+}
+
 static void write_facts(const Page *page, FILE *out) {
   const Results *r = page->results;
   const Study *study = r->study;
@@ -87,6 +103,7 @@ static void write_head(const Page *page, FILE *out) {
         "href=\"#runs\">Runs</a><a href=\"#provenance\">Provenance</a></nav>\n",
         out);
   write_state(page, out);
+  write_versions(page, out);
   fputs("</header>\n", out);
 }
 
@@ -161,6 +178,9 @@ static void write_point(const Page *page, size_t at, const Tree *base, FILE *out
     put(out, "<p class=\"crossed\"><s><code>", point->crossed[i].path, "</code></s> ");
     put(out, "", point->crossed[i].why, "</p>");
   }
+  for (size_t i = 0; i < point->lack_count; i++)
+    put(out, "<p class=\"crossed\"><s><code>", point->lacks[i],
+        "</code></s> its runs log no such number, so that the curve is without it</p>");
   if (point->same_as == at) write_losses(page, at, base, out);
   fputs("</li>\n", out);
 }

@@ -89,11 +89,15 @@ static const char *failed_words(const Results *r, const char *area) {
                       area);
 }
 
+/* The figures are those of tests/stats_test.c (intervals_of_few_runs_cover_less). */
 static const char *interval_words(const Results *r) {
   if (r->study->seed_count == 1) return "One seed: there are no intervals.";
+  const char *few =
+      " So few seeds make them too narrow: 95 % intervals of 3 normal scores hold the "
+      "mean in 75 % of studies, of 5 in 83 %, of 10 in 89 %.";
   return arena_printf(
-      r->arena, "Brackets: %g %% intervals of a stratified bootstrap over seeds, %u resamples.",
-      100 * r->study->ci, r->study->resamples);
+      r->arena, "Brackets: %g %% intervals of a stratified bootstrap over seeds, %u resamples.%s",
+      100 * r->study->ci, r->study->resamples, r->study->seed_count <= 10 ? few : "");
 }
 
 static void scores_table(const Results *r, Tables *tables) {
