@@ -89,7 +89,7 @@ static const char *failed_words(const Results *r, const char *area) {
                       area);
 }
 
-/* The figures are those of tests/stats_test.c (intervals_of_few_runs_cover_less). */
+/* The figures are those of tests/stats_sure_test.c (intervals_of_few_runs_cover_less). */
 static const char *interval_words(const Results *r) {
   if (r->study->seed_count == 1) return "One seed: there are no intervals.";
   const char *few =
