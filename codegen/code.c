@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+enum { DEVICE_LANES = 32 };   /* of a warp */
 enum { SERIAL_WORK = 16384 }; /* element operations below which a kernel is one thread's */
 
 static ValueType slot_value_type(const Code *code, RlcType type) {
@@ -107,7 +108,8 @@ static void kernel_finish(const Schedule *s, Kernel *kernel) {
   kernel->flops = contraction_flops(s->code, kernel);
   kernel->bytes = place_bytes(kernel);
   kernel->work = kernel->flops / 8 + lower_cost(s, kernel);
-  kernel->serial = !kernel->chunks && (kernel->items < 2 || kernel->work < SERIAL_WORK);
+  kernel->serial =
+      !kernel->chunks && !s->code->device && (kernel->items < 2 || kernel->work < SERIAL_WORK);
 }
 
 static void statement_add(Code *code, Block *block, Stmt stmt) {
@@ -191,6 +193,8 @@ Code *code_make(Arena *arena, Module *module, const CodegenOptions *options) {
   const Graph *graph = module->graph;
   *code = (Code){.arena = arena, .module = module, .options = *options};
   code->real = options->real == RLC_F64 ? VALUE_F64 : VALUE_F32;
+  code->device = strcmp(options->target, "cuda") == 0;
+  if (code->device) code->options.lanes = DEVICE_LANES;
   code->rounds = module_rounds(module);
   code->pairs = code->rounds && has_pairs(options);
   code->program_count = module->program_count;
@@ -228,6 +232,7 @@ const CodegenOptions *code_options(const Code *code) { return &code->options; }
 
 const CpuLevel *code_cpu(const Code *code) {
   const Cpu *cpu = code->options.cpu;
+  if (code->device) return options_cpu(&code->options)->level;
   if (code->pairs) return options_cpu(&code->options)->bf16;
   return cpu ? cpu->level : cpu_level(code->options.lanes * value_type_size(code->real));
 }

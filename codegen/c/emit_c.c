@@ -9,8 +9,6 @@
 
 /* ---- terms ---- */
 
-static void emit_term(Emit *e, const Term *term);
-
 /* Index terms are folded once the counters of unrolled loops are known. */
 static bool term_constant(const Emit *e, const Term *term, int64_t *value) {
   int64_t x = 0, y = 0;
@@ -36,11 +34,11 @@ static bool term_constant(const Emit *e, const Term *term, int64_t *value) {
 }
 
 void emit_type(Emit *e, ValueType type, uint32_t width) {
-  if (width > 1) fprintf(e->out, "v%u_", width);
+  if (width > 1 && !(e->dialect && e->dialect->by_lane)) fprintf(e->out, "v%u_", width);
   fputs(value_type_name(type), e->out);
 }
 
-static void emit_real(Emit *e, ValueType type, double value) {
+void emit_real(Emit *e, ValueType type, double value) {
   bool single = type == VALUE_F32;
   if (single) value = (float)value; /* may be infinite only then */
   if (type == VALUE_I32) {
@@ -57,7 +55,7 @@ static void emit_real(Emit *e, ValueType type, double value) {
   }
 }
 
-static void emit_operand(Emit *e, const Term *term) {
+void emit_operand(Emit *e, const Term *term) {
   int64_t value;
   bool simple = term->kind == TERM_VAR || term->kind == TERM_READ || term->kind == TERM_LOAD ||
                 (term_constant(e, term, &value) && value >= 0) ||
@@ -167,12 +165,13 @@ static void emit_fma(Emit *e, const Term *term) {
   emit_operand(e, term->src[2]);
 }
 
-static void emit_term(Emit *e, const Term *term) {
+void emit_term(Emit *e, const Term *term) {
   int64_t value;
   if (term_constant(e, term, &value)) {
     fprintf(e->out, "%lld", (long long)value);
     return;
   }
+  if (e->dialect && e->dialect->term(e, term)) return;
   switch (term->kind) {
   case TERM_INT:
     break;
@@ -230,7 +229,7 @@ static void emit_term(Emit *e, const Term *term) {
 
 /* ---- statements ---- */
 
-static void emit_indent(Emit *e, int indent) { fprintf(e->out, "%*s", 2 * indent, ""); }
+void emit_indent(Emit *e, int indent) { fprintf(e->out, "%*s", 2 * indent, ""); }
 
 /* A loop with one iteration whose counter is not read needs no braces, but keeps them: scopes stay
  * as in the loop IR. */
@@ -323,6 +322,7 @@ static void emit_declare(Emit *e, const Stmt *stmt, int indent) {
 }
 
 static void emit_stmt(Emit *e, const Stmt *stmt, int indent) {
+  if (e->dialect && e->dialect->stmt(e, stmt, indent)) return;
   if (stmt->kind == STMT_LOOP) {
     emit_loop(e, stmt, indent);
     return;
@@ -441,12 +441,12 @@ static void emit_program(const ProgramCode *program, size_t number, FILE *out) {
   fputs("}\n\n", out);
 }
 
-static void emit_table(const Code *code, size_t number, FILE *out) {
+void emit_table(const Code *code, const char *words, size_t number, FILE *out) {
   Emit e = {.out = out, .code = code};
   const Buffer *buffer = code->tables[number];
   const Table *table = &code->module->graph->tables[number];
-  fprintf(out, "static const _Alignas(64) %s %s[%llu] = {", value_type_name(buffer->type),
-          buffer->name, (unsigned long long)buffer->layout.elements);
+  fprintf(out, "%s %s %s[%llu] = {", words, value_type_name(buffer->type), buffer->name,
+          (unsigned long long)buffer->layout.elements);
   for (uint32_t i = 0; i < table->count; i++) {
     fputs(i ? i % 8 ? ", " : ",\n  " : "\n  ", out);
     emit_real(&e, buffer->type, table->values[i]);
@@ -457,7 +457,7 @@ static void emit_table(const Code *code, size_t number, FILE *out) {
 void emit_c(const Code *code, FILE *out) {
   emit_prologue(code, out);
   for (size_t i = 0; i < code->module->graph->table_count; i++)
-    if (code->tables[i]) emit_table(code, i, out);
+    if (code->tables[i]) emit_table(code, "static const _Alignas(64)", i, out);
   for (size_t i = 0; i < code->program_count; i++) {
     const ProgramCode *program = &code->programs[i];
     for (size_t k = 0; k < program->kernel_count; k++)

@@ -1,4 +1,5 @@
 /* Generated C to callable code: a C compiler as a child process, then dlopen. */
+#include "codegen/cuda/cuda.h"
 #include "codegen/load.h"
 
 #include <dlfcn.h>
@@ -33,7 +34,7 @@ static bool job_start(Job *job) {
 static bool job_write(Job *job, const Code *code) {
   FILE *out = fopen(job->source, "w");
   if (!out) return job_fail(job, job->source, strerror(errno));
-  emit_c(code, out);
+  (strcmp(code_options(code)->target, "cuda") == 0 ? emit_cuda_on_cpu : emit_c)(code, out);
   bool failed = ferror(out) != 0;
   if (fclose(out) || failed) return job_fail(job, job->source, "cannot be written");
   return true;

@@ -154,7 +154,7 @@ Term *shape_filled(const Lower *lower);
  * block 0. `chunks` is one more, innermost dimension; returns its counter. */
 Term *shape_items(Lower *lower, int loops, uint64_t chunks);
 /* How many of the first `loops` loops should be items. */
-int shape_item_loops(const Nest *nest, int loops);
+int shape_item_loops(const Lower *lower, int loops);
 /* Gives loops from..to-1 the levels from `level` on. */
 void shape_levels(Nest *nest, int from, int to, int level);
 /* Links the blocks of loops from..to-1, innermost first, into each other as serial loops. */

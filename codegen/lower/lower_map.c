@@ -4,11 +4,12 @@
 
 /* Lanes per item where everything merges into one long loop: a divisor of the length if there is
  * one, so that bounds stay constant. */
-static uint64_t chunk_length(uint64_t length) {
-  if (length <= 2048) return length;
-  for (uint64_t chunk = 2048; chunk >= 512; chunk -= 32)
+static uint64_t chunk_length(const Schedule *s, uint64_t length) {
+  uint64_t most = s->code->device ? 128 : 2048;
+  if (length <= most) return length;
+  for (uint64_t chunk = most; chunk >= most / 4; chunk -= 32)
     if (length % chunk == 0) return chunk;
-  return 1024;
+  return most / 2;
 }
 
 static void map_dry(Lower *lower) {
@@ -60,9 +61,9 @@ void lower_map(const Schedule *s, Kernel *kernel) {
   nest_merge(&nest, 0, nest.ragged ? nest.dim_count - 1 : nest.dim_count);
   if (nest.ragged) nest_loops(&nest, nest.dim_count - 1, nest.dim_count);
 
-  int outer = nest.loop_count - (nest.lane >= 0), items = shape_item_loops(&nest, outer);
+  int outer = nest.loop_count - (nest.lane >= 0), items = shape_item_loops(&lower, outer);
   uint64_t length = nest.lane >= 0 ? nest.loops[outer].extent : 1;
-  uint64_t chunk_lanes = chunk_length(length), chunks = (length + chunk_lanes - 1) / chunk_lanes;
+  uint64_t chunk_lanes = chunk_length(s, length), chunks = (length + chunk_lanes - 1) / chunk_lanes;
   shape_levels(&nest, items, nest.loop_count, 1);
   int levels = nest.loop_count - items;
   lower_restart(&lower, levels + 1);

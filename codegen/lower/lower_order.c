@@ -119,7 +119,7 @@ void lower_order(const Schedule *s, Kernel *kernel) {
   nest_loops(&nest, 0, nest.dim_count);
 
   Lower lower = lower_start(s, kernel, &nest);
-  int items = shape_item_loops(&nest, nest.loop_count), level = nest.loop_count - items;
+  int items = shape_item_loops(&lower, nest.loop_count), level = nest.loop_count - items;
   shape_levels(&nest, items, nest.loop_count, 1);
   lower_restart(&lower, level + 4);
   shape_items(&lower, items, 1);

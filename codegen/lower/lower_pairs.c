@@ -66,7 +66,7 @@ void lower_pairs(const Schedule *s, Kernel *kernel) {
   round_nest(r, s, kernel);
   r->lower = lower_start(s, kernel, &r->nest);
   Lower *lower = &r->lower;
-  int loops = r->nest.loop_count, items = shape_item_loops(&r->nest, loops);
+  int loops = r->nest.loop_count, items = shape_item_loops(&r->lower, loops);
   int level = loops - items; /* of the body */
   lower_restart(lower, level + 1);
   shape_levels(&r->nest, items, loops, 1);

@@ -86,8 +86,10 @@ static void accumulate(Lower *lower, const Accumulator *all, Term *index, Term *
   Arena *arena = lower->arena;
   Term *real = NULL;
   if (filled) {
-    real = term_apply(arena, OP_lt, VALUE_I32, term_cast(arena, index, VALUE_I32),
-                      term_cast(arena, filled, VALUE_I32), NULL);
+    const NestLoop *lane = &lower->nest->loops[lower->nest->loop_count - 1];
+    real =
+        term_apply(arena, OP_lt, VALUE_I32, term_cast(arena, term_var(arena, lane->var), VALUE_I32),
+                   term_cast(arena, filled, VALUE_I32), NULL);
     real = lower_let(lower, "real", real, level);
   }
   for (size_t i = 0; i < lower->kernel->root_count; i++) {
@@ -125,7 +127,7 @@ static void reduce_beside(Lower *lower, int outer_dims) {
   Arena *arena = lower->arena;
   int inner_end = nest->dim_count - (nest->lane >= 0);
   nest_merge(nest, 0, outer_dims);
-  int outer = nest->loop_count, items = shape_item_loops(nest, outer);
+  int outer = nest->loop_count, items = shape_item_loops(lower, outer);
   nest_merge(nest, outer_dims, inner_end);
   int inner = nest->loop_count;
   if (nest->lane >= 0) nest_loops(nest, nest->lane, nest->lane + 1);
@@ -203,7 +205,7 @@ static void reduce_across(Lower *lower, int outer_dims) {
   Nest *nest = lower->nest;
   Arena *arena = lower->arena;
   nest_merge(nest, 0, outer_dims);
-  int outer = nest->loop_count, items = shape_item_loops(nest, outer);
+  int outer = nest->loop_count, items = shape_item_loops(lower, outer);
   bool alone = nest->panel && nest->graph->axes[nest->split].extent % nest->panel;
   nest_merge(nest, outer_dims, alone ? nest->lane : nest->dim_count);
   if (alone) nest_loops(nest, nest->lane, nest->lane + 1);

@@ -52,7 +52,7 @@ void lower_scan(const Schedule *s, Kernel *kernel) {
   int outer_dims = shape_nest(&lower, others, along, others, preferred, scan_dry);
   bool lanes = nest.lane >= 0;
   nest_merge(&nest, 0, outer_dims);
-  int outer = nest.loop_count, items = shape_item_loops(&nest, outer), at = outer - items;
+  int outer = nest.loop_count, items = shape_item_loops(&lower, outer), at = outer - items;
   nest_loops(&nest, outer_dims, nest.dim_count);
   shape_levels(&nest, items, nest.loop_count, 1);
 

@@ -148,10 +148,14 @@ Term *shape_filled(const Lower *lower) {
 
 /* ---- items and levels ---- */
 
-int shape_item_loops(const Nest *nest, int loops) {
-  uint64_t items = 1;
+/* Enough for some threads each, or for some warps on every multiprocessor of a large GPU. */
+enum { ITEMS = 8, ITEMS_ON_DEVICE = 1024 };
+
+int shape_item_loops(const Lower *lower, int loops) {
+  const Nest *nest = lower->nest;
+  uint64_t items = 1, enough = lower->s->code->device ? ITEMS_ON_DEVICE : ITEMS;
   int count = 0;
-  while (count < loops && items < 8) items *= nest->loops[count++].extent;
+  while (count < loops && items < enough) items *= nest->loops[count++].extent;
   return count;
 }
 

@@ -260,6 +260,7 @@ static size_t go_together(Search *search, size_t first) {
 }
 
 void schedule_chunks(Schedule *s) {
+  if (s->code->device) return; /* its blocks share one cache */
   Search search = {.s = s};
   search.part = NEW_ARRAY(s->arena, Part, s->out->kernel_count + 1);
   search.handed = NEW_ARRAY(s->arena, bool, s->code->module->graph->node_count);

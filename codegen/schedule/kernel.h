@@ -147,6 +147,7 @@ struct Code {
   CodegenOptions options;
   ValueType real;
   bool rounds;     /* something is rounded to bfloat16 */
+  bool device;     /* warps of a GPU run it, 32 lanes each */
   bool pairs;      /* and the machine multiplies pairs of such */
   Buffer **slots;  /* by slot */
   Buffer **tables; /* by table; NULL when unused */

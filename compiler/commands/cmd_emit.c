@@ -1,4 +1,5 @@
 /* rlc emit: one stage of the compilation as text. rlc pass: one pass alone on a textual IR file. */
+#include "codegen/cuda/cuda.h"
 #include "compiler/commands/session.h"
 
 #include <errno.h>
@@ -49,28 +50,30 @@ static int write_stage(Session *session, FILE *out) {
     native_print(code, out);
   else if (strcmp(stage, "object") == 0)
     return write_archive(code, out);
+  else if (strcmp(stage, "cuda") == 0)
+    emit_cuda(code, out);
   else
     emit_c(code, out);
   return 0;
 }
 
 static bool knows_stage(const char *stage) {
-  static const char *const names[] = {"spec",  "ir", "grad", "opt",    "kernels",
-                                      "loops", "c",  "llvm", "object", "latex"};
+  static const char *const names[] = {"spec", "ir",   "grad",   "opt",  "kernels", "loops",
+                                      "c",    "llvm", "object", "cuda", "latex"};
   for (size_t i = 0; stage && i < COUNTOF(names); i++)
     if (strcmp(names[i], stage) == 0) return true;
   if (!stage) return true;
   const char *near = nearest_name(stage, names, COUNTOF(names));
   fprintf(stderr,
           "error: there is no stage '%s'%s%s%s; there are spec ir grad opt kernels loops c llvm "
-          "object latex\n",
+          "object cuda latex\n",
           stage, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   return false;
 }
 
 int command_emit(Session *session) {
   const char *stage = session->stage ? session->stage : "";
-  session->target = strcmp(stage, "c") == 0 ? "c" : "native";
+  session->target = strcmp(stage, "c") == 0 ? "c" : strcmp(stage, "cuda") == 0 ? "cuda" : "native";
   if (!knows_stage(session->stage) || !build_march(session, false) ||
       !pipeline_options_good(&session->pipeline) || !session_elaborate(session))
     return EXIT_USER;

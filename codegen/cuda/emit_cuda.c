@@ -1,0 +1,363 @@
+/* Prints loop IR as CUDA C, for NVRTC and, behind shim.h, for a C compiler.
+ *
+ * The lanes of a warp meet (__syncwarp) between a write that others may see and the next thing that
+ * is not such a write: outside of loops over lanes, where all of them come by. */
+#include "codegen/cuda/cuda.h"
+#include "codegen/cuda/emit_cuda.h"
+#include "runtime/rng.h"
+
+/* What a kernel is printed with; `emit` first, so that an Emit is one. */
+typedef struct Warp {
+  Emit emit;
+  Arrays arrays;
+} Warp;
+
+static const Place32 *place_of(const Emit *e, const Registers *array) {
+  return array_place(&((const Warp *)e)->arrays, array);
+}
+
+/* ---- terms ---- */
+
+/* name[index], or this lane's of a vector that begins there. */
+static void emit_element(Emit *e, const char *name, const Term *index, uint32_t width) {
+  fprintf(e->out, "%s[", name);
+  emit_term(e, index);
+  fputs(width > 1 ? " + me]" : "]", e->out);
+}
+
+static void emit_load(Emit *e, const Term *term) {
+  bool part = term->width > 1 && term->width < CUDA_LANES;
+  if (part) fprintf(e->out, "(me < %u ? ", term->width);
+  emit_element(e, term->buffer->name, term->src[0], term->width);
+  if (part) fputs(" : 0)", e->out);
+}
+
+static void emit_array(Emit *e, const Registers *array, const Term *index, uint32_t width) {
+  if (place_of(e, array)->residence == IN_LANES) {
+    fprintf(e->out, "%s[(", array->name);
+    emit_term(e, index);
+    fprintf(e->out, ") / %d]", CUDA_LANES);
+  } else {
+    emit_element(e, array->name, index, width);
+  }
+}
+
+static void emit_swap(Emit *e, const Term *term) {
+  fprintf(e->out, "swap_%s(", value_type_name(term->type));
+  emit_term(e, term->src[0]);
+  fputs(", ", e->out);
+  emit_term(e, term->src[1]);
+  fprintf(e->out, ", %d, %d)", (int)term->value, term->high);
+}
+
+static bool cuda_term(Emit *e, const Term *term) {
+  switch (term->kind) {
+  case TERM_LOAD:
+    emit_load(e, term);
+    return true;
+  case TERM_READ:
+    if (!term->registers->array) return false;
+    emit_array(e, term->registers, term->src[0], term->width);
+    return true;
+  case TERM_SPLAT:
+    emit_term(e, term->src[0]);
+    return true;
+  case TERM_SWAP:
+    emit_swap(e, term);
+    return true;
+  default:
+    return false;
+  }
+}
+
+/* ---- statements ---- */
+
+/* The lanes meet here if one of them wrote something. */
+static void lanes_meet(Emit *e, int indent) {
+  if (e->in_lanes || !e->written) return;
+  emit_indent(e, indent);
+  fputs("__syncwarp();\n", e->out);
+  e->written = false;
+}
+
+static void always_meet(Emit *e, int indent) {
+  e->written = true;
+  lanes_meet(e, indent);
+}
+
+/* A part that may run or not: what it wrote is seen at its end. */
+static void emit_part(Emit *e, const Block *block, int indent) {
+  emit_block(e, block, indent);
+  lanes_meet(e, indent);
+}
+
+static bool term_touches(const Term *term) {
+  if (!term) return false;
+  if (term->kind == TERM_LOAD || (term->kind == TERM_READ && term->registers->array)) return true;
+  for (size_t i = 0; i < COUNTOF(term->src); i++)
+    if (term_touches(term->src[i])) return true;
+  return false;
+}
+
+static bool block_writes(const Emit *e, const Block *block) {
+  for (size_t i = 0; i < block->count; i++) {
+    const Stmt *stmt = block->items[i];
+    bool set = stmt->kind == STMT_SET && stmt->registers->array &&
+               place_of(e, stmt->registers)->residence == IN_WARP;
+    if (set || stmt->kind == STMT_STORE) return true;
+    if (stmt->body && block_writes(e, stmt->body)) return true;
+    if (stmt->other && block_writes(e, stmt->other)) return true;
+  }
+  return false;
+}
+
+static void emit_dealt(Emit *e, const Stmt *stmt, int indent) {
+  const char *name = stmt->var->name;
+  lanes_meet(e, indent);
+  emit_indent(e, indent);
+  fprintf(e->out, "for (long %s = ", name);
+  emit_operand(e, stmt->lo);
+  fprintf(e->out, " + me; %s < ", name);
+  emit_operand(e, stmt->hi);
+  fprintf(e->out, "; %s += %d) {\n", name, CUDA_LANES);
+  e->in_lanes = true;
+  emit_block(e, stmt->body, indent + 1);
+  e->in_lanes = false;
+  emit_indent(e, indent);
+  fputs("}\n", e->out);
+  e->written = block_writes(e, stmt->body);
+}
+
+static void emit_repeated(Emit *e, const Stmt *stmt, int indent) {
+  const char *name = stmt->var->name;
+  lanes_meet(e, indent);
+  emit_indent(e, indent);
+  fprintf(e->out, "for (long %s = ", name);
+  emit_term(e, stmt->lo);
+  fprintf(e->out, "; %s < ", name);
+  emit_operand(e, stmt->hi);
+  fprintf(e->out, "; %s++) {\n", name);
+  emit_part(e, stmt->body, indent + 1);
+  emit_indent(e, indent);
+  fputs("}\n", e->out);
+}
+
+static void emit_choice(Emit *e, const Stmt *stmt, int indent) {
+  lanes_meet(e, indent);
+  emit_indent(e, indent);
+  fputs("if (", e->out);
+  emit_term(e, stmt->value);
+  fputs(" < ", e->out);
+  emit_operand(e, stmt->hi);
+  fputs(") {\n", e->out);
+  emit_part(e, stmt->body, indent + 1);
+  emit_indent(e, indent);
+  if (stmt->other->count) {
+    fputs("} else {\n", e->out);
+    emit_part(e, stmt->other, indent + 1);
+    emit_indent(e, indent);
+  }
+  fputs("}\n", e->out);
+}
+
+/* A write of one value by all lanes: by the first of them. Of a vector: each lane its own. */
+static void emit_write(Emit *e, const Stmt *stmt, int indent) {
+  uint32_t width = stmt->value->width;
+  if (width == 1)
+    always_meet(e, indent);
+  else if (term_touches(stmt->value))
+    lanes_meet(e, indent);
+  emit_indent(e, indent);
+  if (width < CUDA_LANES) fprintf(e->out, "if (me < %u) ", width);
+  if (stmt->kind == STMT_STORE)
+    emit_element(e, stmt->buffer->name, stmt->index, width);
+  else
+    emit_array(e, stmt->registers, stmt->index, width);
+  fputs(" = ", e->out);
+  emit_term(e, stmt->value);
+  fputs(";\n", e->out);
+  e->written = true;
+}
+
+static bool writes_for_all(const Emit *e, const Stmt *stmt) {
+  if (e->in_lanes) return false;
+  if (stmt->kind == STMT_STORE) return true;
+  return stmt->kind == STMT_SET && stmt->registers->array &&
+         place_of(e, stmt->registers)->residence == IN_WARP;
+}
+
+/* Each lane sets what is its own. */
+static void emit_own(Emit *e, const Stmt *stmt, int indent) {
+  if (term_touches(stmt->value)) lanes_meet(e, indent);
+  emit_indent(e, indent);
+  emit_array(e, stmt->registers, stmt->index, stmt->value->width);
+  fputs(" = ", e->out);
+  emit_term(e, stmt->value);
+  fputs(";\n", e->out);
+}
+
+static void emit_initial(Emit *e, const Stmt *stmt) {
+  if (stmt->value)
+    emit_term(e, stmt->value);
+  else
+    fputc('0', e->out);
+}
+
+static void emit_array_declared(Emit *e, const Stmt *stmt, int indent) {
+  const Registers *r = stmt->registers;
+  const Place32 *place = place_of(e, r);
+  const char *type = value_type_name(r->type);
+  uint32_t count = r->rows;
+  if (place->residence == IN_WARP) {
+    always_meet(e, indent);
+    emit_indent(e, indent);
+    fprintf(e->out, "%s *%s = (%s *)(shared + %u);\n", type, r->name, type, place->offset);
+  } else {
+    if (place->residence == IN_LANES) count = (count + CUDA_LANES - 1) / CUDA_LANES;
+    emit_indent(e, indent);
+    fprintf(e->out, "%s %s[%u];\n", type, r->name, count);
+  }
+  if (r->raw) return;
+  emit_indent(e, indent);
+  bool warp = place->residence == IN_WARP;
+  fprintf(e->out, "for (int i = %s; i < %u; i%s) %s[i] = ", warp ? "me" : "0", count,
+          warp ? " += 32" : "++", r->name);
+  emit_initial(e, stmt);
+  fputs(";\n", e->out);
+  if (warp) e->written = true;
+}
+
+static bool emit_loop_stmt(Emit *e, const Stmt *stmt, int indent) {
+  if (stmt->loop == LOOP_UNROLLED || e->in_lanes) return false;
+  if (stmt->loop == LOOP_LANES)
+    emit_dealt(e, stmt, indent);
+  else
+    emit_repeated(e, stmt, indent);
+  return true;
+}
+
+static bool cuda_stmt(Emit *e, const Stmt *stmt, int indent) {
+  switch (stmt->kind) {
+  case STMT_LOOP:
+    return emit_loop_stmt(e, stmt, indent);
+  case STMT_IF:
+    if (e->in_lanes) return false;
+    emit_choice(e, stmt, indent);
+    return true;
+  case STMT_DECLARE:
+    if (!stmt->registers->array) return false;
+    emit_array_declared(e, stmt, indent);
+    return true;
+  case STMT_STORE:
+  case STMT_SET:
+    if (writes_for_all(e, stmt)) {
+      emit_write(e, stmt, indent);
+      return true;
+    }
+    if (stmt->kind == STMT_STORE || !stmt->registers->array) {
+      if (term_touches(stmt->value)) lanes_meet(e, indent);
+      return false;
+    }
+    emit_own(e, stmt, indent);
+    return true;
+  case STMT_LET:
+    if (term_touches(stmt->value)) lanes_meet(e, indent);
+    return false;
+  case STMT_PREFETCH:
+    return true;
+  default:
+    return false;
+  }
+}
+
+static const Dialect cuda = {true, cuda_term, cuda_stmt};
+
+/* ---- kernels and programs ---- */
+
+static void emit_pointer(Emit *e, const Place *place) {
+  const Buffer *buffer = place->buffer;
+  if (buffer->space == SPACE_TABLE) return;
+  const char *type = value_type_name(buffer->type), *constant = place->writes ? "" : "const ";
+  fprintf(e->out, "  %s%s *%s = (%s%s *)(call->%s + %llu);", constant, type, buffer->name, constant,
+          type, buffer->space == SPACE_SLOT ? "memory" : "work",
+          (unsigned long long)buffer->offset);
+  if (buffer->spec) fprintf(e->out, " /* %s */", buffer->spec);
+  fputc('\n', e->out);
+}
+
+/* Returns the bytes of shared memory that a warp needs. */
+static uint32_t emit_kernel(const Code *code, Arena *arena, size_t program, const Kernel *kernel,
+                            FILE *out) {
+  Warp warp = {.emit = {.out = out, .code = code, .dialect = &cuda},
+               .arrays = arrays_find(arena, kernel->body)};
+  if (warp.arrays.bytes > CUDA_SHARED)
+    bug("kernel %s needs %u bytes of shared memory", kernel->name, warp.arrays.bytes);
+  fprintf(out, "/* %s: %llu items", kernel->what, (unsigned long long)kernel->items);
+  if (kernel->flops > 0) fprintf(out, ", %.0f flops", kernel->flops);
+  fprintf(out, " */\nDEVICE void p%u_%s(CALL *call, char *shared, int me, long %s) {\n",
+          (unsigned)program, kernel->name, kernel->item->name);
+  for (size_t i = 0; i < kernel->place_count; i++) emit_pointer(&warp.emit, &kernel->places[i]);
+  emit_block(&warp.emit, kernel->body, 1);
+  fputs("}\n\n", out);
+  return warp.arrays.bytes;
+}
+
+/* The warps of a block that have room for their arrays. */
+static uint32_t warps_with(uint32_t bytes) {
+  uint32_t most = bytes ? CUDA_SHARED / bytes : CUDA_WARPS;
+  return most < CUDA_WARPS ? most : CUDA_WARPS;
+}
+
+/* Items go round the blocks first, so that few of them fill many multiprocessors. */
+static void emit_call(const Kernel *kernel, size_t program, uint32_t bytes, FILE *out) {
+  uint32_t warps = warps_with(bytes);
+  if (warps < CUDA_WARPS) fprintf(out, "  if (warp < %u)", warps);
+  fprintf(out,
+          "  for (long item = warp * gridDim.x + blockIdx.x; item < %llu; item += %u * gridDim.x)\n"
+          "    p%u_%s(&call, shared + warp * %u, me, item);\n",
+          (unsigned long long)kernel->items, warps, (unsigned)program, kernel->name, bytes);
+}
+
+static void emit_program(const Code *code, Arena *arena, size_t number, FILE *out) {
+  const ProgramCode *program = &code->programs[number];
+  uint32_t *bytes = NEW_ARRAY(arena, uint32_t, program->kernel_count + 1);
+  for (size_t k = 0; k < program->kernel_count; k++)
+    bytes[k] = emit_kernel(code, arena, number, program->kernels[k], out);
+  fprintf(out, "/* program \"%s\" */\nPROGRAM %s%u(Call call) {\n", program->program->name,
+          CUDA_PROGRAM, (unsigned)number);
+  fputs("  SHARED_MEMORY(shared);\n"
+        "  int me = threadIdx.x % 32;\n"
+        "  long warp = threadIdx.x / 32;\n",
+        out);
+  for (size_t k = 0; k < program->kernel_count; k++) {
+    if (program->kernels[k]->barrier_before) fputs("  meet(&call);\n", out);
+    emit_call(program->kernels[k], number, bytes[k], out);
+  }
+  fputs("}\n\n", out);
+}
+
+void emit_cuda(const Code *code, FILE *out) {
+  Arena *arena = arena_make();
+  emit_cuda_prologue(code, out);
+  for (size_t i = 0; i < code->module->graph->table_count; i++)
+    if (code->tables[i]) emit_table(code, "static __device__ const", i, out);
+  for (size_t i = 0; i < code->program_count; i++) emit_program(code, arena, i, out);
+  arena_free(arena);
+}
+
+/* ---- on the CPU ---- */
+
+void emit_cuda_on_cpu(const Code *code, FILE *out) {
+  fputs("#include \"codegen/cuda/shim.h\"\n", out);
+  emit_cuda(code, out);
+  for (size_t i = 0; i < code->program_count; i++)
+    fprintf(out,
+            "static void program_%u_warps(const void *call) { %s%u(*(const Call *)call); }\n"
+            "static void program_%u(const RlcCall *call) {\n"
+            "  unsigned long long met = 0;\n"
+            "  Call own = {call->memory, call->work, call->seed, call->step, &met};\n"
+            "  if (call->thread == 0) shim_run(program_%u_warps, &own);\n"
+            "}\n",
+            (unsigned)i, CUDA_PROGRAM, (unsigned)i, (unsigned)i, (unsigned)i);
+  module_print(&code->module->shell, out);
+}

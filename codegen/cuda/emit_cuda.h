@@ -1,0 +1,46 @@
+/* The CUDA emitter: loop IR as CUDA C, in the part of the language that is C as well.
+ *
+ * A warp is a core with vectors of 32 lanes. An item of a kernel is a warp's; what the loop IR says
+ * once, every lane says, with the same result; a vector is one value in each lane, and the
+ * iterations of a loop over lanes are dealt out. A program is one cooperative kernel: all its
+ * warps go through the calls, and meet at the barriers of the plan. */
+#ifndef RLC_CODEGEN_CUDA_EMIT_CUDA_H
+#define RLC_CODEGEN_CUDA_EMIT_CUDA_H
+
+#include "codegen/c/emit_c.h"
+
+enum {
+  CUDA_LANES = 32,
+  CUDA_WARPS = 8,         /* of a block */
+  CUDA_SHARED = 48 * 1024 /* bytes that a block may have without asking */
+};
+
+/* Where an array of the loop IR lies. */
+typedef enum Residence {
+  IN_THREAD, /* each lane has all of it, with the same values */
+  IN_LANES,  /* element i is lane i % 32's, which alone touches it */
+  IN_WARP    /* shared memory */
+} Residence;
+
+typedef struct Place32 {
+  const Registers *array;
+  Residence residence;
+  uint32_t offset; /* IN_WARP: bytes from the beginning of the warp's part */
+} Place32;
+
+/* The arrays of a kernel, and the bytes of shared memory that a warp needs for them. */
+typedef struct Arrays {
+  Arena *arena;
+  Place32 *items;
+  size_t count, capacity;
+  uint32_t bytes;
+} Arrays;
+
+/* Finds them in a lowered kernel. */
+Arrays arrays_find(Arena *arena, const Block *body);
+const Place32 *array_place(const Arrays *arrays, const Registers *array);
+
+/* Everything that generated CUDA C needs before the first kernel. */
+void emit_cuda_prologue(const Code *code, FILE *out);
+
+#endif

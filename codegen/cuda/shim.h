@@ -1,0 +1,198 @@
+/* CUDA's built-ins for a C compiler: generated CUDA C runs on the CPU, for tests.
+ *
+ * A thread is a fibre. One runs until it waits; so what it wrote without meeting those that read it
+ * shows when the fibres of a warp take their turns in another order (RLC_SHIM_ORDER: 0 forwards, 1
+ * backwards, more: shuffled by that number). The grid is SHIM_BLOCKS blocks of SHIM_WARPS warps. A
+ * warp whose lanes wait in different places, or threads that wait for ever, end the process with a
+ * message. Included by generated files only. */
+#ifndef RLC_CODEGEN_CUDA_SHIM_H
+#define RLC_CODEGEN_CUDA_SHIM_H
+
+#include "runtime/rlc.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ucontext.h>
+
+enum {
+  SHIM_BLOCKS = 3,
+  SHIM_WARPS = 8,
+  SHIM_LANES = 32,
+  SHIM_STACK = 64 * 1024,
+  SHIM_SHARED = 48 * 1024
+};
+enum { SHIM_FIBRES = SHIM_BLOCKS * SHIM_WARPS * SHIM_LANES };
+
+typedef enum ShimState { SHIM_READY, SHIM_AT_WARP, SHIM_AT_BLOCK, SHIM_SPINS, SHIM_DONE } ShimState;
+
+typedef struct ShimIndex {
+  unsigned x;
+} ShimIndex;
+
+typedef struct ShimFibre {
+  ShimState state;
+  ShimIndex thread, block;
+  union {
+    float f;
+    double d;
+  } handed; /* in a shuffle */
+  jmp_buf place;
+  int begun;
+  char *stack;
+} ShimFibre;
+
+typedef struct Shim {
+  ShimFibre fibre[SHIM_FIBRES];
+  char shared[SHIM_BLOCKS][SHIM_SHARED] __attribute__((aligned(64)));
+  ShimFibre *running;
+  jmp_buf scheduler;
+  ucontext_t start;
+  void (*kernel)(const void *call);
+  const void *call;
+  int order[SHIM_LANES];
+} Shim;
+
+static Shim *shim;
+
+#define __device__
+#define __forceinline__ inline
+#define DEVICE          static __attribute__((unused))
+#define INLINE          static inline __attribute__((always_inline, unused))
+#define PROGRAM         static void
+#define MATH
+#define SHARED_MEMORY(name) char *name = shim->shared[blockIdx.x]
+#define threadIdx           (shim->running->thread)
+#define blockIdx            (shim->running->block)
+#define gridDim             ((ShimIndex){SHIM_BLOCKS})
+#define __syncwarp()        shim_wait(SHIM_AT_WARP)
+#define __syncthreads()     shim_wait(SHIM_AT_BLOCK)
+#define __threadfence()     ((void)0)
+#define PAUSE()             shim_wait(SHIM_SPINS)
+
+/* Back to the scheduler until it says to go on. */
+static void shim_wait(ShimState state) {
+  shim->running->state = state;
+  if (!_setjmp(shim->running->place)) _longjmp(shim->scheduler, 1);
+}
+
+static inline unsigned long long atomicAdd(unsigned long long *at, unsigned long long more) {
+  unsigned long long before = *at;
+  *at = before + more;
+  return before;
+}
+
+#define SHIM_SHUFFLE(type, part)                                                                   \
+  static inline type shim_shuffle_##type(type x, int across) {                                     \
+    ShimFibre *self = shim->running;                                                               \
+    self->handed.part = x;                                                                         \
+    __syncwarp();                                                                                  \
+    type from = shim->fibre[(self - shim->fibre) ^ across].handed.part;                            \
+    __syncwarp();                                                                                  \
+    return from;                                                                                   \
+  }
+SHIM_SHUFFLE(float, f)
+SHIM_SHUFFLE(double, d)
+#define __shfl_xor_sync(mask, x, across)                                                           \
+  _Generic((x), float : shim_shuffle_float, double : shim_shuffle_double)(x, across)
+
+/* ---- the scheduler ---- */
+
+static void shim_fail(const char *what) {
+  fprintf(stderr, "CUDA on the CPU: %s\n", what);
+  abort();
+}
+
+static void shim_begin(void) {
+  shim->kernel(shim->call);
+  shim->running->state = SHIM_DONE;
+  _longjmp(shim->scheduler, 1);
+}
+
+static void shim_resume(ShimFibre *fibre) {
+  shim->running = fibre;
+  if (_setjmp(shim->scheduler)) return;
+  if (fibre->begun) _longjmp(fibre->place, 1);
+  fibre->begun = 1;
+  getcontext(&shim->start);
+  shim->start.uc_stack.ss_sp = fibre->stack;
+  shim->start.uc_stack.ss_size = SHIM_STACK;
+  makecontext(&shim->start, shim_begin, 0);
+  setcontext(&shim->start);
+}
+
+/* All lanes that can, go on; true while the warp as a whole can. */
+static int shim_step(ShimFibre *warp) {
+  int waiting = 0, ready = 0;
+  for (int i = 0; i < SHIM_LANES; i++) {
+    ShimFibre *fibre = &warp[shim->order[i]];
+    if (fibre->state != SHIM_READY) continue;
+    ready++;
+    shim_resume(fibre);
+  }
+  for (int l = 0; l < SHIM_LANES; l++) waiting += warp[l].state == SHIM_AT_WARP;
+  if (waiting && waiting < SHIM_LANES) shim_fail("lanes of a warp wait in different places");
+  if (waiting)
+    for (int l = 0; l < SHIM_LANES; l++) warp[l].state = SHIM_READY;
+  return waiting || !ready ? waiting : 0;
+}
+
+static int shim_block_meets(ShimFibre *block) {
+  for (int i = 0; i < SHIM_WARPS * SHIM_LANES; i++)
+    if (block[i].state != SHIM_AT_BLOCK) return 0;
+  for (int i = 0; i < SHIM_WARPS * SHIM_LANES; i++) block[i].state = SHIM_READY;
+  return 1;
+}
+
+/* One round over all warps. Returns how many threads are not done. */
+static int shim_round(int *moved) {
+  int left = 0;
+  for (int w = 0; w < SHIM_BLOCKS * SHIM_WARPS; w++)
+    while (shim_step(&shim->fibre[w * SHIM_LANES])) *moved = 1;
+  for (int b = 0; b < SHIM_BLOCKS; b++)
+    *moved |= shim_block_meets(&shim->fibre[b * SHIM_WARPS * SHIM_LANES]);
+  for (int i = 0; i < SHIM_FIBRES; i++) {
+    if (shim->fibre[i].state == SHIM_SPINS) shim->fibre[i].state = SHIM_READY;
+    left += shim->fibre[i].state != SHIM_DONE;
+  }
+  return left;
+}
+
+static void shim_order(void) {
+  const char *text = getenv("RLC_SHIM_ORDER");
+  unsigned order = text ? (unsigned)atoi(text) : 0;
+  for (int i = 0; i < SHIM_LANES; i++) shim->order[i] = order == 1 ? SHIM_LANES - 1 - i : i;
+  for (int i = SHIM_LANES - 1; i > 0 && order > 1; i--) {
+    order = order * 1664525u + 1013904223u;
+    int j = (int)((order >> 8) % (unsigned)(i + 1)), kept = shim->order[i];
+    shim->order[i] = shim->order[j];
+    shim->order[j] = kept;
+  }
+}
+
+static void shim_run(void (*kernel)(const void *call), const void *call) {
+  shim = aligned_alloc(64, (sizeof *shim + 63) / 64 * 64);
+  char *stacks = malloc((size_t)SHIM_FIBRES * SHIM_STACK);
+  if (!shim || !stacks) shim_fail("out of memory");
+  memset(shim, 0xff, sizeof *shim);
+  shim->kernel = kernel;
+  shim->call = call;
+  shim_order();
+  for (int i = 0; i < SHIM_FIBRES; i++) {
+    ShimFibre *fibre = &shim->fibre[i];
+    fibre->state = SHIM_READY;
+    fibre->begun = 0;
+    fibre->thread.x = (unsigned)(i % (SHIM_WARPS * SHIM_LANES));
+    fibre->block.x = (unsigned)(i / (SHIM_WARPS * SHIM_LANES));
+    fibre->stack = stacks + (size_t)i * SHIM_STACK;
+  }
+  for (int still = 0, moved = 0; shim_round(&moved); moved = 0) {
+    still = moved ? 0 : still + 1;
+    if (still > 1000) shim_fail("threads wait for ever");
+  }
+  free(stacks);
+  free(shim);
+}
+
+#endif
