@@ -310,10 +310,16 @@ static uint32_t warps_with(uint32_t bytes) {
 
 /* Items go round the blocks first, so that few of them fill many multiprocessors. */
 static void emit_call(const Kernel *kernel, size_t program, uint32_t bytes, FILE *out) {
-  uint32_t warps = warps_with(bytes);
-  if (warps < CUDA_WARPS) fprintf(out, "  if (warp < %u)", warps);
+  uint32_t most = warps_with(bytes);
+  const char *warps = "warps";
+  char own[64];
+  if (most < CUDA_WARPS) {
+    snprintf(own, sizeof own, "min_index(warps, %u)", most);
+    warps = own;
+    fprintf(out, "  if (warp < %u)\n  ", most);
+  }
   fprintf(out,
-          "  for (long item = warp * gridDim.x + blockIdx.x; item < %llu; item += %u * gridDim.x)\n"
+          "  for (long item = warp * gridDim.x + blockIdx.x; item < %llu; item += %s * gridDim.x)\n"
           "    p%u_%s(&call, shared + warp * %u, me, item);\n",
           (unsigned long long)kernel->items, warps, (unsigned)program, kernel->name, bytes);
 }
@@ -327,7 +333,7 @@ static void emit_program(const Code *code, Arena *arena, size_t number, FILE *ou
           CUDA_PROGRAM, (unsigned)number);
   fputs("  SHARED_MEMORY(shared);\n"
         "  int me = threadIdx.x % 32;\n"
-        "  long warp = threadIdx.x / 32;\n",
+        "  long warp = threadIdx.x / 32, warps = blockDim.x / 32;\n",
         out);
   for (size_t k = 0; k < program->kernel_count; k++) {
     if (program->kernels[k]->barrier_before) fputs("  meet(&call);\n", out);

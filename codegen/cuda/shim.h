@@ -17,8 +17,8 @@
 #include <ucontext.h>
 
 enum {
-  SHIM_BLOCKS = 3,
-  SHIM_WARPS = 8,
+  SHIM_BLOCKS = 2,
+  SHIM_WARPS = 2,
   SHIM_LANES = 32,
   SHIM_STACK = 64 * 1024,
   SHIM_SHARED = 48 * 1024
@@ -66,6 +66,7 @@ static Shim *shim;
 #define threadIdx           (shim->running->thread)
 #define blockIdx            (shim->running->block)
 #define gridDim             ((ShimIndex){SHIM_BLOCKS})
+#define blockDim            ((ShimIndex){SHIM_WARPS * SHIM_LANES})
 #define __syncwarp()        shim_wait(SHIM_AT_WARP)
 #define __syncthreads()     shim_wait(SHIM_AT_BLOCK)
 #define __threadfence()     ((void)0)

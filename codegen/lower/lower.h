@@ -126,6 +126,14 @@ bool lower_repack(const Schedule *s, Kernel *kernel);
 void lower_pairs(const Schedule *s, Kernel *kernel);
 void lower_map(const Schedule *s, Kernel *kernel);
 void lower_reduce(const Schedule *s, Kernel *kernel);
+/* So many partial sums stand in the lanes while an axis of that extent is summed. */
+uint32_t partial_sums(uint64_t extent);
+/* A loop over an axis in pieces of `width` lanes: `body`, which reads the lane `place` and the
+ * coordinate `along`. */
+void lanes_link(Arena *arena, Block *around, const Var *along, uint64_t extent, uint32_t width,
+                const Var *place, const Block *body);
+/* acc[0] becomes the sum of all of acc, halves onto halves. */
+void add_halves(Arena *arena, Block *block, const Registers *acc);
 void lower_order(const Schedule *s, Kernel *kernel);
 void lower_scan(const Schedule *s, Kernel *kernel);
 void lower_orthonormal(const Schedule *s, Kernel *kernel);

@@ -1,5 +1,5 @@
-/* Orthonormal vectors by modified Gram-Schmidt, in place in the result, sums in double: once per
- * run of an initialiser, so plain loops do. Copies of the vectors are the items. */
+/* Orthonormal vectors by modified Gram-Schmidt, in place in the result, sums in double. Copies of
+ * the vectors are the items, components are in the lanes. */
 #include "codegen/lower/lower.h"
 
 typedef struct Vectors {
@@ -17,33 +17,35 @@ static Term *component(Vectors *v, const View *view, Term *number) {
   return term_cast(v->lower.arena, load, VALUE_F64);
 }
 
-static Block *along_add(Vectors *v, Block *block) {
-  Arena *arena = v->lower.arena;
-  return loop_add(arena, block, LOOP_SERIAL, v->along->var, term_int(arena, 0),
-                  term_int(arena, (int64_t)v->along->extent));
-}
-
 /* Every component of vector `number` becomes `value`. */
 static void vector_set(Vectors *v, Block *block, Term *number, Term *value) {
   Arena *arena = v->lower.arena;
   Term *index = lower_index_at(&v->lower, &v->to, v->axis, number, 0).term;
-  store_add(arena, along_add(v, block), v->to.buffer, index,
-            term_cast(arena, value, v->to.buffer->type));
+  Block *each = loop_add(arena, block, LOOP_LANES, v->along->var, term_int(arena, 0),
+                         term_int(arena, (int64_t)v->along->extent));
+  store_add(arena, each, v->to.buffer, index, term_cast(arena, value, v->to.buffer->type));
 }
 
 static Term *apply(Vectors *v, OpCode op, Term *x, Term *y) {
   return term_apply(v->lower.arena, op, VALUE_F64, x, y, NULL);
 }
 
-/* The inner product of two vectors, as a register in `block`. */
+/* The inner product of two vectors, as a register in `block`: partial sums in the lanes, added up
+ * as those of a reduction are. */
 static Term *inner_product(Vectors *v, Block *block, const char *name, Term *x, Term *y) {
   Arena *arena = v->lower.arena;
-  const Registers *sum = registers_array(arena, name, VALUE_F64, 1);
-  Term *zero = term_int(arena, 0), *read = term_read(arena, sum, zero, NULL);
+  uint64_t extent = v->along->extent;
+  uint32_t width = partial_sums(extent);
+  const Registers *sum = registers_array(arena, name, VALUE_F64, width);
+  const Var *lane = var_make(arena, "lane", VALUE_INDEX, 1);
   declare_add(arena, block, sum, NULL);
+  Block *each = block_make(arena);
   Term *term = apply(v, OP_mul, component(v, &v->to, x), component(v, &v->to, y));
-  set_add(arena, along_add(v, block), sum, zero, NULL, apply(v, OP_add, read, term));
-  return read;
+  Term *read = term_read(arena, sum, term_var(arena, lane), NULL);
+  set_add(arena, each, sum, term_var(arena, lane), NULL, apply(v, OP_add, read, term));
+  lanes_link(arena, block, v->along->var, extent, width, lane, each);
+  add_halves(arena, block, sum);
+  return term_read(arena, sum, term_int(arena, 0), NULL);
 }
 
 /* Takes the parts along the former vectors away, twice: what rounding left goes the second time. */

@@ -158,41 +158,33 @@ static void reduce_beside(Lower *lower, int outer_dims) {
 
 /* ---- lanes over a reduced axis ---- */
 
-/* acc[0] becomes the sum of acc[0..width-1]. */
-static void add_halves(Lower *lower, const Registers *acc, int level) {
-  Arena *arena = lower->arena;
+void add_halves(Arena *arena, Block *block, const Registers *acc) {
   for (uint32_t half = acc->rows / 2; half; half /= 2) {
     const Var *var = var_make(arena, "half", VALUE_INDEX, 1);
     Term *i = term_var(arena, var);
-    Block *body = loop_add(arena, lower->blocks[level], LOOP_LANES, var, term_int(arena, 0),
-                           term_int(arena, half));
+    Block *body =
+        loop_add(arena, block, LOOP_LANES, var, term_int(arena, 0), term_int(arena, half));
     Term *x = term_read(arena, acc, i, NULL);
     Term *y = term_read(arena, acc, term_add(arena, i, term_int(arena, half)), NULL);
     set_add(arena, body, acc, i, NULL, term_apply(arena, OP_add, acc->type, x, y, NULL));
   }
 }
 
-static uint32_t power_of_two(uint64_t n) {
+uint32_t partial_sums(uint64_t extent) {
   uint32_t p = 1;
-  while (p < n && p < WIDTH) p *= 2;
+  while (p < extent && p < WIDTH) p *= 2;
   return p;
 }
 
-/* The lane loop over `width` partial sums; a long one is cut, `chunk` counting the pieces. */
-static void link_lanes(Lower *lower, NestLoop *lane, uint32_t width, const Var *place) {
-  Arena *arena = lower->arena;
-  Block *body = lower->blocks[lane->level], *around = lower->blocks[lane->level - 1];
+void lanes_link(Arena *arena, Block *around, const Var *along, uint64_t extent, uint32_t width,
+                const Var *place, const Block *body) {
   Term *zero = term_int(arena, 0);
-  if (place == lane->var) {
-    loop_link(arena, around, LOOP_LANES, place, zero, shape_lane_bound(lower), body);
-    return;
-  }
   const Var *chunk = var_make(arena, "chunk", VALUE_INDEX, 1);
   Term *start = term_mul(arena, term_var(arena, chunk), width);
   Block *inside = block_make(arena);
-  let_add(arena, inside, lane->var, term_add(arena, start, term_var(arena, place)));
+  let_add(arena, inside, along, term_add(arena, start, term_var(arena, place)));
   for (size_t i = 0; i < body->count; i++) block_add(arena, inside, body->items[i]);
-  int64_t pieces = (int64_t)(lane->extent / width), rest = (int64_t)(lane->extent % width);
+  int64_t pieces = (int64_t)(extent / width), rest = (int64_t)(extent % width);
   Block *whole = loop_add(arena, around, LOOP_SERIAL, chunk, zero, term_int(arena, pieces));
   loop_link(arena, whole, LOOP_LANES, place, zero, term_int(arena, width), inside);
   if (!rest) return;
@@ -213,16 +205,22 @@ static void reduce_across(Lower *lower, int outer_dims) {
 
   int inner = nest->loop_count - 1, deepest = nest->loop_count - items, at = outer - items;
   NestLoop *lane = &nest->loops[inner];
-  uint32_t width = nest->ragged ? nest->panel : power_of_two(lane->extent);
+  uint32_t width = nest->ragged ? nest->panel : partial_sums(lane->extent);
   bool cut = !nest->ragged && lane->extent > width;
   const Var *place = cut ? var_make(arena, "lane", VALUE_INDEX, 1) : lane->var;
   lower_restart(lower, deepest + 1);
   shape_items(lower, items, 1);
   Accumulator *all = accumulators(lower, width, at);
   accumulate(lower, all, term_var(arena, place), shape_filled(lower), deepest);
-  link_lanes(lower, lane, width, place);
+  if (cut)
+    lanes_link(arena, lower->blocks[deepest - 1], lane->var, lane->extent, width, place,
+               lower->blocks[deepest]);
+  else
+    loop_link(arena, lower->blocks[deepest - 1], LOOP_LANES, place, term_int(arena, 0),
+              shape_lane_bound(lower), lower->blocks[deepest]);
   shape_link(lower, outer, inner);
-  for (size_t i = 0; i < lower->kernel->root_count; i++) add_halves(lower, all[i].value, at);
+  for (size_t i = 0; i < lower->kernel->root_count; i++)
+    add_halves(arena, lower->blocks[at], all[i].value);
   store_results(lower, all, term_int(arena, 0), at);
   shape_link(lower, items, outer);
   lower->kernel->body = lower->blocks[0];
