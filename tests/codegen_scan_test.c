@@ -247,7 +247,7 @@ START_TEST(orthonormal_takes_the_steps_it_must) {
     const Kernel *kernel = only_kernel(node_orthonormal(graph, x, axis, to));
     ck_assert_uint_eq(kernel->items, 2);
     uint64_t steps = steps_of(kernel->body, 1), products = 4 * n * n * m;
-    uint64_t halves = 40 * n * (n + 2); /* of 32 partial sums, and the loops around them */
+    uint64_t halves = 2 * n * (n + 1) * 31; /* 32 partial sums of every inner product */
     ck_assert_msg(steps >= products && steps <= products + 8 * n * (n + m) + halves,
                   "%llu steps for %llu products", (unsigned long long)steps,
                   (unsigned long long)products);

@@ -13,4 +13,17 @@ void emit_cuda(const Code *code, FILE *out);
  * load_c. */
 void emit_cuda_on_cpu(const Code *code, FILE *out);
 
+/* What NVRTC makes: machine code of one architecture, and PTX that later ones take. */
+typedef struct CudaImage {
+  char *cubin, *ptx;
+  size_t cubin_bytes, ptx_bytes;
+} CudaImage;
+
+/* Whether NVRTC can be loaded; else the reason is in `error`. */
+bool nvrtc_is_here(char *error, size_t size);
+/* Compiles the module for an architecture, "sm_90"; no GPU is needed. False with a reason in
+ * `error`; else cuda_image_free lets the image go. */
+bool nvrtc_compile(const Code *code, const char *arch, CudaImage *image, char *error, size_t size);
+void cuda_image_free(CudaImage *image);
+
 #endif

@@ -28,6 +28,7 @@ static void fetch_below(Lower *lower, Node *node, int level, bool *seen) {
 }
 
 void lower_prefetch(Lower *lower, int level) {
+  if (lower->s->code->device) return; /* other warps run meanwhile */
   const Kernel *kernel = lower->kernel;
   bool *seen = NEW_ARRAY(lower->arena, bool, lower->s->code->module->graph->node_count);
   for (size_t r = 0; r < kernel->root_count; r++) {

@@ -1,0 +1,148 @@
+/* NVRTC, found at run time: neither its header nor its library is needed to build rlc, nor a GPU to
+ * compile. What it says about the source is an error of ours; where it is missing, that is said. */
+#include "codegen/cuda/cuda.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct NvrtcProgram NvrtcProgram;
+
+/* The functions used, as the CUDA Toolkit documents them; 0 is success. */
+typedef struct Nvrtc {
+  void *library;
+  int (*create)(NvrtcProgram **program, const char *source, const char *name, int headers,
+                const char *const *texts, const char *const *names);
+  int (*compile)(NvrtcProgram *program, int count, const char *const *options);
+  int (*destroy)(NvrtcProgram **program);
+  int (*log_size)(NvrtcProgram *program, size_t *size);
+  int (*log)(NvrtcProgram *program, char *text);
+  int (*cubin_size)(NvrtcProgram *program, size_t *size);
+  int (*cubin)(NvrtcProgram *program, char *bytes);
+  int (*ptx_size)(NvrtcProgram *program, size_t *size);
+  int (*ptx)(NvrtcProgram *program, char *text);
+  int (*version)(int *major, int *minor);
+} Nvrtc;
+
+/* CUDA_PATH's, the loader's, the usual place's. */
+static void *library_find(void) {
+  static const char *const names[] = {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so",
+                                      "/usr/local/cuda/lib64/libnvrtc.so"};
+  const char *home = getenv("CUDA_PATH");
+  char path[4096];
+  if (home && snprintf(path, sizeof path, "%s/lib64/libnvrtc.so", home) < (int)sizeof path) {
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (library) return library;
+  }
+  void *library = NULL;
+  for (size_t i = 0; i < COUNTOF(names) && !library; i++)
+    library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
+  return library;
+}
+
+static bool functions_find(Nvrtc *n) {
+  struct {
+    const char *name;
+    void *at;
+  } wanted[] = {{"nvrtcCreateProgram", &n->create},
+                {"nvrtcCompileProgram", &n->compile},
+                {"nvrtcDestroyProgram", &n->destroy},
+                {"nvrtcGetProgramLogSize", &n->log_size},
+                {"nvrtcGetProgramLog", &n->log},
+                {"nvrtcGetCUBINSize", &n->cubin_size},
+                {"nvrtcGetCUBIN", &n->cubin},
+                {"nvrtcGetPTXSize", &n->ptx_size},
+                {"nvrtcGetPTX", &n->ptx},
+                {"nvrtcVersion", &n->version}};
+  for (size_t i = 0; i < COUNTOF(wanted); i++) {
+    void *symbol = dlsym(n->library, wanted[i].name);
+    if (!symbol) return false;
+    memcpy(wanted[i].at, &symbol, sizeof symbol);
+  }
+  return true;
+}
+
+static bool nvrtc_open(Nvrtc *n, char *error, size_t size) {
+  n->library = library_find();
+  if (n->library && functions_find(n)) return true;
+  snprintf(error, size,
+           "NVRTC, which compiles CUDA C, is not here: install the CUDA Toolkit 12 or 13, or set "
+           "CUDA_PATH to where it lies (%s)",
+           n->library ? "the library lacks functions" : "there is no libnvrtc.so");
+  if (n->library) dlclose(n->library);
+  return false;
+}
+
+bool nvrtc_is_here(char *error, size_t size) {
+  Nvrtc n;
+  if (!nvrtc_open(&n, error, size)) return false;
+  dlclose(n.library);
+  return true;
+}
+
+static char *text_of(const Code *code, size_t *length) {
+  char *text = NULL;
+  FILE *out = open_memstream(&text, length);
+  if (!out) return NULL;
+  emit_cuda(code, out);
+  if (fclose(out) != 0) return free(text), NULL;
+  return text;
+}
+
+static void log_read(const Nvrtc *n, NvrtcProgram *program, char *error, size_t size) {
+  size_t length = 0;
+  char *log = NULL;
+  if (n->log_size(program, &length) == 0 && length) log = malloc(length);
+  bool good = log && n->log(program, log) == 0;
+  snprintf(error, size, "NVRTC failed on generated code: %s", good ? log : "it does not say why");
+  free(log);
+}
+
+static char *part_read(NvrtcProgram *program, int (*measure)(NvrtcProgram *, size_t *),
+                       int (*read)(NvrtcProgram *, char *), size_t *length) {
+  char *bytes = measure(program, length) == 0 ? malloc(*length + 1) : NULL;
+  if (bytes && read(program, bytes) == 0) return bytes;
+  free(bytes);
+  return NULL;
+}
+
+/* Compiles for one architecture and takes out what there is for it. */
+static bool compile(const Nvrtc *n, const char *text, const char *arch, CudaImage *image,
+                    char *error, size_t size) {
+  char option[64];
+  snprintf(option, sizeof option, "--gpu-architecture=%s", arch);
+  const char *const options[] = {option, "-w"};
+  NvrtcProgram *program = NULL;
+  if (n->create(&program, text, "rlc.cu", 0, NULL, NULL) != 0)
+    return snprintf(error, size, "NVRTC takes no program"), false;
+  bool good = n->compile(program, COUNTOF(options), options) == 0;
+  if (!good) log_read(n, program, error, size);
+  if (good) {
+    image->cubin = part_read(program, n->cubin_size, n->cubin, &image->cubin_bytes);
+    image->ptx = part_read(program, n->ptx_size, n->ptx, &image->ptx_bytes);
+    good = image->cubin && image->ptx;
+    if (!good) snprintf(error, size, "NVRTC gives no code for %s", arch);
+  }
+  n->destroy(&program);
+  return good;
+}
+
+bool nvrtc_compile(const Code *code, const char *arch, CudaImage *image, char *error, size_t size) {
+  Nvrtc n;
+  size_t length = 0;
+  *image = (CudaImage){0};
+  if (!nvrtc_open(&n, error, size)) return false;
+  char *text = text_of(code, &length);
+  if (!text) snprintf(error, size, "out of memory");
+  bool good = text && compile(&n, text, arch, image, error, size);
+  if (!good) cuda_image_free(image);
+  free(text);
+  dlclose(n.library);
+  return good;
+}
+
+void cuda_image_free(CudaImage *image) {
+  free(image->cubin);
+  free(image->ptx);
+  *image = (CudaImage){0};
+}

@@ -1,0 +1,131 @@
+/* CUDA C without a GPU: the same text on the CPU, whose results are the oracle's and do not change
+ * with the order in which the lanes of a warp take their turns, and NVRTC's word that it compiles.
+ * What every kind of kernel computes is in the codegen tests, which run with RLC_TARGET=cuda too
+ * (`make cuda-cpu-check`). */
+#include "codegen/cuda/cuda.h"
+#include "codegen/cuda/emit_cuda.h"
+#include "tests/codegen_fixture.h"
+
+static Node *input_of(Graph *graph, const char *name, Axes axes) {
+  return node_input(graph, graph_slot(graph, name, RLC_COLUMN, RLC_F32, axes, NOWHERE));
+}
+
+static Node *product(Graph *graph, Node *x, Node *y, Axes axes) {
+  return node_make(graph, OP_contract, (Attr){.axes = axes}, x, y, NULL);
+}
+
+/* A head of a small network: products, an activation, draws, sums, an order. */
+static Module *head_make(Arena *arena) {
+  Module *module = fixture_module(arena);
+  Graph *graph = module->graph;
+  AxisId batch = axis_of(graph, "batch", 37, AXIS_ROW), in = axis_of(graph, "in", 45, AXIS_FEATURE);
+  AxisId hidden = axis_of(graph, "hidden", 70, AXIS_FEATURE);
+  AxisId out = axis_of(graph, "out", 5, AXIS_FEATURE), best = axis_of(graph, "best", 3, AXIS_DRAW);
+  Node *x = input_of(graph, "x", AXES(batch, in)), *w = input_of(graph, "w", AXES(in, hidden));
+  Node *v = input_of(graph, "v", AXES(hidden, out));
+  Node *h = node1(graph, OP_tanh, product(graph, x, w, AXES(in)));
+  Node *y = product(graph, h, v, AXES(hidden));
+  y = node2(graph, OP_add, y, node_uniform(graph, 77, AXES(batch, out), 0));
+  size_t program = fixture_program(module, "head");
+  fixture_result(module, program, y);
+  fixture_result(module, program, node_sum(graph, y, AXES(batch)));
+  fixture_result(module, program, node_sum(graph, y, AXES(batch, out)));
+  fixture_result(module, program, node_order(graph, y, out, best));
+  return module;
+}
+
+static Built head_build(Arena *arena) {
+  static const CodegenOptions options = {
+      .real = RLC_F32, .lanes = 32, .target = "cuda", .compiler = "test"};
+  return build_with(arena, head_make(arena), &options);
+}
+
+START_TEST(any_order_of_lanes_gives_the_oracles_values) {
+  static const char *const orders[] = {"0", "1", "7"};
+  Arena *arena = arena_make();
+  Built built = head_build(arena);
+  char *first = NULL;
+  for (size_t i = 0; i < COUNTOF(orders); i++) {
+    setenv("RLC_SHIM_ORDER", orders[i], 1);
+    check_program(&built, 0, 1, 3, 3e-6, orders[i]);
+    if (first) ck_assert_mem_eq(first, built.memory, built.rlc->memory_bytes);
+    if (!first) first = arena_copy(arena, built.memory, built.rlc->memory_bytes);
+  }
+  unsetenv("RLC_SHIM_ORDER");
+  built_free(&built);
+  arena_free(arena);
+}
+END_TEST
+
+START_TEST(the_same_text_compiles_for_every_architecture) {
+  static const char *const architectures[] = {"sm_80", "sm_90", "sm_120"};
+  char error[4096];
+  if (!nvrtc_is_here(error, sizeof error)) {
+    printf("SKIP: %s\n", error);
+    return;
+  }
+  Arena *arena = arena_make();
+  Built built = head_build(arena);
+  for (size_t i = 0; i < COUNTOF(architectures); i++) {
+    CudaImage image;
+    bool good = nvrtc_compile(built.code, architectures[i], &image, error, sizeof error);
+    ck_assert_msg(good, "%s: %s", architectures[i], error);
+    ck_assert_mem_eq(image.cubin, "\177ELF", 4);
+    ck_assert_ptr_nonnull(strstr(image.ptx, ".entry " CUDA_PROGRAM "0"));
+    ck_assert_ptr_nonnull(strstr(image.ptx, arena_printf(arena, ".target %s", architectures[i])));
+    cuda_image_free(&image);
+  }
+  ck_assert(!nvrtc_compile(built.code, "sm_1", &(CudaImage){0}, error, sizeof error));
+  ck_assert_msg(strstr(error, "sm_1") || strstr(error, "architecture"), "%s", error);
+  built_free(&built);
+  arena_free(arena);
+}
+END_TEST
+
+/* ---- where arrays lie ---- */
+
+static Residence residence_of(const Registers *array, Block *body, Arena *arena) {
+  Block *all = block_make(arena);
+  declare_add(arena, all, array, NULL);
+  for (size_t i = 0; i < body->count; i++) block_add(arena, all, body->items[i]);
+  Arrays arrays = arrays_find(arena, all);
+  return array_place(&arrays, array)->residence;
+}
+
+/* for (l in lanes from..64) array[l + shift] = 0 */
+static Block *lanes_set(Arena *arena, const Registers *array, int64_t from, int64_t shift) {
+  Block *block = block_make(arena);
+  const Var *lane = var_make(arena, "l", VALUE_INDEX, 1);
+  Block *body =
+      loop_add(arena, block, LOOP_LANES, lane, term_int(arena, from), term_int(arena, 64));
+  Term *at = term_add(arena, term_var(arena, lane), term_int(arena, shift));
+  set_add(arena, body, array, at, NULL, term_real(arena, VALUE_F32, 0));
+  return block;
+}
+
+START_TEST(arrays_are_shared_where_lanes_meet_in_them) {
+  Arena *arena = arena_make();
+  const Registers *array = registers_array(arena, "a", VALUE_F32, 96);
+  ck_assert_int_eq(residence_of(array, lanes_set(arena, array, 0, 32), arena), IN_LANES);
+  ck_assert_int_eq(residence_of(array, lanes_set(arena, array, 0, 16), arena), IN_WARP);
+  ck_assert_int_eq(residence_of(array, lanes_set(arena, array, 8, 0), arena), IN_WARP);
+  Block *alone = block_make(arena);
+  set_add(arena, alone, array, term_int(arena, 3), NULL, term_real(arena, VALUE_F32, 0));
+  ck_assert_int_eq(residence_of(array, alone, arena), IN_THREAD);
+  Block *both = lanes_set(arena, array, 0, 0);
+  block_add(arena, both, alone->items[0]);
+  ck_assert_int_eq(residence_of(array, both, arena), IN_WARP);
+  arena_free(arena);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("cuda");
+  TCase *tcase = tcase_create("cuda");
+  tcase_set_timeout(tcase, 600);
+  tcase_add_test(tcase, any_order_of_lanes_gives_the_oracles_values);
+  tcase_add_test(tcase, the_same_text_compiles_for_every_architecture);
+  tcase_add_test(tcase, arrays_are_shared_where_lanes_meet_in_them);
+  suite_add_tcase(suite, tcase);
+  return suite_run(suite);
+}
