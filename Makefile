@@ -27,7 +27,7 @@ OBJECTS = $(call object,$(SOURCES)) $(BUILD)/gen/prelude.o $(BUILD)/gen/environm
 LIBRARY = $(BUILD)/librlc_runtime.a
 TESTBIN = $(patsubst tests/%.c,$(BUILD)/tests/%,$(TESTS))
 
-.PHONY: all build deps test test-all demo asan tsan format format-check docs size clean bench
+.PHONY: all build deps test test-all demo asan tsan cuda-cpu-check format format-check docs size clean bench
 all: deps
 	@$(MAKE) --no-print-directory build
 
@@ -133,6 +133,12 @@ THREADED = bodies_test cache_test checkpoint_test env_test overlap_test pace_tes
 tsan:
 	@$(MAKE) --no-print-directory BUILD=build/tsan OPT='-O1 -g -Wno-format-truncation -Wno-tsan' SANITIZE=-fsanitize=thread -j$$(nproc) build $(THREADED:%=build/tsan/tests/%)
 	@TSAN_OPTIONS=suppressions=$(CURDIR)/tools/tsan.supp tests/run.sh build/tsan $(THREADED)
+
+# Generated CUDA C on the CPU: every kind of kernel, and whole algorithms, against the oracle.
+CUDA_SUITES = codegen_test codegen_chosen_test codegen_memory_test codegen_scan_test narrow_test agree_test
+cuda-cpu-check:
+	@$(MAKE) --no-print-directory -j$$(nproc) build $(CUDA_SUITES:%=$(BUILD)/tests/%)
+	@tests/run.sh $(BUILD) $(CUDA_SUITES:%=%@cuda)
 
 SOURCE_FILES = $(filter-out build/%,$(wildcard */*.c */*.h */*/*.c */*/*.h */*/*/*.c */*/*/*.h))
 format:

@@ -52,6 +52,13 @@ static inline const char *test_target(void) {
   return target ? target : "native";
 }
 
+/* Is the code for a GPU? Then a test of what only CPUs have says so and has nothing to do. */
+static inline bool on_device(const char *what) {
+  bool device = strcmp(test_target(), "cuda") == 0;
+  if (device) printf("SKIP: %s\n", what);
+  return device;
+}
+
 /* Code of either target as it runs here, or NULL with the reason in `error` [4096]. */
 static inline Loaded *test_load(const Code *code, char *error) {
   bool native = strcmp(code_options(code)->target, "native") == 0;

@@ -128,7 +128,7 @@ static Loaded *job_load(Job *job) {
 
 Loaded *load_c(const Code *code, const char *include, char *error, size_t size) {
   /* The shim is for tests, where compiling takes longer than running. */
-  static const char *const quick[] = {"-std=gnu11", "-O1", "-march=native", "-lm", NULL};
+  static const char *const quick[] = {"-std=gnu11", "-O2", "-march=native", "-lm", NULL};
   bool cuda = strcmp(code_options(code)->target, "cuda") == 0;
   Job job = {.flags = cuda ? quick : code_cpu(code)->flags, .error = error, .size = size};
   if (!job_start(&job)) return NULL;

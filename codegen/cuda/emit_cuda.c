@@ -50,6 +50,15 @@ static void emit_swap(Emit *e, const Term *term) {
   fprintf(e->out, ", %d, %d)", (int)term->value, term->high);
 }
 
+static void emit_fused(Emit *e, const Term *term) {
+  fputs(term->type == VALUE_F32 ? "fmaf" : "fma", e->out);
+  for (int i = 0; i < 3; i++) {
+    fputs(i ? ", " : "(", e->out);
+    emit_term(e, term->src[i]);
+  }
+  fputc(')', e->out);
+}
+
 static bool cuda_term(Emit *e, const Term *term) {
   switch (term->kind) {
   case TERM_LOAD:
@@ -61,6 +70,9 @@ static bool cuda_term(Emit *e, const Term *term) {
     return true;
   case TERM_SPLAT:
     emit_term(e, term->src[0]);
+    return true;
+  case TERM_FMA:
+    emit_fused(e, term);
     return true;
   case TERM_SWAP:
     emit_swap(e, term);

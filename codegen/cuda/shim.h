@@ -62,6 +62,8 @@ static Shim *shim;
 #define INLINE          static inline __attribute__((always_inline, unused))
 #define PROGRAM         static void
 #define MATH
+#define fmaf                __builtin_fmaf
+#define fma                 __builtin_fma
 #define SHARED_MEMORY(name) char *name = shim->shared[blockIdx.x]
 #define threadIdx           (shim->running->thread)
 #define blockIdx            (shim->running->block)
