@@ -165,13 +165,7 @@ static void emit_fma(Emit *e, const Term *term) {
   emit_operand(e, term->src[2]);
 }
 
-void emit_term(Emit *e, const Term *term) {
-  int64_t value;
-  if (term_constant(e, term, &value)) {
-    fprintf(e->out, "%lld", (long long)value);
-    return;
-  }
-  if (e->dialect && e->dialect->term(e, term)) return;
+static void emit_plain(Emit *e, const Term *term) {
   switch (term->kind) {
   case TERM_INT:
     break;
@@ -225,6 +219,14 @@ void emit_term(Emit *e, const Term *term) {
     emit_uniform(e, term);
     break;
   }
+}
+
+void emit_term(Emit *e, const Term *term) {
+  int64_t value;
+  if (term_constant(e, term, &value))
+    fprintf(e->out, "%lld", (long long)value);
+  else if (!e->dialect || !e->dialect->term(e, term))
+    emit_plain(e, term);
 }
 
 /* ---- statements ---- */
