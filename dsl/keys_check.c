@@ -262,16 +262,17 @@ static void steps_check(Check *c, const Tree *list, const char *path) {
 }
 
 /* A declared environment or a study where a loss specification is wanted: one message in place of
- * many. */
+ * many, and what it is for. */
 static bool other_reported(Check *c, const Tree *tree) {
-  static const char *const others[][2] = {{"environment", "a declared environment"},
-                                          {"study", "a study"}};
+  static const char *const others[][3] = {
+      {"environment", "a declared environment", "it goes under 'env' of one, as in  env: %s"},
+      {"study", "a study", "`rlc ablate %s` runs it"}};
   for (size_t i = 0; i < COUNTOF(others) && !tree_get(tree, "losses"); i++) {
     const TreeEntry *entry = tree_entry(tree, others[i][0]);
     if (!entry) continue;
-    fail(c, entry->key_span, "give a file with 'losses'",
-         arena_printf(c->arena, "this is %s, and only loss specifications can be compiled yet",
-                      others[i][1]));
+    const Source *source = entry->key_span.source;
+    fail(c, entry->key_span, arena_printf(c->arena, others[i][2], source ? source->name : "FILE"),
+         arena_printf(c->arena, "this is %s, and not a loss specification", others[i][1]));
     return true;
   }
   return false;

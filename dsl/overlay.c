@@ -144,9 +144,11 @@ static Tree *overlay_map(Overlay *o, const Tree *base, const Tree *over, const c
 
 /* ---- values ---- */
 
-/* Whether `over` holds only keys of the long form of what is written short at `path`. */
-static bool is_long_form(const Tree *over, const char *path) {
+/* Whether `over` is for the long form of what is written short at `path`: it holds only keys of it,
+ * or what is there has no arguments that it could be for. */
+static bool is_long_form(Arena *arena, const Tree *base, const Tree *over, const char *path) {
   if (!key_shorthand(path)) return false;
+  if (!overlay_call(arena, base)) return true;
   for (size_t i = 0; i < over->entry_count; i++)
     if (!key_known(path, over->entries[i].key)) return false;
   return over->entry_count > 0;
@@ -158,7 +160,7 @@ static Tree *overlay_value(Overlay *o, const Tree *base, const Tree *over, const
   if (over->kind != TREE_MAP) return (Tree *)over;
   if (base && base->kind == TREE_MAP) return overlay_map(o, base, over, path);
   if (base && base->kind == TREE_SCALAR) {
-    if (is_long_form(over, path)) {
+    if (is_long_form(o->arena, base, over, path)) {
       TreeEntry entry = {.key = key_shorthand(path), .key_span = base->span};
       entry.value = (Tree *)base;
       return overlay_map(o, tree_map_of(o->arena, base->span, entry), over, path);

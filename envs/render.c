@@ -72,6 +72,10 @@ static bool render_bind(Renderer *renderer, char *error, size_t size) {
 static int render_camera(const Renderer *renderer, char *error, size_t size) {
   const mjModel *model = renderer->mujoco.model;
   const char *wanted = renderer->options.camera;
+  if (model->ncam == 0) {
+    snprintf(error, size, "there is no camera '%s', as the model has none; leave it out", wanted);
+    return -1;
+  }
   size_t used = (size_t)snprintf(error, size, "there is no camera '%s'; there are", wanted);
   for (int i = 0; i < model->ncam; i++) {
     const char *name = renderer->api.mj_id2name(model, mjOBJ_CAMERA, i);

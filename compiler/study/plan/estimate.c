@@ -29,7 +29,8 @@ static double evaluation_steps(Arena *arena, const Study *study, const RlcModule
   for (size_t i = 0; i < study->option_count; i++) argv[i + 1] = (char *)study->options[i];
   if (!module->env_id || options_read(&options, module, (int)study->option_count + 1, argv) >= 0)
     return 0;
-  double times = 2 + (options.eval_every ? floor((double)study->steps / options.eval_every) : 0);
+  uint64_t every = options.eval_every, steps = study->steps; /* at first, when due, at the end */
+  double times = every ? 1 + (double)(steps / every) + (steps % every != 0) : 2;
   return 2 * times * options.eval_episodes * episode_length(module); /* with and without noise */
 }
 
