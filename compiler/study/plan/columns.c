@@ -2,6 +2,7 @@
  * their files. The score is a number that all of them log; a curve of the report is one that some
  * do, and points know which they lack. */
 #include "compiler/study/plan/plan.h"
+#include "compiler/study/plan/estimate.h"
 
 #include <string.h>
 
@@ -31,11 +32,14 @@ static void progress_columns(Arena *arena, const Graph *graph, LogTable *table) 
   metrics_free(&metrics);
 }
 
-void cell_columns(Cell *cell, const Module *module) {
+void cell_columns(const Study *study, Cell *cell, const Module *module) {
+  Options options;
   names_add(cell->arena, &cell->logs.evaluations, evaluation_columns, EVALUATION_COLUMNS);
   for (size_t i = 0; i < EVALUATION_COLUMNS; i++)
     cell->filled |= (uint64_t)evaluation_fills(&module->shell, i) << i;
   progress_columns(cell->arena, module->graph, &cell->logs.progress);
+  if (study_run_options(cell->arena, study, &module->shell, &options) && options.eval_episodes)
+    cell->evaluations = study_evaluations(study, &options);
 }
 
 void cell_columns_copy(Arena *arena, RunLogs *logs) {
@@ -114,6 +118,23 @@ static bool check_wanted(Plan *plan, const Wanted *wanted, Place **places) {
                     "no run of this study logs '%s'", wanted->name);
 }
 
+/* The first evaluation is of what nothing was learnt by; a score of it is none. */
+static void check_last(Plan *plan, const Cell *cell) {
+  const StudyScore *score = &plan->study->score;
+  const Tree *last = tree_get(tree_get(plan->study->tree, "score"), "last");
+  const LogTable *table = &cell->logs.evaluations;
+  const char *other, *column = logs_find(&cell->logs, score->metric, &other);
+  uint64_t count = cell->evaluations;
+  bool evaluated = false;
+  for (size_t i = 0; column && i < table->columns; i++)
+    evaluated = evaluated || strcmp(table->names[i], column) == 0;
+  if (evaluated && last && count && score->last >= count)
+    diag_error(plan->diag, last->span, "fewer of them, more 'steps', or a smaller 'eval-every'",
+               "a run makes %lu evaluations, the first before it has learnt anything: its last %u "
+               "are not there",
+               count, score->last);
+}
+
 static void check_score(Plan *plan, Place **places, bool *logged) {
   Study *study = plan->study;
   const Tree *metric = tree_get(tree_get(study->tree, "score"), "metric");
@@ -121,7 +142,9 @@ static void check_score(Plan *plan, Place **places, bool *logged) {
   Wanted wanted = {.name = study->score.metric};
   wanted.span = metric ? metric->span : name ? name->key_span : (Span){0};
   look_for(plan, &wanted, places, logged);
-  if (!check_wanted(plan, &wanted, places) || wanted.lacking == SIZE_MAX) return;
+  if (!check_wanted(plan, &wanted, places)) return;
+  for (size_t i = 0; i < study->point_count; i++) check_last(plan, &places[i]->cells[0]);
+  if (wanted.lacking == SIZE_MAX) return;
   diag_error(plan->diag, wanted.span, "the score is a number that all log",
              "'%s' does not log '%s'", study->points[wanted.lacking].name, wanted.name);
 }

@@ -24,13 +24,8 @@ static uint32_t episode_length(const RlcModule *module) {
 /* Environment steps of all evaluations of a run, were every episode as long as can be. */
 static double evaluation_steps(Arena *arena, const Study *study, const RlcModule *module) {
   Options options;
-  char **argv = NEW_ARRAY(arena, char *, study->option_count + 2);
-  argv[0] = (char *)module->name;
-  for (size_t i = 0; i < study->option_count; i++) argv[i + 1] = (char *)study->options[i];
-  if (!module->env_id || options_read(&options, module, (int)study->option_count + 1, argv) >= 0)
-    return 0;
-  uint64_t every = options.eval_every, steps = study->steps; /* at first, when due, at the end */
-  double times = every ? 1 + (double)(steps / every) + (steps % every != 0) : 2;
+  if (!module->env_id || !study_run_options(arena, study, module, &options)) return 0;
+  double times = (double)study_evaluations(study, &options);
   return 2 * times * options.eval_episodes * episode_length(module); /* with and without noise */
 }
 

@@ -3,6 +3,7 @@
 #define RLC_COMPILER_STUDY_PLAN_ESTIMATE_H
 
 #include "compiler/study/study.h"
+#include "runtime/trainer.h"
 
 typedef struct StudyEstimate {
   double core_seconds; /* of the runs that are left, one after another; NAN: nothing is known */
@@ -19,5 +20,11 @@ typedef struct StudyEstimate {
  * is timed with its replays full, until session->seconds are over; each run evaluates episodes of
  * full length. A job of neither kind counts as the mean of those in its environment, or of all. */
 StudyEstimate study_estimate(Session *session, Study *study);
+
+/* options.c: what the trainer's command line makes of a study's options. False: they are none. */
+bool study_run_options(Arena *arena, const Study *study, const RlcModule *module, Options *options);
+/* How many evaluations a run makes at most: before its first step, when they are due, at the end.
+ */
+uint64_t study_evaluations(const Study *study, const Options *options);
 
 #endif

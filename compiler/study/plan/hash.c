@@ -149,7 +149,7 @@ static void cell_compile(Work *w, Cell *cell) {
     cell->hash = module_hash(plan->session, arena, module);
     cell->spec_hash = shell->spec_hash;
     cell->env_name = arena_printf(cell->arena, "%s", shell->env_id ? shell->env_id : "-");
-    cell_columns(cell, module);
+    cell_columns(plan->study, cell, module);
     cell->good = contents_hash(w, &session, spec, &cell->hash);
   }
   cell->diag = diag_make(cell->arena);

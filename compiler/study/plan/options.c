@@ -1,5 +1,6 @@
 /* `options:` of a study, checked against the trainer's table and written as its command line. */
 #include "compiler/study/plan/plan.h"
+#include "compiler/study/plan/estimate.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -66,6 +67,19 @@ static const char *folder_value(Plan *plan, const Tree *value) {
   const char *path = tree_file(plan->arena, value);
   if (path[0] == '/' || !getcwd(here, sizeof here)) return path;
   return arena_printf(plan->arena, "%s/%s", here, path);
+}
+
+bool study_run_options(Arena *arena, const Study *study, const RlcModule *module,
+                       Options *options) {
+  char **argv = NEW_ARRAY(arena, char *, study->option_count + 2);
+  argv[0] = (char *)module->name;
+  for (size_t i = 0; i < study->option_count; i++) argv[i + 1] = (char *)study->options[i];
+  return options_read(options, module, (int)study->option_count + 1, argv) < 0;
+}
+
+uint64_t study_evaluations(const Study *study, const Options *options) {
+  uint64_t every = options->eval_every;
+  return every ? 1 + study->steps / every + (study->steps % every != 0) : 2;
 }
 
 void plan_options(Plan *plan, const Tree *map) {

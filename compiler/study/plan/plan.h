@@ -33,9 +33,10 @@ typedef struct Cell {
   uint64_t hash, spec_hash;
   Arena *arena; /* holds the two below until they are collected */
   const char *env_name;
-  RunLogs logs;    /* what its runs will log: names without rows */
-  uint64_t filled; /* bit i: evaluations have values in their column i */
-  Diag *diag;      /* what was said about it */
+  RunLogs logs;         /* what its runs will log: names without rows */
+  uint64_t filled;      /* bit i: evaluations have values in their column i */
+  uint64_t evaluations; /* that a run makes; 0: none */
+  Diag *diag;           /* what was said about it */
 } Cell;
 
 /* A variant at a point of the grid. */
@@ -111,7 +112,7 @@ Place **plan_places(Plan *plan, size_t *count);
 /* columns.c: names of the score and of curves that no run logs, and the curves that points lack. */
 void plan_columns(Plan *plan);
 /* What the runs of an optimised module log, into cell->arena. */
-void cell_columns(Cell *cell, const Module *module);
+void cell_columns(const Study *study, Cell *cell, const Module *module);
 void cell_columns_copy(Arena *arena, RunLogs *logs);
 
 /* changes.c: the differences between two resolved specifications, in the order of the first; name,
