@@ -208,25 +208,25 @@ static bool provenance_name(char file[OUTPUT_PATH], const char *path, int number
                      : path_make(file, error, "%s/provenance-%d.json", path, number);
 }
 
-/* How many there are. */
-static int provenance_count(const char *path, RunError *error) {
+int rundir_sessions(const char *path) {
   char file[OUTPUT_PATH];
+  RunError ignored;
   int count = 0;
-  while (provenance_name(file, path, count + 1, error) && access(file, F_OK) == 0) count++;
+  while (provenance_name(file, path, count + 1, &ignored) && access(file, F_OK) == 0) count++;
   return count;
 }
 
 void rundir_adopt(Options *options) {
   char file[OUTPUT_PATH];
   RunError ignored;
-  int last = provenance_count(options->resume, &ignored);
+  int last = rundir_sessions(options->resume);
   if (last > 0 && provenance_name(file, options->resume, last, &ignored))
     options_adopt(options, file);
 }
 
 bool rundir_resumed(const Options *options, const RlcModule *module, RunError *error) {
   char file[OUTPUT_PATH];
-  int next = provenance_count(options->resume, error) + 1;
+  int next = rundir_sessions(options->resume) + 1;
   return provenance_name(file, options->resume, next, error) &&
          write_provenance(options, module, file, error);
 }

@@ -165,6 +165,8 @@ bool checkpoint_look(const char *directory, const RlcModule *module, char *memor
  * MuJoCo version, options, start time, host name left out). */
 bool rundir_make(const Options *options, const RlcModule *module, char *directory, size_t size,
                  RunError *error);
+/* How often a run was begun or gone on with: its provenance files. */
+int rundir_sessions(const char *directory);
 /* On resume: takes over from the newest provenance file what the command line leaves open. */
 void rundir_adopt(Options *options);
 /* On resume, once the checkpoint has been read: the next provenance file. */

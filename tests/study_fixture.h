@@ -19,6 +19,7 @@ typedef struct Asked {
   const char *rate; /* of point 1 */
   uint32_t jobs;
   bool retry, worker;
+  const char *data;  /* a data file of it */
   const char *study; /* its name; NULL: "rates" */
   bool wordy;        /* 40 options more */
   bool deaf;         /* SIGCHLD is ignored, as by whoever starts it */
@@ -101,6 +102,13 @@ static inline Study *study_made(Session *session, const Asked *asked) {
   for (size_t i = 0; i < points; i++) {
     study->points[i] = point_made(session->arena, i);
     study->jobs[i] = job_made(session, asked, i);
+  }
+  if (asked->data) {
+    struct stat status;
+    ck_assert_int_eq(stat(asked->data, &status), 0);
+    study->files = NEW(session->arena, StudyFile);
+    *study->files = (StudyFile){asked->data, (long)status.st_size, status.st_mtim};
+    study->file_count = 1;
   }
   if (asked->wordy) options_add(session->arena, study);
   runs_made(session->arena, study);

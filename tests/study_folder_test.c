@@ -161,6 +161,26 @@ START_TEST(a_run_of_other_options_does_not_count) {
 }
 END_TEST
 
+/* ---- data files ---- */
+
+/* A file that changes while a study goes on is read by no run that begins later. */
+START_TEST(a_data_file_that_changes_stops_the_study) {
+  Path data = path_in(folder, "data.safetensors");
+  file_write(data.text, "one", 3);
+  Asked asked = {.name = "data", .steps = LONG_STEPS, .points = 1, .seeds = 3, .jobs = 1};
+  asked.data = data.text;
+  pid_t command = study_start(&asked);
+  Path begun = run_file(&asked, 0, 1, "/provenance.json");
+  for (int i = 0; i < 3000 && access(begun.text, F_OK) != 0; i++) sleep_ms(5);
+  file_write(data.text, "other", 5);
+  Ended ended = study_wait(&asked, command);
+  ck_assert_msg(ended.status == 1 && strstr(ended.said, "data.safetensors' has changed since"),
+                "%d: %s", ended.status, ended.said);
+  ck_assert_ptr_nonnull(strstr(ended.said, "1 of 3 runs done"));
+  study_good(&asked);
+}
+END_TEST
+
 /* ---- interruptions ---- */
 
 static uint64_t random_next(uint64_t *state) {
@@ -232,6 +252,7 @@ int main(void) {
   tcase_add_test(tests, the_folder_of_another_study_is_refused);
   tcase_add_test(tests, runs_that_were_exchanged_do_not_count);
   tcase_add_test(tests, a_run_of_other_options_does_not_count);
+  tcase_add_test(tests, a_data_file_that_changes_stops_the_study);
   tcase_add_test(tests, kills_leave_no_trace);
   return suite_run(suite);
 }

@@ -221,6 +221,33 @@ START_TEST(folders_lead_nowhere_else) {
 }
 END_TEST
 
+/* No two points, environments or seeds share a folder: names that would are refused. */
+START_TEST(no_two_runs_share_a_folder) {
+  static const char *const shared[] = {
+      "variants:\n  a b: {K: 1}\n  a_b: {K: 3}\n",                 /* two points */
+      "variants:\n  small_K=1: {K: 1, M: 3}\ngrid: {K: [1, 3]}\n", /* a variant and a point */
+      "variants:\n  a/b: {K: 1}\n  'a:b': {K: 3}\n", "envs: [Pendulum-v1, Pendulum-v1]\n",
+      "seeds: [1, 1]\n"};
+  folder_open();
+  for (size_t i = 0; i < COUNTOF(shared); i++) {
+    Front f = front_open();
+    Study *study =
+        study_read(&f, arena_printf(f.arena, "study: s\nbase: small.yaml\n%s", shared[i]));
+    ck_assert_msg(!study && diag_errors(f.diag) > 0, "%s", shared[i]);
+    front_close(&f);
+  }
+  Front f = front_open();
+  const Study *study = study_good(&f, "study: s\nbase: small.yaml\nenvs: [Pendulum-v1, Hopper-v5]\n"
+                                      "seeds: [1, 11, 2]\ngrid: {K: [1, 3], lr: [1e-3, 1e-4]}\n"
+                                      "variants:\n  a b: {M: 6}\n  a.b: {M: 5}\n");
+  ck_assert_uint_eq(study->run_count, 3 * 2 * 12);
+  for (size_t i = 0; i < study->run_count; i++)
+    for (size_t k = 0; k < i; k++) ck_assert_str_ne(study->runs[i].folder, study->runs[k].folder);
+  front_close(&f);
+  folder_close();
+}
+END_TEST
+
 /* Of two keys with one last part the part before tells. */
 START_TEST(labels) {
   folder_open();
@@ -430,6 +457,7 @@ int main(void) {
   tcase_add_test(tcase, everything_said);
   tcase_add_test(tcase, crossed);
   tcase_add_test(tcase, folders_lead_nowhere_else);
+  tcase_add_test(tcase, no_two_runs_share_a_folder);
   tcase_add_test(tcase, labels);
   tcase_add_test(tcase, comparisons);
   tcase_add_test(tcase, the_base_is_compared_with_where_it_stands);

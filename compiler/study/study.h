@@ -12,6 +12,8 @@
 
 #include "compiler/commands/session.h"
 
+#include <time.h>
+
 /* One difference of a point to the base, as a reader wants it: a dotted path and both values as
  * they stand in the resolved specs; NULL for what is not there. */
 typedef struct StudyChange {
@@ -87,6 +89,13 @@ static inline bool normal_good(const StudyNormal *normal, bool lower) {
   return lower ? normal->one < normal->zero : normal->one > normal->zero;
 }
 
+/* A data file of some program, when it was read whole. */
+typedef struct StudyFile {
+  const char *path;
+  long size; /* bytes */
+  struct timespec changed;
+} StudyFile;
+
 typedef struct Study {
   const char *name, *doc, *cite; /* doc, cite: NULL where not given */
   const char *path;              /* of its file */
@@ -114,6 +123,8 @@ typedef struct Study {
   size_t run_count;
   const char **dropped; /* folders of runs that are there and that the study does not ask for */
   size_t dropped_count;
+  StudyFile *files;
+  size_t file_count;
   Tree *tree; /* the study's file */
 } Study;
 

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "codegen/codegen.h"
@@ -16,6 +17,7 @@
 typedef struct Contents {
   const char *path;
   uint64_t hash;
+  StudyFile file;
   int reason; /* it cannot be read: errno; else 0 */
   struct Contents *next;
 } Contents;
@@ -32,11 +34,14 @@ typedef struct Work {
 /* ---- data files ---- */
 
 /* The hash of all its bytes; errno, or 0. */
-static int file_hash(const char *path, uint64_t *hash) {
+static int file_hash(const char *path, uint64_t *hash, StudyFile *kept) {
   enum { BLOCK = 1 << 16 };
   char block[BLOCK];
+  struct stat status;
   FILE *file = fopen(path, "rb");
   if (!file) return errno;
+  if (fstat(fileno(file), &status) == 0)
+    *kept = (StudyFile){path, (long)status.st_size, status.st_mtim};
   *hash = HASH_SEED;
   setvbuf(file, NULL, _IONBF, 0);
   for (size_t got; (got = fread(block, 1, BLOCK, file)) > 0;) *hash = hash_bytes(*hash, block, got);
@@ -53,7 +58,7 @@ static Contents contents_of(Work *w, const char *path) {
   if (!at) {
     at = NEW(w->plan->arena, Contents);
     at->path = arena_copy(w->plan->arena, path, strlen(path));
-    at->reason = file_hash(path, &at->hash);
+    at->reason = file_hash(at->path, &at->hash, &at->file);
     at->next = w->contents;
     w->contents = at;
   }
@@ -218,6 +223,9 @@ void plan_compile(Plan *plan) {
   for (size_t v = 0; v < plan->variant_count; v++)
     places_collect(plan, &plan->variants[v], &w, &capacity);
   run_on_cores(&w);
+  size_t room = 0;
+  for (const Contents *at = w.contents; at; at = at->next)
+    PUSH(plan->arena, plan->study->files, plan->study->file_count, room, at->file);
   for (size_t v = 0; v < plan->variant_count; v++)
     for (size_t i = 0; i < plan->variants[v].place_count; i++)
       place_collect(plan, &plan->variants[v].places[i], envs, plan->variants[v].hidden);

@@ -50,16 +50,8 @@ static const char *log_path(const Runner *runner, const StudyRun *run) {
   return arena_printf(runner->arena, "%s/%s.log", runner->folder, run->folder);
 }
 
-/* How often the run was begun or gone on with: its provenance files. */
 static int sessions_count(const Runner *runner, const StudyRun *run) {
-  char path[4096];
-  for (int i = 1;; i++) {
-    if (i == 1)
-      snprintf(path, sizeof path, "%s/%s/provenance.json", runner->folder, run->folder);
-    else
-      snprintf(path, sizeof path, "%s/%s/provenance-%d.json", runner->folder, run->folder, i);
-    if (access(path, F_OK) != 0) return i - 1;
-  }
+  return rundir_sessions(arena_printf(runner->arena, "%s/%s", runner->folder, run->folder));
 }
 
 /* The record of a run that begins, and no directory where it begins anew: without a checkpoint

@@ -3,9 +3,11 @@
 #include "compiler/study/run/run.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,6 +16,8 @@
 
 /* So many trainers in a row that end before they begin are no accident. */
 enum { MOST_NOT_BEGUN = 3 };
+
+#define LONGEST_WAIT 8.0 /* seconds between looks at the runs of others */
 
 /* A worker that finds all runs taken looks so often more before it leaves: those who were killed
  * may still be ending. */
@@ -36,6 +40,25 @@ static void forget_failure(const Runner *runner, StudyRun *run) {
     study_state(runner, run, true);
 }
 
+/* Whether the data files are what they were when the study was planned; programs go by what they
+ * hold. One that was only touched is another here too: planning anew says which it is. */
+static bool files_same(const Study *study) {
+  for (size_t i = 0; i < study->file_count; i++) {
+    const StudyFile *file = &study->files[i];
+    struct stat now;
+    if (stat(file->path, &now) == 0 && now.st_size == file->size &&
+        now.st_mtim.tv_sec == file->changed.tv_sec && now.st_mtim.tv_nsec == file->changed.tv_nsec)
+      continue;
+    return fprintf(
+               stderr,
+               "error: the data file '%s' has changed since the study was read: no run is begun "
+               "with it; the same command again says whether it is another one\n",
+               file->path),
+           false;
+  }
+  return true;
+}
+
 /* Begins a run if nobody else has it. */
 static void run_begin(StudyLocal *local, size_t at) {
   const Runner *runner = local->runner;
@@ -46,7 +69,7 @@ static void run_begin(StudyLocal *local, size_t at) {
   if (child.lock == CLAIM_FAULT) local->broken = true;
   if (child.lock < 0) return;
   bool good = study_state(runner, run, true); /* another may have made it meanwhile */
-  if (good && may_begin(local, at)) {
+  if (good && may_begin(local, at) && (good = files_same(runner->study))) {
     local->tried[at] = true;
     forget_failure(runner, run);
     bool anew = run->state != STUDY_PARTIAL;
@@ -148,10 +171,13 @@ static void wait_event(StudyLocal *local) {
 /* ---- until nothing is left ---- */
 
 /* Looks again at runs that others make; returns how many they are. One whose record cannot be read
- * is nobody's, and stops the command. */
+ * is nobody's, and stops the command. Each look opens files, perhaps over a network: those that
+ * show nothing new become rarer, down to one in eight seconds. */
 static size_t others_look(StudyLocal *local) {
   Study *study = local->runner->study;
-  size_t others = 0;
+  double now = run_clock();
+  size_t others = 0, before = local->others;
+  if (before && now < local->look_next) return before;
   for (size_t i = 0; i < study->run_count; i++) {
     StudyRun *run = &study->runs[i];
     bool ours = false;
@@ -161,7 +187,9 @@ static size_t others_look(StudyLocal *local) {
     others +=
         run->state == STUDY_RUNNING || run->state == STUDY_WAITING || run->state == STUDY_PARTIAL;
   }
-  return others;
+  local->look_wait = others != before ? 0 : fmin(local->look_wait + 0.5, LONGEST_WAIT);
+  local->look_next = run_clock() + local->look_wait;
+  return local->others = others;
 }
 
 static void runs_make(StudyLocal *local) {

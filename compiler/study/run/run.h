@@ -167,10 +167,12 @@ typedef struct StudyLocal {
   const Runner *runner;
   StudyChild *children;
   size_t count, limit;
-  bool *tried;      /* [run_count] begun by this process, so not again */
-  int signal;       /* that asked for an end; 0: none */
-  bool broken;      /* something stands in the way of all runs */
-  size_t not_begun; /* in a row */
+  bool *tried;                 /* [run_count] begun by this process, so not again */
+  int signal;                  /* that asked for an end; 0: none */
+  bool broken;                 /* something stands in the way of all runs */
+  size_t not_begun;            /* in a row */
+  size_t others;               /* runs that others made at the last look, */
+  double look_next, look_wait; /* and when the next one is due, and how long that was to wait */
   struct StudyTable *table;
 } StudyLocal;
 
