@@ -44,6 +44,12 @@ static const char *spec_said(Arena *arena, const char *env, const char *constant
                           env, constant, initial, unused, value, constant));
 }
 
+/* Nothing was said but that the define is not read. */
+static bool is_quiet(const char *said) {
+  const char *first = strstr(said, "warning: nothing reads the define 'unused'");
+  return first && !strstr(first + 1, "warning:") && !strstr(said, "error:");
+}
+
 static const char *const envs[] = {"Pendulum-v1", "CartPole-v1"};
 
 static bool seen_in(const LanguageName *row, bool discrete) {
@@ -61,9 +67,9 @@ START_TEST(they_are_read_where_they_should) {
     if (!seen_in(row, e) && !initial) continue;
     const char *said =
         spec_said(arena, envs[e], "m", "n", initial ? value : "n", initial ? "n" : value);
-    ck_assert_msg(!*said, "%s", said);
+    ck_assert_msg(is_quiet(said), "%s", said);
     said = spec_said(arena, envs[e], "m", row->name, "n", "n"); /* nothing evaluates it */
-    ck_assert_msg(!*said, "%s", said);
+    ck_assert_msg(is_quiet(said), "%s", said);
   }
   arena_free(arena);
 }

@@ -2,15 +2,17 @@
  * losses get that warning. */
 #include "tests/spec_fixture.h"
 
-static const char pathwise[] = "extends: " RLC_ROOT "/tests/diag/base/small.yaml\n"
-                               "constants: {K: null}\n"
-                               "losses:\n"
-                               "  actor:\n"
-                               "    let:\n"
-                               "      p: policy(obs)\n"
-                               "      a: sample[try=M](p)\n"
-                               "      fixed: log_prob(p, stop(a))\n"
-                               "    minimize: mean[batch, try](%s)\n";
+static const char pathwise[] =
+    "extends: " RLC_ROOT "/tests/diag/base/small.yaml\n"
+    "constants: {K: null}\n"
+    "losses:\n"
+    "  actor:\n"
+    "    let:\n"
+    "      p: policy(obs)\n"
+    "      a: sample[try=M](p)\n"
+    "      fixed: log_prob(p, stop(a))\n"
+    "    minimize: mean[batch, try](%s)\n"
+    "    log: {q: 'mean[batch, try](q)', fixed: 'mean[batch, try](fixed)'}\n";
 
 /* Losses that a score-function warning must not come of, and such that it must. */
 static const struct {

@@ -398,10 +398,10 @@ static void expect_preset(const char *preset, int K, const double *alpha) {
   } while (0)
 
 START_TEST(statistics_of_order) {
-  /* ranks that are read by other ranks cannot be cut off */
-  SCALAR("sum[step_](where(ranks[step_] < 2, 0, 1) * gather[step_](sort[step_](v), 3 - "
-         "ranks[step_]))",
-         1.7);
+  /* a rank that has no weight but is read by its number is not cut off */
+  SCALAR("sum[step_](where(ranks[step_] < 2, 1, 0) * sort[step_](v) * "
+         "gather[step_](sort[step_](v), 3))",
+         3.4);
   PRESET("top_rank[k=4](1)", 0, 0, 0, 1);
   PRESET("top_rank[k=4](4)", 1, 0, 0, 0);
   PRESET("top_rank[k=6](2)", 0, 0, 0, 0, 1, 0);
