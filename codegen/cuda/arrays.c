@@ -11,13 +11,13 @@ typedef struct Walk {
   const Stmt *lanes;
 } Walk;
 
-static Place32 *find(const Arrays *arrays, const Registers *array) {
+static ArrayPlace *find(const Arrays *arrays, const Registers *array) {
   for (size_t i = 0; i < arrays->count; i++)
     if (arrays->items[i].array == array) return &arrays->items[i];
   return NULL;
 }
 
-const Place32 *array_place(const Arrays *arrays, const Registers *array) {
+const ArrayPlace *array_place(const Arrays *arrays, const Registers *array) {
   return find(arrays, array);
 }
 
@@ -43,31 +43,20 @@ static bool is_own(const Walk *walk, const Term *index) {
          is_multiple(walk->lanes->lo);
 }
 
-/* One access: `width` elements from the subscript on. */
-static void touch(const Walk *walk, const Registers *array, const Term *index, uint32_t width) {
-  if (!array->array) return;
-  Place32 *place = find(walk->arrays, array);
-  if (!place) bug("an array that nothing declares");
+/* Where an array could lie if nothing touched it but this access of `width` elements. */
+static Residence residence_for(const Walk *walk, const Term *index, uint32_t width) {
   bool own = width > 1 ? width == CUDA_LANES && is_multiple(index) : is_own(walk, index);
-  if (own && place->residence == IN_LANES) return;
-  bool alone = !walk->lanes && width == 1;
-  if (alone && place->residence == IN_THREAD) return;
-  place->residence = IN_WARP;
-}
-
-/* The first access decides between the two kinds that are no shared memory. */
-static void meet_first(const Walk *walk, const Registers *array, const Term *index,
-                       uint32_t width) {
-  Place32 *place = array->array ? find(walk->arrays, array) : NULL;
-  if (!place || place->offset) return;
-  place->offset = 1;
-  place->residence = walk->lanes || width > 1 ? IN_LANES : IN_THREAD;
-  (void)index;
+  if (own) return IN_LANES;
+  return walk->lanes || width > 1 ? IN_WARP : IN_THREAD;
 }
 
 static void access(const Walk *walk, const Registers *array, const Term *index, uint32_t width) {
-  meet_first(walk, array, index, width);
-  touch(walk, array, index, width);
+  if (!array->array) return;
+  ArrayPlace *place = find(walk->arrays, array);
+  if (!place) bug("an array that nothing declares");
+  Residence residence = residence_for(walk, index, width);
+  place->residence = !place->touched || place->residence == residence ? residence : IN_WARP;
+  place->touched = true;
 }
 
 static void walk_term(const Walk *walk, const Term *term) {
@@ -80,7 +69,7 @@ static void walk_block(Walk walk, const Block *block);
 
 static void walk_stmt(Walk walk, const Stmt *stmt) {
   if (stmt->kind == STMT_DECLARE && stmt->registers->array && !find(walk.arrays, stmt->registers)) {
-    Place32 place = {stmt->registers, IN_THREAD, 0};
+    ArrayPlace place = {.array = stmt->registers, .residence = IN_THREAD};
     PUSH(walk.arrays->arena, walk.arrays->items, walk.arrays->count, walk.arrays->capacity, place);
   }
   walk_term(&walk, stmt->value);
@@ -101,9 +90,9 @@ Arrays arrays_find(Arena *arena, const Block *body) {
   Arrays arrays = {.arena = arena};
   walk_block((Walk){&arrays, NULL}, body);
   for (size_t i = 0; i < arrays.count; i++) {
-    Place32 *place = &arrays.items[i];
-    place->offset = arrays.bytes;
+    ArrayPlace *place = &arrays.items[i];
     if (place->residence != IN_WARP) continue;
+    place->offset = arrays.bytes;
     arrays.bytes += (place->array->rows * value_type_size(place->array->type) + 15) / 16 * 16;
   }
   return arrays;

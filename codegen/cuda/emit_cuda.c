@@ -12,7 +12,7 @@ typedef struct Warp {
   Arrays arrays;
 } Warp;
 
-static const Place32 *place_of(const Emit *e, const Registers *array) {
+static const ArrayPlace *place_of(const Emit *e, const Registers *array) {
   return array_place(&((const Warp *)e)->arrays, array);
 }
 
@@ -217,7 +217,7 @@ static void emit_initial(Emit *e, const Stmt *stmt) {
 
 static void emit_array_declared(Emit *e, const Stmt *stmt, int indent) {
   const Registers *r = stmt->registers;
-  const Place32 *place = place_of(e, r);
+  const ArrayPlace *place = place_of(e, r);
   const char *type = value_type_name(r->type);
   uint32_t count = r->rows;
   if (place->residence == IN_WARP) {

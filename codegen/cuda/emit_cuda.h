@@ -22,23 +22,24 @@ typedef enum Residence {
   IN_WARP    /* shared memory */
 } Residence;
 
-typedef struct Place32 {
+typedef struct ArrayPlace {
   const Registers *array;
   Residence residence;
+  bool touched;    /* by what was looked through so far */
   uint32_t offset; /* IN_WARP: bytes from the beginning of the warp's part */
-} Place32;
+} ArrayPlace;
 
 /* The arrays of a kernel, and the bytes of shared memory that a warp needs for them. */
 typedef struct Arrays {
   Arena *arena;
-  Place32 *items;
+  ArrayPlace *items;
   size_t count, capacity;
   uint32_t bytes;
 } Arrays;
 
 /* Finds them in a lowered kernel. */
 Arrays arrays_find(Arena *arena, const Block *body);
-const Place32 *array_place(const Arrays *arrays, const Registers *array);
+const ArrayPlace *array_place(const Arrays *arrays, const Registers *array);
 
 /* Everything that generated CUDA C needs before the first kernel. */
 void emit_cuda_prologue(const Code *code, FILE *out);
