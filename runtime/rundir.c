@@ -28,8 +28,7 @@ static bool make_parents(const char *path, RunError *error) {
   return true;
 }
 
-/* Whether a directory can be read and holds nothing; *reason is set when it cannot. */
-static bool directory_empty(const char *path, int *reason) {
+bool rundir_empty(const char *path, int *reason) {
   DIR *list = opendir(path);
   size_t entries = 0;
   *reason = list ? 0 : errno;
@@ -63,7 +62,7 @@ static bool make_named(const char *path, RunError *error) {
   if (mkdir(path, 0777) == 0) return true;
   if (errno != EEXIST)
     return run_fail(error, "cannot make the run directory '%s': %s", path, strerror(errno));
-  if (directory_empty(path, &reason)) return true;
+  if (rundir_empty(path, &reason)) return true;
   if (reason != 0)
     return run_fail(error, "cannot use the run directory '%s': %s", path, strerror(reason));
   return fail_taken(path, error);
@@ -196,7 +195,7 @@ static bool make_fresh(const Options *options, const RlcModule *module, char pat
 static bool make_resumed(const Options *options, char path[OUTPUT_PATH], RunError *error) {
   int reason = 0;
   if (!path_make(path, error, "%s", options->resume)) return false;
-  (void)directory_empty(path, &reason);
+  (void)rundir_empty(path, &reason);
   if (reason != 0) return run_fail(error, "cannot resume from '%s': %s", path, strerror(reason));
   return is_run(path) || checkpoint_any(path) ||
          run_fail(error, "cannot resume from '%s': it is no run directory", path);

@@ -167,6 +167,9 @@ bool rundir_make(const Options *options, const RlcModule *module, char *director
                  RunError *error);
 /* How often a run was begun or gone on with: its provenance files. */
 int rundir_sessions(const char *directory);
+/* Whether any directory can be read and holds nothing; *reason is errno when it cannot be read,
+ * else 0. */
+bool rundir_empty(const char *path, int *reason);
 /* On resume: takes over from the newest provenance file what the command line leaves open. */
 void rundir_adopt(Options *options);
 /* On resume, once the checkpoint has been read: the next provenance file. */

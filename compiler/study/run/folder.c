@@ -45,16 +45,6 @@ bool folder_make(const char *path) {
   return fprintf(stderr, "error: '%s' is no directory\n", path), false;
 }
 
-bool folder_empty(const char *path) {
-  DIR *list = opendir(path);
-  size_t entries = 0;
-  if (!list) return false;
-  for (struct dirent *entry; (entry = readdir(list));)
-    entries += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
-  closedir(list);
-  return entries == 0;
-}
-
 bool folder_remove(const char *path) {
   DIR *list = opendir(path);
   bool good = list != NULL;

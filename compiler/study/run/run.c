@@ -7,6 +7,7 @@
 
 #include "compiler/build.h"
 #include "runtime/team.h"
+#include "runtime/trainer.h"
 
 size_t runner_jobs(const Runner *runner) {
   uint32_t cores = team_processors();
@@ -32,7 +33,8 @@ static bool is_ours(const Runner *runner) {
   for (size_t i = 0; i < COUNTOF(files); i++)
     if (access(arena_printf(runner->arena, "%s/%s", runner->folder, files[i]), F_OK) == 0)
       return true;
-  if (folder_empty(runner->folder)) return true;
+  int reason;
+  if (rundir_empty(runner->folder, &reason)) return true;
   return fprintf(stderr, "error: '%s' is not empty and no study's folder: choose another with -o\n",
                  runner->folder),
          false;

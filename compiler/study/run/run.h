@@ -43,8 +43,6 @@ size_t runner_jobs(const Runner *runner);
 const char *folder_path(Session *session, const Study *study);
 /* Makes a directory and those above it. False after a message. */
 bool folder_make(const char *path);
-/* Whether a directory can be read and holds nothing. */
-bool folder_empty(const char *path);
 /* Writes study.yaml and study.json, each as a whole or not at all. False after a message. */
 bool folder_write(const Runner *runner);
 /* Removes a directory with all that is in it. False after a message. */
