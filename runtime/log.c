@@ -11,7 +11,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -132,15 +131,6 @@ static bool check_resume(const Log *log, char paths[FILES][OUTPUT_PATH], const L
          same_header(paths[EVALUATIONS], &log->eval, error);
 }
 
-/* Two processes must not write into one run directory; file systems without locks are let be. */
-static bool take_lock(Log *log, const char *directory, RunError *error) {
-  log->lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (log->lock < 0)
-    return run_fail(error, "cannot open the run directory '%s': %s", directory, strerror(errno));
-  if (flock(log->lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return true;
-  return run_fail(error, "the run directory '%s' is in use by another process", directory);
-}
-
 static bool open_files(Log *log, const char *directory, const LogMark *resume, RunError *error) {
   char paths[FILES][OUTPUT_PATH];
   if (!log_paths(directory, resume != NULL, paths, error)) return false;
@@ -192,8 +182,9 @@ Log *log_open(const char *directory, const char *const *names, size_t count,
   log->lock = -1;
   for (int file = 0; file < FILES; file++) output_count(&log->files[file], NULL, 0);
   if (names_copy(&log->train, names, count, error) &&
-      names_copy(&log->eval, eval_names, eval_count, error) && take_lock(log, directory, error) &&
-      open_files(log, directory, resume, error) && (resume || start_files(log, error)))
+      names_copy(&log->eval, eval_names, eval_count, error) &&
+      rundir_lock(directory, &log->lock, error) && open_files(log, directory, resume, error) &&
+      (resume || start_files(log, error)))
     return log;
   log_free(log);
   return NULL;

@@ -147,7 +147,8 @@ static void loop_progress(Trainer *trainer, bool last) {
   double now = run_clock();
   progress->seconds = now - trainer->started;
   if (!last) trainer->passed = now;
-  progress->limit_seconds = 60 * trainer->options.stop_after;
+  double limit = 60 * trainer->options.stop_after, passed = trainer->started - trainer->limited;
+  progress->limit_seconds = limit > 0 ? fmax(limit - passed, 1e-9) : 0;
   if (!trainer->options.quiet) progress_show(progress, last);
 }
 
@@ -178,7 +179,7 @@ static bool loop_between(Trainer *trainer) {
 
 bool trainer_late(const Trainer *trainer) {
   double limit = trainer->options.stop_after;
-  return limit > 0 && run_clock() - trainer->started >= 60 * limit;
+  return limit > 0 && run_clock() - trainer->limited >= 60 * limit;
 }
 
 static bool loop_there(const Trainer *trainer) {
@@ -213,6 +214,7 @@ static bool loop_finish(Trainer *trainer) {
 
 void trainer_start(Trainer *trainer) {
   trainer->started = trainer->passed = trainer->saved = run_clock();
+  if (trainer->limited == 0) trainer->limited = trainer->started;
   trainer->progress.start_step = trainer->state.step;
   trainer->progress.start_updates = trainer->state.updates;
   if (trainer->collects) actor_observe(&trainer->explore, trainer->memory);

@@ -228,6 +228,14 @@ static const OptionRow *find_row(const char *name, size_t length) {
   return NULL;
 }
 
+bool option_given(const Options *options, const char *name) {
+  return options->given >> (find_row(name, strlen(name)) - rows) & 1;
+}
+
+void option_hold(Options *options, const char *name) {
+  options->given |= 1u << (find_row(name, strlen(name)) - rows);
+}
+
 bool option_is_flag(const char *name) { return find_row(name, strlen(name))->kind == FLAG; }
 
 OptionAnswer option_check(const char *name, const char *value, char expected[80]) {
@@ -271,18 +279,17 @@ static int read_option(Options *options, const RlcModule *module, int argc, char
   if (row->kind != FLAG && !value) value = *at < argc ? argv[(*at)++] : NULL;
   if (row->kind != FLAG && !value) return report_value(row, NULL);
   if (!set_value(options, row, value)) return report_value(row, value);
-  options->seed_given |= row->field == offsetof(Options, seed);
   options->given |= 1u << (row - rows);
   return -1;
 }
 
 /* ---- going on ---- */
 
-/* What decides a run's results and logs, so that a resumed run is the one that was broken off. Its
- * seed is in the checkpoint; threads, time limit and display belong to the session. */
+/* What decides a run's results and logs, so that a resumed run is the one that was broken off.
+ * Threads, time limit and display belong to the session. */
 static bool belongs_to_run(const OptionRow *row) {
-  static const char *const names[] = {"steps", "eval-every", "eval-episodes", "checkpoint-every",
-                                      "log-every"};
+  static const char *const names[] = {
+      "steps", "seed", "seeds", "eval-every", "eval-episodes", "checkpoint-every", "log-every"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
     if (strcmp(row->name, names[i]) == 0) return true;
   return false;

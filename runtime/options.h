@@ -9,8 +9,8 @@
 void options_put(JsonWriter *json, const Options *options);
 
 /* Takes over what the provenance file at `path` says of options that decide a run's results (steps,
- * evaluations, lines, checkpoints), where the command line says nothing. False when the file cannot
- * be read; then nothing changes that was not yet adopted. */
+ * seeds, evaluations, lines, checkpoints), where the command line says nothing. False when the file
+ * cannot be read; then nothing changes that was not yet adopted. */
 bool options_adopt(Options *options, const char *path);
 
 #endif

@@ -16,6 +16,7 @@ typedef struct Play {
   Options options;
   uint64_t seed;      /* of --seed, if it was given */
   uint32_t evaluated; /* episodes that the run's evaluations have */
+  Stop *stop;
   Trainer *trainer;
   Evaluator *evaluator; /* the one that plays: by the mean action where there is such a one */
   Recording recording;
@@ -50,6 +51,7 @@ static bool play_files(Play *play, RunError *error) {
 static bool play_look(Play *play, uint64_t *seed) {
   Trainer *trainer = play->trainer;
   if (!trainer_make(trainer, play->module, &play->options)) return false;
+  trainer->stop = play->stop;
   return path_make(trainer->directory, &trainer->error, "%s", play->request->run) &&
          save_look(trainer, seed);
 }
@@ -74,7 +76,7 @@ static bool play_begin(Play *play) {
   if (!evaluator->actor.acting)
     return run_fail(&trainer->error, "the spec of '%s' has no `evaluate` and no `explore` to play",
                     play->request->run);
-  if (!play->options.seed_given) {
+  if (!option_given(&play->options, "seed")) {
     evaluator_rewind(trainer, evaluator, play->evaluated);
   } else {
     const RlcModule *module = play->module;
@@ -124,8 +126,7 @@ static bool play_pictures(const Play *play) {
   const PlayRequest *request = play->request;
   RunError why;
   bool good = true;
-  const Stop *stop = play->trainer->stop;
-  if (play->video[0] && !video_write(&play->recording, request, stop, play->video, &why)) {
+  if (play->video[0] && !video_write(&play->recording, request, play->stop, play->video, &why)) {
     fprintf(stderr, "%s: no video: %s\n", play->named ? "error" : "note", why.text);
     good = !play->named;
   }
@@ -143,7 +144,7 @@ static int play_status(const Play *play, bool good) {
     fprintf(stderr, "error: %s\n", play->trainer->error.text);
     return 1;
   }
-  const Stop *stop = play->trainer->stop;
+  const Stop *stop = play->stop;
   if (play->cut) return 128 + stop_signal(stop);
   play_tell(play);
   if (!play_trajectory(play)) return play_status(play, false);
@@ -154,7 +155,12 @@ static int play_status(const Play *play, bool good) {
 /* Before anything is made: whether there is something to play. */
 static bool play_check(const Play *play, RunError *error) {
   const char *run = play->request->run;
+  uint64_t first = 0;
+  uint32_t seeds = rundir_seeds(run, &first);
   if (play->module->env_id && checkpoint_any(run)) return true;
+  if (seeds > 1)
+    return run_fail(error, "'%s' holds the runs of %u seeds: name one, as %s/seed-%llu", run, seeds,
+                    run, (unsigned long long)first);
   if (play->module->env_id)
     return run_fail(error,
                     "no checkpoint was written yet in '%s'; a run writes one every "
@@ -183,13 +189,15 @@ int rlc_play(const RlcModule *module, const PlayRequest *request, int argc, char
   int status = 1;
   if (play && trainer) {
     *play = (Play){.module = module, .request = request, .trainer = trainer};
-    if (!play_check(play, &error) || !play_files(play, &error)) {
+    if (!play_check(play, &error) || !play_files(play, &error) ||
+        !(play->stop = stop_make(&error))) {
       fprintf(stderr, "error: %s\n", error.text);
     } else if ((status = play_options(play, argc, argv)) < 0) {
       status = play_status(play, play_restore(play) && play_begin(play) && play_run(play));
       recording_free(&play->recording);
       trainer_free(trainer);
     }
+    stop_free(play->stop);
   }
   free(trainer);
   free(play);

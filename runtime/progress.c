@@ -1,9 +1,12 @@
-/* The progress line on standard error: redrawn in place on a terminal, else a line now and then. A
- * failure to print it is nobody's error. */
+/* The progress line on standard error, of one run or of several: redrawn in place on a terminal,
+ * else a line now and then. A failure to print it is nobody's error. */
+#include "runtime/rows.h"
 #include "runtime/trainer.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #define TERMINAL_SECONDS   0.2
@@ -64,13 +67,17 @@ static size_t write_progress(const Progress *progress, char line[256]) {
 }
 
 /* Prints a line in the place of the last one. */
-static void line_show(Progress *progress, const char *line, bool terminal, bool last) {
+static void line_write(const char *line, bool terminal, bool last) {
   char text[300];
-  progress->shown = progress->seconds;
   int length = terminal ? snprintf(text, sizeof text, "\r%s\033[K%s", line, last ? "\n" : "")
                         : snprintf(text, sizeof text, "%s\n", line);
   ssize_t written = write(STDERR_FILENO, text, (size_t)length);
   (void)written;
+}
+
+static void line_show(Progress *progress, const char *line, bool terminal, bool last) {
+  progress->shown = progress->seconds;
+  line_write(line, terminal, last);
 }
 
 static bool line_due(const Progress *progress, bool terminal) {
@@ -78,7 +85,156 @@ static bool line_due(const Progress *progress, bool terminal) {
   return since >= (terminal ? TERMINAL_SECONDS : FILE_SECONDS);
 }
 
+/* ---- several runs ---- */
+
+typedef struct Place {
+  Progress progress;
+  bool left; /* its run has ended */
+} Place;
+
+struct Board {
+  pthread_mutex_t lock;
+  uint32_t count;
+  double began, shown, limit; /* seconds; `shown` since `began` */
+  bool open;                  /* a line without an end stands on the terminal */
+  Place place[];
+};
+
+Board *board_make(uint32_t runs, double limit, RunError *error) {
+  Board *board = run_take(1, sizeof *board + runs * sizeof(Place), error);
+  if (!board) return NULL;
+  pthread_mutex_init(&board->lock, NULL);
+  board->count = runs;
+  board->limit = limit;
+  board->began = run_clock();
+  for (uint32_t i = 0; i < runs; i++)
+    board->place[i].progress.episode_return = board->place[i].progress.eval_return = NAN;
+  return board;
+}
+
+void board_free(Board *board) {
+  if (!board) return;
+  pthread_mutex_destroy(&board->lock);
+  free(board);
+}
+
+/* The values that are known, of a quantity of each run. */
+typedef struct Spread {
+  double sum, least, most;
+  uint32_t count;
+} Spread;
+
+static void spread_add(Spread *spread, double value) {
+  if (isnan(value)) return;
+  spread->least = spread->count ? fmin(spread->least, value) : value;
+  spread->most = spread->count ? fmax(spread->most, value) : value;
+  spread->sum += value;
+  spread->count++;
+}
+
+static size_t append_spread(char line[256], size_t used, const char *name, const Spread *spread) {
+  if (!spread->count) return used;
+  return append(line, used, "  %s %.4g (%.4g to %.4g)", name, spread->sum / spread->count,
+                spread->least, spread->most);
+}
+
+/* What the line tells of all runs together. */
+typedef struct Total {
+  uint64_t step;
+  double steps, updates; /* made by this process */
+  double share, before;  /* of the whole: over now, and when the process began */
+  uint32_t left;
+  Spread episodes, evaluations;
+} Total;
+
+static Total board_total(const Board *board) {
+  Total total = {0};
+  for (uint32_t i = 0; i < board->count; i++) {
+    const Place *place = &board->place[i];
+    const Progress *progress = &place->progress;
+    double steps = progress->steps ? (double)progress->steps : 1;
+    total.step += progress->step;
+    total.steps += (double)(progress->step - progress->start_step);
+    total.updates += (double)(progress->updates - progress->start_updates);
+    total.share += place->left ? 1 : fmin((double)progress->step / steps, 1);
+    total.before += fmin((double)progress->start_step / steps, 1);
+    total.left += place->left;
+    spread_add(&total.episodes, progress->episode_return);
+    spread_add(&total.evaluations, progress->eval_return);
+  }
+  total.share /= board->count;
+  total.before /= board->count;
+  return total;
+}
+
+static size_t write_board(const Board *board, double seconds, char line[256]) {
+  Total total = board_total(board);
+  double done = total.share - total.before, limit = board->limit;
+  double left = done > 0 ? seconds * (1 - total.share) / done : INFINITY;
+  if (limit > 0) left = fmin(left, fmax(limit - seconds, 0));
+  bool over = total.left == board->count;
+  size_t used =
+      append(line, 0, "%u of %u seeds done  step %llu (%.1f %%)", total.left, board->count,
+             (unsigned long long)total.step,
+             100 * (limit > 0 ? fmin(fmax(total.share, seconds / limit), 1) : total.share));
+  used = append_spread(line, used, "return", &total.episodes);
+  used = append_spread(line, used, "eval", &total.evaluations);
+  used = append(line, used, "  %.0f steps/s  %.0f updates/s  %s ", total.steps / seconds,
+                total.updates / seconds, over ? "took" : "left");
+  return append_time(line, used, over ? seconds : left);
+}
+
+/* Shows the line when it is time; the caller holds the lock. */
+static void board_draw(Board *board, bool last) {
+  bool terminal = isatty(STDERR_FILENO);
+  double seconds = fmax(run_clock() - board->began, 1e-9);
+  if (!last && seconds - board->shown < (terminal ? TERMINAL_SECONDS : FILE_SECONDS)) return;
+  char line[256];
+  line[write_board(board, seconds, line)] = '\0';
+  board->shown = seconds;
+  board->open = terminal && !last;
+  line_write(line, terminal, last);
+}
+
+static void board_show(Progress *progress, bool last) {
+  Board *board = progress->board;
+  if (!last && progress->seconds - progress->shown < TERMINAL_SECONDS) return;
+  progress->shown = progress->seconds;
+  pthread_mutex_lock(&board->lock);
+  board->place[progress->run].progress = *progress;
+  board_draw(board, false);
+  pthread_mutex_unlock(&board->lock);
+}
+
+void board_leave(Board *board, uint32_t run) {
+  pthread_mutex_lock(&board->lock);
+  board->place[run].left = true;
+  pthread_mutex_unlock(&board->lock);
+}
+
+void board_close(Board *board) {
+  pthread_mutex_lock(&board->lock);
+  board_draw(board, true);
+  pthread_mutex_unlock(&board->lock);
+}
+
+void board_say(Board *board, const char *format, ...) {
+  va_list arguments;
+  if (board) pthread_mutex_lock(&board->lock);
+  if (board && board->open) fputs("\r\033[K", stderr);
+  va_start(arguments, format);
+  vfprintf(stderr, format, arguments);
+  va_end(arguments);
+  if (board) pthread_mutex_unlock(&board->lock);
+}
+
+/* ---- showing ---- */
+
 void progress_show(Progress *progress, bool last) {
+  if (progress->board) {
+    board_show(progress, last);
+    return;
+  }
   bool terminal = isatty(STDERR_FILENO);
   if (!last && !line_due(progress, terminal)) return;
   char line[256];
@@ -87,6 +243,10 @@ void progress_show(Progress *progress, bool last) {
 }
 
 void progress_evaluating(Progress *progress, double began, uint64_t done, uint64_t most) {
+  if (progress->board) {
+    board_show(progress, false);
+    return;
+  }
   if (progress->seconds - began < EVALUATION_SECONDS) return;
   bool terminal = isatty(STDERR_FILENO), first = progress->shown <= began;
   if (!first && !line_due(progress, terminal)) return;

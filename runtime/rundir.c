@@ -6,11 +6,19 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
+
+RlcModule module_named(const RlcModule *module) {
+  RlcModule named = *module;
+  if (!named.env_id) named.env_id = "none";
+  return named;
+}
 
 /* ---- the directory ---- */
 
@@ -47,6 +55,13 @@ static bool is_run(const char *path) {
 }
 
 static bool fail_taken(const char *path, RunError *error) {
+  uint64_t first = 0;
+  uint32_t seeds = rundir_seeds(path, &first);
+  if (seeds > 1)
+    return run_fail(error,
+                    "'%s' holds the runs of %u seeds: choose another with --out, or go on with "
+                    "them with --resume %s",
+                    path, seeds, path);
   if (checkpoint_any(path))
     return run_fail(error,
                     "the run directory '%s' exists and is not empty: choose another with --out, or "
@@ -68,15 +83,19 @@ static bool make_named(const char *path, RunError *error) {
   return fail_taken(path, error);
 }
 
-/* runs/{env}__{name}__{seed}__{time}, with a number behind it when runs start in one second. */
+/* runs/{env}__{name}__{seed}__{time}, with a number behind it when runs start in one second;
+ * several seeds as FIRST-LAST. */
 static bool make_default(const Options *options, const RlcModule *module, char path[OUTPUT_PATH],
                          RunError *error) {
   long long now = (long long)time(NULL);
+  char last[24] = "";
+  if (options->seeds > 1)
+    snprintf(last, sizeof last, "-%llu", (unsigned long long)options->seed + options->seeds - 1);
   for (int attempt = 1; attempt < 1000; attempt++) {
     char more[16] = "";
     if (attempt > 1) snprintf(more, sizeof more, "-%d", attempt);
-    if (!path_make(path, error, "runs/%s__%s__%llu__%lld%s", module->env_id, module->name,
-                   (unsigned long long)options->seed, now, more) ||
+    if (!path_make(path, error, "runs/%s__%s__%llu%s__%lld%s", module->env_id, module->name,
+                   (unsigned long long)options->seed, last, now, more) ||
         !make_parents(path, error))
       return false;
     if (mkdir(path, 0777) == 0) return true;
@@ -221,6 +240,21 @@ void rundir_adopt(Options *options) {
   int last = rundir_sessions(options->resume);
   if (last > 0 && provenance_name(file, options->resume, last, &ignored))
     options_adopt(options, file);
+}
+
+uint32_t rundir_seeds(const char *path, uint64_t *first) {
+  Options told = {.seeds = 1, .resume = path};
+  rundir_adopt(&told);
+  *first = told.seed;
+  return told.seeds;
+}
+
+bool rundir_lock(const char *path, int *lock, RunError *error) {
+  *lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (*lock < 0)
+    return run_fail(error, "cannot open the run directory '%s': %s", path, strerror(errno));
+  if (flock(*lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return true;
+  return run_fail(error, "the run directory '%s' is in use by another process", path);
 }
 
 bool rundir_resumed(const Options *options, const RlcModule *module, RunError *error) {

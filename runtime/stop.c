@@ -76,7 +76,7 @@ Stop *stop_make(RunError *error) {
   return stop;
 }
 
-int stop_signal(const Stop *stop) { return atomic_load(&stop->signal); }
+int stop_signal(const Stop *stop) { return stop ? atomic_load(&stop->signal) : 0; }
 
 void stop_free(Stop *stop) {
   if (!stop) return;

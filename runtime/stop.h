@@ -12,7 +12,7 @@ typedef struct Stop Stop;
  * told. NULL after filling error.
  */
 Stop *stop_make(RunError *error);
-/* The signal that came, or 0. */
+/* The signal that came, or 0; of NULL always 0. */
 int stop_signal(const Stop *stop);
 /* Restores what stop_make changed. */
 void stop_free(Stop *stop);

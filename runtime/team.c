@@ -41,7 +41,7 @@ struct Team {
   pthread_t *thread; /* NULL in a crew */
 };
 
-enum { JOB_SHIFT = 16, THREADS_MOST = 4096 };
+enum { JOB_SHIFT = 16 };
 static const unsigned CLOSED = UINT_MAX; /* more threads than there can be */
 
 typedef struct Member { /* what a thread is told at its start; it frees this */
@@ -131,8 +131,8 @@ static Team *team_take(uint32_t threads, uint32_t looks, RunError *error) {
 
 Team *team_make(uint32_t threads, RunError *error) {
   if (threads < 1) threads = 1;
-  if (threads > THREADS_MOST) {
-    run_fail(error, "%u threads are more than the %d there can be", threads, THREADS_MOST);
+  if (threads > TEAM_MOST) {
+    run_fail(error, "%u threads are more than the %d there can be", threads, TEAM_MOST);
     return NULL;
   }
   Team *team = team_take(threads, team_looks(threads), error);

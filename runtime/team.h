@@ -10,6 +10,9 @@
 typedef struct Team Team;
 typedef void (*TeamJob)(void *arg, uint32_t thread, uint32_t threads);
 
+/* Threads that a team can have. */
+enum { TEAM_MOST = 4096 };
+
 /* Processors that this process may use; 0 when nobody knows. */
 uint32_t team_processors(void);
 /* NULL, with a message, when a thread cannot be had. */

@@ -232,7 +232,6 @@ bool trainer_make(Trainer *trainer, const RlcModule *module, const Options *opti
   for (int i = 0; i < 2; i++) state->result[i] = (EvaluationResult){NAN, NAN, NAN, NAN, NAN};
   trainer->progress = (Progress){.episode_return = NAN, .eval_return = NAN};
   if (!module_check(trainer)) return false;
-  if (!(trainer->stop = stop_make(&trainer->error))) return false;
   if (!(trainer->team = team_make(options->threads, &trainer->error))) return false;
   if (!trainer_memory(trainer) || !trainer_acting(trainer) || !trainer_data(trainer)) return false;
   if (!metrics_make(&trainer->metrics, module, &trainer->error) || !save_make(trainer))
@@ -245,7 +244,6 @@ bool trainer_make(Trainer *trainer, const RlcModule *module, const Options *opti
 void trainer_free(Trainer *trainer) {
   overlap_free(trainer);
   team_free(trainer->team);
-  stop_free(trainer->stop);
   actor_free(&trainer->explore);
   for (int i = 0; i < 2; i++) evaluator_free(&trainer->evaluator[i]);
   for (uint32_t i = 0; trainer->replay && i < trainer->module->source_count; i++)

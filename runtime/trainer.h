@@ -18,6 +18,7 @@ typedef struct Fact {
 typedef struct Options {
   uint64_t steps;      /* --steps: environment steps over all environments (default 1,000,000) */
   uint64_t seed;       /* --seed (default 1) */
+  uint32_t seeds;      /* --seeds (default 1): runs, whose seeds begin with `seed` */
   uint32_t threads;    /* --threads (default: 1) */
   const char *out;     /* --out: run directory; default runs/{env}__{name}__{seed}__{time} */
   const char *resume;  /* --resume DIR: go on from the directory's newest good checkpoint; implies
@@ -34,9 +35,7 @@ typedef struct Options {
   bool no_replay; /* --no-replay: checkpoints without the replay (smaller; resume then refills) */
   double stop_after; /* --minutes: wall-clock limit, 0 none: a clean stop with checkpoint */
   uint32_t given;    /* bit per row of options.def: on the command line */
-  bool seed_given; /* --seed was on the command line: on resume it must equal the checkpoint's, else
-                      that one holds */
-  int argc;        /* the command line, for provenance.json */
+  int argc;          /* the command line, for provenance.json */
   char **argv;
   const char *launcher; /* set by the caller: the command that compiles and runs, as "rlc train";
                            NULL in a trainer's own program */
@@ -52,6 +51,10 @@ int options_read(Options *options, const RlcModule *module, int argc, char **arg
  * with what a value is when the option is there and the value is not good. */
 typedef enum OptionAnswer { OPTION_GOOD, OPTION_UNKNOWN, OPTION_VALUE } OptionAnswer;
 OptionAnswer option_check(const char *name, const char *value, char expected[80]);
+/* Whether an option, which must be there, was on the command line. */
+bool option_given(const Options *options, const char *name);
+/* From now on it counts as if it had been: no run directory changes its value. */
+void option_hold(Options *options, const char *name);
 /* Whether an option takes no value; it must be there. */
 bool option_is_flag(const char *name);
 
@@ -107,6 +110,8 @@ typedef struct Progress {
   double shown; /* progress_show's own: `seconds` at its last print; keep one Progress for a whole
                    run */
   double limit_seconds; /* of --minutes; 0: none */
+  struct Board *board;  /* where there are several runs: it shows all of them; else NULL */
+  uint32_t run;         /* which of them this is */
 } Progress;
 /* Call it as often as wished: it prints at most 5 times a second on a terminal, every 10 s
  * elsewhere, and always when `last`. Its percentage is of the run: of its steps, or of its time
@@ -115,6 +120,19 @@ void progress_show(Progress *progress, bool last);
 /* The same within an evaluation that began at `began`, once it takes over two seconds: `done` of at
  * most `most` vector steps, 0 where nobody knows. */
 void progress_evaluating(Progress *progress, double began, uint64_t done, uint64_t most);
+
+/* The progress of several runs in one line, which their Progress points to. Of as many as there
+ * are, each may be shown by a thread of its own. */
+typedef struct Board Board;
+/* `limit`: seconds of --minutes, 0: none. */
+Board *board_make(uint32_t runs, double limit, RunError *error);
+/* A run has ended, well or not. */
+void board_leave(Board *board, uint32_t run);
+/* Shows the last line. */
+void board_close(Board *board);
+void board_free(Board *board);
+/* A message on standard error that the line gives way to. `board` may be NULL. */
+void board_say(Board *board, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- checkpoint.c: safetensors for tensors, JSON for the rest; written to a temporary name,
  * fsynced, renamed ---- */
@@ -150,7 +168,7 @@ bool checkpoint_save(const char *directory, const RlcModule *module, const char 
  * before anything is copied, so nothing is half loaded. A damaged newest one is named in a warning
  * on standard error and the one before it is taken; when none is good, the error lists what is
  * wrong with each. A `partial` blob that the file lacks is left as it is (--no-replay). The seed
- * comes back in info->seed: the caller compares it with --seed (Options.seed_given). */
+ * comes back in info->seed: the caller compares it with --seed, where that was given. */
 bool checkpoint_load(const char *directory, const RlcModule *module, char *memory,
                      CheckpointInfo *info, const Blob *blobs, size_t blob_count, RunError *error);
 /* The same for somebody who only looks, perhaps while the run goes on: changes nothing in the
@@ -160,6 +178,8 @@ bool checkpoint_look(const char *directory, const RlcModule *module, char *memor
 
 /* ---- rundir.c ---- */
 
+/* The module as directories and texts name it: one without an environment has "none". */
+RlcModule module_named(const RlcModule *module);
 /* Creates the run directory (an existing non-empty one is refused unless resuming), writes
  * config.yaml (resolved spec), provenance.json (spec hash, compiler, flags, target, CPU model,
  * MuJoCo version, options, start time, host name left out). */
@@ -167,6 +187,12 @@ bool rundir_make(const Options *options, const RlcModule *module, char *director
                  RunError *error);
 /* How often a run was begun or gone on with: its provenance files. */
 int rundir_sessions(const char *directory);
+/* How many seeds' runs it was made for, and the first of them: 1 where it is one run's own, or
+ * cannot be read. Those of several lie in it, each in a directory of its own. */
+uint32_t rundir_seeds(const char *directory, uint64_t *first);
+/* Two processes must not write into one run directory. `lock` is a descriptor that holds it until
+ * it is closed, or -1; file systems without locks are let be. */
+bool rundir_lock(const char *directory, int *lock, RunError *error);
 /* Whether any directory can be read and holds nothing; *reason is errno when it cannot be read,
  * else 0. */
 bool rundir_empty(const char *path, int *reason);

@@ -102,7 +102,7 @@ typedef struct Trainer {
   char *evaluation_memory; /* a copy of the slots that evaluation works on, so that training never
                               notices */
   Team *team;
-  Stop *stop;
+  Stop *stop; /* of whoever made the trainer, who sets it afterwards; NULL: nobody listens */
   uint64_t *done, *stepped; /* of learning */
   Side learning, acting, evaluating;
   struct Overlap *overlap; /* where acting goes on beside learning, else NULL */
@@ -124,8 +124,10 @@ typedef struct Trainer {
   size_t blob_count;
   Log *log;
   Progress progress;
-  double started;        /* monotonic seconds at which this process's training began */
-  double passed;         /* and at which its last pass and what followed on it had ended */
+  double started; /* monotonic seconds at which this process's training began */
+  double limited; /* from which --minutes counts: `started`, or when the first of several runs
+                     began; 0: not known yet */
+  double passed;  /* and at which its last pass and what followed on it had ended */
   double seconds_before; /* training seconds of earlier processes (resume) */
   double saved;          /* when the last checkpoint was written, or training began */
   double saving;         /* seconds that it took */

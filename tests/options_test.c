@@ -58,7 +58,7 @@ START_TEST(defaults) {
   ck_assert_uint_eq(options.checkpoint_every, 100000);
   ck_assert_uint_eq(options.log_every, 1000);
   ck_assert(options.stop_after == 0);
-  ck_assert(!options.quiet && !options.no_replay && !options.seed_given);
+  ck_assert(!options.quiet && !options.no_replay && !option_given(&options, "seed"));
   ck_assert_int_eq(options.argc, 1);
 }
 END_TEST
@@ -120,7 +120,7 @@ START_TEST(everything_given) {
   ck_assert_uint_eq(options.checkpoint_every, 1500);
   ck_assert_uint_eq(options.log_every, 1);
   ck_assert(options.stop_after == 0.5);
-  ck_assert(options.quiet && options.no_replay && options.seed_given);
+  ck_assert(options.quiet && options.no_replay && option_given(&options, "seed"));
 }
 END_TEST
 
@@ -240,6 +240,7 @@ START_TEST(help_pinned) {
       "\n"
       "  --steps N              environment steps, over all environments (default 1000000)\n"
       "  --seed N               of every random draw (default 1)\n"
+      "  --seeds N              runs in one process: of --seed and of those after it (default 1)\n"
       "  --threads N            threads; results do not depend on it (default 1)\n"
       "  --out DIR              run directory (default runs/{env}__{name}__{seed}__{time})\n"
       "  --resume DIR           go on from the newest checkpoint of a run directory\n"
@@ -343,12 +344,12 @@ START_TEST(provenance_tells_no_names) {
   ck_assert_int_eq(fchdir(here), 0);
   close(here);
   Bytes bytes = file_read(path_in(out.text, "provenance.json").text);
-  ck_assert_ptr_nonnull(strstr(bytes.data,
-                               "\"options\": {\"steps\": 10000, \"seed\": 1, \"threads\": 1, "
-                               "\"out\": \"run\", \"eval-every\": 10000, \"eval-episodes\": 10, "
-                               "\"checkpoint-every\": 100000, \"checkpoint-minutes\": 0, "
-                               "\"log-every\": 1000, \"minutes\": 1.5, "
-                               "\"quiet\": true, \"no-replay\": false}"));
+  ck_assert_ptr_nonnull(strstr(
+      bytes.data, "\"options\": {\"steps\": 10000, \"seed\": 1, \"seeds\": 1, \"threads\": 1, "
+                  "\"out\": \"run\", \"eval-every\": 10000, \"eval-episodes\": 10, "
+                  "\"checkpoint-every\": 100000, \"checkpoint-minutes\": 0, "
+                  "\"log-every\": 1000, \"minutes\": 1.5, "
+                  "\"quiet\": true, \"no-replay\": false}"));
   ck_assert_ptr_nonnull(strstr(bytes.data, "\"command\": [\"remac\", \"--steps\", \"1e4\", "
                                            "\"--minutes\", \"1.5\", \"--quiet\"]"));
   ck_assert_ptr_nonnull(strstr(bytes.data, "\"cpu_features\": [\"avx2\", \"fma\"]"));

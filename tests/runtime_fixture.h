@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -65,7 +66,11 @@ typedef struct Probe {
   int kill_signal, kills;
   useconds_t eval_pause; /* of every vector step of an evaluation */
   uint64_t (*allocations)(void);
-  uint64_t first_allocations, last_allocations, updates;
+  uint64_t first_allocations, last_allocations;
+  _Atomic uint64_t updates; /* of all runs of the module */
+  uint64_t bad_seed;        /* the run whose updates from bad_update on lose a weight; UINT64_MAX */
+  uint64_t bad_update;
+  _Atomic uint32_t active, most; /* runs within an update now, and at most */
 } Probe;
 
 typedef struct Fake {
@@ -241,6 +246,7 @@ static inline void fake_probe_update(const RlcCall *call) {
     probe->last_allocations = probe->allocations();
     if (number == 0) probe->first_allocations = probe->last_allocations;
   }
+  if (call->seed == probe->bad_seed && call->step >= probe->bad_update) fake_set(call, S_W, 7, NAN);
   if (number == probe->weight_nan_at) fake_set(call, S_W, 7, NAN);
   if (number != probe->kill_at) return;
   for (int i = 0; i < probe->kills; i++) {
@@ -249,10 +255,18 @@ static inline void fake_probe_update(const RlcCall *call) {
   }
 }
 
+static inline void fake_enter(Probe *probe) {
+  uint32_t active = ++probe->active, most = probe->most;
+  while (active > most && !atomic_compare_exchange_weak(&probe->most, &most, active)) continue;
+}
+
 static inline void fake_update(const RlcCall *call) {
   uint32_t from, to;
   double *off = (double *)call->work;
-  if (call->thread == 0) fake_probe_update(call);
+  if (call->thread == 0) {
+    fake_probe_update(call);
+    fake_enter(fake_probe(call));
+  }
   fake_meet(call);
   fake_share(call, FAKE_BATCH, &from, &to);
   for (uint32_t b = from; b < to; b++) {
@@ -275,6 +289,7 @@ static inline void fake_update(const RlcCall *call) {
     fake_set(call, S_W, i, fake_get(call, S_W, i) - 1e-3 * m);
   }
   if (call->thread) return;
+  fake_probe(call)->active--;
   fake_set(call, S_LOSS, 0, fake_probe(call)->updates == fake_probe(call)->nan_at + 1 ? NAN : loss);
   fake_set(call, S_COUNT, 0, fake_get(call, S_COUNT, 0) + 1);
 }
@@ -302,7 +317,8 @@ static inline void fake_make(Fake *fake, RlcSlot *slots) {
                            .eval_kill_at = UINT64_MAX,
                            .nan_at = UINT64_MAX,
                            .weight_nan_at = UINT64_MAX,
-                           .action_nan_at = UINT64_MAX}};
+                           .action_nan_at = UINT64_MAX,
+                           .bad_seed = UINT64_MAX}};
   static const struct {
     const char *name;
     void (*run)(const RlcCall *);

@@ -25,8 +25,7 @@ static void directory_remove(const char *path) {
 bool looping_make(Trainer *trainer, Looping *looping) {
   const char *base = getenv("TMPDIR");
   const Metrics *metrics = &trainer->metrics;
-  RlcModule named = *trainer->module;
-  if (!named.env_id) named.env_id = "none";
+  const RlcModule named = module_named(trainer->module);
   *looping = (Looping){0};
   snprintf(looping->directory, RUN_PATH, "%s/rlc-bench-XXXXXX", base && *base ? base : "/tmp");
   if (!mkdtemp(looping->directory)) {

@@ -17,7 +17,10 @@ Trainer *bench_trainer(const RlcModule *module, uint32_t threads) {
                            .no_replay = true};
   Trainer *trainer = calloc(1, sizeof *trainer);
   if (!trainer) return fprintf(stderr, "error: out of memory\n"), NULL;
-  if (trainer_make(trainer, module, &options) && bench_fill(trainer)) return trainer;
+  Stop *stop = stop_make(&trainer->error);
+  bool good = stop && trainer_make(trainer, module, &options);
+  trainer->stop = stop;
+  if (good && bench_fill(trainer)) return trainer;
   bench_complain(trainer);
   bench_trainer_free(trainer);
   return NULL;
@@ -33,7 +36,10 @@ void bench_complain(const Trainer *trainer) {
 }
 
 void bench_trainer_free(Trainer *trainer) {
-  if (trainer) trainer_free(trainer);
+  if (!trainer) return;
+  Stop *stop = trainer->stop;
+  trainer_free(trainer);
+  stop_free(stop);
   free(trainer);
 }
 

@@ -21,6 +21,7 @@ static const struct Refused {
 #define OWN "a study sets '%s' itself"
     {"steps", OWN, "write it beside 'options', as in  steps: 300000"},
     {"seed", OWN, "write it beside 'options', as in  seeds: 10"},
+    {"seeds", OWN, "write it beside 'options', as in  seeds: 10"},
     {"out", OWN, "each run has a folder of its own, below that of -o"},
     {"resume", OWN, "what was interrupted goes on by itself"},
     {"threads", OWN, "each run has one; --jobs says how many runs there are at once"},
