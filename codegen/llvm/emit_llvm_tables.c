@@ -1,7 +1,9 @@
 /* The RlcModule as a constant of the LLVM module.
  *
- * The tables stand ready in this process, laid out as the target has them: so a struct goes over as
- * its bytes, and its pointers, which the rows below name, as references to what they point to. */
+ * The tables stand ready in this process, laid out as the target has them: so the fields of a
+ * struct go over as their bytes, and its pointers as references to what they point to; the rows
+ * below name both. What lies between fields is zero: compilers leave it undefined, and it would
+ * make objects differ that say the same. */
 #include "codegen/llvm/emit_llvm.h"
 
 #include <string.h>
@@ -22,57 +24,103 @@ typedef struct Pointer {
   const Shape *rows;
 } Pointer;
 
-/* A struct of rlc.h: its size and where its pointers are, in order. */
+typedef struct Field {
+  size_t offset, size;
+} Field;
+
+/* A struct of rlc.h: its size, and where its pointers and its other fields are, in order. */
 struct Shape {
   const char *name;
-  size_t size, pointer_count;
+  size_t size, pointer_count, field_count;
   const Pointer *pointers;
+  const Field *fields;
 };
 
 #define SHAPE(type, label)                                                                         \
-  static const Shape label = {#label, sizeof(type), COUNTOF(label##_pointers), label##_pointers}
+  static const Shape label = {.name = #label,                                                      \
+                              .size = sizeof(type),                                                \
+                              .pointer_count = COUNTOF(label##_pointers),                          \
+                              .pointers = label##_pointers,                                        \
+                              .field_count = COUNTOF(label##_fields),                              \
+                              .fields = label##_fields}
+/* One without pointers. */
+#define PLAIN(type, label)                                                                         \
+  static const Shape label = {.name = #label,                                                      \
+                              .size = sizeof(type),                                                \
+                              .field_count = COUNTOF(label##_fields),                              \
+                              .fields = label##_fields}
 #define TEXT(type, field)                                                                          \
   { TO_TEXT, offsetof(type, field), 0, NULL }
 #define ROWS(type, field, n, of)                                                                   \
   { TO_ROWS, offsetof(type, field), offsetof(type, n), &of }
+#define AT(type, field)                                                                            \
+  { offsetof(type, field), sizeof(((type *)NULL)->field) }
 
 static const Pointer slot_pointers[] = {
     TEXT(RlcSlot, name),         TEXT(RlcSlot, dims[0].axis), TEXT(RlcSlot, dims[1].axis),
     TEXT(RlcSlot, dims[2].axis), TEXT(RlcSlot, dims[3].axis), TEXT(RlcSlot, dims[4].axis),
     TEXT(RlcSlot, dims[5].axis), TEXT(RlcSlot, dims[6].axis), TEXT(RlcSlot, dims[7].axis)};
-_Static_assert(RLC_MAX_RANK == 8, "a pointer for each dimension");
+static const Field slot_fields[] = {
+    AT(RlcSlot, kind),           AT(RlcSlot, type),           AT(RlcSlot, rank),
+    AT(RlcSlot, lead),           AT(RlcSlot, panel),          AT(RlcSlot, dims[0].extent),
+    AT(RlcSlot, dims[1].extent), AT(RlcSlot, dims[2].extent), AT(RlcSlot, dims[3].extent),
+    AT(RlcSlot, dims[4].extent), AT(RlcSlot, dims[5].extent), AT(RlcSlot, dims[6].extent),
+    AT(RlcSlot, dims[7].extent), AT(RlcSlot, offset),         AT(RlcSlot, bytes)};
+_Static_assert(RLC_MAX_RANK == 8, "a row for each dimension");
 SHAPE(RlcSlot, slot);
 
-static const Shape place = {"place", sizeof(RlcPlace), 0, NULL};
+static const Field place_fields[] = {AT(RlcPlace, offset), AT(RlcPlace, space)};
+PLAIN(RlcPlace, place);
 
 static const Pointer kernel_pointers[] = {{TO_FUNCTION, offsetof(RlcKernel, run), 0, NULL},
                                           ROWS(RlcKernel, places, place_count, place)};
+static const Field kernel_fields[] = {AT(RlcKernel, place_count), AT(RlcKernel, alone),
+                                      AT(RlcKernel, barrier),     AT(RlcKernel, together),
+                                      AT(RlcKernel, chunks),      AT(RlcKernel, items),
+                                      AT(RlcKernel, weight)};
 SHAPE(RlcKernel, kernel);
 
 static const Pointer kernels_pointers[] = {ROWS(RlcKernels, kernels, count, kernel),
                                            {TO_TABLES, offsetof(RlcKernels, tables), 0, NULL}};
+static const Field kernels_fields[] = {AT(RlcKernels, count), AT(RlcKernels, work_bytes),
+                                       AT(RlcKernels, thread_bytes)};
 SHAPE(RlcKernels, kernels);
 
 static const Pointer program_pointers[] = {TEXT(RlcProgram, name),
                                            {TO_FUNCTION, offsetof(RlcProgram, run), 0, NULL},
                                            {TO_ROW, offsetof(RlcProgram, context), 0, &kernels}};
+static const Field program_fields[] = {AT(RlcProgram, work_bytes), AT(RlcProgram, thread_bytes),
+                                       AT(RlcProgram, flops), AT(RlcProgram, minimal_flops)};
 SHAPE(RlcProgram, program);
 
 static const Pointer column_pointers[] = {TEXT(RlcColumn, name)};
+static const Field column_fields[] = {AT(RlcColumn, kind), AT(RlcColumn, width),
+                                      AT(RlcColumn, slot), AT(RlcColumn, from_slot)};
 SHAPE(RlcColumn, column);
 
 static const Pointer source_pointers[] = {
     TEXT(RlcSource, name), ROWS(RlcSource, columns, column_count, column), TEXT(RlcSource, file)};
+static const Field source_fields[] = {
+    AT(RlcSource, capacity), AT(RlcSource, batch),           AT(RlcSource, column_count),
+    AT(RlcSource, window),   AT(RlcSource, valid),           AT(RlcSource, prioritized),
+    AT(RlcSource, exponent), AT(RlcSource, weight_exponent), AT(RlcSource, weight)};
 SHAPE(RlcSource, source);
 
-static const Shape pair = {"pair", sizeof(RlcPair), 0, NULL};
+static const Field pair_fields[] = {AT(RlcPair, from), AT(RlcPair, to)};
+PLAIN(RlcPair, pair);
 
 static const Pointer view_pointers[] = {TEXT(RlcView, name),
                                         ROWS(RlcView, columns, column_count, pair)};
+static const Field view_fields[] = {AT(RlcView, rows), AT(RlcView, column_count)};
 SHAPE(RlcView, view);
 
-static const Shape step = {"step", sizeof(RlcStep), 0, NULL};
-static const Shape number = {"number", sizeof(uint32_t), 0, NULL};
+static const Field step_fields[] = {AT(RlcStep, op),    AT(RlcStep, flags), AT(RlcStep, counter),
+                                    AT(RlcStep, index), AT(RlcStep, slot),  AT(RlcStep, count),
+                                    AT(RlcStep, body)};
+PLAIN(RlcStep, step);
+
+static const Field number_fields[] = {{0, sizeof(uint32_t)}};
+PLAIN(uint32_t, number);
 
 static const Pointer module_pointers[] = {
     TEXT(RlcModule, name),
@@ -89,7 +137,34 @@ static const Pointer module_pointers[] = {
     ROWS(RlcModule, steps, step_count, step),
     ROWS(RlcModule, aside.in, aside.in_count, number),
     ROWS(RlcModule, aside.out, aside.out_count, number)};
+static const Field module_fields[] = {AT(RlcModule, abi),
+                                      AT(RlcModule, spec_hash),
+                                      AT(RlcModule, obs_dim),
+                                      AT(RlcModule, act_dim),
+                                      AT(RlcModule, choices),
+                                      AT(RlcModule, limit),
+                                      AT(RlcModule, act_low),
+                                      AT(RlcModule, act_high),
+                                      AT(RlcModule, rescale),
+                                      AT(RlcModule, slot_count),
+                                      AT(RlcModule, memory_bytes),
+                                      AT(RlcModule, program_count),
+                                      AT(RlcModule, source_count),
+                                      AT(RlcModule, rollout.steps),
+                                      AT(RlcModule, rollout.column_count),
+                                      AT(RlcModule, view_count),
+                                      AT(RlcModule, eval_every),
+                                      AT(RlcModule, eval_episodes),
+                                      AT(RlcModule, counters),
+                                      AT(RlcModule, init),
+                                      AT(RlcModule, explore),
+                                      AT(RlcModule, evaluate),
+                                      AT(RlcModule, sample),
+                                      AT(RlcModule, step_count),
+                                      AT(RlcModule, aside.in_count),
+                                      AT(RlcModule, aside.out_count)};
 SHAPE(RlcModule, module);
+_Static_assert(sizeof(RlcActing) == 14 * sizeof(uint32_t), "nothing lies between its fields");
 
 typedef struct Writer {
   Llvm *l;
@@ -165,15 +240,24 @@ static LLVMValueRef pointer_value(Writer *w, const Pointer *p, const char *bytes
   return NULL;
 }
 
+/* The fields of a struct but its pointers; zero elsewhere. */
+static char *fields_only(Writer *w, const Shape *shape, const char *bytes) {
+  char *only = NEW_ARRAY(w->l->arena, char, shape->size);
+  for (size_t i = 0; i < shape->field_count; i++)
+    memcpy(only + shape->fields[i].offset, bytes + shape->fields[i].offset, shape->fields[i].size);
+  return only;
+}
+
 /* Bytes, pointer, bytes, pointer .., packed. */
 static LLVMValueRef struct_value(Writer *w, const Shape *shape, const char *bytes) {
+  const char *plain = fields_only(w, shape, bytes);
   LLVMValueRef fields[64];
   unsigned count = 0;
   size_t at = 0;
   for (size_t i = 0; i <= shape->pointer_count; i++) {
     size_t end = i < shape->pointer_count ? shape->pointers[i].offset : shape->size;
     fields[count++] =
-        LLVMConstStringInContext(w->l->context, bytes + at, (unsigned)(end - at), true);
+        LLVMConstStringInContext(w->l->context, plain + at, (unsigned)(end - at), true);
     if (i == shape->pointer_count) break;
     fields[count++] = pointer_value(w, &shape->pointers[i], bytes);
     at = end + sizeof(void *);
@@ -259,8 +343,7 @@ void llvm_tables(Llvm *l, const Bodies *bodies) {
   const Code *code = l->code;
   Writer w = {l, NULL};
   w.tables = tables_make(&w);
-  RlcModule shell;
-  memcpy(&shell, &code->module->shell, sizeof shell); /* what is between fields, too */
+  RlcModule shell = code->module->shell;
   RlcProgram *programs = NEW_ARRAY(l->arena, RlcProgram, code->program_count + 1);
   for (size_t i = 0; i < code->program_count; i++) {
     programs[i] = shell.programs[i];
