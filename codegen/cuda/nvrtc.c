@@ -24,6 +24,9 @@ typedef struct Nvrtc {
   int (*version)(int *major, int *minor);
 } Nvrtc;
 
+/* It stays when it is closed: what it keeps for itself would be lost. */
+#define HOW (RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE)
+
 /* CUDA_PATH's, the loader's, the usual place's. */
 static void *library_find(void) {
   static const char *const names[] = {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so",
@@ -31,12 +34,11 @@ static void *library_find(void) {
   const char *home = getenv("CUDA_PATH");
   char path[4096];
   if (home && snprintf(path, sizeof path, "%s/lib64/libnvrtc.so", home) < (int)sizeof path) {
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    void *library = dlopen(path, HOW);
     if (library) return library;
   }
   void *library = NULL;
-  for (size_t i = 0; i < COUNTOF(names) && !library; i++)
-    library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
+  for (size_t i = 0; i < COUNTOF(names) && !library; i++) library = dlopen(names[i], HOW);
   return library;
 }
 
