@@ -18,7 +18,7 @@ COMMIT := $(shell git describe --always --dirty 2>/dev/null || echo no git)
 ENVCFLAGS = -I$(MUJOCO_INC) -DRLC_MUJOCO_DIR='"$(MUJOCO_LIB_DIR)"' -DRLC_MUJOCO_VERSION='"$(MUJOCO_VERSION)"'
 
 SOURCES = $(filter-out compiler/main.c,$(wildcard ir/*.c dsl/*.c compiler/*.c compiler/*/*.c compiler/study/*/*.c codegen/*.c codegen/*/*.c))
-RUNTIME = $(wildcard runtime/*.c envs/*.c)
+RUNTIME = $(wildcard runtime/*.c runtime/*/*.c envs/*.c)
 TESTS   = $(wildcard tests/*_test.c)
 MODELS  = $(patsubst %,$(BUILD)/%.h,$(wildcard envs/models/*.xml))
 
@@ -70,7 +70,7 @@ $(BUILD)/gen/emitter.h: $(EMITTER)
 $(BUILD)/codegen/llvm/native_objects.o: $(BUILD)/gen/emitter.h
 
 # What makes a trainer of optimised IR: part of the names of a study's trainers, so that results say what they come from.
-ENGINE = $(sort $(wildcard codegen/*.[ch] codegen/*.def codegen/*/*.[ch] runtime/*.[ch] runtime/*.def envs/*.[ch] envs/*.def envs/models/*.xml)) ir/ops.def
+ENGINE = $(sort $(wildcard codegen/*.[ch] codegen/*.def codegen/*/*.[ch] runtime/*.[ch] runtime/*.def runtime/*/*.[ch] runtime/*/*.def envs/*.[ch] envs/*.def envs/models/*.xml)) ir/ops.def
 $(BUILD)/gen/engine.h: $(ENGINE) Makefile
 	@mkdir -p $(@D)
 	@echo "#define RLC_ENGINE \"$$({ cat $(ENGINE); echo '$(CFLAGS) $(LLVM_LIBS) $(MUJOCO_VERSION)'; } | sha256sum | cut -c1-8)\"" > $@
@@ -109,6 +109,15 @@ $(BUILD)/tests/%: tests/%.c $(OBJECTS) $(LIBRARY)
 	@echo "  test $@"
 	@$(CC) $(CFLAGS) $(ENVCFLAGS) -DRLC_ROOT='"$(CURDIR)"' -DRLC_BUILD='"$(abspath $(BUILD))"' -MMD -MP -rdynamic -o $@ $< $(OBJECTS) $(LIBRARY) $$(pkg-config --libs check) $(LDLIBS)
 
+# A driver and an NVRTC that run CUDA C on the CPU, for tests: nobody else is told of them.
+TOOLKIT = $(BUILD)/tests/toolkit/lib64/libcuda.so.1 $(BUILD)/tests/toolkit/lib64/libnvrtc.so
+$(BUILD)/tests/toolkit/lib64/libcuda.so.1: tests/toolkit/driver.c runtime/rlc.h
+$(BUILD)/tests/toolkit/lib64/libnvrtc.so: tests/toolkit/nvrtc.c
+$(TOOLKIT):
+	@mkdir -p $(@D)
+	@echo "  so   $@"
+	@$(CC) $(CFLAGS) -shared -DRLC_ROOT='"$(CURDIR)"' -o $@ $< -ldl
+
 test: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) build tests
 	@tests/run.sh $(BUILD)
@@ -125,7 +134,7 @@ test-all: test
 # Instrumented code makes gcc suspect truncations that cannot happen.
 asan:
 	@$(MAKE) --no-print-directory BUILD=build/asan OPT='-O1 -g -Wno-format-truncation' SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' -j$$(nproc) build tests
-	@tests/run.sh build/asan
+	@LSAN_OPTIONS=suppressions=$(CURDIR)/tools/lsan.supp tests/run.sh build/asan
 
 # What has threads of its own. Generated code is not instrumented: whether its threads share their work rightly is for the tests that
 # ask for equal bits. tools/tsan.supp says what is left out, and why.
@@ -152,7 +161,7 @@ size:
 	@tools/size.sh
 
 .PHONY: tests
-tests: $(BUILD)/rlc $(TESTBIN)
+tests: $(BUILD)/rlc $(TESTBIN) $(TOOLKIT)
 
 clean:
 	rm -rf $(filter-out build,$(BUILD)) build/rlc build/*.a build/ir build/dsl build/compiler build/codegen build/runtime build/envs build/tests build/gen

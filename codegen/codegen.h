@@ -10,9 +10,10 @@ typedef struct CodegenOptions {
   uint32_t
       lanes; /* elements of `real` in one vector register of the target (16 for AVX-512 float32) */
   uint32_t cache;       /* bytes of the cache near a core that rows shall fit in; 0: 1 MB */
-  const char *target;   /* "c", "native" */
+  const char *target;   /* "c", "native", "cuda" */
   const char *compiler; /* provenance text */
   const Cpu *cpu;       /* what CPU it is made for; NULL: this machine's level of these vectors */
+  const char *arch;     /* for "cuda": the GPU's, of archs.def */
   bool marked;          /* programs call the RlcMarks that their context begins with (rlc.h) */
   uint32_t threads;     /* that may make native code; 0: one. The code is the same for any number */
 } CodegenOptions;
@@ -43,8 +44,11 @@ size_t code_kernels(const Code *code, Arena *arena, KernelInfo **kernels);
 void emit_c(const Code *code, FILE *out);
 
 /* The tables that make up an RlcModule as C, as emit_c does at the end: all that a trainer is
- * besides its programs. */
+ * besides its programs, or where they run on a GPU besides `gpu`. */
 void module_print(const RlcModule *module, FILE *out);
+
+/* A C string literal, in pieces of a line; "" for NULL. */
+void emit_string(const char *text, FILE *out);
 
 /* Code in this process. */
 typedef struct Loaded Loaded;

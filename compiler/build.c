@@ -2,7 +2,9 @@
  * the runtime. Nothing half-made is left in place of a good file. */
 #include "gen/version.h"
 #include "compiler/build.h"
+#include "codegen/cuda/gpu.h"
 #include "compiler/oracle/interp.h"
+#include "runtime/device/device.h"
 #include "runtime/team.h"
 
 #include <errno.h>
@@ -17,13 +19,13 @@ static const char *compiler_name(void) {
 }
 
 bool build_target(Session *session, bool oracle) {
-  static const char *const targets[] = {"native", "c", "oracle"};
-  size_t count = oracle ? 3 : 2;
+  static const char *const targets[] = {"native", "c", "cuda", "oracle"};
+  size_t count = oracle ? 4 : 3;
   if (!session->target) session->target = targets[0];
   for (size_t i = 0; i < count; i++)
     if (strcmp(session->target, targets[i]) == 0) return true;
   const char *near = nearest_name(session->target, targets, count);
-  fprintf(stderr, "error: there is no target '%s'%s%s%s; there are native and c%s\n",
+  fprintf(stderr, "error: there is no target '%s'%s%s%s; there are native, c and cuda%s\n",
           session->target, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "",
           oracle ? ", and oracle" : "");
   return false;
@@ -33,8 +35,30 @@ static bool is_native(const CodegenOptions *options) {
   return strcmp(options->target, "native") == 0;
 }
 
+static bool is_cuda(const char *target) { return target && strcmp(target, "cuda") == 0; }
+
+/* There is no `what` of this name. */
+static bool march_unknown(const char *what, const char *march, const char *const *names,
+                          size_t count) {
+  const char *near = nearest_name(march, names, count);
+  fprintf(stderr, "error: there is no %s '%s'%s%s%s; there are", what, march,
+          near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  for (size_t i = 0; i < count; i++) fprintf(stderr, " %s", names[i]);
+  fprintf(stderr, "\n");
+  return false;
+}
+
+static bool gpu_march(const char *march) {
+  const char *const *names;
+  size_t count = gpu_archs(&names);
+  for (size_t i = 0; i < count; i++)
+    if (!march || strcmp(march, names[i]) == 0) return true;
+  return march_unknown("GPU architecture", march, names, count);
+}
+
 bool build_march(const Session *session, bool run) {
   const char *const *names, *march = session->march;
+  if (is_cuda(session->target)) return gpu_march(march);
   const Cpu *cpu = march ? cpu_find(march) : NULL;
   if (!march || (cpu && (!run || cpu_is_here(cpu->level)))) return true;
   if (cpu) {
@@ -46,15 +70,12 @@ bool build_march(const Session *session, bool run) {
     return false;
   }
   size_t count = cpu_names(&names);
-  const char *near = nearest_name(march, names, count);
-  fprintf(stderr, "error: there is no CPU '%s'%s%s%s; there are", march,
-          near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-  for (size_t i = 0; i < count; i++) fprintf(stderr, " %s", names[i]);
-  fprintf(stderr, "\n");
-  return false;
+  return march_unknown("CPU", march, names, count);
 }
 
-static CodegenOptions options_for(Arena *arena, const char *target, const Cpu *cpu) {
+/* `arch`: of a GPU, or NULL for the card here. */
+static CodegenOptions options_for(Arena *arena, const char *target, const Cpu *cpu,
+                                  const char *arch) {
   CodegenOptions options = {.real = RLC_F32,
                             .lanes = cpu->level->bytes / sizeof(float),
                             .target = target,
@@ -66,6 +87,13 @@ static CodegenOptions options_for(Arena *arena, const char *target, const Cpu *c
                      cpu->level->name, cpu->tune ? " tuned for " : "", cpu->tune ? cpu->tune : "");
     return options;
   }
+  if (is_cuda(target)) {
+    enum { USUAL_ARCH = 90 };
+    int here = arch ? 0 : device_arch();
+    options.arch = arch ? arch : arena_printf(arena, "sm_%d", here ? here : USUAL_ARCH);
+    options.compiler = arena_printf(arena, "rlc " RLC_VERSION "; NVRTC for %s", options.arch);
+    return options;
+  }
   const char *flags = "";
   for (size_t i = 0; cpu->level->flags[i]; i++)
     flags = arena_printf(arena, "%s %s", flags, cpu->level->flags[i]);
@@ -74,7 +102,7 @@ static CodegenOptions options_for(Arena *arena, const char *target, const Cpu *c
 }
 
 CodegenOptions build_options(Arena *arena, const char *target) {
-  return options_for(arena, target, cpu_find("native"));
+  return options_for(arena, target, cpu_find("native"), NULL);
 }
 
 /* The largest result of a contraction or reduction in a program: what its memory is mostly made of.
@@ -121,8 +149,8 @@ static bool precision_fits(Session *session, const CodegenOptions *options) {
 }
 
 Code *build_code(Session *session) {
-  const char *march = session->march ? session->march : "native";
-  CodegenOptions options = options_for(session->arena, session->target, cpu_find(march));
+  const char *march = session->march, *cpu = march && !is_cuda(session->target) ? march : "native";
+  CodegenOptions options = options_for(session->arena, session->target, cpu_find(cpu), march);
   if (!precision_fits(session, &options)) return NULL;
   options.marked = session->measure;
   Code *code = code_make(session->arena, session->elaborated->module, &options);
@@ -178,6 +206,8 @@ Loaded *build_load(Arena *arena, const Code *code) {
   Loaded *loaded = NULL;
   if (is_native(code_options(code)))
     loaded = load_native(code, error, sizeof error);
+  else if (is_cuda(code_options(code)->target))
+    loaded = load_gpu(code, error, sizeof error);
   else if (!build_find(arena, &include, &library))
     return NULL;
   else
@@ -228,8 +258,9 @@ static bool compile(Arena *arena, const Code *code, const char *source, const ch
 
 static bool write_source(const Code *code, bool native, FILE *out) {
   char error[4096];
-  if (!native) return emit_c(code, out), true;
-  if (native_archive(code, out, error, sizeof error)) return true;
+  bool cuda = is_cuda(code_options(code)->target);
+  if (!native && !cuda) return emit_c(code, out), true;
+  if ((cuda ? gpu_trainer : native_archive)(code, out, error, sizeof error)) return true;
   fprintf(stderr, "error: %s\n", error);
   return false;
 }

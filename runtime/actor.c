@@ -137,11 +137,14 @@ static bool pool_first(const Pool *pool, uint32_t env) {
   return pool->episode_length[env] == 0 || pool->terminated[env] || pool->truncated[env];
 }
 
-void actor_observe(const Actor *actor, char *memory) {
+void actor_observe(const Actor *actor, const Side *side) {
   const Pool *pool = actor->pool;
+  char *memory = side->memory;
   for (uint32_t i = 0; i < pool->count; i++) actor->flags[i] = pool_first(pool, i);
   rows_put_all(&actor->obs, memory, pool->obs);
   rows_put_all(&actor->first, memory, actor->flags);
+  side_store(side, actor->acting->obs);
+  side_store(side, actor->acting->first);
 }
 
 static void flags_put(const Actor *actor, const Rows *rows, char *memory, const uint8_t *flags) {
@@ -150,12 +153,17 @@ static void flags_put(const Actor *actor, const Rows *rows, char *memory, const 
 }
 
 /* What the step gave, for programs that read it. */
-static void actor_results(const Actor *actor, char *memory) {
+static void actor_results(const Actor *actor, const Side *side) {
   const Pool *pool = actor->pool;
+  const RlcActing *acting = actor->acting;
+  const uint32_t stored[] = {acting->reward, acting->next_obs, acting->terminated,
+                             acting->truncated};
+  char *memory = side->memory;
   rows_put_all(&actor->reward, memory, pool->reward);
   rows_put_all(&actor->next_obs, memory, pool->final_obs);
   flags_put(actor, &actor->terminated, memory, pool->terminated);
   flags_put(actor, &actor->truncated, memory, pool->truncated);
+  for (int i = 0; i < 4; i++) side_store(side, stored[i]);
 }
 
 /* A bad action is caught here, where its origin is still known. */
@@ -179,6 +187,9 @@ static inline bool action_check(const Trainer *trainer, const Side *side, const 
 static bool actor_send(const Trainer *trainer, const Side *side, Actor *actor) {
   uint32_t act = actor->pool->spec->act_dim;
   bool rescale = actor->scale != 1 || actor->shift != 0;
+  side_fetch(side, actor->acting->action);
+  side_fetch(side, actor->acting->send);
+  if (trainer->device && !device_good(trainer->device, side->error)) return false;
   rows_get_all(&actor->action, side->memory, actor->acted);
   rows_get_all(&actor->send, side->memory, actor->actions);
   for (uint32_t i = 0; i < actor->pool->count; i++)
@@ -228,10 +239,11 @@ static bool actor_well(const Actor *actor, const Side *side) {
                   (unsigned long long)*side->step);
 }
 
-void actor_run(const Trainer *trainer, const Actor *actor, uint32_t program, const Side *side,
+bool actor_run(const Trainer *trainer, const Actor *actor, uint32_t program, const Side *side,
                uint64_t seed, uint64_t draw) {
   bool light = trainer->module->programs[program].flops < ALONE_FLOPS;
-  trainer_run(trainer, side, program, seed, draw, light && actor->acting->count < ALONE_ENVS);
+  return trainer_run(trainer, side, program, seed, draw,
+                     light && actor->acting->count < ALONE_ENVS);
 }
 
 bool actor_start(const Trainer *trainer, Actor *actor, const Side *side, uint64_t seed,
@@ -240,24 +252,35 @@ bool actor_start(const Trainer *trainer, Actor *actor, const Side *side, uint64_
     pool_reset(actor->pool);
     return true;
   }
-  actor_run(trainer, actor, actor->acting->start, side, seed, START_DRAWS | draw);
+  if (!actor_run(trainer, actor, actor->acting->start, side, seed, START_DRAWS | draw))
+    return false;
+  side_fetch(side, actor->acting->fresh);
   declared_started(actor->declared, side->memory);
   return actor_well(actor, side);
+}
+
+/* What a declared environment's step gave. */
+static void advanced_fetch(const RlcActing *acting, const Side *side) {
+  const uint32_t slots[] = {acting->reward, acting->next_obs, acting->terminated, acting->truncated,
+                            acting->fresh};
+  for (int i = 0; i < 5; i++) side_fetch(side, slots[i]);
 }
 
 bool actor_step(const Trainer *trainer, Actor *actor, const Side *side, uint64_t seed,
                 uint64_t draw) {
   Pool *pool = actor->pool;
-  actor_observe(actor, side->memory);
-  actor_run(trainer, actor, actor->acting->program, side, seed, draw);
-  if (!actor_send(trainer, side, actor)) return false;
+  actor_observe(actor, side);
+  if (!actor_run(trainer, actor, actor->acting->program, side, seed, draw) ||
+      !actor_send(trainer, side, actor))
+    return false;
   memcpy(actor->before, pool->obs, pool->count * pool->spec->obs_dim * sizeof(float));
   if (actor->declared) {
-    actor_run(trainer, actor, actor->acting->advance, side, seed, draw);
+    if (!actor_run(trainer, actor, actor->acting->advance, side, seed, draw)) return false;
+    advanced_fetch(actor->acting, side);
     declared_advanced(actor->declared, side->memory);
   } else {
     actor_pool_step(pool, actor->actions, side->team, side->stepped, &actor->pace);
-    actor_results(actor, side->memory);
+    actor_results(actor, side);
   }
   return actor_well(actor, side);
 }

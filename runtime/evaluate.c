@@ -134,7 +134,7 @@ static bool evaluator_run(Trainer *trainer, Evaluator *evaluator, Course *course
   uint32_t episodes = trainer->options.eval_episodes, count = evaluator->actor.pool->count;
   uint64_t seed = trainer->options.seed ^ EVALUATION_SEED, wave = trainer->state.evaluations << 32;
   uint64_t draw = wave;
-  memcpy(trainer->evaluation_memory, trainer->memory, trainer->module->memory_bytes);
+  side_give_all(trainer, &trainer->evaluating, &trainer->learning);
   for (uint32_t first = 0; first < episodes; first += count) {
     uint32_t wanted = episodes - first < count ? episodes - first : count;
     memset(evaluator->ended, 0, count * sizeof(bool));

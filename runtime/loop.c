@@ -43,10 +43,18 @@ static bool mark_move(uint64_t *mark, uint64_t value, uint64_t count) {
 static bool loop_run(Trainer *trainer, uint32_t program, uint8_t flags) {
   TrainState *state = &trainer->state;
   uint64_t *counter = flags & RLC_IS_UPDATE ? &state->updates : &state->runs;
-  metrics_clear(&trainer->metrics, trainer->memory);
-  trainer_run(trainer, &trainer->learning, program, trainer->options.seed, *counter, false);
+  metrics_clear(&trainer->metrics, &trainer->learning);
+  if (!trainer_run(trainer, &trainer->learning, program, trainer->options.seed, *counter, false))
+    return false;
   ++*counter;
-  return metrics_gather(trainer);
+  return metrics_gather(trainer, program);
+}
+
+/* The slots that a batch lies in. */
+static void sample_stored(const Side *side, const RlcSource *source) {
+  for (uint32_t i = 0; i < source->column_count; i++) side_store(side, source->columns[i].slot);
+  side_store(side, source->valid);
+  side_store(side, source->weight);
 }
 
 static bool loop_sample(Trainer *trainer, uint32_t source) {
@@ -54,14 +62,16 @@ static bool loop_sample(Trainer *trainer, uint32_t source) {
   if (!replay_ready(replay, *trainer->learning.step, &trainer->error)) return false;
   replay_sample(replay, trainer->learning.team, trainer->memory, trainer->options.seed,
                 trainer->samples[source]++);
+  sample_stored(&trainer->learning, &trainer->module->sources[source]);
   return true;
 }
 
 /* Sets `holds` to whether the condition of a `when` or `until` holds. */
 static bool loop_holds(Trainer *trainer, const RlcStep *step, bool *holds) {
   if (step->index != RLC_NONE && !loop_run(trainer, step->index, 0)) return false;
+  side_fetch(&trainer->learning, step->slot);
   *holds = rlc_slot_get(&trainer->module->slots[step->slot], trainer->memory, 0) != 0;
-  return true;
+  return !trainer->device || device_good(trainer->device, &trainer->error);
 }
 
 static bool loop_steps(Trainer *trainer, uint32_t from, uint32_t to);
@@ -78,12 +88,21 @@ static bool loop_until(Trainer *trainer, const RlcStep *step, uint32_t body, uin
                   (unsigned long long)*trainer->learning.step);
 }
 
+/* Copies part number `part` of a view into its slots. */
+static void parts_take(Trainer *trainer, uint32_t index, uint64_t part) {
+  const RlcView *view = &trainer->module->views[index];
+  const Side *side = &trainer->learning;
+  for (uint32_t i = 0; i < view->column_count; i++) side_fetch(side, view->columns[i].from);
+  parts_copy(&trainer->parts[index], side->team, side->memory, part);
+  for (uint32_t i = 0; i < view->column_count; i++) side_store(side, view->columns[i].to);
+}
+
 /* The body once on each part of the rollout, in an order drawn now. */
 static bool loop_parts(Trainer *trainer, const RlcStep *step, uint32_t body, uint32_t end) {
   Parts *parts = &trainer->parts[step->index];
   parts_shuffle(parts, trainer->options.seed, trainer->state.shuffles++);
   for (uint64_t i = 0; i < step->count; i++) {
-    parts_copy(parts, trainer->learning.team, trainer->memory, i);
+    parts_take(trainer, step->index, i);
     if (!loop_steps(trainer, body, end)) return false;
   }
   return true;
@@ -119,6 +138,7 @@ static bool loop_step(Trainer *trainer, uint32_t at) {
   case RLC_DO_PARTS:
     return loop_parts(trainer, step, body, end);
   case RLC_DO_WRITE:
+    side_fetch(&trainer->learning, step->slot);
     return replay_write(trainer->replay[step->index], at, trainer->memory, *trainer->learning.step,
                         &trainer->error);
   }
@@ -217,7 +237,7 @@ void trainer_start(Trainer *trainer) {
   if (trainer->limited == 0) trainer->limited = trainer->started;
   trainer->progress.start_step = trainer->state.step;
   trainer->progress.start_updates = trainer->state.updates;
-  if (trainer->collects) actor_observe(&trainer->explore, trainer->memory);
+  if (trainer->collects) actor_observe(&trainer->explore, &trainer->learning);
   overlap_begin(trainer);
 }
 

@@ -93,7 +93,19 @@ bool metrics_make(Metrics *metrics, const RlcModule *module, RunError *error) {
   return true;
 }
 
+bool metrics_notes(Metrics *metrics, Device *device, RunError *error) {
+  size_t bytes = (size_t)METRIC_NOTES * metrics->count * SLOT_LINE;
+  metrics->device = device;
+  metrics->note = run_take(METRIC_NOTES, sizeof *metrics->note, error);
+  metrics->written = run_take(metrics->count, sizeof *metrics->written, error);
+  metrics->noted = device_host_take(device, bytes, error);
+  return metrics->note && metrics->written && metrics->noted;
+}
+
 void metrics_free(Metrics *metrics) {
+  if (metrics->device) device_host_free(metrics->device, metrics->noted);
+  free(metrics->note);
+  free(metrics->written);
   free(metrics->slot);
   free(metrics->average);
   free(metrics->name);
@@ -105,9 +117,10 @@ void metrics_free(Metrics *metrics) {
 
 static const uint64_t UNWRITTEN = 0x7ff8726c63000001u; /* a NaN that no arithmetic gives */
 
-void metrics_clear(const Metrics *metrics, char *memory) {
+void metrics_clear(const Metrics *metrics, const Side *side) {
+  if (side->mirror) return; /* tables say what programs on a card write */
   for (uint32_t i = 0; i < metrics->count; i++)
-    memcpy(memory + metrics->slot[i]->offset, &UNWRITTEN, sizeof UNWRITTEN);
+    memcpy(side->memory + metrics->slot[i]->offset, &UNWRITTEN, sizeof UNWRITTEN);
 }
 
 /* The first parameter with a value that is not finite, and where, or NULL. */
@@ -115,39 +128,100 @@ static const RlcSlot *parameter_fault(const Trainer *trainer, uint64_t *element)
   for (uint32_t i = 0; i < trainer->module->slot_count; i++) {
     const RlcSlot *slot = &trainer->module->slots[i];
     if (slot->kind != RLC_PARAMETER) continue;
+    side_fetch(&trainer->learning, i);
     *element = slot_fault(slot, trainer->memory);
     if (*element != UINT64_MAX) return slot;
   }
   return NULL;
 }
 
-static bool metric_fail(Trainer *trainer, const RlcSlot *slot, double value) {
+static bool metric_fail(Trainer *trainer, const RlcSlot *slot, double value, uint64_t step,
+                        uint64_t update) {
   uint64_t element = 0;
   const RlcSlot *bad = parameter_fault(trainer, &element);
-  const TrainState *state = &trainer->state;
   char where[256] = "every parameter is still finite";
   if (bad)
     snprintf(where, sizeof where, "parameter '%s' is not finite at element %llu", bad->name,
              (unsigned long long)element);
   trainer->diverged = true;
-  return run_fail(
-      &trainer->error, "metric '%s' is %s at step %llu, update %llu; %s", metric_name(slot),
-      isnan(value) ? "nan"
-      : value > 0  ? "inf"
-                   : "-inf",
-      (unsigned long long)*trainer->learning.step, (unsigned long long)state->updates, where);
+  return run_fail(&trainer->error, "metric '%s' is %s at step %llu, update %llu; %s",
+                  metric_name(slot),
+                  isnan(value) ? "nan"
+                  : value > 0  ? "inf"
+                               : "-inf",
+                  (unsigned long long)step, (unsigned long long)update, where);
 }
 
-bool metrics_gather(Trainer *trainer) {
+/* One value of metric number i, as a program wrote it at that step. */
+static bool metric_add(Trainer *trainer, uint32_t i, const char *at, uint64_t step,
+                       uint64_t update) {
   Metrics *metrics = &trainer->metrics;
+  double value;
+  memcpy(&value, at, sizeof value);
+  if (!isfinite(value)) return metric_fail(trainer, metrics->slot[i], value, step, update);
+  metrics->average[i].sum += value;
+  metrics->average[i].count++;
+  return true;
+}
+
+/* The metric slots that a program on a card writes, into metrics->written, and their numbers among
+ * the metrics if `numbers`. Returns how many. */
+static uint32_t program_metrics(const Trainer *trainer, uint32_t program, bool numbers) {
+  const RlcLaunch *launch = &trainer->module->gpu->launches[program];
+  const Metrics *metrics = &trainer->metrics;
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < metrics->count; i++) {
+    uint32_t slot = (uint32_t)(metrics->slot[i] - trainer->module->slots);
+    for (uint32_t w = 0; w < launch->write_count; w++)
+      if (launch->writes[w] == slot) metrics->written[count++] = numbers ? i : slot;
+  }
+  return count;
+}
+
+static char *note_place(const Metrics *metrics, uint32_t note) {
+  return metrics->noted + (size_t)note * metrics->count * SLOT_LINE;
+}
+
+bool metrics_settle(Trainer *trainer) {
+  Metrics *metrics = &trainer->metrics;
+  if (!trainer->device || !metrics->note_count) return true;
+  uint32_t notes = metrics->note_count;
+  mirror_wait(trainer->learning.mirror);
+  if (!device_good(trainer->device, &trainer->error)) return false;
+  metrics->note_count = 0;
+  for (uint32_t n = 0; n < notes; n++) {
+    const MetricsNote *note = &metrics->note[n];
+    uint32_t count = program_metrics(trainer, note->program, true);
+    for (uint32_t i = 0; i < count; i++)
+      if (!metric_add(trainer, metrics->written[i], note_place(metrics, n) + (size_t)i * SLOT_LINE,
+                      note->step, note->update))
+        return false;
+  }
+  return true;
+}
+
+/* Lets the card write down what the program gave; looked at when there are many of them, or
+ * somebody wants to know. */
+static bool metrics_note(Trainer *trainer, uint32_t program) {
+  Metrics *metrics = &trainer->metrics;
+  uint32_t count = program_metrics(trainer, program, false);
+  if (!count) return true;
+  if (metrics->note_count == METRIC_NOTES && !metrics_settle(trainer)) return false;
+  count = program_metrics(trainer, program, false);
+  uint32_t note = metrics->note_count++;
+  metrics->note[note] = (MetricsNote){program, *trainer->learning.step, trainer->state.updates};
+  mirror_note(trainer->learning.mirror, metrics->written, count, note_place(metrics, note));
+  return true;
+}
+
+bool metrics_gather(Trainer *trainer, uint32_t program) {
+  const Metrics *metrics = &trainer->metrics;
+  if (trainer->device) return metrics_note(trainer, program);
   for (uint32_t i = 0; i < metrics->count; i++) {
     const char *at = trainer->memory + metrics->slot[i]->offset;
-    if (!memcmp(at, &UNWRITTEN, sizeof UNWRITTEN)) continue;
-    double value;
-    memcpy(&value, at, sizeof value);
-    if (!isfinite(value)) return metric_fail(trainer, metrics->slot[i], value);
-    metrics->average[i].sum += value;
-    metrics->average[i].count++;
+    if (memcmp(at, &UNWRITTEN, sizeof UNWRITTEN) &&
+        !metric_add(trainer, i, at, *trainer->learning.step, trainer->state.updates))
+      return false;
   }
   return true;
 }
@@ -155,6 +229,7 @@ bool metrics_gather(Trainer *trainer) {
 bool metrics_check_parameters(Trainer *trainer) {
   uint64_t element = 0;
   const RlcSlot *bad = parameter_fault(trainer, &element);
+  if (trainer->device && !device_good(trainer->device, &trainer->error)) return false;
   if (!bad) return true;
   trainer->diverged = true;
   return run_fail(&trainer->error,
@@ -210,6 +285,7 @@ static void fixed_fill(Trainer *trainer, double *value) {
 
 bool metrics_line(Trainer *trainer) {
   Metrics *metrics = &trainer->metrics;
+  if (!metrics_settle(trainer)) return false;
   fixed_fill(trainer, metrics->value);
   trainer->progress.episode_return = metrics->value[COLUMN_REWARD_MEAN];
   size_t alias = COLUMN_COUNT + metrics->count;

@@ -90,12 +90,15 @@ bool overlap_make(Trainer *trainer) {
                            .updates = &overlap->updates,
                            .error = &overlap->error};
   trainer->learning.step = &overlap->step;
-  return true;
+  if (!trainer->device) return true;
+  trainer->acting.mirror = mirror_make(trainer->device, overlap->memory, &trainer->error);
+  return trainer->acting.mirror != NULL;
 }
 
 void overlap_free(Trainer *trainer) {
   Overlap *overlap = trainer->overlap;
   if (!overlap) return;
+  if (trainer->acting.mirror != trainer->learning.mirror) mirror_free(trainer->acting.mirror);
   free(overlap->memory);
   free(overlap->work);
   free(overlap->done);
@@ -107,18 +110,22 @@ void overlap_free(Trainer *trainer) {
 
 /* ---- what the sides give each other ---- */
 
-static void slots_give(const RlcModule *module, const uint32_t *slots, uint32_t count, char *to,
-                       const char *from) {
+static void slots_give(const RlcModule *module, const uint32_t *slots, uint32_t count,
+                       const Side *to, const Side *from) {
+  if (to->mirror) {
+    mirror_give(to->mirror, from->mirror, slots, count);
+    return;
+  }
   for (uint32_t i = 0; i < count; i++) {
     const RlcSlot *slot = &module->slots[slots[i]];
-    memcpy(to + slot->offset, from + slot->offset, slot->bytes);
+    memcpy(to->memory + slot->offset, from->memory + slot->offset, slot->bytes);
   }
 }
 
 void overlap_begin(Trainer *trainer) {
   Overlap *overlap = trainer->overlap;
   if (!overlap) return;
-  memcpy(overlap->memory, trainer->memory, trainer->module->memory_bytes);
+  side_give_all(trainer, &trainer->acting, &trainer->learning);
   overlap->step = trainer->state.step;
   overlap->updates = trainer->state.updates;
 }
@@ -127,7 +134,8 @@ void overlap_join(Trainer *trainer) {
   const RlcModule *module = trainer->module;
   Overlap *overlap = trainer->overlap;
   if (!overlap) return;
-  slots_give(module, module->aside.out, module->aside.out_count, trainer->memory, overlap->memory);
+  slots_give(module, module->aside.out, module->aside.out_count, &trainer->learning,
+             &trainer->acting);
   for (uint32_t i = 0; i < module->source_count; i++) replay_join(trainer->replay[i]);
   overlap->step = trainer->state.step;
 }
@@ -150,9 +158,10 @@ static bool act_steps(Trainer *trainer, uint32_t from, uint32_t to) {
   for (uint32_t at = from; at < to; at += 1 + trainer->module->steps[at].body) {
     const RlcStep *step = &trainer->module->steps[at];
     if (step->op == RLC_DO_COLLECT && !collect_steps(trainer, step->count)) return false;
-    if (step->op == RLC_DO_RUN)
-      trainer_run(trainer, &trainer->acting, step->index, trainer->options.seed,
-                  trainer->state.vector_steps, false);
+    if (step->op == RLC_DO_RUN &&
+        !trainer_run(trainer, &trainer->acting, step->index, trainer->options.seed,
+                     trainer->state.vector_steps, false))
+      return false;
     for (uint64_t i = 0; step->op == RLC_DO_REPEAT && i < step->count; i++)
       if (!act_steps(trainer, at + 1, at + 1 + step->body)) return false;
   }
@@ -205,10 +214,12 @@ static void run_in_turn(Trainer *trainer) {
 bool overlap_pass(Trainer *trainer) {
   const RlcModule *module = trainer->module;
   Overlap *overlap = trainer->overlap;
-  bool choice = team_size(trainer->team) > 1 && trainer->state.iteration > 0;
+  /* A card runs what it gets one after the other. */
+  bool choice = team_size(trainer->team) > 1 && !trainer->device && trainer->state.iteration > 0;
   double start = run_clock();
   overlap->updates = trainer->state.updates;
-  slots_give(module, module->aside.in, module->aside.in_count, overlap->memory, trainer->memory);
+  slots_give(module, module->aside.in, module->aside.in_count, &trainer->acting,
+             &trainer->learning);
   (choice && pace_second(&overlap->pace) ? run_together : run_in_turn)(trainer);
   overlap_join(trainer);
   if (choice) pace_note(&overlap->pace, run_clock() - start);
@@ -217,5 +228,6 @@ bool overlap_pass(Trainer *trainer) {
 }
 
 bool overlap_settled(const Trainer *trainer) {
-  return !trainer->overlap || team_size(trainer->team) == 1 || trainer->overlap->pace.settled;
+  return !trainer->overlap || trainer->device || team_size(trainer->team) == 1 ||
+         trainer->overlap->pace.settled;
 }

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RLC_ABI      3
+#define RLC_ABI      4
 #define RLC_MAX_RANK 8
 #define RLC_NONE     UINT32_MAX /* "no slot", "no program" */
 
@@ -276,13 +276,41 @@ typedef struct RlcAside {
   const uint32_t *out;
 } RlcAside;
 
+/* Programs that run on a GPU: each is one cooperative kernel, launched with an RlcGpuCall. */
+typedef struct RlcImage {
+  const char *arch;  /* "sm_90": machine code for cards of that kind; "ptx": text for later ones */
+  const void *bytes; /* ends with a zero, which is not counted */
+  uint64_t size;
+} RlcImage;
+typedef struct RlcLaunch {        /* of one program */
+  const char *kernel;             /* its name in the images */
+  const uint32_t *reads, *writes; /* slots; a slot that is written is written as a whole */
+  uint32_t read_count, write_count;
+  const char *const *parts; /* its kernels in words, with their places in the specification */
+  uint32_t part_count;
+} RlcLaunch;
+typedef struct RlcGpu {
+  uint32_t image_count;
+  const RlcImage *images;
+  const RlcLaunch *launches; /* [program_count] */
+  uint32_t threads;          /* of a block */
+  uint32_t shared_bytes;     /* of a block */
+} RlcGpu;
+enum { RLC_REACHED_BITS = 16 };
+typedef struct RlcGpuCall {
+  uint64_t memory, work; /* on the card: the slots; RlcProgram.work_bytes of scratch */
+  uint64_t seed, step;   /* as in RlcCall */
+  uint64_t met;          /* on the card: a counter of barriers, zero at first */
+  uint64_t reached; /* a uint32_t on the host: program << RLC_REACHED_BITS | kernel begun last */
+} RlcGpuCall;
+
 typedef struct RlcModule {
   uint32_t abi;     /* RLC_ABI */
   const char *name; /* of the spec */
   const char *spec; /* the resolved specification, YAML text */
   uint64_t spec_hash;
   const char *compiler;   /* version and flags, for provenance */
-  const char *target;     /* "c", "native", "oracle" */
+  const char *target;     /* "c", "native", "cuda", "oracle" */
   const char *const *cpu; /* CPU features the code needs, by /proc/cpuinfo names, NULL-terminated */
   const char *env_id;     /* NULL: no environment; every pass through the loop counts as one step,
                              nothing is evaluated */
@@ -313,7 +341,8 @@ typedef struct RlcModule {
       sample; /* stochastic evaluation (the explore expression on the evaluation environments) */
   uint32_t step_count;
   const RlcStep *steps;
-  RlcAside aside; /* empty in a loop without RLC_DO_ASIDE */
+  RlcAside aside;    /* empty in a loop without RLC_DO_ASIDE */
+  const RlcGpu *gpu; /* NULL: the programs run on the CPU; else they have no `run` */
 } RlcModule;
 
 /* The runtime's main program: options, run directory, training, evaluation. Returns the exit

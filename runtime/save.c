@@ -73,6 +73,13 @@ static void carried_move(Trainer *trainer, bool out) {
   }
 }
 
+/* Brings everything from the card, if there is one. */
+static bool slots_home(Trainer *trainer) {
+  if (!trainer->device) return true;
+  mirror_fetch_all(trainer->learning.mirror);
+  return device_good(trainer->device, &trainer->error);
+}
+
 bool save_write(Trainer *trainer) {
   const TrainState *state = &trainer->state;
   CheckpointInfo info = {.step = state->step,
@@ -84,6 +91,7 @@ bool save_write(Trainer *trainer) {
                                       state->runs, state->shuffles},
                          .seconds = trainer->seconds_before + run_clock() - trainer->started};
   double began = run_clock();
+  if (!slots_home(trainer) || !metrics_settle(trainer)) return false;
   if (!log_mark(trainer->log, &info.log, &trainer->error)) return false;
   carried_move(trainer, true);
   actor_get_state(&trainer->explore, trainer->pool_state);
@@ -102,6 +110,7 @@ static bool save_apply(Trainer *trainer, bool replay) {
   for (uint32_t i = 0; replay && i < trainer->module->source_count; i++)
     if (!replay_resume(trainer->replay[i], &trainer->error)) return false;
   carried_move(trainer, false);
+  if (trainer->device) mirror_store_all(trainer->learning.mirror);
   actor_set_state(&trainer->explore, trainer->pool_state);
   trainer->saved_step = trainer->state.step;
   return true;

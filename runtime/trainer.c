@@ -27,9 +27,11 @@ static void counters_write(const Trainer *trainer, const Side *side) {
       [RLC_UPDATES] = (double)*side->updates,
       [RLC_STORED] = module->source_count ? (double)replay_stored(trainer->replay[0]) : 0,
       [RLC_PROGRESS] = progress < 1 ? progress : 1};
-  for (int i = 0; i < RLC_COUNTERS; i++)
-    if (module->counters[i] != RLC_NONE)
-      memcpy(side->memory + module->slots[module->counters[i]].offset, &value[i], sizeof value[i]);
+  for (int i = 0; i < RLC_COUNTERS; i++) {
+    if (module->counters[i] == RLC_NONE) continue;
+    memcpy(side->memory + module->slots[module->counters[i]].offset, &value[i], sizeof value[i]);
+    side_store(side, module->counters[i]);
+  }
 }
 
 typedef struct RunJob {
@@ -45,10 +47,14 @@ static void run_part(void *arg, uint32_t thread, uint32_t threads) {
   job->program->run(&call);
 }
 
-void trainer_run(const Trainer *trainer, const Side *side, uint32_t program, uint64_t seed,
+bool trainer_run(const Trainer *trainer, const Side *side, uint32_t program, uint64_t seed,
                  uint64_t draw, bool alone) {
   const RlcProgram *run = &trainer->module->programs[program];
   counters_write(trainer, side);
+  if (side->mirror) {
+    mirror_run(side->mirror, program, seed, draw);
+    return device_good(trainer->device, side->error);
+  }
   RunJob job = {.program = run,
                 .call = {.memory = side->memory,
                          .work = side->work,
@@ -62,6 +68,7 @@ void trainer_run(const Trainer *trainer, const Side *side, uint32_t program, uin
     run_part(&job, 0, 1);
   else
     team_run_paced(side->team, &trainer->pace[program], run_part, &job);
+  return true;
 }
 
 /* ---- checks of the tables ---- */
@@ -158,7 +165,25 @@ static bool module_check(Trainer *trainer) {
   return cpu_check(module->cpu, error);
 }
 
+/* ---- sides ---- */
+
+void side_give_all(const Trainer *trainer, const Side *to, const Side *from) {
+  if (to->mirror)
+    mirror_give_all(to->mirror, from->mirror);
+  else
+    memcpy(to->memory, from->memory, trainer->module->memory_bytes);
+}
+
 /* ---- making ---- */
+
+/* The card, with learning's slots. */
+static bool trainer_device(Trainer *trainer) {
+  RunError *error = &trainer->error;
+  if (!trainer->module->gpu) return true;
+  if (!(trainer->device = device_open(trainer->module, error))) return false;
+  trainer->learning.mirror = mirror_make(trainer->device, trainer->memory, error);
+  return trainer->learning.mirror != NULL;
+}
 
 static bool trainer_memory(Trainer *trainer) {
   const RlcModule *module = trainer->module;
@@ -181,8 +206,12 @@ static bool trainer_memory(Trainer *trainer) {
                              .step = &trainer->state.step,
                              .updates = &trainer->state.updates,
                              .error = error};
+  if (!trainer->memory || !trainer->evaluation_memory || !trainer_device(trainer)) return false;
   trainer->acting = trainer->evaluating = trainer->learning;
   trainer->evaluating.memory = trainer->evaluation_memory;
+  if (trainer->device && !(trainer->evaluating.mirror =
+                               mirror_make(trainer->device, trainer->evaluation_memory, error)))
+    return false;
   return trainer->memory && trainer->evaluation_memory && trainer->work && trainer->done &&
          trainer->stepped && trainer->pace && trainer->every && trainer->samples &&
          trainer->replay && trainer->parts;
@@ -220,8 +249,9 @@ static bool trainer_acting(Trainer *trainer) {
 /* The first state: what the module's init writes, then that of the environments. */
 static bool trainer_begin(Trainer *trainer) {
   uint64_t seed = trainer->options.seed;
-  if (trainer->module->init != RLC_NONE)
-    trainer_run(trainer, &trainer->learning, trainer->module->init, seed, 0, false);
+  if (trainer->module->init != RLC_NONE &&
+      !trainer_run(trainer, &trainer->learning, trainer->module->init, seed, 0, false))
+    return false;
   return !trainer->collects || actor_start(trainer, &trainer->explore, &trainer->learning, seed, 0);
 }
 
@@ -235,6 +265,8 @@ bool trainer_make(Trainer *trainer, const RlcModule *module, const Options *opti
   if (!(trainer->team = team_make(options->threads, &trainer->error))) return false;
   if (!trainer_memory(trainer) || !trainer_acting(trainer) || !trainer_data(trainer)) return false;
   if (!metrics_make(&trainer->metrics, module, &trainer->error) || !save_make(trainer))
+    return false;
+  if (trainer->device && !metrics_notes(&trainer->metrics, trainer->device, &trainer->error))
     return false;
   if (!trainer_begin(trainer) || !overlap_make(trainer)) return false;
   overlap_begin(trainer);
@@ -253,6 +285,9 @@ void trainer_free(Trainer *trainer) {
     parts_free(&trainer->parts[i]);
   metrics_free(&trainer->metrics);
   save_free(trainer);
+  mirror_free(trainer->learning.mirror);
+  mirror_free(trainer->evaluating.mirror);
+  device_close(trainer->device);
   free(trainer->parts);
   free(trainer->replay);
   free(trainer->memory);

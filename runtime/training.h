@@ -4,6 +4,7 @@
 #define RLC_RUNTIME_TRAINING_H
 
 #include "envs/pool.h"
+#include "runtime/device/device.h"
 #include "runtime/rollout.h"
 #include "runtime/stop.h"
 #include "runtime/team.h"
@@ -64,7 +65,20 @@ typedef struct Metrics {
   double *value; /* [columns] */
   size_t columns;
   char *alias; /* storage of the aliases' names */
+  /* What programs on a card wrote and nobody has looked at yet */
+  const Device *device;     /* NULL: there is none */
+  struct MetricsNote *note; /* [METRIC_NOTES] */
+  uint32_t note_count;
+  uint32_t *written; /* [count] metric slots that a program writes, for a moment */
+  char *noted;       /* [METRIC_NOTES][count] values, SLOT_LINE bytes apart, in the card's reach */
 } Metrics;
+
+/* A program that ran on a card: when, for the message about a value that is not finite. */
+typedef struct MetricsNote {
+  uint32_t program;
+  uint64_t step, update;
+} MetricsNote;
+enum { METRIC_NOTES = 256 };
 
 /* TrainState.eval_mark: the evaluation of this step was cut off and has to be made yet. */
 #define EVALUATION_OWED UINT64_MAX
@@ -90,7 +104,17 @@ typedef struct Side {
   uint64_t *done, *stepped;       /* [threads] work items of programs; instances stepped */
   const uint64_t *step, *updates; /* the counters as its programs see them */
   RunError *error;                /* filled when something on this side fails */
+  Mirror *mirror;                 /* the slots on a card, where programs run there; else NULL */
 } Side;
+
+/* What is in `memory` is read and written between these: where programs run on a card, the slot's
+ * newest values may lie there. */
+static inline void side_fetch(const Side *side, uint32_t slot) {
+  if (side->mirror && slot != RLC_NONE) mirror_fetch(side->mirror, slot);
+}
+static inline void side_store(const Side *side, uint32_t slot) {
+  if (side->mirror && slot != RLC_NONE) mirror_store(side->mirror, slot);
+}
 
 enum { RUN_PATH = 4096 };
 
@@ -99,6 +123,7 @@ typedef struct Trainer {
   Options options;
   char directory[RUN_PATH];
   char *memory, *work;     /* of learning */
+  Device *device;          /* where the module's programs run; NULL: on the CPU */
   char *evaluation_memory; /* a copy of the slots that evaluation works on, so that training never
                               notices */
   Team *team;
@@ -143,10 +168,13 @@ typedef struct Trainer {
  * is due either way. */
 bool trainer_make(Trainer *trainer, const RlcModule *module, const Options *options);
 void trainer_free(Trainer *trainer);
-/* Runs one program on the side's team, or on the caller's thread alone where that is faster or
- * `alone` says so, after writing the counters. */
-void trainer_run(const Trainer *trainer, const Side *side, uint32_t program, uint64_t seed,
+/* Runs one program after writing the counters: on the side's team, or on the caller's thread alone
+ * where that is faster or `alone` says so; where there is a card, there, and the host goes on at
+ * once. False when something has failed on the card. */
+bool trainer_run(const Trainer *trainer, const Side *side, uint32_t program, uint64_t seed,
                  uint64_t draw, bool alone);
+/* All slots of one side become those of another. */
+void side_give_all(const Trainer *trainer, const Side *to, const Side *from);
 
 /* ---- loop.c ---- */
 
@@ -185,7 +213,7 @@ void actor_set_state(const Actor *actor, const void *state);
 bool actor_start(const Trainer *trainer, Actor *actor, const Side *side, uint64_t seed,
                  uint64_t draw);
 /* Writes the current observations into the slots. */
-void actor_observe(const Actor *actor, char *memory);
+void actor_observe(const Actor *actor, const Side *side);
 /* Observes, runs the program, steps every environment, fills the slots of results; false on a
  * fault. */
 bool actor_step(const Trainer *trainer, Actor *actor, const Side *side, uint64_t seed,
@@ -193,8 +221,9 @@ bool actor_step(const Trainer *trainer, Actor *actor, const Side *side, uint64_t
 /* Steps the pool on the team, or alone where that is faster; `stepped` counts each thread's
  * instances. */
 void actor_pool_step(Pool *pool, const float *actions, Team *team, uint64_t *stepped, Pace *pace);
-/* Runs a program over the environments' rows, on one thread when it is light. */
-void actor_run(const Trainer *trainer, const Actor *actor, uint32_t program, const Side *side,
+/* Runs a program over the environments' rows, on one thread when it is light. False as of
+ * trainer_run. */
+bool actor_run(const Trainer *trainer, const Actor *actor, uint32_t program, const Side *side,
                uint64_t seed, uint64_t draw);
 
 /* ---- collect.c ---- */
@@ -241,11 +270,15 @@ bool evaluation_fills(const RlcModule *module, size_t column);
 /* ---- metrics.c ---- */
 
 bool metrics_make(Metrics *metrics, const RlcModule *module, RunError *error);
+/* Room for what programs on a card write; before the first of them. */
+bool metrics_notes(Metrics *metrics, Device *device, RunError *error);
 void metrics_free(Metrics *metrics);
 /* Before a program of the loop: marks all metrics as not written. After it: adds up those it wrote;
- * false when one is not finite, with the parameters that are not finite either. */
-void metrics_clear(const Metrics *metrics, char *memory);
-bool metrics_gather(Trainer *trainer);
+ * false when one is not finite, with the parameters that are not finite either. What a card wrote
+ * is only noted, and added up by metrics_settle, in the same order. */
+void metrics_clear(const Metrics *metrics, const Side *side);
+bool metrics_gather(Trainer *trainer, uint32_t program);
+bool metrics_settle(Trainer *trainer);
 /* False, naming slot and element, when a parameter is not finite. */
 bool metrics_check_parameters(Trainer *trainer);
 void metrics_episode(TrainState *state, double episode_return, uint32_t length);

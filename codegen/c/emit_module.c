@@ -1,8 +1,7 @@
 /* Prints the tables of the RlcModule: slots, programs, sources, loop, and the module itself. */
 #include "codegen/codegen.h"
 
-/* A C string literal, in pieces of a line; "" for NULL. */
-static void emit_string(const char *text, FILE *out) {
+void emit_string(const char *text, FILE *out) {
   fputc('"', out);
   for (const unsigned char *c = (const unsigned char *)(text ? text : ""); *c; c++) {
     if (*c == '\n')
@@ -41,11 +40,12 @@ static void emit_programs(const RlcModule *m, FILE *out) {
     const RlcProgram *p = &m->programs[i];
     fputs("  {.name = ", out);
     emit_string(p->name, out);
-    fprintf(out,
-            ", .run = program_%u, .work_bytes = %llu, .thread_bytes = %llu, "
-            ".flops = %.17g, .minimal_flops = %.17g},\n",
-            i, (unsigned long long)p->work_bytes, (unsigned long long)p->thread_bytes, p->flops,
-            p->minimal_flops);
+    if (!m->gpu) fprintf(out, ", .run = program_%u", i);
+    fprintf(
+        out,
+        ", .work_bytes = %llu, .thread_bytes = %llu, .flops = %.17g, .minimal_flops = %.17g},\n",
+        (unsigned long long)p->work_bytes, (unsigned long long)p->thread_bytes, p->flops,
+        p->minimal_flops);
   }
   fputs(m->program_count ? "};\n\n" : "  {0}};\n\n", out);
 }
@@ -119,7 +119,7 @@ static void emit_steps(const RlcModule *m, FILE *out) {
   fputs("static const RlcStep steps[] = {\n", out);
   for (uint32_t i = 0; i < m->step_count; i++) {
     const RlcStep *s = &m->steps[i];
-    fprintf(out, "  {%u, %u, %u, %uu, %uu, %llu, %u},\n", s->op, s->flags, s->counter, s->index,
+    fprintf(out, "  {%u, %u, %u, %uu, %uu, %lluu, %u},\n", s->op, s->flags, s->counter, s->index,
             s->slot, (unsigned long long)s->count, s->body);
   }
   fputs("};\n\n", out);
@@ -198,6 +198,7 @@ void module_print(const RlcModule *m, FILE *out) {
   emit_acting("sample", &m->sample, out);
   fprintf(out, "  .step_count = %u,\n  .steps = %s,\n", m->step_count,
           m->step_count ? "steps" : "0");
+  if (m->gpu) fputs("  .gpu = &gpu,\n", out);
   fprintf(out, "  .aside = {%u, %s, %u, %s},\n};\n", m->aside.in_count,
           m->aside.in_count ? "aside_in" : "0", m->aside.out_count,
           m->aside.out_count ? "aside_out" : "0");

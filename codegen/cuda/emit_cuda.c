@@ -349,6 +349,7 @@ static void emit_program(const Code *code, Arena *arena, size_t number, FILE *ou
         out);
   for (size_t k = 0; k < program->kernel_count; k++) {
     if (program->kernels[k]->barrier_before) fputs("  meet(&call);\n", out);
+    fprintf(out, "  reach(&call, 0x%zx);\n", number << RLC_REACHED_BITS | k);
     emit_call(program->kernels[k], number, bytes[k], out);
   }
   fputs("}\n\n", out);
@@ -373,7 +374,8 @@ void emit_cuda_on_cpu(const Code *code, FILE *out) {
             "static void program_%u_warps(const void *call) { %s%u(*(const Call *)call); }\n"
             "static void program_%u(const RlcCall *call) {\n"
             "  unsigned long long met = 0;\n"
-            "  Call own = {call->memory, call->work, call->seed, call->step, &met};\n"
+            "  unsigned reached;\n"
+            "  Call own = {call->memory, call->work, call->seed, call->step, &met, &reached};\n"
             "  if (call->thread == 0) shim_run(program_%u_warps, &own);\n"
             "}\n",
             (unsigned)i, CUDA_PROGRAM, (unsigned)i, (unsigned)i, (unsigned)i);

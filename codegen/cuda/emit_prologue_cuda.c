@@ -24,6 +24,7 @@ static const char compiled_by_nvrtc[] =
     "  char *memory, *work; /* slots; the workspace of the programs */\n"
     "  uint64_t seed, step;\n"
     "  unsigned long long *met; /* blocks that have come to a barrier, since ever */\n"
+    "  volatile unsigned *reached; /* the kernel that was begun last */\n"
     "} Call;\n"
     "\n";
 
@@ -38,6 +39,9 @@ static const char together[] =
     "  }\n"
     "SWAP(float)\n"
     "SWAP(double)\n"
+    "INLINE void reach(CALL *call, unsigned kernel) {\n"
+    "  if (blockIdx.x == 0 && threadIdx.x == 0) *call->reached = kernel;\n"
+    "}\n"
     "/* All blocks meet; what any of them wrote before, all see afterwards. */\n"
     "DEVICE void meet(CALL *call) {\n"
     "  __syncthreads();\n"

@@ -60,7 +60,9 @@ static Shim *shim;
 #define __forceinline__ inline
 #define DEVICE          static __attribute__((unused))
 #define INLINE          static inline __attribute__((always_inline, unused))
-#define PROGRAM         static void
+#ifndef PROGRAM
+#define PROGRAM static void
+#endif
 #define MATH
 #define fmaf                __builtin_fmaf
 #define fma                 __builtin_fma
@@ -74,8 +76,11 @@ static Shim *shim;
 #define __threadfence()     ((void)0)
 #define PAUSE()             shim_wait(SHIM_SPINS)
 
-/* Back to the scheduler until it says to go on. */
-static void shim_wait(ShimState state) {
+/* Back to the scheduler until it says to go on. Others run meanwhile, read and write. Nothing may
+ * be concluded from what this function does; even so gcc 12 -O1 gives wrong results for some
+ * programs, which -O0, -O2 and clang do not (why was not found out): so generated code is compiled
+ * with -O2. */
+__attribute__((noinline)) static void shim_wait(ShimState state) {
   shim->running->state = state;
   if (!_setjmp(shim->running->place)) _longjmp(shim->scheduler, 1);
 }

@@ -54,13 +54,13 @@ static uint64_t counter_value(const Trainer *trainer, uint8_t counter) {
 
 static bool run_program(Trainer *trainer, uint32_t index, uint8_t flags, Work *work) {
   const RlcProgram *program = &trainer->module->programs[index];
-  metrics_clear(&trainer->metrics, trainer->memory);
+  metrics_clear(&trainer->metrics, &trainer->learning);
   uint64_t *counter = flags & RLC_IS_UPDATE ? &trainer->state.updates : &trainer->state.runs;
   trainer_run(trainer, &trainer->learning, index, trainer->options.seed, *counter, false);
   ++*counter;
   work->minimal += program->minimal_flops;
   work->executed += program->flops;
-  return metrics_gather(trainer);
+  return metrics_gather(trainer, index);
 }
 
 static bool run_sample(Trainer *trainer, uint32_t source) {

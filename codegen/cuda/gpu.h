@@ -1,0 +1,16 @@
+/* Modules for a GPU: images and the tables that go with them. */
+#ifndef RLC_CODEGEN_CUDA_GPU_H
+#define RLC_CODEGEN_CUDA_GPU_H
+
+#include "codegen/cuda/cuda.h"
+
+/* Names of archs.def. */
+size_t gpu_archs(const char *const **names);
+
+/* A trainer as one C file: code for the options' `arch` and PTX as bytes, and the module's tables.
+ * False with a reason in `error`. */
+bool gpu_trainer(const Code *code, FILE *out, char *error, size_t size);
+/* The same module in this process; what the code was made from must live as long. */
+Loaded *load_gpu(const Code *code, char *error, size_t size);
+
+#endif

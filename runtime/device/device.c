@@ -1,0 +1,178 @@
+/* Finding a card, choosing the image for it, launching: see device.h. */
+#include "runtime/device/internal.h"
+#include "runtime/rows.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- finding ---- */
+
+static int fact(const Device *device, int attribute) {
+  int value = 0;
+  return device->driver.device_fact(&value, attribute, device->number) == 0 ? value : 0;
+}
+
+/* The number in "sm_90"; 0 for other names. */
+static int arch_number(const char *arch) {
+  return strncmp(arch, "sm_", 3) == 0 ? atoi(arch + 3) : 0;
+}
+
+static const RlcImage *image_named(const RlcGpu *gpu, const char *arch) {
+  for (uint32_t i = 0; i < gpu->image_count; i++)
+    if (strcmp(gpu->images[i].arch, arch) == 0) return &gpu->images[i];
+  return NULL;
+}
+
+/* The best machine code for the card: of its generation, and not for a later one of it. Else text,
+ * which the driver compiles. */
+static const RlcImage *image_for(const Device *device) {
+  const RlcGpu *gpu = device->module->gpu;
+  const RlcImage *best = NULL;
+  for (uint32_t i = 0; i < gpu->image_count; i++) {
+    int arch = arch_number(gpu->images[i].arch);
+    if (!arch || arch / 10 != device->arch / 10 || arch > device->arch) continue;
+    if (!best || arch > arch_number(best->arch)) best = &gpu->images[i];
+  }
+  return best ? best : image_named(gpu, "ptx");
+}
+
+static void images_list(const RlcGpu *gpu, char *text, size_t size) {
+  size_t used = 0;
+  text[0] = 0;
+  for (uint32_t i = 0; i < gpu->image_count && used < size; i++)
+    used += (size_t)snprintf(text + used, size - used, "%s%s", i ? ", " : "", gpu->images[i].arch);
+}
+
+static bool image_load(Device *device, RunError *error) {
+  const RlcGpu *gpu = device->module->gpu;
+  const RlcImage *image = image_for(device);
+  char have[256];
+  images_list(gpu, have, sizeof have);
+  int result = image ? device->driver.module_load(&device->image, image->bytes) : DRIVER_NO_BINARY;
+  if (result == 0) return true;
+  RunError said = {{0}};
+  driver_fail(&device->driver, &said, "it does not load", result);
+  return run_fail(error,
+                  "%s (sm_%d) cannot run this trainer, which has code for %s: %s; compile it with "
+                  "--march sm_%d",
+                  device->name, device->arch, have, said.text, device->arch);
+}
+
+static bool card_find(Device *device, RunError *error) {
+  const Driver *driver = &device->driver;
+  int count = 0, result = driver->init(0);
+  if (result == 0) result = driver->device_count(&count);
+  if (result == DRIVER_NO_DEVICE || (result == 0 && count == 0))
+    return run_fail(error, "there is no GPU: the CUDA driver is here, but finds no card (look at "
+                           "nvidia-smi and CUDA_VISIBLE_DEVICES)");
+  if (result == 0) result = driver->device_get(&device->number, 0);
+  if (result == 0) result = driver->context_take(&device->context, device->number);
+  if (result != 0) return driver_fail(driver, error, "the GPU cannot be used", result);
+  device->entered = true;
+  result = driver->context_enter(device->context);
+  return result == 0 || driver_fail(driver, error, "the GPU cannot be used", result);
+}
+
+static void card_name(Device *device) {
+  char card[128] = "a GPU";
+  int version = 0;
+  device->driver.device_name(card, sizeof card, device->number);
+  device->driver.version(&version);
+  device->arch = 10 * fact(device, FACT_MAJOR) + fact(device, FACT_MINOR);
+  snprintf(device->name, sizeof device->name, "%s", card);
+  snprintf(device->words, sizeof device->words, "%s, sm_%d, CUDA driver %d.%d", card, device->arch,
+           version / 1000, version % 1000 / 10);
+}
+
+/* ---- programs ---- */
+
+/* All blocks of a program must be on the card at once: they wait for each other. */
+static bool program_find(Device *device, uint32_t program, RunError *error) {
+  const RlcGpu *gpu = device->module->gpu;
+  const Driver *driver = &device->driver;
+  const char *name = gpu->launches[program].kernel;
+  Kernel *kernel = &device->kernels[program];
+  int blocks = 0, result = driver->kernel_find(&kernel->driver, device->image, name);
+  if (result == 0)
+    result = driver->kernel_blocks(&blocks, kernel->driver, (int)gpu->threads, gpu->shared_bytes);
+  if (result != 0) return driver_fail(driver, error, name, result);
+  kernel->blocks = (uint32_t)(blocks * fact(device, FACT_MULTIPROCESSORS));
+  return kernel->blocks > 0 || run_fail(error, "%s has no room for a block of program '%s'",
+                                        device->name, device->module->programs[program].name);
+}
+
+static bool programs_find(Device *device, RunError *error) {
+  uint32_t count = device->module->program_count;
+  if (!fact(device, FACT_COOPERATIVE))
+    return run_fail(error, "%s has no cooperative kernels, which this trainer needs", device->name);
+  device->kernels = run_take(count, sizeof *device->kernels, error);
+  for (uint32_t i = 0; device->kernels && i < count; i++)
+    if (!program_find(device, i, error)) return false;
+  if (!device->kernels) return false;
+  int result = device->driver.stream_make(&device->stream, STREAM_APART);
+  return result == 0 || driver_fail(&device->driver, error, "no stream on the GPU", result);
+}
+
+static bool device_fill(Device *device, RunError *error) {
+  if (!driver_open(&device->driver, error) || !card_find(device, error)) return false;
+  card_name(device);
+  return image_load(device, error) && programs_find(device, error);
+}
+
+Device *device_open(const RlcModule *module, RunError *error) {
+  Device *device = run_take(1, sizeof *device, error);
+  if (!device) return NULL;
+  device->module = module;
+  if (device_fill(device, error)) return device;
+  device_close(device);
+  return NULL;
+}
+
+void device_close(Device *device) {
+  if (!device) return;
+  const Driver *driver = &device->driver;
+  if (device->stream) driver->stream_free(device->stream);
+  if (device->image) driver->module_free(device->image);
+  if (device->entered) driver->context_free(device->number);
+  driver_close(&device->driver);
+  free(device->kernels);
+  free(device);
+}
+
+int device_arch(void) {
+  RunError error;
+  Device device = {0};
+  bool found = driver_open(&device.driver, &error) && card_find(&device, &error);
+  if (found) card_name(&device);
+  if (device.entered) device.driver.context_free(device.number);
+  driver_close(&device.driver);
+  return device.arch;
+}
+
+const char *device_name(const Device *device) { return device->words; }
+
+/* ---- what goes wrong later ---- */
+
+bool device_check(Device *device, const char *doing, int result) {
+  if (result == 0) return true;
+  if (!device->failed.text[0]) driver_fail(&device->driver, &device->failed, doing, result);
+  return false;
+}
+
+bool device_good(const Device *device, RunError *error) {
+  if (!device->failed.text[0]) return true;
+  *error = device->failed;
+  return false;
+}
+
+void *device_host_take(Device *device, size_t bytes, RunError *error) {
+  void *memory = NULL;
+  int result = device->driver.host_take(&memory, bytes ? bytes : 1, HOST_PORTABLE | HOST_MAPPED);
+  if (result == 0) return memset(memory, 0, bytes);
+  run_fail(error, "out of memory: %zu bytes that the GPU can reach are not there", bytes);
+  return NULL;
+}
+
+void device_host_free(const Device *device, void *memory) {
+  if (memory) device->driver.host_free(memory);
+}

@@ -1,0 +1,41 @@
+/* The CUDA driver, found at run time: nothing of CUDA is needed to build a trainer or rlc. */
+#ifndef RLC_RUNTIME_DEVICE_DRIVER_H
+#define RLC_RUNTIME_DEVICE_DRIVER_H
+
+#include "runtime/trainer.h"
+
+typedef struct DriverContext DriverContext;
+typedef struct DriverModule DriverModule;
+typedef struct DriverKernel DriverKernel;
+typedef struct DriverStream DriverStream;
+typedef uint64_t DevicePlace; /* an address on the card */
+
+/* Numbers of the driver API: results, facts about a card, flags. */
+enum {
+  DRIVER_OUT_OF_MEMORY = 2,
+  DRIVER_NO_DEVICE = 100,
+  DRIVER_NO_BINARY = 209,
+  FACT_MULTIPROCESSORS = 16,
+  FACT_MAJOR = 75,
+  FACT_MINOR = 76,
+  FACT_COOPERATIVE = 95,
+  HOST_PORTABLE = 1,
+  HOST_MAPPED = 2,
+  STREAM_APART = 1 /* waits for no other stream */
+};
+
+typedef struct Driver {
+  void *library;
+#define FUNCTION(field, symbol, parameters) int(*field) parameters;
+#include "runtime/device/driver.def"
+#undef FUNCTION
+} Driver;
+
+/* Loads the library: what RLC_CUDA_DRIVER names, else the system's. False, with what to do, where
+ * there is none or it lacks functions. */
+bool driver_open(Driver *driver, RunError *error);
+void driver_close(Driver *driver);
+/* Fills `error` with "DOING: what the driver says of RESULT"; returns false. */
+bool driver_fail(const Driver *driver, RunError *error, const char *doing, int result);
+
+#endif

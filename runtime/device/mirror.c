@@ -1,0 +1,249 @@
+/* Slots on a card and on the host: see device.h. */
+#include "runtime/device/internal.h"
+#include "runtime/rows.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MET_BYTES = 64 }; /* of a program's counter of barriers */
+
+/* Which side of a slot has the value. */
+typedef enum Newer { BOTH, HOST, CARD } Newer;
+
+struct Mirror {
+  Device *device;
+  char *host;
+  DevicePlace memory, work, met;
+  uint8_t *newer;             /* [slot_count] Newer */
+  bool running;               /* something may not be done yet */
+  volatile uint32_t *reached; /* RlcGpuCall.reached */
+};
+
+/* ---- making ---- */
+
+/* The largest slots, in words. */
+static void slots_largest(const RlcModule *module, char *text, size_t size) {
+  uint64_t below = UINT64_MAX;
+  size_t used = 0;
+  text[0] = 0;
+  for (int n = 0; n < 3 && used < size; n++) {
+    const RlcSlot *best = NULL;
+    for (uint32_t i = 0; i < module->slot_count; i++) {
+      const RlcSlot *slot = &module->slots[i];
+      if (slot->bytes < below && (!best || slot->bytes > best->bytes)) best = slot;
+    }
+    if (!best) return;
+    used += (size_t)snprintf(text + used, size - used, "%s'%s' (%llu bytes)", n ? ", " : "",
+                             best->name, (unsigned long long)best->bytes);
+    below = best->bytes;
+  }
+}
+
+static bool memory_refused(const Mirror *mirror, uint64_t bytes, RunError *error) {
+  const Device *device = mirror->device;
+  char largest[512];
+  size_t left = 0, total = 0;
+  device->driver.memory_facts(&left, &total);
+  slots_largest(device->module, largest, sizeof largest);
+  return run_fail(error,
+                  "out of memory on %s: %llu bytes are needed beside what is taken, %zu of %zu are "
+                  "left; the largest tensors are %s",
+                  device->name, (unsigned long long)bytes, left, total, largest);
+}
+
+/* Zeroed memory on the card. */
+static bool place_take(Mirror *mirror, DevicePlace *place, uint64_t bytes, RunError *error) {
+  const Driver *driver = &mirror->device->driver;
+  int result = driver->memory_take(place, bytes + 64);
+  if (result == DRIVER_OUT_OF_MEMORY) return memory_refused(mirror, bytes, error);
+  if (result == 0) result = driver->memory_set(*place, 0, bytes + 64, mirror->device->stream);
+  return result == 0 || driver_fail(driver, error, "no memory on the GPU", result);
+}
+
+static uint64_t work_most(const RlcModule *module) {
+  uint64_t most = 0;
+  for (uint32_t i = 0; i < module->program_count; i++)
+    if (module->programs[i].work_bytes > most) most = module->programs[i].work_bytes;
+  return most;
+}
+
+Mirror *mirror_make(Device *device, char *host, RunError *error) {
+  const RlcModule *module = device->module;
+  Mirror *mirror = run_take(1, sizeof *mirror, error);
+  if (!mirror) return NULL;
+  *mirror = (Mirror){.device = device, .host = host};
+  mirror->newer = run_take(module->slot_count, 1, error);
+  mirror->reached = device_host_take(device, sizeof *mirror->reached, error);
+  if (mirror->newer && mirror->reached &&
+      place_take(mirror, &mirror->memory, module->memory_bytes, error) &&
+      place_take(mirror, &mirror->work, work_most(module), error) &&
+      place_take(mirror, &mirror->met, (uint64_t)module->program_count * MET_BYTES, error))
+    return mirror;
+  mirror_free(mirror);
+  return NULL;
+}
+
+void mirror_free(Mirror *mirror) {
+  if (!mirror) return;
+  const Driver *driver = &mirror->device->driver;
+  mirror_wait(mirror);
+  if (mirror->memory) driver->memory_free(mirror->memory);
+  if (mirror->work) driver->memory_free(mirror->work);
+  if (mirror->met) driver->memory_free(mirror->met);
+  device_host_free(mirror->device, (void *)mirror->reached);
+  free(mirror->newer);
+  free(mirror);
+}
+
+/* ---- copying ---- */
+
+/* Whether the driver can be asked; it wants to know of every thread that does. */
+static bool mirror_ready(Mirror *mirror) {
+  Device *device = mirror->device;
+  return !device->failed.text[0] &&
+         device_check(device, "the GPU", device->driver.context_enter(device->context));
+}
+
+static uint64_t slot_end(const RlcSlot *slot) {
+  return slot->offset + (slot->bytes + SLOT_LINE - 1) / SLOT_LINE * SLOT_LINE;
+}
+
+/* A run of slots that lie one behind the other. */
+typedef struct Span {
+  uint32_t count; /* of them; 0: the first is not to be copied */
+  uint64_t from, bytes;
+} Span;
+
+/* The slots of a list that lie behind its first, those in the state `which` where that is asked. */
+static Span span_find(const Mirror *mirror, const uint32_t *slots, uint32_t count,
+                      const Newer *which) {
+  const RlcSlot *all = mirror->device->module->slots;
+  Span span = {.from = all[slots[0]].offset};
+  for (uint32_t i = 0; i < count; i++) {
+    const RlcSlot *slot = &all[slots[i]];
+    if (slot->offset != span.from + span.bytes || (which && mirror->newer[slots[i]] != *which))
+      break;
+    span.bytes = slot_end(slot) - span.from;
+    span.count++;
+  }
+  return span;
+}
+
+/* Brings slots of a list, those in the state `which`, to the other side. */
+static void slots_copy(Mirror *mirror, const uint32_t *slots, uint32_t count, Newer which) {
+  Device *device = mirror->device;
+  const Driver *driver = &device->driver;
+  for (uint32_t i = 0; i < count;) {
+    Span span = span_find(mirror, slots + i, count - i, &which);
+    char *host = mirror->host + span.from;
+    DevicePlace card = mirror->memory + span.from;
+    if (span.count) {
+      int result = which == HOST ? driver->copy_in(card, host, span.bytes, device->stream)
+                                 : driver->copy_out(host, card, span.bytes, device->stream);
+      if (!device_check(device, "copying slots", result)) return;
+      mirror->running = true;
+    }
+    for (uint32_t k = 0; k < span.count; k++) mirror->newer[slots[i + k]] = BOTH;
+    i += span.count ? span.count : 1;
+  }
+}
+
+/* Where the card was when it failed. */
+static void doing_words(const Mirror *mirror, char *text, size_t size) {
+  const RlcModule *module = mirror->device->module;
+  uint32_t reached = *mirror->reached, program = reached >> RLC_REACHED_BITS;
+  uint32_t part = reached & ((1u << RLC_REACHED_BITS) - 1);
+  const RlcLaunch *launch =
+      program < module->program_count ? &module->gpu->launches[program] : NULL;
+  if (launch && part < launch->part_count)
+    snprintf(text, size, "%s failed in program '%s', kernel %s", mirror->device->name,
+             module->programs[program].name, launch->parts[part]);
+  else
+    snprintf(text, size, "%s failed", mirror->device->name);
+}
+
+void mirror_wait(Mirror *mirror) {
+  Device *device = mirror->device;
+  if (!mirror->running || !mirror_ready(mirror)) return;
+  mirror->running = false;
+  int result = device->driver.stream_wait(device->stream);
+  if (result == 0) return;
+  char doing[512];
+  doing_words(mirror, doing, sizeof doing);
+  device_check(device, doing, result);
+}
+
+void mirror_fetch(Mirror *mirror, uint32_t slot) {
+  if (mirror->newer[slot] != CARD || !mirror_ready(mirror)) return;
+  slots_copy(mirror, &slot, 1, CARD);
+  mirror_wait(mirror);
+}
+
+void mirror_fetch_all(Mirror *mirror) {
+  if (!mirror_ready(mirror)) return;
+  for (uint32_t i = 0; i < mirror->device->module->slot_count; i++) slots_copy(mirror, &i, 1, CARD);
+  mirror_wait(mirror);
+}
+
+void mirror_store(Mirror *mirror, uint32_t slot) { mirror->newer[slot] = HOST; }
+
+void mirror_store_all(Mirror *mirror) {
+  memset(mirror->newer, HOST, mirror->device->module->slot_count);
+}
+
+static void slot_give(Mirror *to, Mirror *from, uint32_t slot) {
+  Device *device = to->device;
+  const RlcSlot *place = &device->module->slots[slot];
+  uint64_t at = place->offset;
+  to->newer[slot] = from->newer[slot];
+  if (from->newer[slot] != CARD) memcpy(to->host + at, from->host + at, place->bytes);
+  if (from->newer[slot] == HOST) return;
+  to->running = true;
+  device_check(
+      device, place->name,
+      device->driver.copy_within(to->memory + at, from->memory + at, place->bytes, device->stream));
+}
+
+void mirror_give(Mirror *to, Mirror *from, const uint32_t *slots, uint32_t count) {
+  if (!mirror_ready(to)) return;
+  for (uint32_t i = 0; i < count; i++) slot_give(to, from, slots[i]);
+}
+
+void mirror_give_all(Mirror *to, Mirror *from) {
+  if (!mirror_ready(to)) return;
+  for (uint32_t i = 0; i < to->device->module->slot_count; i++) slot_give(to, from, i);
+}
+
+void mirror_note(Mirror *mirror, const uint32_t *slots, uint32_t count, char *to) {
+  Device *device = mirror->device;
+  if (!mirror_ready(mirror)) return;
+  for (uint32_t i = 0; i < count;) {
+    Span span = span_find(mirror, slots + i, count - i, NULL);
+    int result =
+        device->driver.copy_out(to, mirror->memory + span.from, span.bytes, device->stream);
+    if (!device_check(device, "copying metrics", result)) return;
+    to += span.bytes;
+    i += span.count;
+  }
+  mirror->running = true;
+}
+
+/* ---- running ---- */
+
+void mirror_run(Mirror *mirror, uint32_t program, uint64_t seed, uint64_t draw) {
+  Device *device = mirror->device;
+  const RlcGpu *gpu = device->module->gpu;
+  const RlcLaunch *launch = &gpu->launches[program];
+  const Kernel *kernel = &device->kernels[program];
+  if (!mirror_ready(mirror)) return;
+  slots_copy(mirror, launch->reads, launch->read_count, HOST);
+  DevicePlace met = mirror->met + (uint64_t)program * MET_BYTES; /* how many blocks meet differs */
+  RlcGpuCall call = {mirror->memory, mirror->work, seed,
+                     draw,           met,          (uint64_t)(uintptr_t)mirror->reached};
+  void *arguments[] = {&call};
+  int result = device->driver.launch_together(kernel->driver, kernel->blocks, 1, 1, gpu->threads, 1,
+                                              1, gpu->shared_bytes, device->stream, arguments);
+  mirror->running = true;
+  for (uint32_t i = 0; i < launch->write_count; i++) mirror->newer[launch->writes[i]] = CARD;
+  device_check(device, device->module->programs[program].name, result);
+}

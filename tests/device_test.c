@@ -1,0 +1,175 @@
+/* Trainers whose programs run on a GPU, by a driver and an NVRTC of tests/toolkit that play one on
+ * this CPU: they train as trainers for the CPU do, go on after a stop as if there had been none,
+ * and say what is wrong where the card or its driver is. */
+#include "tests/trainer_fixture.h"
+
+#include <math.h>
+
+#define TOOLKIT RLC_BUILD "/tests/toolkit"
+#define DRIVER  TOOLKIT "/lib64/libcuda.so.1"
+
+static char *folder;
+
+static void build(const char *target, const char *name, const char *spec, const char *overrides) {
+  setenv("RLC_TARGET", target, 1);
+  trainer_build(folder, name, spec, overrides);
+  unsetenv("RLC_TARGET");
+}
+
+/* ---- the same course ---- */
+
+/* The next cell of a line of CSV, ended by a zero; NULL behind the last. */
+static char *cell_next(char **at) { return strsep(at, ","); }
+
+/* Columns of wall time differ between any two runs. */
+static bool cell_is_time(const char *name) {
+  return !strncmp(name, "time/", 5) || !strcmp(name, "charts/SPS");
+}
+
+/* Compares two logs cell by cell. Returns how many cells with a loss were compared. */
+static int logs_compare(char *a, char *b, double tolerance) {
+  char *head = strsep(&a, "\n");
+  int losses = 0;
+  ck_assert_str_eq(head, strsep(&b, "\n"));
+  for (char *x, *y; (x = strsep(&a, "\n")) && (y = strsep(&b, "\n"));) {
+    char names[4096], *name = names, *column;
+    snprintf(names, sizeof names, "%s", head);
+    while ((column = cell_next(&name))) {
+      const char *p = cell_next(&x), *q = cell_next(&y);
+      if (!p || !q || cell_is_time(column)) continue;
+      double u = strtod(p, NULL), v = strtod(q, NULL);
+      ck_assert_msg(*p && *q ? fabs(u - v) <= tolerance * (1 + fabs(v)) : !*p && !*q,
+                    "%s: %s on the card, %s on the CPU", column, p, q);
+      losses += *p && strncmp(column, "losses/", 7) == 0;
+    }
+  }
+  ck_assert_msg(!b || !*b, "the card's log is shorter");
+  return losses;
+}
+
+static Bytes log_of(const char *run, const char *name) {
+  Path path = path_in(path_in(folder, run).text, name);
+  Bytes text = file_read(path.text);
+  ck_assert_msg(text.data != NULL, "%s/%s is not there", run, name);
+  return text;
+}
+
+/* Kinds of algorithms: a replay, a rollout in shuffled parts, priorities that are written back,
+ * acting beside learning, an environment that is programs. */
+static const struct {
+  const char *spec, *overrides, *options;
+} courses[] = {
+    {"specs/sac.yaml", "env=Pendulum-v1 hidden=16 batch_size=8 warmup=2", "--steps 24"},
+    {"specs/ppo.yaml", "env.id=Pendulum-v1 steps=16 minibatches=4 epochs=2 hidden=8",
+     "--steps 128"},
+    {"specs/d4pg_priority.yaml",
+     "env.id=Pendulum-v1 hidden=16 batch_size=8 steps_ahead=2 warmup=2 copy_every=1", "--steps 24"},
+    {"specs/fasttd3.yaml",
+     "env.id=Pendulum-v1 environments=3 hidden=16 actor_hidden=16 last_scale=1 atoms=5 vmin=-1 "
+     "vmax=1 batch_size=8 warmup=6 ahead_steps=2",
+     "--steps 60"},
+    {"specs/analytic_pendulum.yaml", "horizon=3 rows=8", "--steps 60"},
+};
+
+START_TEST(cards_train_as_the_cpu_does) {
+  char line[256];
+  const char *options = courses[_i].options;
+  build("cuda", "card", courses[_i].spec, courses[_i].overrides);
+  build("native", "cpu", courses[_i].spec, courses[_i].overrides);
+  static const char *const names[] = {"card", "cpu"};
+  for (int i = 0; i < 2; i++) {
+    snprintf(line, sizeof line,
+             "%s %s --quiet --log-every 1 --eval-every 12 --eval-episodes 1 --out %s%d", names[i],
+             options, names[i], _i);
+    trainer_good(folder, line);
+  }
+  char card[32], cpu[32];
+  snprintf(card, sizeof card, "card%d", _i);
+  snprintf(cpu, sizeof cpu, "cpu%d", _i);
+  Bytes a = log_of(card, "progress.csv"), b = log_of(cpu, "progress.csv");
+  int losses = logs_compare(a.data, b.data, 1e-4);
+  ck_assert_msg(losses >= 6, "only %d losses", losses);
+  free(a.data), free(b.data);
+  a = log_of(card, "evaluations.csv"), b = log_of(cpu, "evaluations.csv");
+  logs_compare(a.data, b.data, 1e-3);
+  free(a.data), free(b.data);
+}
+END_TEST
+
+#define SMALL "sac --quiet --log-every 10 --eval-episodes 1 "
+
+START_TEST(stopped_runs_go_on) {
+  trainer_good(folder, SMALL "--steps 40 --eval-every 20 --out whole");
+  trainer_good(folder, SMALL "--steps 20 --eval-every 20 --out parts");
+  trainer_good(folder, SMALL "--steps 40 --eval-every 20 --resume parts");
+  same_end(folder, "whole", "parts", 40);
+  Bytes a = log_of("whole", "evaluations.csv"), b = log_of("parts", "evaluations.csv");
+  ck_assert(a.size == b.size && memcmp(a.data, b.data, a.size) == 0);
+  free(a.data), free(b.data);
+}
+END_TEST
+
+/* ---- what is wrong ---- */
+
+static void folder_remove(const char *name) {
+  char command[512];
+  snprintf(command, sizeof command, "rm -rf '%s/%s'", folder, name);
+  ck_assert_int_eq(system(command), 0);
+}
+
+static void fails(const char *card, const char *driver, const char *const *words) {
+  setenv("RLC_CUDA_DRIVER", driver, 1);
+  setenv("FAKE_CARD", card, 1);
+  Ended ended = trainer_run(folder, SMALL "--steps 40 --out wrong");
+  unsetenv("FAKE_CARD");
+  setenv("RLC_CUDA_DRIVER", DRIVER, 1);
+  ck_assert_msg(ended.status == 1, "%s: status %d: %s", card, ended.status, ended.said);
+  for (; *words; words++)
+    ck_assert_msg(strstr(ended.said, *words), "'%s' is not in: %s", *words, ended.said);
+  folder_remove("wrong");
+}
+#define FAILS(card, driver, ...) fails(card, driver, (const char *const[]){__VA_ARGS__, NULL})
+
+START_TEST(errors_help) {
+  FAILS("", "/nonexistent/libcuda.so", "no CUDA driver", "/nonexistent", "--target native");
+  FAILS("", "libm.so.6", "libm.so.6", "has no cu");
+  FAILS("none", DRIVER, "no GPU", "nvidia-smi");
+  FAILS("old", DRIVER, "sm_50", "code for sm_90, ptx", "--march sm_50");
+  FAILS("small", DRIVER, "out of memory", "bytes are needed", "largest tensors", ".w'");
+  FAILS("fault:3", DRIVER, "illegal memory access", "program '", "kernel k", ":");
+}
+END_TEST
+
+START_TEST(values_that_are_not_finite_stop_a_run) {
+  build("cuda", "bad", "specs/sac.yaml", "env=Pendulum-v1 hidden=16 batch_size=8 warmup=2 lr=1e30");
+  Ended ended = trainer_run(folder, "bad --quiet --steps 60 --eval-episodes 1 --out bad1");
+  ck_assert_msg(ended.status == 1, "status %d: %s", ended.status, ended.said);
+  ck_assert_msg(strstr(ended.said, "at step") && strstr(ended.said, "finite"), "%s", ended.said);
+}
+END_TEST
+
+static char template[] = P_tmpdir "/rlc-device-XXXXXX";
+
+static void setup(void) {
+  setenv("CUDA_PATH", TOOLKIT, 1);
+  setenv("RLC_CUDA_DRIVER", DRIVER, 1);
+  folder = mkdtemp(template);
+  ck_assert_ptr_nonnull(folder);
+  bench_home(folder);
+  build("cuda", "sac", "specs/sac.yaml", "env=Pendulum-v1 hidden=16 batch_size=8 warmup=2");
+}
+
+static void teardown(void) { folder_remove(""); }
+
+int main(void) {
+  Suite *suite = suite_create("device");
+  TCase *tests = tcase_create("device");
+  tcase_set_timeout(tests, 600);
+  tcase_add_unchecked_fixture(tests, setup, teardown);
+  tcase_add_loop_test(tests, cards_train_as_the_cpu_does, 0, COUNTOF(courses));
+  tcase_add_test(tests, stopped_runs_go_on);
+  tcase_add_test(tests, errors_help);
+  tcase_add_test(tests, values_that_are_not_finite_stop_a_run);
+  suite_add_tcase(suite, tests);
+  return suite_run(suite);
+}

@@ -1,0 +1,227 @@
+/* Stands in for the CUDA driver where there is no card: memory of a card is memory of its own, and
+ * a kernel is what tests/toolkit/nvrtc.c made, run on this CPU.
+ *
+ * It is as late as a card may be: what is put into a stream is done when somebody waits for the
+ * stream, so that a runtime that reads too early reads old values. FAKE_CARD says what goes wrong:
+ * "none" (no card), "old" (an architecture below all), "small" (16 KiB of memory), "fault:N" (the
+ * launch number N). */
+#define _GNU_SOURCE /* memfd_create */
+#include "runtime/rlc.h"
+
+#include <dlfcn.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { OUT_OF_MEMORY = 2, NO_DEVICE = 100, NO_BINARY = 209, NOT_FOUND = 500, ILLEGAL = 700 };
+
+static bool fails(const char *how) {
+  const char *says = getenv("FAKE_CARD");
+  return says && strncmp(says, how, strlen(how)) == 0;
+}
+
+/* ---- errors and the card ---- */
+
+int cuInit(unsigned flags) { return (void)flags, 0; }
+int cuDriverGetVersion(int *version) { return *version = 13000, 0; }
+
+int cuGetErrorName(int error, const char **name) {
+  *name = error == ILLEGAL ? "CUDA_ERROR_ILLEGAL_ADDRESS" : "CUDA_ERROR_OF_THE_TEST";
+  return 0;
+}
+int cuGetErrorString(int error, const char **text) {
+  *text = error == ILLEGAL         ? "an illegal memory access was encountered"
+          : error == NO_BINARY     ? "no kernel image is available for execution on the device"
+          : error == OUT_OF_MEMORY ? "out of memory"
+                                   : "something that the test asked for";
+  return 0;
+}
+
+int cuDeviceGetCount(int *count) {
+  *count = !fails("none");
+  return fails("none") ? NO_DEVICE : 0;
+}
+int cuDeviceGet(int *device, int ordinal) { return *device = ordinal, 0; }
+int cuDeviceGetName(char *name, int size, int device) {
+  (void)device;
+  return snprintf(name, (size_t)size, "a CPU that plays a card"), 0;
+}
+int cuDeviceGetAttribute(int *value, int attribute, int device) {
+  (void)device;
+  *value = attribute == 16 ? 2 : attribute == 75 ? (fails("old") ? 5 : 9) : attribute == 95;
+  return 0;
+}
+int cuDevicePrimaryCtxRetain(void **context, int device) {
+  return (void)device, *context = (void *)1, 0;
+}
+int cuDevicePrimaryCtxRelease_v2(int device) { return (void)device, 0; }
+int cuCtxSetCurrent(void *context) { return (void)context, 0; }
+
+/* ---- code ---- */
+
+int cuModuleLoadData(void **module, const void *image) {
+  static const char elf[] = "\177ELF";
+  if (memcmp(image, elf, 4) != 0) return NO_BINARY;
+  uint64_t sections, size;
+  uint16_t count, each;
+  memcpy(&sections, (const char *)image + 40, 8); /* they stand at the end of the file */
+  memcpy(&each, (const char *)image + 58, 2);
+  memcpy(&count, (const char *)image + 60, 2);
+  size = sections + (uint64_t)each * count;
+  char path[64];
+  int file = memfd_create("image", 0);
+  if (file < 0 || write(file, image, size) != (ssize_t)size) return NO_BINARY;
+  snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+  *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  close(file);
+  return *module ? 0 : NO_BINARY;
+}
+int cuModuleUnload(void *module) { return dlclose(module); }
+
+typedef struct Kernel {
+  void (*launch)(void *program, const void *call);
+  void *program;
+} Kernel;
+
+int cuModuleGetFunction(Kernel **kernel, void *module, const char *name) {
+  Kernel *made = *kernel = calloc(1, sizeof *made); /* as long as the process lives */
+  void *launch = dlsym(module, "shim_launch");
+  if (!made || !launch || !(made->program = dlsym(module, name))) return NOT_FOUND;
+  memcpy(&made->launch, &launch, sizeof launch);
+  return 0;
+}
+int cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, Kernel *kernel, int threads,
+                                                size_t shared) {
+  (void)kernel, (void)threads, (void)shared;
+  return *blocks = 1, 0;
+}
+
+/* ---- memory ---- */
+
+static size_t taken;
+enum { SMALL = 1 << 14 };
+
+int cuMemGetInfo_v2(size_t *left, size_t *total) {
+  *total = fails("small") ? SMALL : (size_t)1 << 34;
+  *left = *total - taken;
+  return 0;
+}
+int cuMemAlloc_v2(uint64_t *place, size_t bytes) {
+  if (fails("small") && taken + bytes > SMALL) return OUT_OF_MEMORY;
+  char *memory = aligned_alloc(256, (bytes + 255) / 256 * 256);
+  if (!memory) return OUT_OF_MEMORY;
+  memset(memory, 0xff, bytes);
+  taken += bytes;
+  *place = (uint64_t)(uintptr_t)memory;
+  return 0;
+}
+int cuMemFree_v2(uint64_t place) { return free((void *)(uintptr_t)place), 0; }
+int cuMemHostAlloc(void **memory, size_t bytes, unsigned flags) {
+  (void)flags;
+  *memory = malloc(bytes);
+  return *memory ? 0 : OUT_OF_MEMORY;
+}
+int cuMemFreeHost(void *memory) { return free(memory), 0; }
+
+/* ---- streams ---- */
+
+/* A copy, a setting or a launch that waits; the bytes of a copy from the host are taken at once, as
+ * the driver does with memory that it does not know. */
+typedef struct Job {
+  struct Job *next;
+  void *to;
+  const void *from;
+  size_t bytes;
+  const Kernel *kernel; /* NULL: a copy */
+  char kept[];
+} Job;
+typedef struct Stream {
+  Job *first, **last;
+} Stream;
+
+int cuStreamCreate(Stream **stream, unsigned flags) {
+  (void)flags;
+  *stream = calloc(1, sizeof **stream);
+  (*stream)->last = &(*stream)->first;
+  return 0;
+}
+
+static Job *job_add(Stream *stream, size_t kept) {
+  Job *job = calloc(1, sizeof *job + kept);
+  *stream->last = job;
+  stream->last = &job->next;
+  return job;
+}
+
+static int kept_add(Stream *stream, uint64_t to, const void *from, int value, size_t bytes) {
+  Job *job = job_add(stream, bytes);
+  job->to = (void *)(uintptr_t)to;
+  job->from = job->kept;
+  job->bytes = bytes;
+  if (from)
+    memcpy(job->kept, from, bytes);
+  else
+    memset(job->kept, value, bytes);
+  return 0;
+}
+int cuMemsetD8Async(uint64_t place, unsigned char value, size_t bytes, Stream *stream) {
+  return kept_add(stream, place, NULL, value, bytes);
+}
+int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes, Stream *stream) {
+  return kept_add(stream, to, from, 0, bytes);
+}
+
+static int copy_add(Stream *stream, void *to, const void *from, size_t bytes) {
+  Job *job = job_add(stream, 0);
+  job->to = to;
+  job->from = from;
+  job->bytes = bytes;
+  return 0;
+}
+int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t bytes, Stream *stream) {
+  return copy_add(stream, to, (const void *)(uintptr_t)from, bytes);
+}
+int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, Stream *stream) {
+  return copy_add(stream, (void *)(uintptr_t)to, (const void *)(uintptr_t)from, bytes);
+}
+
+int cuLaunchCooperativeKernel(const Kernel *kernel, unsigned blocks, unsigned y, unsigned z,
+                              unsigned threads, unsigned ty, unsigned tz, unsigned shared,
+                              Stream *stream, void **arguments) {
+  (void)blocks, (void)y, (void)z, (void)threads, (void)ty, (void)tz, (void)shared;
+  Job *job = job_add(stream, sizeof(RlcGpuCall));
+  memcpy(job->kept, arguments[0], sizeof(RlcGpuCall));
+  job->kernel = kernel;
+  return 0;
+}
+
+static bool launch_fails(void) {
+  static int launches;
+  const char *says = getenv("FAKE_CARD");
+  launches++;
+  return fails("fault:") && launches > atoi(says + strlen("fault:"));
+}
+
+int cuStreamSynchronize(Stream *stream) {
+  int result = 0;
+  for (Job *job = stream->first, *next; job; job = next) {
+    next = job->next;
+    if (job->kernel && launch_fails()) result = ILLEGAL;
+    if (result == 0 && job->kernel)
+      job->kernel->launch(job->kernel->program, job->kept);
+    else if (result == 0)
+      memmove(job->to, job->from, job->bytes);
+    free(job);
+  }
+  stream->first = NULL;
+  stream->last = &stream->first;
+  return result;
+}
+int cuStreamDestroy_v2(Stream *stream) {
+  cuStreamSynchronize(stream);
+  free(stream);
+  return 0;
+}
