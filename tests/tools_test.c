@@ -398,10 +398,12 @@ static void expect_preset(const char *preset, int K, const double *alpha) {
   } while (0)
 
 START_TEST(statistics_of_order) {
-  /* a rank that has no weight but is read by its number is not cut off */
+  /* a rank that has no weight but is read by its number is not cut off: where the number is one for
+   * all ranks, and where each rank with a weight reads one without */
   SCALAR("sum[step_](where(ranks[step_] < 2, 1, 0) * sort[step_](v) * "
          "gather[step_](sort[step_](v), 3))",
          3.4);
+  SCALAR("sum[step_](where(ranks[step_] < 2, 0, 1) * shift[step_=2](sort[step_](v)))", 1.7);
   PRESET("top_rank[k=4](1)", 0, 0, 0, 1);
   PRESET("top_rank[k=4](4)", 1, 0, 0, 0);
   PRESET("top_rank[k=6](2)", 0, 0, 0, 0, 1, 0);

@@ -77,14 +77,15 @@ static Node *shortened_leaf(Shorten *s, Node *node) {
 }
 
 /* The same value for the last ranks. Only what has the ranks changes; what would bind or make them
- * in between is left alone. */
+ * in between is left alone. A gather by number of the ranks themselves is never asked for: it has
+ * them no longer (node_make), so all of them stay there for it to choose from. */
 static Node *shortened_new(Shorten *s, Node *node) {
   const OpInfo *info = op_of(node);
   bool leaf = info->arity == 0 || (node->op == OP_order && node->attr.to == s->from);
   if (leaf) return shortened_leaf(s, node);
   bool plain = !info->shaped || node->op == OP_sum || node->op == OP_gather ||
                (node->op == OP_scatter && node->attr.axis != s->from);
-  if (!plain || (node->op == OP_gather && node->attr.axis == s->from)) {
+  if (!plain) {
     s->failed = true;
     return node;
   }
