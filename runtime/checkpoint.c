@@ -153,7 +153,7 @@ static bool write_latest(const char *directory, const char *name, RunError *erro
   json_string(&json, name);
   json_close(&json);
   output_text(&out, "\n");
-  return output_seal(&out, error) && output_publish(&out, error) &&
+  return output_finish(&out, error) &&
          directory_sync(directory, error);
 }
 

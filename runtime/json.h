@@ -23,6 +23,8 @@ void json_open(JsonWriter *json, char bracket); /* '{' or '[' */
 void json_close(JsonWriter *json);
 void json_name(JsonWriter *json, const char *name);
 void json_string(JsonWriter *json, const char *text); /* UTF-8 passes, control characters do not */
+/* A name and its text; nothing where that is NULL. */
+void json_text(JsonWriter *json, const char *name, const char *text);
 void json_u64(JsonWriter *json, uint64_t value);
 /* NAN is written as null; infinities as 1e999 and -1e999, which is JSON and reads as infinity. */
 void json_double(JsonWriter *json, double value);

@@ -68,6 +68,12 @@ void json_string(JsonWriter *json, const char *text) {
   quoted(json->out, text);
 }
 
+void json_text(JsonWriter *json, const char *name, const char *text) {
+  if (!text) return;
+  json_name(json, name);
+  json_string(json, text);
+}
+
 void json_u64(JsonWriter *json, uint64_t value) {
   separate(json);
   output_u64(json->out, value);

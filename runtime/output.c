@@ -188,6 +188,36 @@ bool output_publish(FileOutput *out, RunError *error) {
   return output_fail(out, error);
 }
 
+bool output_finish(FileOutput *out, RunError *error) {
+  return output_seal(out, error) && output_publish(out, error);
+}
+
+/* ---- directories ---- */
+
+static bool directory_one(const char *path, RunError *error) {
+  return mkdir(path, 0777) == 0 || errno == EEXIST ||
+         run_fail(error, "cannot make the directory '%s': %s", path, strerror(errno));
+}
+
+bool directories_above(const char *path, RunError *error) {
+  char above[OUTPUT_PATH];
+  if (!path_make(above, error, "%s", path)) return false;
+  for (char *at = above + 1; *at; at++) {
+    if (*at != '/') continue;
+    *at = '\0';
+    if (!directory_one(above, error)) return false;
+    *at = '/';
+  }
+  return true;
+}
+
+bool directories_make(const char *path, RunError *error) {
+  struct stat status;
+  if (!directories_above(path, error) || !directory_one(path, error)) return false;
+  if (stat(path, &status) == 0 && S_ISDIR(status.st_mode)) return true;
+  return run_fail(error, "'%s' is no directory", path);
+}
+
 bool directory_sync(const char *directory, RunError *error) {
   int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   bool good = fd >= 0 && !sync_failed(fd);

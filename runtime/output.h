@@ -59,6 +59,13 @@ bool output_begin(FileOutput *out, const char *path, char *buffer, size_t capaci
 bool output_seal(FileOutput *out, RunError *error);
 bool output_publish(FileOutput *out, RunError *error);
 void output_abandon(FileOutput *out); /* removes the temporary file */
+/* The two together. */
+bool output_finish(FileOutput *out, RunError *error);
+
+/* Makes the directories above the last name of a path, where they are not there. */
+bool directories_above(const char *path, RunError *error);
+/* The same with the last name: afterwards `path` is a directory. */
+bool directories_make(const char *path, RunError *error);
 
 /* Makes renames and removals in a directory durable. */
 bool directory_sync(const char *directory, RunError *error);

@@ -22,20 +22,6 @@ RlcModule module_named(const RlcModule *module) {
 
 /* ---- the directory ---- */
 
-/* Makes all directories above the last name of a path. */
-static bool make_parents(const char *path, RunError *error) {
-  char parent[OUTPUT_PATH];
-  if (!path_make(parent, error, "%s", path)) return false;
-  for (char *at = parent + 1; *at; at++) {
-    if (*at != '/') continue;
-    *at = '\0';
-    if (mkdir(parent, 0777) != 0 && errno != EEXIST)
-      return run_fail(error, "cannot make the directory '%s': %s", parent, strerror(errno));
-    *at = '/';
-  }
-  return true;
-}
-
 bool rundir_empty(const char *path, int *reason) {
   DIR *list = opendir(path);
   size_t entries = 0;
@@ -73,7 +59,7 @@ static bool fail_taken(const char *path, RunError *error) {
 
 static bool make_named(const char *path, RunError *error) {
   int reason = 0;
-  if (!make_parents(path, error)) return false;
+  if (!directories_above(path, error)) return false;
   if (mkdir(path, 0777) == 0) return true;
   if (errno != EEXIST)
     return run_fail(error, "cannot make the run directory '%s': %s", path, strerror(errno));
@@ -96,7 +82,7 @@ static bool make_default(const Options *options, const RlcModule *module, char p
     if (attempt > 1) snprintf(more, sizeof more, "-%d", attempt);
     if (!path_make(path, error, "runs/%s__%s__%llu%s__%lld%s", module->env_id, module->name,
                    (unsigned long long)options->seed, last, now, more) ||
-        !make_parents(path, error))
+        !directories_above(path, error))
       return false;
     if (mkdir(path, 0777) == 0) return true;
     if (errno != EEXIST) break;
@@ -121,35 +107,30 @@ static void cpu_model(char text[128]) {
   if (file) fclose(file);
 }
 
-static void put_text(JsonWriter *json, const char *name, const char *value) {
-  json_name(json, name);
-  json_string(json, value);
-}
-
 static void put_machine(JsonWriter *json) {
   struct utsname system;
   char text[512];
   time_t now = time(NULL);
   struct tm utc;
   cpu_model(text);
-  put_text(json, "cpu", text);
+  json_text(json, "cpu", text);
   if (uname(&system) == 0) {
     snprintf(text, sizeof text, "%.120s %.120s %.120s", system.sysname, system.release,
              system.machine);
-    put_text(json, "kernel", text);
+    json_text(json, "kernel", text);
   }
   gmtime_r(&now, &utc);
   strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
-  put_text(json, "started", text);
+  json_text(json, "started", text);
 }
 
 static void put_module(JsonWriter *json, const RlcModule *module) {
-  put_text(json, "spec", module->name);
+  json_text(json, "spec", module->name);
   json_name(json, "spec_hash");
   json_hex(json, module->spec_hash, 16);
-  put_text(json, "environment", module->env_id);
-  put_text(json, "compiler", module->compiler);
-  put_text(json, "target", module->target);
+  json_text(json, "environment", module->env_id);
+  json_text(json, "compiler", module->compiler);
+  json_text(json, "target", module->target);
   json_name(json, "cpu_features");
   json_open(json, '[');
   for (const char *const *feature = module->cpu; feature && *feature; feature++)
@@ -168,10 +149,6 @@ static void put_command(JsonWriter *json, const Options *options) {
   json_close(json);
 }
 
-static bool publish(FileOutput *out, RunError *error) {
-  return output_seal(out, error) && output_publish(out, error);
-}
-
 static bool write_provenance(const Options *options, const RlcModule *module, const char *path,
                              RunError *error) {
   char buffer[4096];
@@ -182,13 +159,13 @@ static bool write_provenance(const Options *options, const RlcModule *module, co
   put_module(&json, module);
   put_machine(&json);
   for (size_t i = 0; i < options->fact_count; i++)
-    put_text(&json, options->facts[i].name, options->facts[i].value);
+    json_text(&json, options->facts[i].name, options->facts[i].value);
   json_name(&json, "options");
   options_put(&json, options);
   put_command(&json, options);
   json_close(&json);
   output_text(&out, "\n");
-  return publish(&out, error);
+  return output_finish(&out, error);
 }
 
 static bool write_config(const RlcModule *module, const char *directory, RunError *error) {
@@ -198,7 +175,7 @@ static bool write_config(const RlcModule *module, const char *directory, RunErro
       !output_begin(&out, path, buffer, sizeof buffer, error))
     return false;
   output_text(&out, module->spec);
-  return publish(&out, error);
+  return output_finish(&out, error);
 }
 
 static bool make_fresh(const Options *options, const RlcModule *module, char path[OUTPUT_PATH],
@@ -289,5 +266,5 @@ bool rundir_result(const char *directory, const LogValue *values, size_t count, 
   }
   json_close(&json);
   output_text(&out, "\n");
-  return publish(&out, error);
+  return output_finish(&out, error);
 }

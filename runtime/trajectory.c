@@ -192,5 +192,5 @@ bool trajectory_write(const Recording *recording, const char *path, RunError *er
       if (i + at == 0 && form == CSV) put_header(&out, &line);
       put[form](&out, &line);
     }
-  return output_seal(&out, error) && output_publish(&out, error);
+  return output_finish(&out, error);
 }

@@ -22,27 +22,9 @@ const char *folder_path(Session *session, const Study *study) {
   return arena_copy(session->arena, session->output, length);
 }
 
-static bool make_one(const char *path) {
-  if (mkdir(path, 0777) == 0 || errno == EEXIST) return true;
-  return fprintf(stderr, "error: cannot make the directory '%s': %s\n", path, strerror(errno)),
-         false;
-}
-
 bool folder_make(const char *path) {
-  char parent[OUTPUT_PATH];
-  struct stat status;
-  if (strlen(path) >= sizeof parent)
-    return fprintf(stderr, "error: the path '%.60s...' is too long\n", path), false;
-  strcpy(parent, path);
-  for (char *at = parent + 1; *at; at++) {
-    if (*at != '/') continue;
-    *at = '\0';
-    if (!make_one(parent)) return false;
-    *at = '/';
-  }
-  if (!make_one(parent)) return false;
-  if (stat(path, &status) == 0 && S_ISDIR(status.st_mode)) return true;
-  return fprintf(stderr, "error: '%s' is no directory\n", path), false;
+  RunError error;
+  return directories_make(path, &error) || (fprintf(stderr, "error: %s\n", error.text), false);
 }
 
 bool folder_remove(const char *path) {
@@ -70,12 +52,6 @@ bool folder_remove(const char *path) {
 
 /* ---- study.json ---- */
 
-static void put_text(JsonWriter *json, const char *name, const char *value) {
-  if (!value) return;
-  json_name(json, name);
-  json_string(json, value);
-}
-
 static void put_number(JsonWriter *json, const char *name, double value) {
   json_name(json, name);
   json_double(json, value);
@@ -96,11 +72,11 @@ static void put_texts(JsonWriter *json, const char *name, const char *const *tex
 static void put_score(JsonWriter *json, const StudyScore *score) {
   json_name(json, "score");
   json_open(json, '{');
-  put_text(json, "metric", score->metric);
+  json_text(json, "metric", score->metric);
   put_whole(json, "last", score->last);
-  put_text(json, "better", score->lower ? "lower" : "higher");
+  json_text(json, "better", score->lower ? "lower" : "higher");
   if (score->failed_worst)
-    put_text(json, "failed", "worst");
+    json_text(json, "failed", "worst");
   else
     put_number(json, "failed", score->failed);
   json_close(json);
@@ -127,25 +103,25 @@ static void put_report(JsonWriter *json, const Study *study) {
   put_texts(json, "aggregate", study->aggregates, study->aggregate_count);
   put_number(json, "ci", study->ci);
   put_whole(json, "resamples", study->resamples);
-  put_text(json, "compare", study->points[study->compare].name);
+  json_text(json, "compare", study->points[study->compare].name);
   json_close(json);
 }
 
 static void put_point(JsonWriter *json, const Study *study, size_t at) {
   const StudyPoint *point = &study->points[at];
   json_open(json, '{');
-  put_text(json, "name", point->name);
-  put_text(json, "folder", point->folder);
-  put_text(json, "variant", point->variant);
-  if (point->same_as != at) put_text(json, "same_as", study->points[point->same_as].name);
-  put_text(json, "against", study->points[point->against].name);
+  json_text(json, "name", point->name);
+  json_text(json, "folder", point->folder);
+  json_text(json, "variant", point->variant);
+  if (point->same_as != at) json_text(json, "same_as", study->points[point->same_as].name);
+  json_text(json, "against", study->points[point->against].name);
   json_name(json, "changes");
   json_open(json, '[');
   for (size_t i = 0; i < point->change_count; i++) {
     json_open(json, '{');
-    put_text(json, "path", point->changes[i].path);
-    put_text(json, "before", point->changes[i].before);
-    put_text(json, "after", point->changes[i].after);
+    json_text(json, "path", point->changes[i].path);
+    json_text(json, "before", point->changes[i].before);
+    json_text(json, "after", point->changes[i].after);
     json_close(json);
   }
   json_close(json);
@@ -153,8 +129,8 @@ static void put_point(JsonWriter *json, const Study *study, size_t at) {
   json_open(json, '[');
   for (size_t i = 0; i < point->crossed_count; i++) {
     json_open(json, '{');
-    put_text(json, "path", point->crossed[i].path);
-    put_text(json, "why", point->crossed[i].why);
+    json_text(json, "path", point->crossed[i].path);
+    json_text(json, "why", point->crossed[i].why);
     json_close(json);
   }
   json_close(json);
@@ -165,29 +141,29 @@ static void put_point(JsonWriter *json, const Study *study, size_t at) {
 static void put_run(JsonWriter *json, const Study *study, const StudyRun *run) {
   const StudyJob *job = &study->jobs[run->job];
   json_open(json, '{');
-  put_text(json, "point", study->points[job->point].name);
-  put_text(json, "env", study->envs[job->env]);
+  json_text(json, "point", study->points[job->point].name);
+  json_text(json, "env", study->envs[job->env]);
   put_whole(json, "seed", run->seed);
-  put_text(json, "hash", job->hash);
-  put_text(json, "folder", run->folder);
+  json_text(json, "hash", job->hash);
+  json_text(json, "folder", run->folder);
   json_close(json);
 }
 
 static void put_study(JsonWriter *json, const Runner *runner) {
   const Study *study = runner->study;
   json_open(json, '{');
-  put_text(json, "study", study->name);
-  put_text(json, "doc", study->doc);
-  put_text(json, "cite", study->cite);
-  put_text(json, "path", study->path);
-  put_text(json, "compiler", "rlc " RLC_VERSION);
+  json_text(json, "study", study->name);
+  json_text(json, "doc", study->doc);
+  json_text(json, "cite", study->cite);
+  json_text(json, "path", study->path);
+  json_text(json, "compiler", "rlc " RLC_VERSION);
   put_whole(json, "steps", study->steps);
   json_name(json, "seeds");
   json_open(json, '[');
   for (size_t i = 0; i < study->seed_count; i++) json_u64(json, study->seeds[i]);
   json_close(json);
   put_texts(json, "envs", study->envs, study->env_count);
-  put_text(json, "options", record_options(runner));
+  json_text(json, "options", record_options(runner));
   put_score(json, &study->score);
   put_normal(json, study);
   put_report(json, study);
@@ -205,10 +181,6 @@ static void put_study(JsonWriter *json, const Runner *runner) {
 
 /* ---- the two files ---- */
 
-static bool publish(FileOutput *out, RunError *error) {
-  return output_seal(out, error) && output_publish(out, error);
-}
-
 static bool write_json(const Runner *runner, RunError *error) {
   char path[OUTPUT_PATH], buffer[4096];
   FileOutput out;
@@ -218,7 +190,7 @@ static bool write_json(const Runner *runner, RunError *error) {
   JsonWriter json = json_writer(&out, 3);
   put_study(&json, runner);
   output_text(&out, "\n");
-  return publish(&out, error);
+  return output_finish(&out, error);
 }
 
 /* The study's file as it was given, with its comments. */
@@ -232,7 +204,7 @@ static bool write_yaml(const Runner *runner, RunError *error) {
       !output_begin(&out, path, buffer, sizeof buffer, error))
     return false;
   output_put(&out, source->text, source->size);
-  return publish(&out, error);
+  return output_finish(&out, error);
 }
 
 bool folder_write(const Runner *runner) {

@@ -84,12 +84,6 @@ bool record_begin(const Runner *runner, const StudyRun *run, bool anew, StudyRec
   return true;
 }
 
-static void put_text(JsonWriter *json, const char *name, const char *text) {
-  if (!text) return;
-  json_name(json, name);
-  json_string(json, text);
-}
-
 bool record_write(const Runner *runner, const StudyRun *run, const StudyRecord *record) {
   char buffer[4096];
   RunError error;
@@ -98,17 +92,17 @@ bool record_write(const Runner *runner, const StudyRun *run, const StudyRecord *
     return fprintf(stderr, "error: %s\n", error.text), false;
   JsonWriter json = json_writer(&out, 2);
   json_open(&json, '{');
-  put_text(&json, "hash", record->hash);
-  put_text(&json, "options", record->options);
-  put_text(&json, "trainer", record->trainer);
-  put_text(&json, "compiler", record->compiler);
+  json_text(&json, "hash", record->hash);
+  json_text(&json, "options", record->options);
+  json_text(&json, "trainer", record->trainer);
+  json_text(&json, "compiler", record->compiler);
   if (record->failure) {
     json_name(&json, "status");
     json_u64(&json, (uint64_t)record->status);
   }
-  put_text(&json, "failure", record->failure);
+  json_text(&json, "failure", record->failure);
   json_close(&json);
   output_text(&out, "\n");
-  if (output_seal(&out, &error) && output_publish(&out, &error)) return true;
+  if (output_finish(&out, &error)) return true;
   return fprintf(stderr, "error: %s\n", error.text), false;
 }
