@@ -153,8 +153,7 @@ static bool write_latest(const char *directory, const char *name, RunError *erro
   json_string(&json, name);
   json_close(&json);
   output_text(&out, "\n");
-  return output_finish(&out, error) &&
-         directory_sync(directory, error);
+  return output_finish(&out, error) && directory_sync(directory, error);
 }
 
 bool checkpoint_save(const char *directory, const RlcModule *module, const char *memory,

@@ -4,6 +4,7 @@
 #define RLC_TESTS_REPORT_FIXTURE_H
 
 #include "compiler/study/report/report.h"
+#include "compiler/study/run/run.h"
 #include "tests/files_support.h"
 #include "tests/suite.h"
 
@@ -24,6 +25,9 @@ typedef struct Made {
   size_t fails;                 /* a point all of whose runs fail, from 1; 0: none */
   bool outlier;                 /* the first seed of the second point is far below all else, and
                                    no two scores are equal */
+  bool diverged;                /* runs of the second point end far worse than all else */
+  bool axes;                    /* scores are drawn over lr; entropy is on a logarithmic axis */
+  bool old;                     /* an older rlc wrote study.json */
   bool mixed;                   /* only runs of the second point are by `compiler` */
   const char *compiler, *curve; /* NULL: as usual */
 } Made;
@@ -64,7 +68,9 @@ static inline void made_logs(const Made *made, const char *run, size_t point, si
   fprintf(out, "step,eval/mean_reward\n");
   for (size_t i = 1; i <= evaluations; i++)
     fprintf(out, "%zu,%g\n", i * STEP,
-            made_score(made, point, env, seed) * (double)i / EVALUATIONS);
+            made->diverged && point == 1 && i == EVALUATIONS
+                ? (made->lower ? 1e13 : -1e13)
+                : made_score(made, point, env, seed) * (double)i / EVALUATIONS);
   fclose(out);
   snprintf(name, sizeof name, "%s/progress.csv", run);
   out = made_file(name);
@@ -109,7 +115,10 @@ static inline void made_points(const Made *made, FILE *out) {
     if (p == 2)
       fprintf(out, "{\"path\": \"losses.actor.minimize\", \"before\": \"mean[batch](a_long_name(q, "
                    "K) * another)\", \"after\": \"x < 1 && y\"}");
-    fprintf(out, "], %s%s\"crossed\": [%s]}", p == 1 ? "\"lacks\": [\"entropy\"], " : "",
+    static const char *const at[POINTS] = {"3e-4", "1", "null"};
+    fprintf(out, "], ");
+    if (made->axes) fprintf(out, "\"at\": [%s, null], ", at[p]);
+    fprintf(out, "%s%s\"crossed\": [%s]}", p == 1 ? "\"lacks\": [\"entropy\"], " : "",
             p == 2 && made->several ? "\"against\": \"sac lr=1\", " : "",
             p == 2 ? "{\"path\": \"lr\", \"why\": \"it has no 'lr'\"}" : "");
   }
@@ -120,8 +129,14 @@ static inline void made_points(const Made *made, FILE *out) {
 static inline void made_head(const Made *made, FILE *out) {
   size_t seeds = made->seeds ? made->seeds : 3, envs = made->envs ? made->envs : 1;
   fprintf(out,
-          "{\"study\": \"small <study>\", \"doc\": \"Which & why?\", \"path\": \"specs/s.yaml\", "
-          "\"steps\": 500, \"seeds\": [");
+          "{\"study\": \"small <study>\", \"doc\": \"Which & why?\", \"path\": \"specs/s.yaml\", ");
+  if (!made->old)
+    fprintf(out,
+            "\"base\": \"../s.yaml\", \"with\": [{\"path\": \"env.count\", \"before\": \"4\", "
+            "\"after\": \"64\"}, {\"path\": \"constants.bins\", \"before\": \"51\", \"after\": "
+            "\"51\"}], \"grid\": [{\"path\": \"constants.lr\", \"label\": \"lr\", \"values\": "
+            "[\"3e-4\", \"1\"]}], ");
+  fprintf(out, "\"steps\": 500, \"seeds\": [");
   for (size_t s = 0; s < seeds; s++) fprintf(out, s ? ", %zu" : "%zu", s + 1);
   fprintf(out, "], \"envs\": [");
   for (size_t e = 0; e < envs; e++) fprintf(out, "%s\"%s\"", e ? ", " : "", env_names[e]);
@@ -135,8 +150,12 @@ static inline void made_head(const Made *made, FILE *out) {
   fprintf(out,
           "}, \"report\": {\"curves\": [\"return\", \"%s\"], \"aggregate\": [\"iqm\", "
           "\"mean\", \"median\", \"optimality_gap\"], \"ci\": 0.95, \"resamples\": 200, "
-          "\"compare\": \"sac\"}, ",
-          made->curve ? made->curve : "entropy");
+          "\"compare\": \"sac\"%s}, ",
+          made->curve ? made->curve : "entropy",
+          made->axes
+              ? ", \"axes\": [{\"name\": \"lr\", \"path\": \"constants.lr\", \"scale\": \"log\"}, "
+                "{\"name\": \"entropy\", \"scale\": \"log\"}]"
+              : "");
 }
 
 /* Writes the study and its runs into the test's folder. */

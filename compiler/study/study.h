@@ -20,7 +20,8 @@ typedef struct StudyChange {
   const char *path, *before, *after;
 } StudyChange;
 
-/* A key of the grid that has no meaning for a variant, and why: it lacks it, or sets it itself. */
+/* A key of the grid or of `with` that has no meaning for a variant, and why: it lacks it, or sets
+ * it itself. */
 typedef struct StudyCrossed {
   const char *path, *why;
 } StudyCrossed;
@@ -36,7 +37,9 @@ typedef struct StudyPoint {
   size_t crossed_count;
   const char **lacks; /* curves of the report that its runs do not log */
   size_t lack_count;
-  size_t against; /* the point that it is compared with; itself: it is one that others are */
+  const double *at; /* by axis of the study: its value there; NAN: it has none, or no number */
+  size_t at_count;  /* as many as axes */
+  size_t against;   /* the point that it is compared with; itself: it is one that others are */
   size_t same_as; /* the first point with the same programs in every environment; itself if none */
   Span span;      /* where the study's file has its variant, for messages */
 } StudyPoint;
@@ -89,6 +92,26 @@ static inline bool normal_good(const StudyNormal *normal, bool lower) {
   return lower ? normal->one < normal->zero : normal->one > normal->zero;
 }
 
+/* A key of the grid, as the study's file has it. */
+typedef struct StudyKey {
+  const char *path;
+  const char *label; /* its shortest last parts that no other key has */
+  const char **values;
+  size_t count;
+} StudyKey;
+
+/* The scale of an axis of the figures. */
+typedef struct StudyAxis {
+  const char *name; /* as written: a logged number, or what scores are drawn over */
+  const char *path; /* that as a dotted path; NULL: it is a logged number */
+  bool log;
+} StudyAxis;
+
+/* A picture of arrows between tensors that runs keep: each name is of x or y. */
+typedef struct StudyArrows {
+  const char *name, *from[2], *to[2];
+} StudyArrows;
+
 /* A data file of some program, when it was read whole. */
 typedef struct StudyFile {
   const char *path;
@@ -99,7 +122,12 @@ typedef struct StudyFile {
 typedef struct Study {
   const char *name, *doc, *cite; /* doc, cite: NULL where not given */
   const char *path;              /* of its file */
-  const char *folder;            /* the name in letters, digits and "._=-+" */
+  const char *base;              /* the file of the base, as written; NULL: not known */
+  StudyChange *with;             /* what is laid on the base: each with its value there */
+  size_t with_count;
+  StudyKey *grid;
+  size_t grid_count;
+  const char *folder; /* the name in letters, digits and "._=-+" */
   uint64_t steps;
   uint64_t *seeds;
   size_t seed_count;
@@ -111,6 +139,10 @@ typedef struct Study {
   StudyScore score;
   const char **curves, **aggregates; /* report: */
   size_t curve_count, aggregate_count;
+  StudyAxis *axes;
+  size_t axis_count;
+  StudyArrows *arrows;
+  size_t arrow_count;
   double ci;          /* level of intervals, in (0, 1) */
   uint32_t resamples; /* of the bootstrap */
   size_t compare;     /* the first point that others are compared with; if none is named the one

@@ -88,6 +88,25 @@ static bool compare_calls(Changes *c, const Tree *before, const Tree *after, con
   return true;
 }
 
+const char *path_text(Arena *arena, const TreePath *path) {
+  const char *text = "";
+  for (size_t i = 0; i < path->count; i++) text = path_join(arena, text, path->names[i]);
+  return text;
+}
+
+const char *value_at(Arena *arena, const Tree *spec, const TreePath *path) {
+  for (size_t i = 0; i < path->count; i++) {
+    const Tree *below = tree_get(spec, path->names[i]);
+    if (!below && i + 1 == path->count && spec->kind == TREE_SCALAR) {
+      const Expr *call = overlay_call(arena, spec);
+      return call ? argument(arena, call, path->names[i]) : NULL;
+    }
+    if (!below) return NULL;
+    spec = below;
+  }
+  return spec->kind == TREE_NULL ? NULL : value_text(arena, spec);
+}
+
 /* ---- maps ---- */
 
 static bool says_nothing(const char *path) {

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "runtime/safetensors.h"
 #include "runtime/training.h"
 
 /* ---- the columns of a module ---- */
@@ -32,20 +33,37 @@ static void progress_columns(Arena *arena, const Graph *graph, LogTable *table) 
   metrics_free(&metrics);
 }
 
+/* What a checkpoint of it holds. */
+static void cell_kept(Cell *cell, const Graph *graph) {
+  cell->kept = NEW_ARRAY(cell->arena, Kept, graph->slot_count + 1);
+  for (uint32_t i = 0; i < graph->slot_count; i++) {
+    const Slot *slot = &graph->slots[i];
+    RlcSlot saved = {.name = slot->name, .kind = slot->kind, .type = slot->type};
+    if (!safetensors_saves(&saved)) continue;
+    cell->kept[cell->kept_count++] = (Kept){arena_copy(cell->arena, slot->name, strlen(slot->name)),
+                                            axes_extent(graph, slot->axes)};
+  }
+}
+
 void cell_columns(const Study *study, Cell *cell, const Module *module) {
   Options options;
   names_add(cell->arena, &cell->logs.evaluations, evaluation_columns, EVALUATION_COLUMNS);
   for (size_t i = 0; i < EVALUATION_COLUMNS; i++)
     cell->filled |= (uint64_t)evaluation_fills(&module->shell, i) << i;
   progress_columns(cell->arena, module->graph, &cell->logs.progress);
+  cell_kept(cell, module->graph);
   if (study_run_options(cell->arena, study, &module->shell, &options) && options.eval_episodes)
     cell->evaluations = study_evaluations(study, &options);
 }
 
-void cell_columns_copy(Arena *arena, RunLogs *logs) {
-  LogTable *tables[] = {&logs->evaluations, &logs->progress};
+void cell_columns_copy(Arena *arena, Cell *cell) {
+  LogTable *tables[] = {&cell->logs.evaluations, &cell->logs.progress};
   for (size_t t = 0; t < COUNTOF(tables); t++)
     names_add(arena, tables[t], tables[t]->names, tables[t]->columns);
+  const Kept *kept = cell->kept;
+  cell->kept = NEW_ARRAY(arena, Kept, cell->kept_count + 1);
+  for (size_t i = 0; i < cell->kept_count; i++)
+    cell->kept[i] = (Kept){arena_copy(arena, kept[i].name, strlen(kept[i].name)), kept[i].size};
 }
 
 /* ---- what a study names ---- */

@@ -191,7 +191,7 @@ static void cell_collect(Plan *plan, const StudyPoint *point, Cell *cell, Diag *
     diag_note(said, point->span, "of '%s', a point of this study", point->name);
   if (cell->env_name)
     cell->env_name = arena_copy(plan->arena, cell->env_name, strlen(cell->env_name));
-  cell_columns_copy(plan->arena, &cell->logs);
+  cell_columns_copy(plan->arena, cell);
   arena_free(cell->arena);
   cell->arena = NULL, cell->diag = NULL;
 }

@@ -17,11 +17,13 @@ static void plan_make(Plan *plan) {
   tree_check_keys(plan->arena, plan->diag, study->tree, "study");
   plan_read(plan);
   plan_variants(plan);
+  plan_axes(plan);
   plan_points(plan);
   plan_compile(plan);
   plan_jobs(plan);
   plan_normalize(plan);
   plan_columns(plan);
+  plan_figures(plan);
 }
 
 /* A prelude that cannot be read is said when a spec is elaborated with it. */

@@ -25,6 +25,12 @@ typedef struct GridUse {
   TreePath path;   /* not crossed */
 } GridUse;
 
+/* A tensor that is in a run's checkpoints. */
+typedef struct Kept {
+  const char *name;
+  uint64_t size; /* numbers in it */
+} Kept;
+
 /* One specification in one environment, to be compiled. */
 typedef struct Cell {
   Tree *tree; /* NULL: what was wrong with it has been said */
@@ -36,7 +42,9 @@ typedef struct Cell {
   RunLogs logs;         /* what its runs will log: names without rows */
   uint64_t filled;      /* bit i: evaluations have values in their column i */
   uint64_t evaluations; /* that a run makes; 0: none */
-  Diag *diag;           /* what was said about it */
+  Kept *kept;           /* what its runs keep */
+  size_t kept_count;
+  Diag *diag; /* what was said about it */
 } Cell;
 
 /* A variant at a point of the grid. */
@@ -54,8 +62,10 @@ typedef struct Variant {
   const Tree *overlay;    /* without `spec`; NULL where there is nothing besides */
   size_t below;           /* the variant that the overlay is laid on */
   bool hidden;
-  Tree *tree;    /* before the grid; NULL: what was wrong has been said */
-  GridUse *uses; /* by grid key */
+  Tree *tree;            /* before the grid; NULL: what was wrong has been said */
+  GridUse *uses;         /* by grid key */
+  StudyCrossed *without; /* keys of `with` that its spec has no place for */
+  size_t without_count;
   Place *places; /* each value of the keys that are not crossed out with each, in order */
   size_t place_count;
 } Variant;
@@ -70,7 +80,8 @@ typedef struct Plan {
   size_t variant_count, variant_capacity;
   GridKey *grid;
   size_t grid_count;
-  Tree **env_names; /* as written; none: each spec's own */
+  Tree **env_names;     /* as written; none: each spec's own */
+  TreePath *axis_paths; /* by axis of the study; count 0: it is a logged number */
 } Plan;
 
 /* load.c: study_load without printing what was said. */
@@ -84,12 +95,21 @@ void plan_normalize(Plan *plan);
 const char *plan_text(const Tree *tree);
 /* The values of a list, or of a scalar with commas between them. */
 size_t plan_items(Plan *plan, const Tree *tree, Tree ***items);
+/* The same as texts, none twice and none empty; `what` each names, for messages. */
+size_t plan_names(Plan *plan, const Tree *tree, const char *what, const char ***names);
 
 /* options.c: `options:` as the trainer's command line. */
 void plan_options(Plan *plan, const Tree *map);
 
 /* variants.c: the base, the variants and the grid, and what each key of the grid is to each. */
 void plan_variants(Plan *plan);
+
+/* figures.c: `report.axes` and `report.arrows`; the base and the curves are known. */
+void plan_axes(Plan *plan);
+/* The values of a point along the axes, of its specification (NULL: none). */
+const double *axes_at(Plan *plan, const Tree *spec);
+/* Whether axes have several values, and every point keeps what arrows are between. */
+void plan_figures(Plan *plan);
 
 /* points.c: every variant at every point of the grid, with its name. */
 void plan_points(Plan *plan);
@@ -111,13 +131,18 @@ Place **plan_places(Plan *plan, size_t *count);
 
 /* columns.c: names of the score and of curves that no run logs, and the curves that points lack. */
 void plan_columns(Plan *plan);
-/* What the runs of an optimised module log, into cell->arena. */
+/* What the runs of an optimised module log and keep, into cell->arena. */
 void cell_columns(const Study *study, Cell *cell, const Module *module);
-void cell_columns_copy(Arena *arena, RunLogs *logs);
+void cell_columns_copy(Arena *arena, Cell *cell);
 
 /* changes.c: the differences between two resolved specifications, in the order of the first; name,
  * doc and cite do not count. Returns how many. */
 size_t changes_find(Arena *arena, const Tree *before, const Tree *after, StudyChange **changes);
+/* "constants.lr" */
+const char *path_text(Arena *arena, const TreePath *path);
+/* What stands at a path of a spec, which may be an argument of a call, on one line; NULL: nothing.
+ */
+const char *value_at(Arena *arena, const Tree *spec, const TreePath *path);
 /* A value on one line, as in a file. */
 const char *value_text(Arena *arena, const Tree *value);
 

@@ -56,6 +56,8 @@ static void name_point(Plan *plan, const Variant *variant, size_t number, StudyP
           arena_printf(plan->arena, "%s %s=%s", name, key->label,
                        value_text(plan->arena, key->values[grid_digit(plan, variant, number, k)]));
   }
+  for (size_t i = 0; i < variant->without_count; i++)
+    PUSH(plan->arena, point->crossed, point->crossed_count, capacity, variant->without[i]);
   point->name = name;
   point->folder = study_folder(plan->arena, name);
 }
@@ -84,6 +86,8 @@ static void place_make(Plan *plan, const Variant *variant, size_t number, Place 
   place->point.variant = variant->name;
   place->point.span = variant->span;
   name_point(plan, variant, number, &place->point);
+  place->point.at = axes_at(plan, tree);
+  place->point.at_count = plan->study->axis_count;
   place->cells = NEW_ARRAY(plan->arena, Cell, envs + 1);
   for (size_t i = 0; tree && i < envs; i++)
     place->cells[i] = (Cell){.env = i, .tree = env_lay(plan, tree, plan->env_names[i])};

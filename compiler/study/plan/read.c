@@ -66,8 +66,7 @@ size_t plan_items(Plan *plan, const Tree *tree, Tree ***items) {
   return count;
 }
 
-/* The items as texts, none twice and none empty. */
-static size_t read_names(Plan *plan, const Tree *tree, const char *what, const char ***names) {
+size_t plan_names(Plan *plan, const Tree *tree, const char *what, const char ***names) {
   Tree **items;
   size_t count = plan_items(plan, tree, &items), kept = 0;
   *names = NEW_ARRAY(plan->arena, const char *, count + 1);
@@ -131,7 +130,7 @@ static void read_envs(Plan *plan, const TreeEntry *entry) {
   if (!entry) return;
   Tree **items;
   size_t count = plan_items(plan, entry->value, &items);
-  plan->study->env_count = read_names(plan, entry->value, "an environment", &plan->study->envs);
+  plan->study->env_count = plan_names(plan, entry->value, "an environment", &plan->study->envs);
   plan->env_names = items; /* of a list with names twice nothing is run */
   if (count == 0 && entry->value->kind == TREE_LIST && entry->value->item_count == 0)
     diag_error(plan->diag, entry->value->span, "without 'envs' each spec runs in its own",
@@ -222,7 +221,7 @@ static void read_aggregates(Plan *plan, const Tree *tree) {
       diag_error(plan->diag, items[i]->span, hint ? hint : "iqm, mean, median or optimality_gap",
                  "there is no statistic '%s'", items[i]->text.text);
   }
-  study->aggregate_count = read_names(plan, tree, "a statistic", &study->aggregates);
+  study->aggregate_count = plan_names(plan, tree, "a statistic", &study->aggregates);
   if (tree) return;
   study->aggregates = (const char **)standard;
   study->aggregate_count = COUNTOF(standard);
@@ -232,7 +231,7 @@ static void read_report(Plan *plan, const Tree *map) {
   Study *study = plan->study;
   const Tree *curves = tree_get(map, "curves"), *ci = tree_get(map, "ci");
   uint64_t resamples = 2000;
-  study->curve_count = read_names(plan, curves, "a logged number", &study->curves);
+  study->curve_count = plan_names(plan, curves, "a logged number", &study->curves);
   if (!curves) study->curves = &study->score.metric, study->curve_count = 1;
   read_aggregates(plan, tree_get(map, "aggregate"));
   study->ci = 0.95;

@@ -36,23 +36,46 @@ static Tree *overlay_of(Plan *plan, const Tree *map, const Tree *bottom) {
   return overlay->entry_count ? overlay : NULL;
 }
 
-/* The spec with what `with` says of it laid on: of the base that must be all. */
-static Tree *lay_common(Plan *plan, Tree *tree, bool base) {
-  const Tree *common = tree_get(plan->study->tree, "with");
+/* The base with what `with` says laid on. */
+static Tree *base_lay(Plan *plan, Tree *tree) {
+  Study *study = plan->study;
+  const Tree *common = tree_get(study->tree, "with");
+  size_t capacity = 0;
   for (size_t i = 0; common && i < common->entry_count && tree; i++) {
     const TreeEntry *entry = &common->entries[i];
-    Diag *diag = base ? plan->diag : diag_make(plan->arena);
     TreePath path;
-    if (!tree_path(plan->arena, diag, tree, entry->key_text, &path)) continue;
-    if (base || tree_takes(plan->arena, tree, plan->prelude, &path))
+    if (!tree_path(plan->arena, plan->diag, tree, entry->key_text, &path)) continue;
+    StudyChange change = {path_text(plan->arena, &path), value_at(plan->arena, tree, &path),
+                          value_text(plan->arena, entry->value)};
+    PUSH(plan->arena, study->with, study->with_count, capacity, change);
+    tree = tree_assign(plan->arena, plan->diag, tree, &path, entry->value);
+  }
+  return tree;
+}
+
+/* The spec of a variant with what `with` says laid on, as far as it has a place for it. */
+static Tree *variant_lay(Plan *plan, Variant *variant, Tree *tree) {
+  const Tree *common = tree_get(plan->study->tree, "with");
+  size_t capacity = 0;
+  for (size_t i = 0; common && i < common->entry_count && tree; i++) {
+    const TreeEntry *entry = &common->entries[i];
+    TreePath path;
+    if (tree_path(plan->arena, diag_make(plan->arena), tree, entry->key_text, &path) &&
+        tree_takes(plan->arena, tree, plan->prelude, &path)) {
       tree = tree_assign(plan->arena, plan->diag, tree, &path, entry->value);
+      continue;
+    }
+    StudyCrossed without = {entry->key,
+                            arena_printf(plan->arena, "%s has no '%s'", variant->name, entry->key)};
+    PUSH(plan->arena, variant->without, variant->without_count, capacity, without);
   }
   return tree;
 }
 
 static void base_add(Plan *plan) {
   const Tree *path = tree_get(plan->study->tree, "base");
-  Variant base = {.tree = lay_common(plan, spec_load(plan, path), true),
+  plan->study->base = plan_text(path);
+  Variant base = {.tree = base_lay(plan, spec_load(plan, path)),
                   .span = path ? path->span : (Span){0}};
   const char *name = plan_text(tree_get(base.tree, "name"));
   base.name = name && *name ? name : "base";
@@ -85,7 +108,7 @@ static void variant_read(Plan *plan, const TreeEntry *entry) {
   Variant variant = {.name = entry->key, .span = entry->key_span, .entry = entry};
   const Tree *bottom = plan->variants[0].tree;
   bool good = name_good(plan, entry);
-  if (spec) bottom = lay_common(plan, spec_load(plan, spec), false);
+  if (spec) bottom = variant_lay(plan, &variant, spec_load(plan, spec));
   variant.overlay = overlay_of(plan, map, bottom);
   if (map->entry_count == 0)
     good = diag_error(plan->diag, entry->key_span, "say what differs, or leave it out",
@@ -151,12 +174,27 @@ static void key_read(Plan *plan, const TreeEntry *entry) {
   if (key.count) plan->grid[plan->grid_count++] = key;
 }
 
+/* The grid for whoever reads the study. */
+static void grid_tell(Plan *plan) {
+  Study *study = plan->study;
+  study->grid = NEW_ARRAY(plan->arena, StudyKey, plan->grid_count);
+  for (; study->grid_count < plan->grid_count; study->grid_count++) {
+    const GridKey *key = &plan->grid[study->grid_count];
+    StudyKey *told = &study->grid[study->grid_count];
+    *told = (StudyKey){key->entry->key, key->label, NULL, 0};
+    told->values = NEW_ARRAY(plan->arena, const char *, key->count);
+    for (; told->count < key->count; told->count++)
+      told->values[told->count] = value_text(plan->arena, key->values[told->count]);
+  }
+}
+
 static void grid_read(Plan *plan, const Tree *map) {
   if (!map || map->kind != TREE_MAP) return;
   plan->grid = NEW_ARRAY(plan->arena, GridKey, map->entry_count + 1);
   for (size_t i = 0; i < map->entry_count; i++) key_read(plan, &map->entries[i]);
   for (size_t i = 0; i < plan->grid_count; i++)
     plan->grid[i].label = label_of(plan, plan->grid[i].entry->key);
+  grid_tell(plan);
 }
 
 /* ---- the grid and the variants ---- */

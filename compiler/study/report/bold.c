@@ -1,13 +1,9 @@
 /* What stands in bold: the best of a column and all that its own statistic does not tell apart from
  * it. Afterwards no row without bold is one that chance could have put behind the best, as far as
  * the level of the study goes; where that says nothing, nothing is bold. */
-#include "compiler/study/report/report.h"
+#include "compiler/study/report/tables.h"
 
 #include <math.h>
-
-static Cell *cell_at(const ReportTable *table, size_t row, size_t column) {
-  return &table->cells[row * table->column_count + column];
-}
 
 static bool is_better(const Results *r, StatsKind kind, double a, double b) {
   return kind == STATS_GAP || results_less(r) ? a < b : a > b;
@@ -18,11 +14,11 @@ static size_t best_row(const Results *r, const ReportTable *table, const BoldCol
   size_t best = SIZE_MAX;
   *rows = 0;
   for (size_t i = 0; i < table->row_count; i++) {
-    double value = cell_at(table, i, of->column)->estimate.value;
+    double value = table_cell(table, i, of->column)->estimate.value;
     if (isnan(value)) continue;
     ++*rows;
     if (best == SIZE_MAX ||
-        is_better(r, of->kind, value, cell_at(table, best, of->column)->estimate.value))
+        is_better(r, of->kind, value, table_cell(table, best, of->column)->estimate.value))
       best = i;
   }
   return best;
@@ -36,7 +32,7 @@ static void rows_told(const Results *r, const ReportTable *table, const BoldColu
   for (size_t i = 0; i < table->row_count; i++) {
     StatsScores of_best, of_row;
     p[i] = NAN;
-    if (i == best || isnan(cell_at(table, i, of->column)->estimate.value)) continue;
+    if (i == best || isnan(table_cell(table, i, of->column)->estimate.value)) continue;
     results_pairs(r, r->shown[best], r->shown[i], of->env, of->field, &of_best, &of_row);
     StatsSwap swap = stats_swap(of->kind, &of_best, &of_row);
     if (swap.pairs > bold->pairs) bold->pairs = swap.pairs;
@@ -54,8 +50,8 @@ void bold_column(const Results *r, ReportTable *table, const BoldColumn *of, Bol
   stats_holm(p, table->row_count, holm);
   for (size_t i = 0; i < table->row_count; i++) told += holm[i] <= bold_level(r);
   for (size_t i = 0; told && i < table->row_count; i++)
-    cell_at(table, i, of->column)->bold =
-        !isnan(cell_at(table, i, of->column)->estimate.value) && !(holm[i] <= bold_level(r));
+    table_cell(table, i, of->column)->bold =
+        !isnan(table_cell(table, i, of->column)->estimate.value) && !(holm[i] <= bold_level(r));
   bold->any |= told > 0;
 }
 

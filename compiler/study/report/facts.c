@@ -1,5 +1,5 @@
 /* Where runs come from, by their provenance.json: what all of them have in common is told once. */
-#include "compiler/study/report/report.h"
+#include "compiler/study/report/page.h"
 
 #include <string.h>
 #include <unistd.h>

@@ -1,15 +1,95 @@
 /* The figures of a report: which panels, which lines in them, which colours. Drawing is plot.c. */
-#include "compiler/study/report/report.h"
+#include "compiler/study/report/figures_parts.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Told apart without red and green (Okabe and Ito). */
-static const char *const colours[] = {"#0072b2", "#d55e00", "#009e73",
-                                      "#cc79a7", "#e69f00", "#56b4e9"};
-#define BASE_COLOUR  "#555555" /* of what others are compared with */
-#define FAINT_COLOUR "#cccccc"
-enum { MOST_LINES = COUNTOF(colours) + 1 };
+const char *const figure_colours[FIGURE_COLOURS] = {"#0072b2", "#d55e00", "#009e73",
+                                                    "#cc79a7", "#e69f00", "#56b4e9"};
+enum { MOST_LINES = FIGURE_COLOURS + 1 };
+
+/* ---- parts ---- */
+
+Figure *figure_add(const Results *r, Figures *figures, Figure figure) {
+  PUSH(r->arena, figures->figure, figures->count, figures->capacity, figure);
+  return &figures->figure[figures->count - 1];
+}
+
+Panel *panel_add(const Results *r, Figure *figure, size_t most) {
+  if (!figure->panels) figure->panels = NEW_ARRAY(r->arena, Panel, most);
+  Panel *panel = &figure->panels[figure->count++];
+  *panel = (Panel){.title = "", .reference = NAN, .low = NAN, .high = NAN};
+  panel->floor = -INFINITY, panel->ceiling = INFINITY;
+  return panel;
+}
+
+void panel_end(Panel *panel, const Reach *reach) {
+  if (reach->below) panel->floor = reach->low;
+  if (reach->above) panel->ceiling = reach->high;
+}
+
+const char *figure_file(const Results *r, const char *begin, const char *of) {
+  char *name = arena_printf(r->arena, "%s%s", begin, study_folder(r->arena, of));
+  for (char *at = name; *at; at++)
+    if (*at == '=' || *at == '+') *at = '_';
+  return name;
+}
+
+const char *env_words(const Results *r, size_t env) {
+  const char *name = env == ALL_ENVS ? "all environments" : r->study->envs[env];
+  return strcmp(name, "-") == 0 ? "" : name;
+}
+
+/* ---- what lies outside ---- */
+
+/* The value furthest beyond the ends of a panel's axis; NAN: none is. */
+static double furthest(const Panel *panel, const StatsEstimate *values, size_t count) {
+  double found = NAN, most = 0;
+  for (size_t k = 0; k < count; k++) {
+    double value = values[k].value;
+    double by = value < panel->floor     ? panel->floor - value
+                : value > panel->ceiling ? value - panel->ceiling
+                                         : 0;
+    if (by > most) most = by, found = value;
+  }
+  return found;
+}
+
+typedef struct Outside {
+  const char *text;
+  size_t count;
+} Outside;
+
+enum { MOST_OUTSIDE = 8 };
+
+static void outside_add(const Results *r, const Panel *panel, const char *label, double value,
+                        Outside *outside) {
+  if (isnan(value) || ++outside->count > MOST_OUTSIDE) return;
+  outside->text = arena_printf(r->arena, "%s%s%s%s%s (%s to %.3g)", outside->text,
+                               outside->count > 1 ? ", " : "", label, *panel->title ? " in " : "",
+                               panel->title, value > panel->ceiling ? "up" : "down", value);
+}
+
+const char *outside_words(const Results *r, const Figure *figure) {
+  Outside outside = {"", 0};
+  for (size_t p = 0; p < figure->count; p++) {
+    const Panel *panel = &figure->panels[p];
+    for (size_t i = 0; i < panel->count && panel->lines; i++)
+      if (!panel->lines[i].faint)
+        outside_add(r, panel, panel->lines[i].label,
+                    furthest(panel, panel->lines[i].curve.value, panel->lines[i].curve.count),
+                    &outside);
+    for (size_t i = 0; i < panel->count && panel->bars; i++)
+      outside_add(r, panel, panel->bars[i].label, furthest(panel, &panel->bars[i].value, 1),
+                  &outside);
+  }
+  if (!outside.count) return "";
+  const char *more = outside.count > MOST_OUTSIDE
+                         ? arena_printf(r->arena, " and %zu more", outside.count - MOST_OUTSIDE)
+                         : "";
+  return arena_printf(r->arena, " Outside the axes, whose range leaves out what is far off: %s%s.",
+                      outside.text, more);
+}
 
 /* ---- how many lines are spread over panels ---- */
 
@@ -76,8 +156,8 @@ static bool facets_by_key(const Results *r, const char *key, size_t length, Face
     facets->label[i] = name_without(r, name, key, length);
     size_t label = index_of(labels, label_count, facets->label[i]);
     if (label == label_count) labels[label_count++] = facets->label[i];
-    if (label_count > COUNTOF(colours)) return false;
-    facets->colour[i] = colours[label];
+    if (label_count > FIGURE_COLOURS) return false;
+    facets->colour[i] = figure_colours[label];
   }
   return facets->count > 1;
 }
@@ -111,24 +191,14 @@ static Facets facets_make(const Results *r) {
     facets.label[i] = r->study->points[r->shown[i]].name;
     facets.of[i] = few ? 0 : i;
     if (!few) facets.title[i] = facets.label[i];
-    facets.colour[i] = base ? BASE_COLOUR : few ? colours[next++ % COUNTOF(colours)] : colours[0];
+    facets.colour[i] = base  ? BASE_COLOUR
+                       : few ? figure_colours[next++ % FIGURE_COLOURS]
+                             : figure_colours[0];
   }
   return facets;
 }
 
 /* ---- curves ---- */
-
-static Figure *figure_add(const Results *r, Figures *figures, Figure figure) {
-  PUSH(r->arena, figures->figure, figures->count, figures->capacity, figure);
-  return &figures->figure[figures->count - 1];
-}
-
-static Panel *panel_add(const Results *r, Figure *figure, size_t most) {
-  if (!figure->panels) figure->panels = NEW_ARRAY(r->arena, Panel, most);
-  Panel *panel = &figure->panels[figure->count++];
-  *panel = (Panel){.title = "", .reference = NAN, .low = NAN, .high = NAN};
-  return panel;
-}
 
 static void line_add(Panel *panel, const Facets *facets, size_t shown, bool faint,
                      const Curve *curve) {
@@ -151,7 +221,7 @@ static void keys_make(const Results *r, Figure *figure, const Facets *facets) {
   if (r->shown_count == 1) return;
   figure->keys = NEW_ARRAY(r->arena, Key, r->shown_count + 1);
   if (facets->alone) {
-    figure->keys[figure->key_count++] = (Key){"the panel's variant", colours[0], false};
+    figure->keys[figure->key_count++] = (Key){"the panel's variant", figure_colours[0], false};
     figure->keys[figure->key_count++] = (Key){"all others", FAINT_COLOUR, false};
     return;
   }
@@ -175,17 +245,9 @@ static const Curve *curve_at(const void *what, size_t shown) {
 }
 
 static const char *panel_title(const Results *r, const Facets *facets, size_t facet, size_t env) {
-  const char *name = env == ALL_ENVS ? "all environments" : r->study->envs[env];
-  bool one = r->study->env_count == 1;
-  if (!facets->title[facet]) return strcmp(name, "-") == 0 ? "" : name;
-  return one ? facets->title[facet] : arena_printf(r->arena, "%s, %s", name, facets->title[facet]);
-}
-
-static const char *name_of_file(const Results *r, const char *begin, const char *metric) {
-  char *name = arena_printf(r->arena, "%s%s", begin, study_folder(r->arena, metric));
-  for (char *at = name; *at; at++)
-    if (*at == '=' || *at == '+') *at = '_';
-  return name;
+  if (!facets->title[facet]) return env_words(r, env);
+  if (r->study->env_count == 1) return facets->title[facet];
+  return arena_printf(r->arena, "%s, %s", env_words(r, env), facets->title[facet]);
 }
 
 static const char *band_words(const Results *r) {
@@ -198,23 +260,36 @@ static const char *band_words(const Results *r) {
       r->headline == STATS_IQM ? "interquartile mean" : "mean", 100 * r->study->ci);
 }
 
+/* Curves are in their own units but where all environments are together; a logarithmic axis has
+ * room for everything. */
+static Reach curve_reach(const Results *r, size_t metric, size_t env) {
+  Results raw = *r;
+  raw.normalised = r->normalised && env == ALL_ENVS;
+  if (env != ALL_ENVS && results_log(r, r->study->curves[metric])) return (Reach){0};
+  return results_reach(&raw, r->study->curves[metric], env);
+}
+
 static void curves_figure(const Results *r, Figures *figures, const Facets *facets, size_t metric) {
   const Study *study = r->study;
   bool all = r->normalised && study->env_count > 1 && results_is_score(r, metric);
   Figure *figure = figure_add(r, figures, (Figure){.columns = 3});
-  figure->name = name_of_file(r, "curve_", study->curves[metric]);
+  figure->name = figure_file(r, "curve_", study->curves[metric]);
   figure->title = study->curves[metric];
-  figure->caption = band_words(r);
-  for (size_t e = 0; e < study->env_count + all; e++)
+  for (size_t e = 0; e < study->env_count + all; e++) {
+    CurveAt at = {r, metric, e == study->env_count ? ALL_ENVS : e};
+    Reach reach = curve_reach(r, metric, at.env);
     for (size_t f = 0; f < facets->count; f++) {
-      CurveAt at = {r, metric, e == study->env_count ? ALL_ENVS : e};
       Panel *panel = panel_add(r, figure, (study->env_count + 1) * facets->count);
       panel->title = panel_title(r, facets, f, at.env);
       panel->group = e;
       panel->x_label = strcmp(study->envs[0], "-") == 0 ? "steps" : "environment steps";
       panel->y_label = at.env == ALL_ENVS ? "normalised score" : study->curves[metric];
+      panel->y_log = at.env != ALL_ENVS && results_log(r, study->curves[metric]);
+      panel_end(panel, &reach);
       facet_lines(r, panel, facets, f, curve_at, &at);
     }
+  }
+  figure->caption = arena_printf(r->arena, "%s%s", band_words(r), outside_words(r, figure));
   keys_make(r, figure, facets);
 }
 
@@ -253,83 +328,16 @@ static void profile_figure(const Results *r, Figures *figures, const Facets *fac
   keys_make(r, figure, facets);
 }
 
-/* ---- intervals ---- */
-
-/* Bars of a column of estimates of a table. */
-static void column_panel(const Results *r, Figure *figure, const ReportTable *table, size_t column,
-                         double reference) {
-  Panel *panel = panel_add(r, figure, table->column_count * (r->study->env_count + 1));
-  panel->title = table->columns[column].title;
-  panel->reference = reference;
-  panel->bars = NEW_ARRAY(r->arena, Bar, table->row_count);
-  for (size_t i = 0; i < table->row_count; i++) {
-    const Cell *cell = &table->cells[i * table->column_count + column];
-    const char *name = table->cells[i * table->column_count].text;
-    bool base = strcmp(name, r->study->points[r->study->compare].name) == 0;
-    panel->bars[panel->count++] = (Bar){name, base ? BASE_COLOUR : colours[0], cell->estimate};
-  }
-}
-
-static const ReportTable *table_named(const Tables *tables, const char *name) {
-  for (size_t i = 0; i < tables->count; i++)
-    if (strcmp(tables->table[i].name, name) == 0) return &tables->table[i];
-  return NULL;
-}
-
-static void intervals_figure(const Results *r, Figures *figures, const ReportTable *table,
-                             const char *title) {
-  Figure *figure =
-      figure_add(r, figures, (Figure){.name = table->name, .title = title, .columns = 3});
-  figure->caption = r->study->seed_count == 1 ? "One seed: there are no intervals."
-                                              : "Ticks: values; bars: their intervals. Grey: the "
-                                                "variant that others are compared with.";
-  for (size_t c = 0; c < table->column_count; c++)
-    if (table->columns[c].kind == COLUMN_ESTIMATE) column_panel(r, figure, table, c, NAN);
-}
-
-/* Rows of one environment, as a table of its own. */
-static ReportTable rows_of(const Results *r, const ReportTable *table, const char *env) {
-  ReportTable part = *table;
-  part.cells = NEW_ARRAY(r->arena, Cell, table->row_count * table->column_count);
-  part.row_count = 0;
-  for (size_t i = 0; i < table->row_count; i++) {
-    const Cell *row = &table->cells[i * table->column_count];
-    if (strcmp(row[1].text, env) != 0) continue;
-    memcpy(&part.cells[part.row_count++ * table->column_count], row,
-           table->column_count * sizeof *row);
-  }
-  return part;
-}
-
-static void comparisons_figure(const Results *r, Figures *figures, const ReportTable *table) {
-  enum { DIFFERENCE = 2, BETTER = 5 };
-  Figure *figure = figure_add(r, figures, (Figure){.name = table->name, .columns = 2});
-  figure->title = table->title;
-  figure->caption =
-      arena_printf(r->arena,
-                   "Left: mean difference of runs with the same seed, %s is better. Right: "
-                   "probability that a run is better. Vertical lines: no difference.",
-                   results_less(r) ? "less" : "more");
-  for (size_t i = 0; i < table->row_count; i++) {
-    const char *env = table->cells[i * table->column_count + 1].text;
-    if (i && strcmp(env, table->cells[1].text) == 0) break;
-    ReportTable part = rows_of(r, table, env);
-    const char *in = strcmp(env, "all") == 0 ? "" : arena_printf(r->arena, ", %s", env);
-    column_panel(r, figure, &part, DIFFERENCE, 0);
-    figure->panels[figure->count - 1].title = arena_printf(r->arena, "difference%s", in);
-    column_panel(r, figure, &part, BETTER, 0.5);
-    Panel *panel = &figure->panels[figure->count - 1];
-    panel->title = arena_printf(r->arena, "P(better)%s", in);
-    panel->low = 0, panel->high = 1;
-  }
-}
-
 Figures figures_make(const Results *r, const Tables *tables) {
   Figures figures = {0};
   Facets facets = facets_make(r);
   const ReportTable *aggregates = table_named(tables, "aggregates");
   const ReportTable *comparisons = table_named(tables, "comparisons");
   for (size_t m = 0; m < r->study->curve_count; m++) curves_figure(r, &figures, &facets, m);
+  for (size_t a = 0; a < r->study->axis_count; a++)
+    if (r->study->axes[a].path) sweep_figure(r, &figures, a);
+  for (size_t a = 0; a < r->study->arrow_count; a++)
+    arrows_figure(r, &figures, &r->study->arrows[a]);
   if (r->study->env_count > 1)
     intervals_figure(r, &figures, table_named(tables, "scores"), "Scores by environment");
   if (aggregates) intervals_figure(r, &figures, aggregates, aggregates->title);

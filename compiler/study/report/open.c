@@ -34,6 +34,16 @@ static const char **read_texts(Opening *o, size_t *count) {
   return texts;
 }
 
+static const double *read_numbers(Opening *o, size_t *count) {
+  double *numbers = NULL;
+  size_t capacity = 0;
+  *count = 0;
+  json_enter(&o->json, '[');
+  while (json_next(&o->json, NULL, 0))
+    PUSH(o->arena, numbers, *count, capacity, json_read_double(&o->json));
+  return numbers;
+}
+
 /* ---- parts ---- */
 
 static void read_seeds(Opening *o) {
@@ -82,26 +92,6 @@ static void read_normal(Opening *o) {
   }
 }
 
-static void read_report(Opening *o) {
-  Study *study = o->study;
-  char name[32];
-  json_enter(&o->json, '{');
-  while (json_next(&o->json, name, sizeof name)) {
-    if (strcmp(name, "curves") == 0)
-      study->curves = read_texts(o, &study->curve_count);
-    else if (strcmp(name, "aggregate") == 0)
-      study->aggregates = read_texts(o, &study->aggregate_count);
-    else if (strcmp(name, "ci") == 0)
-      study->ci = json_read_double(&o->json);
-    else if (strcmp(name, "resamples") == 0)
-      study->resamples = (uint32_t)json_read_u64(&o->json);
-    else if (strcmp(name, "compare") == 0)
-      o->compare = read_text(o);
-    else
-      json_skip(&o->json);
-  }
-}
-
 static StudyChange read_change(Opening *o) {
   StudyChange change = {0};
   char name[32];
@@ -128,9 +118,116 @@ static StudyCrossed read_crossed(Opening *o) {
   return crossed;
 }
 
+static StudyChange *read_changes(Opening *o, size_t *count) {
+  StudyChange *changes = NULL;
+  size_t capacity = 0;
+  *count = 0;
+  json_enter(&o->json, '[');
+  while (json_next(&o->json, NULL, 0)) PUSH(o->arena, changes, *count, capacity, read_change(o));
+  return changes;
+}
+
+static StudyKey read_key(Opening *o) {
+  StudyKey key = {.path = "", .label = ""};
+  char name[32];
+  json_enter(&o->json, '{');
+  while (json_next(&o->json, name, sizeof name)) {
+    if (strcmp(name, "path") == 0)
+      key.path = read_text(o);
+    else if (strcmp(name, "label") == 0)
+      key.label = read_text(o);
+    else if (strcmp(name, "values") == 0)
+      key.values = read_texts(o, &key.count);
+    else
+      json_skip(&o->json);
+  }
+  return key;
+}
+
+static void read_grid(Opening *o) {
+  size_t capacity = 0;
+  json_enter(&o->json, '[');
+  while (json_next(&o->json, NULL, 0))
+    PUSH(o->arena, o->study->grid, o->study->grid_count, capacity, read_key(o));
+}
+
+static StudyAxis read_axis(Opening *o) {
+  StudyAxis axis = {.name = ""};
+  char name[32];
+  json_enter(&o->json, '{');
+  while (json_next(&o->json, name, sizeof name)) {
+    const char *text = read_text(o);
+    if (strcmp(name, "name") == 0) axis.name = text;
+    if (strcmp(name, "path") == 0) axis.path = text;
+    if (strcmp(name, "scale") == 0) axis.log = strcmp(text, "log") == 0;
+  }
+  return axis;
+}
+
+static void read_axes(Opening *o) {
+  size_t capacity = 0;
+  json_enter(&o->json, '[');
+  while (json_next(&o->json, NULL, 0))
+    PUSH(o->arena, o->study->axes, o->study->axis_count, capacity, read_axis(o));
+}
+
+static void read_ends(Opening *o, const char *ends[2]) {
+  size_t count;
+  const char **texts = read_texts(o, &count);
+  for (size_t i = 0; i < 2 && i < count; i++) ends[i] = texts[i];
+}
+
+static StudyArrows read_arrow(Opening *o) {
+  StudyArrows arrows = {"", {"", ""}, {"", ""}};
+  char name[32];
+  json_enter(&o->json, '{');
+  while (json_next(&o->json, name, sizeof name)) {
+    if (strcmp(name, "name") == 0)
+      arrows.name = read_text(o);
+    else if (strcmp(name, "from") == 0)
+      read_ends(o, arrows.from);
+    else if (strcmp(name, "to") == 0)
+      read_ends(o, arrows.to);
+    else
+      json_skip(&o->json);
+  }
+  return arrows;
+}
+
+static void read_arrows(Opening *o) {
+  size_t capacity = 0;
+  json_enter(&o->json, '[');
+  while (json_next(&o->json, NULL, 0))
+    PUSH(o->arena, o->study->arrows, o->study->arrow_count, capacity, read_arrow(o));
+}
+
+static void read_report(Opening *o) {
+  Study *study = o->study;
+  char name[32];
+  json_enter(&o->json, '{');
+  while (json_next(&o->json, name, sizeof name)) {
+    if (strcmp(name, "curves") == 0)
+      study->curves = read_texts(o, &study->curve_count);
+    else if (strcmp(name, "aggregate") == 0)
+      study->aggregates = read_texts(o, &study->aggregate_count);
+    else if (strcmp(name, "ci") == 0)
+      study->ci = json_read_double(&o->json);
+    else if (strcmp(name, "resamples") == 0)
+      study->resamples = (uint32_t)json_read_u64(&o->json);
+    else if (strcmp(name, "compare") == 0)
+      o->compare = read_text(o);
+    else if (strcmp(name, "axes") == 0)
+      read_axes(o);
+    else if (strcmp(name, "arrows") == 0)
+      read_arrows(o);
+    else
+      json_skip(&o->json);
+  }
+}
+
 static StudyPoint read_point(Opening *o, const char **same_as, const char **against) {
   StudyPoint point = {.name = "", .folder = "", .variant = ""};
-  size_t changes = 0, crossed = 0;
+  size_t crossed = 0;
   char name[32];
   json_enter(&o->json, '{');
   while (json_next(&o->json, name, sizeof name)) {
@@ -144,11 +241,11 @@ static StudyPoint read_point(Opening *o, const char **same_as, const char **agai
       *same_as = read_text(o);
     else if (strcmp(name, "against") == 0)
       *against = read_text(o);
-    else if (strcmp(name, "changes") == 0) {
-      json_enter(&o->json, '[');
-      while (json_next(&o->json, NULL, 0))
-        PUSH(o->arena, point.changes, point.change_count, changes, read_change(o));
-    } else if (strcmp(name, "crossed") == 0) {
+    else if (strcmp(name, "changes") == 0)
+      point.changes = read_changes(o, &point.change_count);
+    else if (strcmp(name, "at") == 0)
+      point.at = read_numbers(o, &point.at_count);
+    else if (strcmp(name, "crossed") == 0) {
       json_enter(&o->json, '[');
       while (json_next(&o->json, NULL, 0))
         PUSH(o->arena, point.crossed, point.crossed_count, crossed, read_crossed(o));
@@ -261,6 +358,12 @@ static void read_study(Opening *o) {
       study->cite = read_text(o);
     else if (strcmp(name, "path") == 0)
       study->path = read_text(o);
+    else if (strcmp(name, "base") == 0)
+      study->base = read_text(o);
+    else if (strcmp(name, "with") == 0)
+      study->with = read_changes(o, &study->with_count);
+    else if (strcmp(name, "grid") == 0)
+      read_grid(o);
     else if (strcmp(name, "steps") == 0)
       study->steps = json_read_u64(&o->json);
     else if (strcmp(name, "seeds") == 0)

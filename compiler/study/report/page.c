@@ -1,5 +1,5 @@
 /* report.html: one file that needs nothing else, neither a network nor a script. */
-#include "compiler/study/report/report.h"
+#include "compiler/study/report/page.h"
 
 #include <math.h>
 #include <string.h>
@@ -9,15 +9,6 @@
 #include "compiler/notation/notation.h"
 
 extern const char page_style[];
-
-static void text_out(const char *text, FILE *out) { notation_html_text(text, out); }
-
-/* before, the text with its signs escaped, behind */
-static void put(FILE *out, const char *before, const char *text, const char *behind) {
-  fputs(before, out);
-  text_out(text, out);
-  fputs(behind, out);
-}
 
 static const char *plural(Arena *arena, size_t count, const char *word) {
   return arena_printf(arena, "%zu %s%s", count, word, count == 1 ? "" : "s");
@@ -69,7 +60,7 @@ static void write_versions(const Page *page, FILE *out) {
     fprintf(out, "<p class=\"state\">Runs were made by %zu %s, so that differences may be theirs: ",
             rows[i].words->count, rows[i].name);
     for (size_t k = 0; k < rows[i].words->count; k++)
-      put(out, k ? ", " : "", rows[i].words->text[k], "");
+      page_put(out, k ? ", " : "", rows[i].words->text[k], "");
     fputs(". <code>provenance.json</code> of each run says which.</p>\n", out);
   }
 }
@@ -79,7 +70,7 @@ static void write_facts(const Page *page, FILE *out) {
   const Study *study = r->study;
   fprintf(out, "<p class=\"facts\">%s · ", plural(r->arena, r->shown_count, "variant"));
   for (size_t e = 0; e < study->env_count; e++)
-    if (strcmp(study->envs[e], "-") != 0) put(out, e ? ", " : "", study->envs[e], "");
+    if (strcmp(study->envs[e], "-") != 0) page_put(out, e ? ", " : "", study->envs[e], "");
   if (strcmp(study->envs[0], "-") != 0) fputs(" · ", out);
   fprintf(out, "%s", plural(r->arena, study->seed_count, "seed"));
   if (study->steps) fprintf(out, " · %llu steps", (unsigned long long)study->steps);
@@ -92,12 +83,12 @@ static void write_head(const Page *page, FILE *out) {
         "name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta "
         "name=\"color-scheme\" content=\"light dark\">\n",
         out);
-  put(out, "<title>", study->name, "</title>\n<style>\n");
+  page_put(out, "<title>", study->name, "</title>\n<style>\n");
   fputs(page_style, out);
-  put(out, "</style>\n</head>\n<body>\n<header>\n<h1>", study->name, "</h1>\n");
-  if (study->doc) put(out, "<p class=\"question\">", study->doc, "</p>\n");
+  page_put(out, "</style>\n</head>\n<body>\n<header>\n<h1>", study->name, "</h1>\n");
+  if (study->doc) page_put(out, "<p class=\"question\">", study->doc, "</p>\n");
   write_facts(page, out);
-  if (study->cite) put(out, "<p class=\"facts\">", study->cite, "</p>\n");
+  if (study->cite) page_put(out, "<p class=\"facts\">", study->cite, "</p>\n");
   fputs("<nav><a href=\"#asked\">What was asked</a><a href=\"#curves\">Curves</a><a "
         "href=\"#scores\">Scores</a><a href=\"#comparisons\">Comparisons</a><a "
         "href=\"#runs\">Runs</a><a href=\"#provenance\">Provenance</a></nav>\n",
@@ -107,102 +98,6 @@ static void write_head(const Page *page, FILE *out) {
   fputs("</header>\n", out);
 }
 
-/* ---- what was asked ---- */
-
-/* A point's resolved spec, from the first run that has begun; NULL: none has. */
-static const Tree *point_spec(const Page *page, size_t point) {
-  const Results *r = page->results;
-  for (size_t i = 0; i < r->study->run_count; i++) {
-    const StudyRun *run = &r->study->runs[i];
-    if (r->study->jobs[run->job].point != point) continue;
-    const char *path = arena_printf(r->arena, "%s/%s/config.yaml", r->folder, run->folder);
-    if (access(path, R_OK) != 0) continue;
-    Tree *spec = tree_read(r->arena, diag_make(r->arena), path, "a spec", (Span){0});
-    if (spec) return spec;
-  }
-  return NULL;
-}
-
-/* Two short values stand on one line. */
-static bool is_short(const StudyChange *change) {
-  return (change->before ? strlen(change->before) : 0) +
-             (change->after ? strlen(change->after) : 0) <
-         30;
-}
-
-static void write_change(const StudyChange *change, FILE *out) {
-  if (is_short(change)) {
-    put(out, "<div>", change->path, " ");
-    if (change->before) put(out, "<del>", change->before, "</del>");
-    fputs(change->before && change->after ? " → " : "", out);
-    if (change->after) put(out, "<ins>", change->after, "</ins>");
-    fputs(change->after ? "</div>" : " removed</div>", out);
-    return;
-  }
-  put(out, "<div class=\"key\">", change->path, "</div>");
-  if (change->before) put(out, "<div class=\"gone\">", change->before, "</div>");
-  if (change->after) put(out, "<div class=\"new\">", change->after, "</div>");
-}
-
-/* The losses of a point that the base does not have. */
-static void write_losses(const Page *page, size_t point, const Tree *base, FILE *out) {
-  const Tree *spec = point ? point_spec(page, point) : NULL;
-  char *text = NULL;
-  size_t size = 0;
-  FILE *losses = spec && base ? open_memstream(&text, &size) : NULL;
-  if (!losses) return;
-  size_t count = notation_html_new(page->results->arena, spec, base, losses);
-  fclose(losses);
-  if (count)
-    fprintf(out, "<details><summary>%s</summary>\n%s</details>\n",
-            count == 1 ? "its loss" : "its losses", text);
-  free(text);
-}
-
-static void write_point(const Page *page, size_t at, const Tree *base, FILE *out) {
-  const Study *study = page->results->study;
-  const StudyPoint *point = &study->points[at];
-  put(out, "<li><span class=\"name\">", point->name, "</span>");
-  if (at == study->compare) fputs("<span class=\"tag\">compared with</span>", out);
-  if (point->same_as != at) {
-    put(out, "<p class=\"crossed\">is the same program as ", study->points[point->same_as].name,
-        "</p>");
-  } else if (point->change_count) {
-    fputs("<div class=\"diff\">", out);
-    for (size_t i = 0; i < point->change_count; i++) write_change(&point->changes[i], out);
-    fputs("</div>", out);
-  } else {
-    fputs("<p class=\"crossed\">the base as it is</p>", out);
-  }
-  for (size_t i = 0; i < point->crossed_count; i++) {
-    put(out, "<p class=\"crossed\"><s><code>", point->crossed[i].path, "</code></s> ");
-    put(out, "", point->crossed[i].why, "</p>");
-  }
-  for (size_t i = 0; i < point->lack_count; i++)
-    put(out, "<p class=\"crossed\"><s><code>", point->lacks[i],
-        "</code></s> its runs log no such number, so that the curve is without it</p>");
-  if (point->same_as == at) write_losses(page, at, base, out);
-  fputs("</li>\n", out);
-}
-
-static void write_asked(const Page *page, FILE *out) {
-  const Study *study = page->results->study;
-  const Tree *base = point_spec(page, study->points[0].same_as);
-  fputs("<section id=\"asked\">\n<h2>What was asked</h2>\n", out);
-  fputs("<p>Every variant with what it changes in the base. </p>\n<ul "
-        "class=\"variants\">\n",
-        out);
-  for (size_t i = 0; i < study->point_count; i++) write_point(page, i, base, out);
-  put(out, "</ul>\n<h3>The losses of ", study->points[0].name, "</h3>\n");
-  if (base)
-    notation_html(page->results->arena, base, out);
-  else
-    fputs("<p class=\"note\">None of its runs has begun: its losses are not in this folder "
-          "yet.</p>\n",
-          out);
-  fputs("</section>\n", out);
-}
-
 /* ---- figures ---- */
 
 static void write_keys(const Figure *figure, FILE *out) {
@@ -210,10 +105,10 @@ static void write_keys(const Figure *figure, FILE *out) {
   fputs("<ul class=\"keys\">", out);
   for (size_t i = 0; i < figure->key_count; i++) {
     fprintf(out,
-            "<li><svg viewBox=\"0 0 24 10\"><path stroke=\"%s\" stroke-width=\"3\" d=\"M0,5 "
+            "<li><svg viewBox=\"0 0 24 10\"><path stroke=\"%s\" stroke-width=\"3\"%s d=\"M0,5 "
             "h24\"/></svg>",
-            figure->keys[i].colour);
-    text_out(figure->keys[i].label, out);
+            figure->keys[i].colour, figure->keys[i].dashed ? " stroke-dasharray=\"6 3\"" : "");
+    page_text(figure->keys[i].label, out);
     fputs("</li>", out);
   }
   fputs("</ul>\n", out);
@@ -221,7 +116,7 @@ static void write_keys(const Figure *figure, FILE *out) {
 
 static void write_figure(const Figure *figure, FILE *out) {
   if (!figure->inlined) return;
-  if (*figure->title) put(out, "<h3>", figure->title, "</h3>\n");
+  if (*figure->title) page_put(out, "<h3>", figure->title, "</h3>\n");
   write_keys(figure, out);
   bool pairs = figure->count == 2 || figure->count == 4;
   fprintf(out, "<figure>\n<div class=\"panels%s\">\n",
@@ -229,7 +124,7 @@ static void write_figure(const Figure *figure, FILE *out) {
           : pairs            ? " pairs"
                              : "");
   for (size_t i = 0; i < figure->count; i++) fputs(figure->inlined[i], out);
-  put(out, "</div>\n<figcaption class=\"caption\">", figure->caption, "");
+  page_put(out, "</div>\n<figcaption class=\"caption\">", figure->caption, "");
   fprintf(out,
           " <a href=\"figures/%s.svg\">SVG</a> <a href=\"figures/%s.pdf\">PDF</a></figcaption>\n"
           "</figure>\n",
@@ -242,28 +137,43 @@ static void write_named(const Page *page, const char *name, FILE *out) {
       write_figure(&page->figures->figure[i], out);
 }
 
-static const ReportTable *table_of(const Page *page, const char *name) {
-  for (size_t i = 0; i < page->tables->count; i++)
-    if (strcmp(page->tables->table[i].name, name) == 0) return &page->tables->table[i];
-  return NULL;
+static void write_table(const Page *page, const char *name, FILE *out) {
+  const ReportTable *table = table_named(page->tables, name);
+  if (!table) return;
+  page_put(out, "<h3>", table->title, "</h3>\n");
+  table_html(table, out);
 }
 
-static void write_table(const Page *page, const char *name, FILE *out) {
-  const ReportTable *table = table_of(page, name);
-  if (!table) return;
-  put(out, "<h3>", table->title, "</h3>\n");
-  table_html(table, out);
+static bool starts_with(const char *text, const char *start) {
+  return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* Figures whose name begins so. */
+static void write_all(const Page *page, const char *start, FILE *out) {
+  for (size_t i = 0; i < page->figures->count; i++)
+    if (starts_with(page->figures->figure[i].name, start))
+      write_figure(&page->figures->figure[i], out);
+}
+
+static void write_arrows(const Page *page, FILE *out) {
+  const Study *study = page->results->study;
+  if (!study->arrow_count) return;
+  fputs("<section id=\"arrows\">\n<h2>Arrows</h2>\n", out);
+  write_all(page, "arrows_", out);
+  fputs("<p class=\"caption\">The numbers:", out);
+  for (size_t i = 0; i < study->arrow_count; i++) {
+    const char *file = study_folder(page->results->arena, study->arrows[i].name);
+    page_put(out, " <a href=\"tables/arrows_", file, ".csv\">CSV</a>");
+  }
+  fputs("</p>\n</section>\n", out);
 }
 
 static void write_curves(const Page *page, FILE *out) {
   fputs("<section id=\"curves\">\n<h2>Curves</h2>\n", out);
   if (page->figures->missing)
-    put(out, "<p class=\"state\">There are no pictures: ", page->figures->missing,
-        ". The numbers are in <a href=\"tables/curves.csv\">tables/curves.csv</a>.</p>\n");
-  for (size_t i = 0; i < page->figures->count; i++)
-    if (strncmp(page->figures->figure[i].name, "curve_", 6) == 0 &&
-        page->figures->figure[i].inlined)
-      write_figure(&page->figures->figure[i], out);
+    page_put(out, "<p class=\"state\">There are no pictures: ", page->figures->missing,
+             ". The numbers are in <a href=\"tables/curves.csv\">tables/curves.csv</a>.</p>\n");
+  write_all(page, "curve_", out);
   fputs("<p class=\"caption\">The numbers: <a href=\"tables/curves.csv\">CSV</a></p>\n</section>\n",
         out);
 }
@@ -278,12 +188,14 @@ static void write_scores(const Page *page, FILE *out) {
           out);
   write_table(page, "aggregates", out);
   write_named(page, "aggregates", out);
+  write_all(page, "over_", out);
   write_named(page, "profile", out);
   fputs("<p class=\"caption\">Scores for rliable: <a href=\"scores.json\">scores.json</a></p>\n"
         "</section>\n<section id=\"comparisons\">\n<h2>Comparisons</h2>\n",
         out);
   write_table(page, "comparisons", out);
-  if (!table_of(page, "comparisons")) fputs("<p>There is nothing to compare with.</p>\n", out);
+  if (!table_named(page->tables, "comparisons"))
+    fputs("<p>There is nothing to compare with.</p>\n", out);
   write_named(page, "comparisons", out);
   fputs("</section>\n", out);
 }
@@ -301,11 +213,12 @@ static void write_pictures(const Page *page, FILE *out) {
   for (size_t i = 0; i < pictures->count; i++) {
     fprintf(out, "<figure><img alt=\"\" src=\"data:image/jpeg;base64,%s\">",
             pictures->picture[i].data);
-    put(out, "<figcaption class=\"caption\">", pictures->picture[i].caption,
-        "</figcaption></figure>\n");
+    page_put(out, "<figcaption class=\"caption\">", pictures->picture[i].caption,
+             "</figcaption></figure>\n");
   }
   if (pictures->count) fputs("</div>\n", out);
-  if (pictures->missing) put(out, "<p class=\"note\">Not drawn: ", pictures->missing, ".</p>\n");
+  if (pictures->missing)
+    page_put(out, "<p class=\"note\">Not drawn: ", pictures->missing, ".</p>\n");
   fputs("</section>\n", out);
 }
 
@@ -319,11 +232,11 @@ static void write_failures(const Page *page, FILE *out) {
     const StudyRun *run = &r->study->runs[i];
     const StudyJob *job = &r->study->jobs[run->job];
     if (run->state != STUDY_FAILED) continue;
-    put(out, "<li>", r->study->points[job->point].name, ", ");
-    text_out(r->study->envs[job->env], out);
+    page_put(out, "<li>", r->study->points[job->point].name, ", ");
+    page_text(r->study->envs[job->env], out);
     fprintf(out, ", seed %llu, after %.0f steps: ", (unsigned long long)run->seed, r->runs[i].step);
-    put(out, "<code>", run->failure ? run->failure : "it said nothing", "</code>");
-    put(out, " (<code>", run->folder, ".log</code>)</li>\n");
+    page_put(out, "<code>", run->failure ? run->failure : "it said nothing", "</code>");
+    page_put(out, " (<code>", run->folder, ".log</code>)</li>\n");
   }
   fputs("</ul>\n", out);
 }
@@ -337,7 +250,7 @@ static void write_runs(const Page *page, FILE *out) {
   write_failures(page, out);
   fprintf(out, "<details%s><summary>every run</summary>\n",
           results_complete(r) && r->study->run_count > 12 ? "" : " open");
-  table_html(table_of(page, "runs"), out);
+  table_html(table_named(page->tables, "runs"), out);
   fputs("</details>\n</section>\n", out);
 }
 
@@ -345,8 +258,8 @@ static void write_runs(const Page *page, FILE *out) {
 
 static void write_terms(const char *title, const Words *words, FILE *out) {
   if (!words->count) return;
-  put(out, "<dt>", title, "</dt><dd>");
-  for (size_t i = 0; i < words->count; i++) put(out, i ? "<br>" : "", words->text[i], "");
+  page_put(out, "<dt>", title, "</dt><dd>");
+  for (size_t i = 0; i < words->count; i++) page_put(out, i ? "<br>" : "", words->text[i], "");
   fputs("</dd>\n", out);
 }
 
@@ -357,9 +270,9 @@ static void write_hashes(const Page *page, FILE *out) {
         "<tbody>\n",
         out);
   for (size_t i = 0; i < study->job_count; i++) {
-    put(out, "<tr><td>", study->points[study->jobs[i].point].name, "</td>");
-    put(out, "<td>", study->envs[study->jobs[i].env], "</td>");
-    put(out, "<td><code>", study->jobs[i].hash, "</code></td></tr>\n");
+    page_put(out, "<tr><td>", study->points[study->jobs[i].point].name, "</td>");
+    page_put(out, "<td>", study->envs[study->jobs[i].env], "</td>");
+    page_put(out, "<td><code>", study->jobs[i].hash, "</code></td></tr>\n");
   }
   fputs("</tbody>\n</table></div>\n</details>\n", out);
 }
@@ -370,8 +283,8 @@ static void write_study_file(const Page *page, FILE *out) {
   Source *source =
       access(path, R_OK) == 0 ? source_read(page->results->arena, path, &reason) : NULL;
   if (source)
-    put(out, "<details><summary>the study's file</summary>\n<pre>", source->text,
-        "</pre></details>\n");
+    page_put(out, "<details><summary>the study's file</summary>\n<pre>", source->text,
+             "</pre></details>\n");
 }
 
 static void write_provenance(const Page *page, FILE *out) {
@@ -384,17 +297,16 @@ static void write_provenance(const Page *page, FILE *out) {
   write_terms("Kernel", &facts->kernels, out);
   write_terms("Simulator", &facts->simulators, out);
   if (facts->first) {
-    put(out, "<dt>Runs were begun</dt><dd>", facts->first, "");
-    if (strcmp(facts->first, facts->latest) != 0) put(out, " to ", facts->latest, "");
+    page_put(out, "<dt>Runs were begun</dt><dd>", facts->first, "");
+    if (strcmp(facts->first, facts->latest) != 0) page_put(out, " to ", facts->latest, "");
     fputs("</dd>\n", out);
   }
   fputs("<dt>Seeds</dt><dd>", out);
   for (size_t i = 0; i < study->seed_count; i++)
     fprintf(out, i ? ", %llu" : "%llu", (unsigned long long)study->seeds[i]);
-  put(out, "</dd>\n<dt>Options of every trainer</dt><dd><code>",
-      study->option_count ? study->options[0] : "", "</code></dd>\n</dl>\n");
-  put(out, "<h3>To repeat it</h3>\n<pre>rlc ablate ", study->path ? study->path : "study.yaml",
-      "</pre>\n");
+  fputs("</dd>\n</dl>\n", out);
+  page_put(out, "<h3>To repeat it</h3>\n<pre>rlc ablate ", study->path ? study->path : "study.yaml",
+           "</pre>\n");
   fputs("<p>with the rlc named above, on any number of cores: a run gives the same numbers on the "
         "same kind of CPU.</p>\n",
         out);
@@ -406,7 +318,8 @@ static void write_provenance(const Page *page, FILE *out) {
 void page_write(const Page *page, FILE *out) {
   write_head(page, out);
   fputs("<main>\n", out);
-  write_asked(page, out);
+  asked_write(page, out);
+  write_arrows(page, out);
   write_curves(page, out);
   write_scores(page, out);
   write_pictures(page, out);

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "compiler/study/report/report.h"
+#include "compiler/study/report/page.h"
 
 #define THUMBNAIL "thumbnail.jpg"
 

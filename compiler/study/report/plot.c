@@ -2,246 +2,19 @@
  * beside or below each other as there is room, and every figure as one SVG and one PDF for papers.
  */
 #define _GNU_SOURCE
-#include "compiler/study/report/report.h"
+#include "compiler/study/report/plot.h"
 
 #include <errno.h>
-#include <math.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PANEL_WIDTH = 360, LINES_HEIGHT = 230, BARS_HEIGHT = 76, BAR_HEIGHT = 20, KEY_HEIGHT = 22 };
+#include "compiler/study/run/run.h"
+
+enum { KEY_HEIGHT = 22 };
 #define LETTER 6.6 /* width of one, about */
-#define INK    "#333333"
-#define AXIS   "#999999"
-#define GRID   "#e5e5e5"
-
-/* Where a figure's parts are written to gnuplot; panels have numbers, their data too. */
-typedef struct Plotter {
-  Arena *arena;
-  FILE *out;
-  size_t data; /* names of data blocks are $dN */
-} Plotter;
-
-/* ---- texts and ranges ---- */
-
-/* In single quotes, where only a quote means anything. */
-static void quoted(const char *text, FILE *out) {
-  fputc('\'', out);
-  for (; *text; text++)
-    if (*text == '\'')
-      fputs("''", out);
-    else if ((unsigned char)*text >= ' ')
-      fputc(*text, out);
-  fputc('\'', out);
-}
-
-typedef struct PlotRange {
-  double low, high;
-} PlotRange;
-
-static void range_add(PlotRange *range, double value) {
-  if (!isfinite(value)) return;
-  range->low = fmin(range->low, value);
-  range->high = fmax(range->high, value);
-}
-
-/* Never empty, and a little wider than what is in it. */
-static PlotRange range_padded(PlotRange range, double share) {
-  if (!(range.low <= range.high)) return (PlotRange){0, 1};
-  double width = range.high - range.low;
-  if (width == 0) width = range.low == 0 ? 1 : fabs(range.low);
-  return (PlotRange){range.low - share * width, range.high + share * width};
-}
-
-/* 1, 2 or 5 times a power of ten, so that `most` of them span the range. */
-static double tic_step(PlotRange range, double most) {
-  double least = (range.high - range.low) / most, power = pow(10, floor(log10(least)));
-  double times = least / power;
-  return power * (times <= 1 ? 1 : times <= 2 ? 2 : times <= 5 ? 5 : 10);
-}
-
-/* 20000 -> 20k, 1500000 -> 1.5M. */
-static const char *tic_text(Arena *arena, double value) {
-  double size = fabs(value);
-  if (size == 0) return "0"; /* and not -0 */
-  if (size >= 1e4 && size < 1e6) return arena_printf(arena, "%.4gk", value / 1e3);
-  if (size >= 1e6 && size < 1e12) return arena_printf(arena, "%.4gM", value / 1e6);
-  return arena_printf(arena, "%.4g", value);
-}
-
-static void tics_write(const Plotter *plotter, char axis, PlotRange range, double most) {
-  double step = tic_step(range, most);
-  fprintf(plotter->out, "set %crange [%.9g:%.9g]\nset %ctics (", axis, range.low, range.high, axis);
-  const char *between = "";
-  for (double i = ceil(range.low / step - 1e-9); i * step <= range.high + 1e-9 * step; i++) {
-    fprintf(plotter->out, "%s'%s' %.9g", between, tic_text(plotter->arena, i * step), i * step);
-    between = ", ";
-  }
-  fprintf(plotter->out, ")\n");
-}
-
-/* ---- panels of lines ---- */
-
-static PlotRange lines_x(const Panel *panel) {
-  PlotRange range = {INFINITY, -INFINITY};
-  for (size_t i = 0; i < panel->count; i++)
-    for (size_t k = 0; k < panel->lines[i].curve.count; k++)
-      range_add(&range, panel->lines[i].curve.step[k]);
-  if (range.low > 0 && range.low < 0.2 * range.high) range.low = 0;
-  return range_padded(range, 0);
-}
-
-/* All lines, and of their bands what lies not too far from them: the interval of two runs of which
- * one diverged would leave no room for anything else. */
-static PlotRange lines_y(const Panel *panel) {
-  PlotRange lines = {INFINITY, -INFINITY}, bands = lines;
-  for (size_t i = 0; i < panel->count; i++)
-    for (size_t k = 0; k < panel->lines[i].curve.count; k++) {
-      const StatsEstimate *value = &panel->lines[i].curve.value[k];
-      range_add(&lines, value->value);
-      if (panel->lines[i].faint) continue;
-      range_add(&bands, value->low);
-      range_add(&bands, value->high);
-    }
-  double room = 0.4 * (lines.high - lines.low);
-  if (room > 0 && bands.low <= bands.high) {
-    lines.low = fmin(lines.low, fmax(bands.low, lines.low - room));
-    lines.high = fmax(lines.high, fmin(bands.high, lines.high + room));
-  }
-  return lines;
-}
-
-/* Panels of a group are compared by eye, so that they have one range. */
-static void ranges_share(Figure *figure) {
-  for (size_t i = 0; i < figure->count; i++) {
-    Panel *panel = &figure->panels[i];
-    if (panel->bars || !isnan(panel->low)) continue;
-    PlotRange range = {INFINITY, -INFINITY};
-    for (size_t k = i; k < figure->count; k++)
-      if (figure->panels[k].group == panel->group) {
-        PlotRange one = lines_y(&figure->panels[k]);
-        range_add(&range, one.low);
-        range_add(&range, one.high);
-      }
-    for (size_t k = figure->count; k-- > i;)
-      if (figure->panels[k].group == panel->group)
-        figure->panels[k].low = range.low, figure->panels[k].high = range.high;
-  }
-}
-
-enum { MOST_STEPS = 400 }; /* drawn of one line: more are finer than the paper */
-
-static void curve_data(Plotter *plotter, const Curve *curve) {
-  size_t every = curve->count / MOST_STEPS + 1;
-  fprintf(plotter->out, "$d%zu << EOD\n", plotter->data++);
-  for (size_t k = 0; k < curve->count; k++) {
-    const StatsEstimate *value = &curve->value[k];
-    if (k % every && k + 1 < curve->count) continue;
-    fprintf(plotter->out, "%.9g %.7g %.7g %.7g\n", curve->step[k], value->value, value->low,
-            value->high);
-  }
-  fprintf(plotter->out, "EOD\n");
-}
-
-static void plot_lines(Plotter *plotter, const Panel *panel) {
-  size_t first = plotter->data;
-  const char *between = "plot";
-  for (size_t i = 0; i < panel->count; i++) curve_data(plotter, &panel->lines[i].curve);
-  tics_write(plotter, 'x', lines_x(panel), 5);
-  tics_write(plotter, 'y', range_padded((PlotRange){panel->low, panel->high}, 0.04), 5);
-  for (size_t i = 0; i < panel->count; i++, between = ", \\\n ")
-    if (!panel->lines[i].faint)
-      fprintf(plotter->out,
-              "%s $d%zu using 1:3:4 with filledcurves lc rgb '%s' fs transparent "
-              "solid 0.18 noborder",
-              between, first + i, panel->lines[i].colour);
-    else
-      fprintf(plotter->out, "%s $d%zu using 1:2 with lines lw 1 lc rgb '%s'", between, first + i,
-              panel->lines[i].colour);
-  for (size_t i = 0; i < panel->count; i++)
-    if (!panel->lines[i].faint)
-      fprintf(plotter->out, ", \\\n  $d%zu using 1:2 with lines lw 2 lc rgb '%s'", first + i,
-              panel->lines[i].colour);
-  if (!panel->count) fprintf(plotter->out, "plot NaN");
-  fprintf(plotter->out, "\n");
-}
-
-/* ---- panels of bars ---- */
-
-static PlotRange bars_x(const Panel *panel) {
-  PlotRange range = {INFINITY, -INFINITY};
-  if (!isnan(panel->low)) return range_padded((PlotRange){panel->low, panel->high}, 0.02);
-  range_add(&range, panel->reference);
-  for (size_t i = 0; i < panel->count; i++) {
-    range_add(&range, panel->bars[i].value.value);
-    range_add(&range, panel->bars[i].value.low);
-    range_add(&range, panel->bars[i].value.high);
-  }
-  return range_padded(range, 0.06);
-}
-
-static void bars_data(Plotter *plotter, const Panel *panel) {
-  fprintf(plotter->out, "$d%zu << EOD\n", plotter->data);
-  for (size_t i = 0; i < panel->count; i++) {
-    const StatsEstimate *value = &panel->bars[i].value;
-    fprintf(plotter->out, "%zu %.7g %.7g %.7g 0x%s\n", i + 1, value->value, value->low, value->high,
-            panel->bars[i].colour + 1);
-  }
-  fprintf(plotter->out, "EOD\nset ytics (");
-  for (size_t i = 0; i < panel->count; i++) {
-    fprintf(plotter->out, i ? ", " : "");
-    quoted(panel->bars[i].label, plotter->out);
-    fprintf(plotter->out, " %zu", i + 1);
-  }
-  fprintf(plotter->out, ")\nset yrange [%zu.6:0.4]\n", panel->count);
-}
-
-static void plot_bars(Plotter *plotter, const Panel *panel) {
-  bars_data(plotter, panel);
-  tics_write(plotter, 'x', bars_x(panel), 4);
-  fprintf(plotter->out, "set grid xtics lc rgb '" GRID "' lt 1 lw 0.8\nunset grid\n"
-                        "set grid xtics lc rgb '" GRID "' lt 1 lw 0.8\nset ytics scale 0\n");
-  if (!isnan(panel->reference))
-    fprintf(plotter->out,
-            "set arrow 1 from %.9g, graph 0 to %.9g, graph 1 nohead lc rgb '" AXIS "' lw 1\n",
-            panel->reference, panel->reference);
-  fprintf(
-      plotter->out,
-      "plot $d%zu using 2:1:3:4:($1-0.28):($1+0.28):5 with boxxyerror fs transparent solid 0.4 "
-      "noborder lc rgb variable, \\\n  $d%zu using 2:($1-0.36):(0):(0.72):5 with vectors nohead "
-      "lw 2.2 lc rgb variable\n",
-      plotter->data, plotter->data);
-  plotter->data++;
-}
-
-/* ---- a panel ---- */
-
-static void panel_write(Plotter *plotter, const Panel *panel) {
-  fprintf(plotter->out,
-          "set border %d lw 0.8 lc rgb '" AXIS "'\nunset arrow 1\nunset grid\n"
-          "set xtics nomirror out scale 0.4 tc rgb '" INK "'\n"
-          "set ytics nomirror out scale 0.4 tc rgb '" INK "'\n",
-          panel->bars ? 1 : 3);
-  fprintf(plotter->out, "set label 1 ");
-  quoted(panel->title, plotter->out);
-  fprintf(plotter->out,
-          " at graph 0, graph 1 offset 0, 0.8 left tc rgb '" INK "'\nset tmargin %s\n",
-          panel->title[0] ? "2" : "1");
-  fprintf(plotter->out, "set xlabel ");
-  quoted(panel->x_label ? panel->x_label : "", plotter->out);
-  fprintf(plotter->out, " tc rgb '" INK "'\nset ylabel ");
-  quoted(panel->y_label ? panel->y_label : "", plotter->out);
-  fprintf(plotter->out, " tc rgb '" INK "'\n");
-  if (!panel->bars) fprintf(plotter->out, "set grid ytics lc rgb '" GRID "' lt 1 lw 0.8\n");
-  panel->bars ? plot_bars(plotter, panel) : plot_lines(plotter, panel);
-}
-
-static size_t panel_height(const Panel *panel) {
-  return panel->bars ? BARS_HEIGHT + BAR_HEIGHT * panel->count : LINES_HEIGHT;
-}
 
 /* ---- a whole figure ---- */
 
@@ -283,10 +56,11 @@ static void keys_write(Plotter *plotter, const Figure *figure, const Layout *lay
     if (x > 12 && x + key_width(key) > (double)layout->width) x = 12, y += KEY_HEIGHT;
     double at = 1 - y / (double)layout->height, width = (double)layout->width;
     fprintf(plotter->out,
-            "set arrow %zu from screen %.5f,%.5f to screen %.5f,%.5f nohead lw 2.5 lc "
+            "set arrow %zu from screen %.5f,%.5f to screen %.5f,%.5f nohead lw 2.5 dt %d lc "
             "rgb '%s'\nset label %zu ",
-            100 + i, x / width, at, (x + 22) / width, at, key->colour, 100 + i);
-    quoted(key->label, plotter->out);
+            100 + i, x / width, at, (x + 22) / width, at, key->dashed ? 2 : 1, key->colour,
+            100 + i);
+    plot_quoted(key->label, plotter->out);
     fprintf(plotter->out, " at screen %.5f,%.5f left tc rgb '" INK "'\n", (x + 28) / width, at);
     x += key_width(key);
   }

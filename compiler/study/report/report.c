@@ -2,6 +2,8 @@
  * place as a whole, so that whoever reads it meanwhile finds one or the other. */
 #define _GNU_SOURCE
 #include "compiler/study/report/report.h"
+#include "compiler/study/report/page.h"
+#include "compiler/study/run/run.h"
 
 #include <dirent.h>
 #include <errno.h>

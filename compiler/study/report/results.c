@@ -1,5 +1,5 @@
 /* What the runs of a study gave: scores by point, environment and seed, and curves over steps. */
-#include "compiler/study/report/report.h"
+#include "compiler/study/report/results.h"
 
 #include <math.h>
 #include <string.h>

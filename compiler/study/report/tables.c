@@ -1,5 +1,5 @@
 /* The tables of a report: what is in them. How they are written is in tables_write.c. */
-#include "compiler/study/report/report.h"
+#include "compiler/study/report/tables.h"
 
 #include <math.h>
 #include <string.h>
@@ -24,28 +24,24 @@ static void rows_make(const Results *r, ReportTable *table, size_t rows) {
   table->cells = NEW_ARRAY(r->arena, Cell, rows * table->column_count);
 }
 
-static Cell *cell_at(const ReportTable *table, size_t row, size_t column) {
-  return &table->cells[row * table->column_count + column];
-}
-
 static void set_text(const ReportTable *table, size_t row, size_t column, const char *text) {
-  cell_at(table, row, column)->text = text;
+  table_cell(table, row, column)->text = text;
 }
 
 static void set_number(const ReportTable *table, size_t row, size_t column, double value) {
-  cell_at(table, row, column)->estimate = (StatsEstimate){value, NAN, NAN, 0, 0, NULL};
+  table_cell(table, row, column)->estimate = (StatsEstimate){value, NAN, NAN, 0, 0, NULL};
 }
 
 /* A statistic of the scores of a row's point. */
 static void set_aggregate(const Results *r, const ReportTable *table, size_t row, size_t column,
                           StatsKind kind, size_t env) {
   StatsScores scores = results_scores(r, r->shown[row], env, FIELD_SCORE, false);
-  Cell *cell = cell_at(table, row, column);
+  Cell *cell = table_cell(table, row, column);
   stats_aggregate(kind, &scores, &r->options, &cell->estimate);
   cell->failed = !isnan(cell->estimate.value) && results_failed(r, r->shown[row], env) > 0;
 }
 
-static const char *env_title(const char *env) { return strcmp(env, "-") == 0 ? "score" : env; }
+const char *env_title(const char *env) { return strcmp(env, "-") == 0 ? "score" : env; }
 
 static const char *point_name(const Results *r, size_t point) {
   return r->study->points[point].name;
@@ -145,7 +141,7 @@ static const char *iqm_words(const Results *r, const ReportTable *table) {
   for (size_t c = 0; c < table->column_count; c++)
     iqm |= strcmp(table->columns[c].name, stats_names[STATS_IQM]) == 0;
   for (size_t i = 0; i < table->row_count; i++) {
-    size_t runs = cell_at(table, i, 2)->estimate.runs;
+    size_t runs = table_cell(table, i, 2)->estimate.runs;
     if (runs > most) most = runs;
   }
   if (!iqm || most >= 4) return "";
@@ -193,7 +189,7 @@ static void aggregates_table(const Results *r, Tables *tables) {
     for (size_t k = 0; k < count; k++)
       set_aggregate(r, table, i, AGGREGATE_FIRST + k, kinds[k], ALL_ENVS);
     stats_aggregate(STATS_MEAN, &areas, &r->options,
-                    &cell_at(table, i, AGGREGATE_FIRST + count)->estimate);
+                    &table_cell(table, i, AGGREGATE_FIRST + count)->estimate);
   }
   Bold bold = {0};
   for (size_t k = 0; k <= count; k++) {
@@ -234,8 +230,8 @@ static void comparison_row(const Results *r, ReportTable *table, size_t row, siz
   *p = contrast.p;
   set_text(table, row, BY_VARIANT, point_name(r, point));
   set_text(table, row, BY_ENV, env == ALL_ENVS ? "all" : env_title(r->study->envs[env]));
-  cell_at(table, row, BY_DIFFERENCE)->estimate = contrast.difference;
-  cell_at(table, row, BY_BETTER)->estimate = stats_improvement(&x, &y, &r->options);
+  table_cell(table, row, BY_DIFFERENCE)->estimate = contrast.difference;
+  table_cell(table, row, BY_BETTER)->estimate = stats_improvement(&x, &y, &r->options);
   set_number(table, row, BY_P, contrast.p);
   set_number(table, row, BY_PAIRS, (double)contrast.difference.runs);
   set_number(table, row, BY_LEAST, stats_least_p(contrast.difference.runs));
@@ -356,7 +352,7 @@ static size_t curve_rows(const Results *r, ReportTable *table, size_t row, bool 
           set_text(table, row, 1, all ? "all" : study->envs[e]);
           set_text(table, row, 2, point_name(r, r->shown[i]));
           set_number(table, row, 3, curve->step[k]);
-          cell_at(table, row, 4)->estimate = curve->value[k];
+          table_cell(table, row, 4)->estimate = curve->value[k];
           set_number(table, row, 5, (double)curve->value[k].runs);
         }
       }
@@ -377,6 +373,45 @@ static void curves_table(const Results *r, Tables *tables) {
   curve_rows(r, table, 0, true);
 }
 
+static void arrow_row(const ReportTable *table, size_t row, const Arrow *arrow, size_t runs) {
+  const double numbers[] = {arrow->x, arrow->y, arrow->dx, arrow->dy, (double)runs};
+  for (size_t c = 0; c < COUNTOF(numbers); c++) set_number(table, row, 2 + c, numbers[c]);
+}
+
+static size_t arrow_rows(const Results *r, const StudyArrows *arrows, ReportTable *table) {
+  size_t row = 0;
+  for (size_t i = 0; i < r->shown_count; i++)
+    for (size_t e = 0; e < r->study->env_count; e++) {
+      ArrowField field = results_arrows(r, arrows, r->shown[i], e);
+      for (size_t k = 0; k < field.count; k++, row++) {
+        if (!table) continue;
+        set_text(table, row, 0, point_name(r, r->shown[i]));
+        set_text(table, row, 1, r->study->envs[e]);
+        arrow_row(table, row, &field.arrow[k], field.runs);
+      }
+    }
+  return row;
+}
+
+static void arrows_table(const Results *r, Tables *tables, const StudyArrows *arrows) {
+  ReportTable *table = table_add(r, tables, (ReportTable){.title = "Arrows", .data = true});
+  table->name = arena_printf(r->arena, "arrows_%s", study_folder(r->arena, arrows->name));
+  table->caption = "";
+  column_add(r, table, "variant", "variant", COLUMN_TEXT);
+  column_add(r, table, "environment", "environment", COLUMN_TEXT);
+  static const char *const names[] = {"x", "y", "dx", "dy", "runs"};
+  for (size_t c = 0; c < COUNTOF(names); c++)
+    column_add(r, table, names[c], names[c], COLUMN_NUMBER);
+  rows_make(r, table, arrow_rows(r, arrows, NULL));
+  arrow_rows(r, arrows, table);
+}
+
+const ReportTable *table_named(const Tables *tables, const char *name) {
+  for (size_t i = 0; i < tables->count; i++)
+    if (strcmp(tables->table[i].name, name) == 0) return &tables->table[i];
+  return NULL;
+}
+
 Tables tables_make(const Results *r) {
   Tables tables = {0};
   if (r->study->env_count > 1) scores_table(r, &tables);
@@ -384,5 +419,6 @@ Tables tables_make(const Results *r) {
   if (r->shown_count > 1) comparisons_table(r, &tables);
   runs_table(r, &tables);
   curves_table(r, &tables);
+  for (size_t a = 0; a < r->study->arrow_count; a++) arrows_table(r, &tables, &r->study->arrows[a]);
   return tables;
 }

@@ -1,14 +1,10 @@
 /* Tables as CSV, as LaTeX with booktabs, and as HTML; scores as JSON for rliable. */
-#include "compiler/study/report/report.h"
+#include "compiler/study/report/tables.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "compiler/notation/notation.h"
-
-static const Cell *cell_of(const ReportTable *table, size_t row, size_t column) {
-  return &table->cells[row * table->column_count + column];
-}
 
 /* ---- CSV ---- */
 
@@ -50,7 +46,7 @@ void table_csv(const ReportTable *table, FILE *out) {
   fputc('\n', out);
   for (size_t i = 0; i < table->row_count; i++)
     for (size_t c = 0; c < table->column_count; c++) {
-      csv_cell(cell_of(table, i, c), table->columns[c].kind, out);
+      csv_cell(table_cell(table, i, c), table->columns[c].kind, out);
       fputc(c + 1 < table->column_count ? ',' : '\n', out);
     }
 }
@@ -103,7 +99,7 @@ void table_latex(const ReportTable *table, FILE *out) {
   }
   for (size_t i = 0; i < table->row_count; i++)
     for (size_t c = 0; c < table->column_count; c++) {
-      latex_cell(cell_of(table, i, c), table->columns[c].kind, out);
+      latex_cell(table_cell(table, i, c), table->columns[c].kind, out);
       fputs(c + 1 < table->column_count ? " & " : " \\\\\n", out);
     }
   fputs("\\bottomrule\n\\end{tabular}\n\\end{table}\n", out);
@@ -144,7 +140,7 @@ void table_html(const ReportTable *table, FILE *out) {
   for (size_t i = 0; i < table->row_count; i++) {
     fputs("<tr>", out);
     for (size_t c = 0; c < table->column_count; c++)
-      html_cell(cell_of(table, i, c), table->columns[c].kind, out);
+      html_cell(table_cell(table, i, c), table->columns[c].kind, out);
     fputs("</tr>\n", out);
   }
   fputs("</tbody>\n</table></div>\n<p class=\"caption\">", out);

@@ -96,6 +96,59 @@ static void put_normal(JsonWriter *json, const Study *study) {
   json_close(json);
 }
 
+static void put_changes(JsonWriter *json, const char *name, const StudyChange *changes,
+                        size_t count) {
+  json_name(json, name);
+  json_open(json, '[');
+  for (size_t i = 0; i < count; i++) {
+    json_open(json, '{');
+    json_text(json, "path", changes[i].path);
+    json_text(json, "before", changes[i].before);
+    json_text(json, "after", changes[i].after);
+    json_close(json);
+  }
+  json_close(json);
+}
+
+static void put_grid(JsonWriter *json, const Study *study) {
+  json_name(json, "grid");
+  json_open(json, '[');
+  for (size_t i = 0; i < study->grid_count; i++) {
+    json_open(json, '{');
+    json_text(json, "path", study->grid[i].path);
+    json_text(json, "label", study->grid[i].label);
+    put_texts(json, "values", study->grid[i].values, study->grid[i].count);
+    json_close(json);
+  }
+  json_close(json);
+}
+
+static void put_axes(JsonWriter *json, const Study *study) {
+  json_name(json, "axes");
+  json_open(json, '[');
+  for (size_t i = 0; i < study->axis_count; i++) {
+    json_open(json, '{');
+    json_text(json, "name", study->axes[i].name);
+    json_text(json, "path", study->axes[i].path);
+    json_text(json, "scale", study->axes[i].log ? "log" : "linear");
+    json_close(json);
+  }
+  json_close(json);
+}
+
+static void put_arrows(JsonWriter *json, const Study *study) {
+  json_name(json, "arrows");
+  json_open(json, '[');
+  for (size_t i = 0; i < study->arrow_count; i++) {
+    json_open(json, '{');
+    json_text(json, "name", study->arrows[i].name);
+    put_texts(json, "from", study->arrows[i].from, 2);
+    put_texts(json, "to", study->arrows[i].to, 2);
+    json_close(json);
+  }
+  json_close(json);
+}
+
 static void put_report(JsonWriter *json, const Study *study) {
   json_name(json, "report");
   json_open(json, '{');
@@ -104,6 +157,15 @@ static void put_report(JsonWriter *json, const Study *study) {
   put_number(json, "ci", study->ci);
   put_whole(json, "resamples", study->resamples);
   json_text(json, "compare", study->points[study->compare].name);
+  put_axes(json, study);
+  put_arrows(json, study);
+  json_close(json);
+}
+
+static void put_at(JsonWriter *json, const double *at, size_t count) {
+  json_name(json, "at");
+  json_open(json, '[');
+  for (size_t i = 0; i < count; i++) json_double(json, at[i]);
   json_close(json);
 }
 
@@ -115,16 +177,7 @@ static void put_point(JsonWriter *json, const Study *study, size_t at) {
   json_text(json, "variant", point->variant);
   if (point->same_as != at) json_text(json, "same_as", study->points[point->same_as].name);
   json_text(json, "against", study->points[point->against].name);
-  json_name(json, "changes");
-  json_open(json, '[');
-  for (size_t i = 0; i < point->change_count; i++) {
-    json_open(json, '{');
-    json_text(json, "path", point->changes[i].path);
-    json_text(json, "before", point->changes[i].before);
-    json_text(json, "after", point->changes[i].after);
-    json_close(json);
-  }
-  json_close(json);
+  put_changes(json, "changes", point->changes, point->change_count);
   json_name(json, "crossed");
   json_open(json, '[');
   for (size_t i = 0; i < point->crossed_count; i++) {
@@ -135,6 +188,7 @@ static void put_point(JsonWriter *json, const Study *study, size_t at) {
   }
   json_close(json);
   if (point->lack_count) put_texts(json, "lacks", point->lacks, point->lack_count);
+  if (point->at_count) put_at(json, point->at, point->at_count);
   json_close(json);
 }
 
@@ -157,6 +211,9 @@ static void put_study(JsonWriter *json, const Runner *runner) {
   json_text(json, "cite", study->cite);
   json_text(json, "path", study->path);
   json_text(json, "compiler", "rlc " RLC_VERSION);
+  json_text(json, "base", study->base);
+  put_changes(json, "with", study->with, study->with_count);
+  put_grid(json, study);
   put_whole(json, "steps", study->steps);
   json_name(json, "seeds");
   json_open(json, '[');

@@ -1,0 +1,83 @@
+/* Axes of panels: ranges, scales and where their tics are. */
+#include "compiler/study/report/plot.h"
+
+#include <math.h>
+#include <string.h>
+
+PlotRange range_none(void) { return (PlotRange){INFINITY, -INFINITY}; }
+
+void range_add(PlotRange *range, double value) {
+  if (!isfinite(value)) return;
+  range->low = fmin(range->low, value);
+  range->high = fmax(range->high, value);
+}
+
+PlotRange range_padded(PlotRange range, double share, bool log) {
+  if (log) {
+    if (!(range.low > 0 && range.low <= range.high)) return (PlotRange){1, 10};
+    PlotRange decades =
+        range_padded((PlotRange){log10(range.low), log10(range.high)}, share, false);
+    return (PlotRange){pow(10, decades.low), pow(10, decades.high)};
+  }
+  if (!(range.low <= range.high)) return (PlotRange){0, 1};
+  double width = range.high - range.low;
+  if (width == 0) width = range.low == 0 ? 1 : fabs(range.low), share = fmax(share, 0.05);
+  return (PlotRange){range.low - share * width, range.high + share * width};
+}
+
+/* 1, 2 or 5 times a power of ten, so that `most` of them span the range. */
+static double tic_step(PlotRange range, double most) {
+  double least = (range.high - range.low) / most, power = pow(10, floor(log10(least)));
+  double times = least / power;
+  return power * (times <= 1 ? 1 : times <= 2 ? 2 : times <= 5 ? 5 : 10);
+}
+
+/* Without the zeros that C puts before an exponent's digits. */
+static const char *short_exponent(Arena *arena, const char *text) {
+  const char *e = strchr(text, 'e');
+  if (!e) return text;
+  const char *digits = e + 1 + (e[1] == '-' || e[1] == '+');
+  while (*digits == '0' && digits[1]) digits++;
+  return arena_printf(arena, "%.*se%s%s", (int)(e - text), text, e[1] == '-' ? "-" : "", digits);
+}
+
+const char *tic_text(Arena *arena, double value) {
+  double size = fabs(value);
+  if (size == 0) return "0"; /* and not -0 */
+  if (size >= 1e4 && size < 1e6) return arena_printf(arena, "%.4gk", value / 1e3);
+  if (size >= 1e6 && size < 1e12) return arena_printf(arena, "%.4gM", value / 1e6);
+  return short_exponent(arena, arena_printf(arena, "%.4g", value));
+}
+
+static void tic_write(const Plotter *plotter, double value, const char **between) {
+  fprintf(plotter->out, "%s'%s' %.9g", *between, tic_text(plotter->arena, value), value);
+  *between = ", ";
+}
+
+static void tics_linear(const Plotter *plotter, PlotRange range, double most) {
+  double step = tic_step(range, most);
+  const char *between = "";
+  for (double i = ceil(range.low / step - 1e-9); i * step <= range.high + 1e-9 * step; i++)
+    tic_write(plotter, i * step, &between);
+}
+
+/* Powers of ten, all or every other one; within few decades also 2 and 5 times them. */
+static void tics_log(const Plotter *plotter, PlotRange range, double most) {
+  double first = floor(log10(range.low)), last = ceil(log10(range.high));
+  bool few = log10(range.high / range.low) < 0.6 * most;
+  double every = fmax(1, ceil((last - first) / (most + 1)));
+  const char *between = "";
+  for (double decade = first; decade <= last; decade += every)
+    for (int times = 1; times <= (few ? 5 : 1); times = times == 1 ? 2 : 2 * times + 1) {
+      double value = times * pow(10, decade);
+      if (value >= range.low * (1 - 1e-9) && value <= range.high * (1 + 1e-9))
+        tic_write(plotter, value, &between);
+    }
+}
+
+void axis_write(const Plotter *plotter, const char *axis, PlotRange range, double most, bool log) {
+  fprintf(plotter->out, "%s logscale %s\nset %srange [%.9g:%.9g]\nset %stics (",
+          log ? "set" : "unset", axis, axis, range.low, range.high, axis);
+  log ? tics_log(plotter, range, most) : tics_linear(plotter, range, most);
+  fprintf(plotter->out, ")\n");
+}

@@ -1,0 +1,116 @@
+/* What the runs of a study gave, as a report counts it. */
+#ifndef RLC_COMPILER_STUDY_REPORT_RESULTS_H
+#define RLC_COMPILER_STUDY_REPORT_RESULTS_H
+
+#include "compiler/study/report/collect.h"
+#include "compiler/study/statistics/stats.h"
+
+typedef struct RunResult {
+  RunLogs logs;
+  Series score_series; /* of the score's metric */
+  double last;         /* the score of what it has logged so far; NAN: none */
+  double score;        /* NAN: it does not count: not ended, or its metric is not there */
+  double area;         /* under score_series; NAN as above, and for failed runs */
+  double step;         /* the last that was logged; 0: none */
+  const char *problem; /* its logs, its metric: why there is no score though it is done */
+} RunResult;
+
+#define NO_RUN   SIZE_MAX
+#define ALL_ENVS SIZE_MAX
+
+typedef struct Results {
+  Arena *arena;
+  const Study *study;
+  const char *folder;
+  RunResult *runs; /* of each of the study's runs */
+  size_t *shown;   /* the points with runs of their own */
+  size_t shown_count;
+  size_t *run_of;  /* [point][env][seed]: a run, or NO_RUN */
+  bool normalised; /* every environment has its scale, so scores are put on it */
+  bool together;   /* scores of different environments may be put together */
+  StatsOptions options;
+  StatsKind headline;          /* the statistic that curves show */
+  struct Curve *curves;        /* [metric][point][env, and then all together] */
+  size_t of[STUDY_FAILED + 1]; /* runs by state */
+} Results;
+
+/* Reads all runs. The runs' states are known. */
+Results *results_read(Arena *arena, const Study *study, const char *folder);
+
+size_t results_run(const Results *results, size_t point, size_t env, size_t seed);
+/* Whether all runs are done or have failed. */
+bool results_complete(const Results *results);
+/* Whether less of what is shown is better: of raw scores where the study says so; on the scale of
+ * `normalize:` 1 is the better end. */
+bool results_less(const Results *results);
+/* A raw value of an environment on the scale of `normalize:`, where that is in use. */
+double results_scaled(const Results *results, size_t env, double value);
+
+typedef enum ScoreField { FIELD_SCORE, FIELD_AREA } ScoreField;
+/* The scores of a point in an environment, or in all. gains: turned so that more is better. */
+StatsScores results_scores(const Results *results, size_t point, size_t env, ScoreField field,
+                           bool gains);
+/* Those of two points for the seeds that both have, in the same order. */
+void results_pairs(const Results *results, size_t x, size_t y, size_t env, ScoreField field,
+                   StatsScores *of_x, StatsScores *of_y);
+/* How many runs of a point failed, in an environment or in all. */
+size_t results_failed(const Results *results, size_t point, size_t env);
+
+/* A number over environment steps, with its interval. */
+typedef struct Curve {
+  size_t count;
+  double *step;
+  StatsEstimate *value;
+} Curve;
+/* A metric of `report.curves` of a point over steps; ALL_ENVS: the score's metric of all
+ * environments together, scaled; empty for others. Each step is of the runs that have a value
+ * there. */
+const Curve *results_curve(const Results *results, size_t metric, size_t point, size_t env);
+/* Whether a metric of `report.curves` is the one that scores are made of. */
+bool results_is_score(const Results *results, size_t metric);
+
+/* ---- reach.c ---- */
+
+/* The range of the values of a metric over all runs but those that are far out; whether there are
+ * such. Empty (low > high) where there are no values. */
+typedef struct Reach {
+  double low, high;
+  bool below, above;
+} Reach;
+/* In an environment, or in all; scaled where `normalize:` is in use. Of the score's metric only
+ * runs that are far behind are left out, never what is better than others. */
+Reach results_reach(const Results *results, const char *metric, size_t env);
+
+/* ---- arrows.c ---- */
+
+typedef struct Arrow {
+  double x, y, dx, dy;
+} Arrow;
+/* Arrows of a point in an environment: each the mean over its runs that are done. */
+typedef struct ArrowField {
+  Arrow *arrow;
+  size_t count, runs;
+  const char *problem; /* why runs are not in it; NULL: all are */
+} ArrowField;
+ArrowField results_arrows(const Results *results, const StudyArrows *arrows, size_t point,
+                          size_t env);
+
+/* ---- sweep.c ---- */
+
+/* The value of a point at an axis of the study; NAN: none. */
+double results_at(const Results *results, size_t point, size_t axis);
+/* The scale of a logged number's axis. */
+bool results_log(const Results *results, const char *metric);
+/* Scores over the values of an axis: of all points that differ in nothing else. */
+typedef struct Sweep {
+  const char *label;
+  Curve curve; /* over the axis' values; of points without one a value alone, at NAN */
+} Sweep;
+/* Of an environment or of all; how many. */
+size_t results_sweeps(const Results *results, size_t axis, size_t env, Sweep **sweeps);
+
+/* The share of runs of a point whose score is beyond each threshold, as a curve over thresholds.
+ */
+Curve results_profile(const Results *results, size_t point);
+
+#endif
