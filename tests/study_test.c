@@ -110,6 +110,25 @@ static const char *points_text(Front *f, const Study *study) {
   return text;
 }
 
+/* What is laid on all is told of the base, and of a spec that has no place for it. */
+START_TEST(with) {
+  folder_open();
+  Front f = front_open();
+  const Study *study = study_good(&f, "study: s\nbase: remac.yaml\nwith: {K: 2, hidden: 32}\n"
+                                      "variants: {sac: {spec: sac.yaml}}\n");
+  ck_assert_str_eq(study->base, "remac.yaml");
+  ck_assert_uint_eq(study->with_count, 2);
+  ck_assert_str_eq(study->with[0].path, "constants.K");
+  ck_assert_str_eq(study->with[0].before, "4");
+  ck_assert_str_eq(study->with[0].after, "2");
+  const char *text = points_text(&f, study);
+  ck_assert_msg(strstr(text, " without K (sac has no 'K');\n"), "%s", text);
+  ck_assert_msg(!strstr(text, "hidden"), "%s", text);
+  front_close(&f);
+  folder_close();
+}
+END_TEST
+
 START_TEST(plain) {
   folder_open();
   Front f = front_open();
@@ -453,6 +472,7 @@ int main(void) {
   TCase *tcase = tcase_create("all");
   tcase_add_test(tcase, data_files_count_by_what_they_hold);
   tcase_add_test(tcase, refused_files);
+  tcase_add_test(tcase, with);
   tcase_add_test(tcase, plain);
   tcase_add_test(tcase, everything_said);
   tcase_add_test(tcase, crossed);
