@@ -117,5 +117,5 @@ bool summary_write(const char *directory, const Run *runs, uint32_t count, RunEr
   JsonWriter json = json_writer(&out, 3);
   put_summary(&json, runs, count);
   output_text(&out, "\n");
-  return output_seal(&out, error) && output_publish(&out, error);
+  return output_finish(&out, error);
 }
