@@ -89,7 +89,7 @@ static bool line_due(const Progress *progress, bool terminal) {
 
 typedef struct Place {
   Progress progress;
-  bool left; /* its run has ended */
+  bool left; /* nothing is left to do for its run */
 } Place;
 
 struct Board {

@@ -173,5 +173,6 @@ void run_go(Run *run) {
   free(trainer);
   if (run->end == RUN_FAILED)
     board_say(run->session->board, "error: %s%s\n", run->label, run->error.text);
-  if (run->session->board) board_leave(run->session->board, run->number);
+  if (run->session->board && run->end != RUN_STOPPED)
+    board_leave(run->session->board, run->number);
 }

@@ -126,7 +126,7 @@ void progress_evaluating(Progress *progress, double began, uint64_t done, uint64
 typedef struct Board Board;
 /* `limit`: seconds of --minutes, 0: none. */
 Board *board_make(uint32_t runs, double limit, RunError *error);
-/* A run has ended, well or not. */
+/* Nothing is left to do for a run: it has finished, or failed. */
 void board_leave(Board *board, uint32_t run);
 /* Shows the last line. */
 void board_close(Board *board);

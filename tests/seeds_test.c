@@ -199,16 +199,19 @@ START_TEST(minutes_are_for_all) {
   Run run;
   run_begin(&run);
   run.fake.probe.eval_pause = 20000;
+  run.loud = true;
   char limited[128];
   snprintf(limited, sizeof limited, "%s --minutes 0.004", steps);
   seeds_new(&run, limited, 2);
   check_status(&run, 0);
+  check_said(&run, "\n0 of 3 seeds done  step 0 (");
   check_said(&run, "stopped; checkpoints were written; resume with: fake --resume %s\n",
              run.directory);
   ck_assert(exists(&run, "seed-4") && !exists(&run, "seed-6"));
   ck_assert_double_ge(number_in(&run, "summary.json", "", "stopped"), 1);
   ck_assert_double_eq(number_in(&run, "summary.json", "", "finished"), 0);
   run.fake.probe.eval_pause = 0;
+  run.loud = false;
   seeds_resume(&run, 1);
   check_status(&run, 0);
   check_all_alone(&run, NULL, steps);
