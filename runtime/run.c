@@ -2,6 +2,7 @@
  * memory of a run is taken when it begins and given back when it ends. */
 #include "runtime/run.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -171,8 +172,8 @@ void run_go(Run *run) {
     trainer_free(trainer);
   }
   free(trainer);
+  malloc_trim(0); /* else the C library keeps it for this thread, and the next run has another */
   if (run->end == RUN_FAILED)
     board_say(run->session->board, "error: %s%s\n", run->label, run->error.text);
-  if (run->session->board && run->end != RUN_STOPPED)
-    board_leave(run->session->board, run->number);
+  if (run->session->board && run->end != RUN_STOPPED) board_leave(run->session->board, run->number);
 }
