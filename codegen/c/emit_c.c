@@ -9,8 +9,7 @@
 
 /* ---- terms ---- */
 
-/* Index terms are folded once the counters of unrolled loops are known. */
-static bool term_constant(const Emit *e, const Term *term, int64_t *value) {
+bool emit_constant(const Emit *e, const Term *term, int64_t *value) {
   int64_t x = 0, y = 0;
   switch (term->kind) {
   case TERM_INT:
@@ -25,7 +24,7 @@ static bool term_constant(const Emit *e, const Term *term, int64_t *value) {
     return false;
   case TERM_ADD:
   case TERM_MUL:
-    if (!term_constant(e, term->src[0], &x) || !term_constant(e, term->src[1], &y)) return false;
+    if (!emit_constant(e, term->src[0], &x) || !emit_constant(e, term->src[1], &y)) return false;
     *value = term->kind == TERM_ADD ? x + y : x * y;
     return true;
   default:
@@ -35,7 +34,7 @@ static bool term_constant(const Emit *e, const Term *term, int64_t *value) {
 
 void emit_type(Emit *e, ValueType type, uint32_t width) {
   if (width > 1 && !(e->dialect && e->dialect->by_lane)) fprintf(e->out, "v%u_", width);
-  fputs(value_type_name(type), e->out);
+  fputs(type == VALUE_INDEX && e->dialect ? e->dialect->index : value_type_name(type), e->out);
 }
 
 void emit_real(Emit *e, ValueType type, double value) {
@@ -58,7 +57,7 @@ void emit_real(Emit *e, ValueType type, double value) {
 void emit_operand(Emit *e, const Term *term) {
   int64_t value;
   bool simple = term->kind == TERM_VAR || term->kind == TERM_READ || term->kind == TERM_LOAD ||
-                (term_constant(e, term, &value) && value >= 0) ||
+                (emit_constant(e, term, &value) && value >= 0) ||
                 (term->kind == TERM_REAL && term->real >= 0);
   if (!simple) fputc('(', e->out);
   emit_term(e, term);
@@ -69,7 +68,7 @@ static void emit_index(Emit *e, const Term *term, const char *op) {
   int64_t zero;
   if (term->kind == TERM_ADD)
     for (int i = 0; i < 2; i++)
-      if (term_constant(e, term->src[i], &zero) && zero == 0) {
+      if (emit_constant(e, term->src[i], &zero) && zero == 0) {
         emit_term(e, term->src[1 - i]);
         return;
       }
@@ -99,7 +98,7 @@ static void emit_registers(Emit *e, const Registers *r, const Term *row, const T
                            uint32_t width) {
   int64_t i = 0, j = 0;
   if (!r->array) {
-    if (!term_constant(e, row, &i) || !term_constant(e, column, &j)) bug("subscript of a tile");
+    if (!emit_constant(e, row, &i) || !emit_constant(e, column, &j)) bug("subscript of a tile");
     fprintf(e->out, "%s_%lld_%lld", r->name, (long long)i, (long long)j);
     return;
   }
@@ -200,7 +199,9 @@ static void emit_plain(Emit *e, const Term *term) {
     emit_apply(e, term);
     break;
   case TERM_CAST:
-    fprintf(e->out, "(%s)", value_type_name(term->type));
+    fputc('(', e->out);
+    emit_type(e, term->type, 1);
+    fputc(')', e->out);
     emit_operand(e, term->src[0]);
     break;
   case TERM_SPLAT:
@@ -223,7 +224,7 @@ static void emit_plain(Emit *e, const Term *term) {
 
 void emit_term(Emit *e, const Term *term) {
   int64_t value;
-  if (term_constant(e, term, &value))
+  if (emit_constant(e, term, &value))
     fprintf(e->out, "%lld", (long long)value);
   else if (!e->dialect || !e->dialect->term(e, term))
     emit_plain(e, term);
@@ -267,7 +268,9 @@ static void emit_loop(Emit *e, const Stmt *stmt, int indent) {
   }
   const char *name = stmt->var->name;
   emit_indent(e, indent);
-  fprintf(e->out, "for (long %s = ", name);
+  fputs("for (", e->out);
+  emit_type(e, VALUE_INDEX, 1);
+  fprintf(e->out, " %s = ", name);
   emit_term(e, stmt->lo);
   if (stmt->hi->kind == TERM_MIN) {
     fprintf(e->out, ", end_%s = ", name);

@@ -10,7 +10,8 @@ typedef struct Emit Emit;
 /* What another language than C says otherwise: each function prints the term or statement and is
  * true, or prints nothing and is false, and then it is printed as C. */
 typedef struct Dialect {
-  bool by_lane; /* a value is that of one lane, however wide its term */
+  bool by_lane;      /* a value is that of one lane, however wide its term */
+  const char *index; /* the type of positions */
   bool (*term)(Emit *emit, const Term *term);
   bool (*stmt)(Emit *emit, const Stmt *stmt, int indent);
 } Dialect;
@@ -30,6 +31,8 @@ struct Emit {
 /* Everything that generated code needs before the first kernel: types, mathematics, randomness,
  * work sharing. */
 void emit_prologue(const Code *code, FILE *out);
+/* Is an index term a number, once the counters of unrolled loops are known? */
+bool emit_constant(const Emit *emit, const Term *term, int64_t *value);
 void emit_block(Emit *emit, const Block *block, int indent);
 void emit_indent(Emit *emit, int indent);
 void emit_term(Emit *emit, const Term *term);

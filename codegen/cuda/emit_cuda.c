@@ -1,19 +1,17 @@
-/* Prints loop IR as CUDA C, for NVRTC and, behind shim.h, for a C compiler.
+/* Prints the loop IR of a kernel as CUDA C.
  *
  * The lanes of a warp meet (__syncwarp) between a write that others may see and the next thing that
  * is not such a write: outside of loops over lanes, where all of them come by. */
-#include "codegen/cuda/cuda.h"
 #include "codegen/cuda/emit_cuda.h"
-#include "runtime/rng.h"
 
 /* What a kernel is printed with; `emit` first, so that an Emit is one. */
 typedef struct Warp {
   Emit emit;
-  Arrays arrays;
+  const Arrays *arrays;
 } Warp;
 
 static const ArrayPlace *place_of(const Emit *e, const Registers *array) {
-  return array_place(&((const Warp *)e)->arrays, array);
+  return array_place(((const Warp *)e)->arrays, array);
 }
 
 /* ---- terms ---- */
@@ -123,15 +121,64 @@ static bool block_writes(const Emit *e, const Block *block) {
   return false;
 }
 
-static void emit_dealt(Emit *e, const Stmt *stmt, int indent) {
+static bool term_owns(const Emit *e, const Term *term) {
+  if (!term) return false;
+  if (term->kind == TERM_READ && term->registers->array &&
+      place_of(e, term->registers)->residence == IN_LANES)
+    return true;
+  for (size_t i = 0; i < COUNTOF(term->src); i++)
+    if (term_owns(e, term->src[i])) return true;
+  return false;
+}
+
+/* Does the block touch elements that are their lane's own? */
+static bool block_owns(const Emit *e, const Block *block) {
+  for (size_t i = 0; i < block->count; i++) {
+    const Stmt *stmt = block->items[i];
+    bool set = stmt->kind == STMT_SET && stmt->registers->array &&
+               place_of(e, stmt->registers)->residence == IN_LANES;
+    if (set || term_owns(e, stmt->value) || term_owns(e, stmt->index)) return true;
+    if (stmt->body && block_owns(e, stmt->body)) return true;
+    if (stmt->other && block_owns(e, stmt->other)) return true;
+  }
+  return false;
+}
+
+/* Registers have no subscripts at run time. */
+static const char *dealt_unrolling(const Emit *e, const Stmt *stmt, int64_t rounds) {
+  enum { MOST = 8 };
+  return rounds <= MOST && block_owns(e, stmt->body) ? "UNROLLED" : "ROLLED";
+}
+
+/* The head of a loop whose iterations are dealt out: of one round, no loop. */
+static void emit_deal(Emit *e, const Stmt *stmt, int indent) {
+  enum { MANY = 1 << 20 };
   const char *name = stmt->var->name;
-  lanes_meet(e, indent);
+  int64_t lo, hi, count = MANY * (int64_t)CUDA_LANES;
+  if (emit_constant(e, stmt->lo, &lo) && emit_constant(e, stmt->hi, &hi)) count = hi - lo;
+  int64_t rounds = (count + CUDA_LANES - 1) / CUDA_LANES;
   emit_indent(e, indent);
-  fprintf(e->out, "for (long %s = ", name);
+  if (rounds <= 1) {
+    if (count < CUDA_LANES) fprintf(e->out, "if (me < %d) ", (int)count);
+    fputs("{\n", e->out);
+    emit_indent(e, indent + 1);
+    fprintf(e->out, "const Index %s = ", name);
+    emit_operand(e, stmt->lo);
+    fputs(" + me;\n", e->out);
+    return;
+  }
+  fprintf(e->out, "%s\n", dealt_unrolling(e, stmt, rounds));
+  emit_indent(e, indent);
+  fprintf(e->out, "for (Index %s = ", name);
   emit_operand(e, stmt->lo);
   fprintf(e->out, " + me; %s < ", name);
   emit_operand(e, stmt->hi);
   fprintf(e->out, "; %s += %d) {\n", name, CUDA_LANES);
+}
+
+static void emit_dealt(Emit *e, const Stmt *stmt, int indent) {
+  lanes_meet(e, indent);
+  emit_deal(e, stmt, indent);
   e->in_lanes = true;
   emit_block(e, stmt->body, indent + 1);
   e->in_lanes = false;
@@ -144,7 +191,9 @@ static void emit_repeated(Emit *e, const Stmt *stmt, int indent) {
   const char *name = stmt->var->name;
   lanes_meet(e, indent);
   emit_indent(e, indent);
-  fprintf(e->out, "for (long %s = ", name);
+  fputs("ROLLED\n", e->out);
+  emit_indent(e, indent);
+  fprintf(e->out, "for (Index %s = ", name);
   emit_term(e, stmt->lo);
   fprintf(e->out, "; %s < ", name);
   emit_operand(e, stmt->hi);
@@ -223,7 +272,7 @@ static void emit_array_declared(Emit *e, const Stmt *stmt, int indent) {
   if (place->residence == IN_WARP) {
     always_meet(e, indent);
     emit_indent(e, indent);
-    fprintf(e->out, "%s *%s = (%s *)(shared + %u);\n", type, r->name, type, place->offset);
+    fprintf(e->out, "%s *%s = (%s *)(shared + own + %u);\n", type, r->name, type, place->offset);
   } else {
     if (place->residence == IN_LANES) count = (count + CUDA_LANES - 1) / CUDA_LANES;
     emit_indent(e, indent);
@@ -240,8 +289,8 @@ static void emit_array_declared(Emit *e, const Stmt *stmt, int indent) {
 }
 
 static bool emit_loop_stmt(Emit *e, const Stmt *stmt, int indent) {
-  if (stmt->loop == LOOP_UNROLLED || e->in_lanes) return false;
-  if (stmt->loop == LOOP_LANES)
+  if (stmt->loop == LOOP_UNROLLED) return false;
+  if (stmt->loop == LOOP_LANES && !e->in_lanes)
     emit_dealt(e, stmt, indent);
   else
     emit_repeated(e, stmt, indent);
@@ -282,102 +331,10 @@ static bool cuda_stmt(Emit *e, const Stmt *stmt, int indent) {
   }
 }
 
-static const Dialect cuda = {true, cuda_term, cuda_stmt};
+static const Dialect cuda = {true, "Index", cuda_term, cuda_stmt};
 
-/* ---- kernels and programs ---- */
-
-static void emit_pointer(Emit *e, const Place *place) {
-  const Buffer *buffer = place->buffer;
-  if (buffer->space == SPACE_TABLE) return;
-  const char *type = value_type_name(buffer->type), *constant = place->writes ? "" : "const ";
-  fprintf(e->out, "  %s%s *%s = (%s%s *)(call->%s + %llu);", constant, type, buffer->name, constant,
-          type, buffer->space == SPACE_SLOT ? "memory" : "work",
-          (unsigned long long)buffer->offset);
-  if (buffer->spec) fprintf(e->out, " /* %s */", buffer->spec);
-  fputc('\n', e->out);
-}
-
-/* Returns the bytes of shared memory that a warp needs. */
-static uint32_t emit_kernel(const Code *code, Arena *arena, size_t program, const Kernel *kernel,
-                            FILE *out) {
-  Warp warp = {.emit = {.out = out, .code = code, .dialect = &cuda},
-               .arrays = arrays_find(arena, kernel->body)};
-  if (warp.arrays.bytes > CUDA_SHARED)
-    bug("kernel %s needs %u bytes of shared memory", kernel->name, warp.arrays.bytes);
-  fprintf(out, "/* %s: %llu items", kernel->what, (unsigned long long)kernel->items);
-  if (kernel->flops > 0) fprintf(out, ", %.0f flops", kernel->flops);
-  fprintf(out, " */\nDEVICE void p%u_%s(CALL *call, char *shared, int me, long %s) {\n",
-          (unsigned)program, kernel->name, kernel->item->name);
-  for (size_t i = 0; i < kernel->place_count; i++) emit_pointer(&warp.emit, &kernel->places[i]);
-  emit_block(&warp.emit, kernel->body, 1);
-  fputs("}\n\n", out);
-  return warp.arrays.bytes;
-}
-
-/* The warps of a block that have room for their arrays. */
-static uint32_t warps_with(uint32_t bytes) {
-  uint32_t most = bytes ? CUDA_SHARED / bytes : CUDA_WARPS;
-  return most < CUDA_WARPS ? most : CUDA_WARPS;
-}
-
-/* Items go round the blocks first, so that few of them fill many multiprocessors. */
-static void emit_call(const Kernel *kernel, size_t program, uint32_t bytes, FILE *out) {
-  uint32_t most = warps_with(bytes);
-  const char *warps = "warps";
-  char own[64];
-  if (most < CUDA_WARPS) {
-    snprintf(own, sizeof own, "min_index(warps, %u)", most);
-    warps = own;
-    fprintf(out, "  if (warp < %u)\n  ", most);
-  }
-  fprintf(out,
-          "  for (long item = warp * gridDim.x + blockIdx.x; item < %llu; item += %s * gridDim.x)\n"
-          "    p%u_%s(&call, shared + warp * %u, me, item);\n",
-          (unsigned long long)kernel->items, warps, (unsigned)program, kernel->name, bytes);
-}
-
-static void emit_program(const Code *code, Arena *arena, size_t number, FILE *out) {
-  const ProgramCode *program = &code->programs[number];
-  uint32_t *bytes = NEW_ARRAY(arena, uint32_t, program->kernel_count + 1);
-  for (size_t k = 0; k < program->kernel_count; k++)
-    bytes[k] = emit_kernel(code, arena, number, program->kernels[k], out);
-  fprintf(out, "/* program \"%s\" */\nPROGRAM %s%u(Call call) {\n", program->program->name,
-          CUDA_PROGRAM, (unsigned)number);
-  fputs("  SHARED_MEMORY(shared);\n"
-        "  int me = threadIdx.x % 32;\n"
-        "  long warp = threadIdx.x / 32, warps = blockDim.x / 32;\n",
-        out);
-  for (size_t k = 0; k < program->kernel_count; k++) {
-    if (program->kernels[k]->barrier_before) fputs("  meet(&call);\n", out);
-    fprintf(out, "  reach(&call, 0x%zx);\n", number << RLC_REACHED_BITS | k);
-    emit_call(program->kernels[k], number, bytes[k], out);
-  }
-  fputs("}\n\n", out);
-}
-
-void emit_cuda(const Code *code, FILE *out) {
-  Arena *arena = arena_make();
-  emit_cuda_prologue(code, out);
-  for (size_t i = 0; i < code->module->graph->table_count; i++)
-    if (code->tables[i]) emit_table(code, "static __device__ const", i, out);
-  for (size_t i = 0; i < code->program_count; i++) emit_program(code, arena, i, out);
-  arena_free(arena);
-}
-
-/* ---- on the CPU ---- */
-
-void emit_cuda_on_cpu(const Code *code, FILE *out) {
-  fputs("#include \"codegen/cuda/shim.h\"\n", out);
-  emit_cuda(code, out);
-  for (size_t i = 0; i < code->program_count; i++)
-    fprintf(out,
-            "static void program_%u_warps(const void *call) { %s%u(*(const Call *)call); }\n"
-            "static void program_%u(const RlcCall *call) {\n"
-            "  unsigned long long met = 0;\n"
-            "  unsigned reached;\n"
-            "  Call own = {call->memory, call->work, call->seed, call->step, &met, &reached};\n"
-            "  if (call->thread == 0) shim_run(program_%u_warps, &own);\n"
-            "}\n",
-            (unsigned)i, CUDA_PROGRAM, (unsigned)i, (unsigned)i, (unsigned)i);
-  module_print(&code->module->shell, out);
+void emit_cuda_block(const Code *code, const Arrays *arrays, const Block *block, int indent,
+                     FILE *out) {
+  Warp warp = {.emit = {.out = out, .code = code, .dialect = &cuda}, .arrays = arrays};
+  emit_block(&warp.emit, block, indent);
 }

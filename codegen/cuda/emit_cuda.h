@@ -41,7 +41,13 @@ typedef struct Arrays {
 Arrays arrays_find(Arena *arena, const Block *body);
 const ArrayPlace *array_place(const Arrays *arrays, const Registers *array);
 
-/* Everything that generated CUDA C needs before the first kernel. */
-void emit_cuda_prologue(const Code *code, FILE *out);
+/* Everything that generated CUDA C needs before the first kernel. `index`: the type of positions.
+ * `memory`: where the tables of calls lie. */
+void emit_cuda_prologue(const Code *code, const char *index, const char *memory, FILE *out);
+/* Behind the module's constants: where a tensor of a table of calls lies. */
+extern const char cuda_tensor[];
+/* The statements of a body, its arrays found before. */
+void emit_cuda_block(const Code *code, const Arrays *arrays, const Block *block, int indent,
+                     FILE *out);
 
 #endif

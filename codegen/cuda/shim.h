@@ -63,6 +63,13 @@ static Shim *shim;
 #ifndef PROGRAM
 #define PROGRAM static void
 #endif
+#define BODY static __attribute__((noinline, unused))
+#define __constant__
+#define ROLLED
+#define UNROLLED
+#define ASSUME(what)         ((void)0)
+#define ALIGNED              __attribute__((aligned(64)))
+#define IN_GLOBAL_MEMORY(at) ((void)0)
 #define MATH
 #define fmaf                __builtin_fmaf
 #define fma                 __builtin_fma

@@ -1,0 +1,223 @@
+/* CUDA C of a module: its bodies, and its programs as tables of calls.
+ *
+ * A body is one function, however many kernels have it; it gets its tensors as a row of addresses.
+ * A program reads its calls from a table and goes through them in a loop, with one place in the
+ * text for each of its bodies: written out, the calls of a large program took the compiler longer
+ * than all bodies together. Tables lie in constant memory while they fit. */
+#include "codegen/cuda/cuda.h"
+#include "codegen/cuda/emit_cuda.h"
+#include "codegen/loop/bodies.h"
+
+enum { CONSTANT_BYTES = 60 * 1024, LINE = 64 };
+
+/* A module while it is printed. */
+typedef struct Printer {
+  const Code *code;
+  const Bodies *bodies;
+  uint32_t *bytes; /* by body: of shared memory that a warp needs */
+  Arena *arena;
+  FILE *out;
+} Printer;
+
+/* ---- bodies ---- */
+
+static void emit_tensor(const Place *place, size_t number, FILE *out) {
+  const char *type = value_type_name(place->buffer->type);
+  const char *constant = place->writes ? "" : "const ";
+  fprintf(out, "  %s%s *%s = (%s%s *)tensor(call, at[%u]);\n", constant, type, place->buffer->name,
+          constant, type, (unsigned)number);
+}
+
+/* A function of a warp's items and of where its tensors lie. */
+static void emit_body(const Printer *p, size_t number) {
+  const Body *body = &p->bodies->items[number];
+  const Kernel *kernel = body->kernel;
+  const char *item = kernel->item->name;
+  Arrays arrays = arrays_find(p->arena, kernel->body);
+  if (arrays.bytes > CUDA_SHARED)
+    bug("kernel %s needs %u bytes of shared memory", kernel->name, arrays.bytes);
+  p->bytes[number] = arrays.bytes;
+  fprintf(p->out,
+          "/* %s */\nBODY void %s(CALL *call, const uint32_t *at, int own, int me, Index %s, "
+          "Index items, Index step) {\n",
+          kernel->what, body->name, item);
+  fputs("  ASSUME(me >= 0 && me < 32);\n", p->out);
+  if (arrays.bytes) fputs("  SHARED_MEMORY(shared);\n", p->out);
+  for (size_t i = 0; i < kernel->place_count; i++) emit_tensor(&kernel->places[i], i, p->out);
+  fprintf(p->out, "  ROLLED\n  for (; %s < items; %s += step) {\n", item, item);
+  emit_cuda_block(p->code, &arrays, kernel->body, 2, p->out);
+  fputs(arrays.bytes ? "    __syncwarp();\n  }\n}\n\n" : "  }\n}\n\n", p->out);
+}
+
+/* ---- tables ---- */
+
+/* Where a tensor lies: the space in two bits, the line in the others. */
+static uint32_t place_code(const Buffer *buffer) {
+  uint32_t space = buffer->space == SPACE_SLOT ? 0 : buffer->space == SPACE_WORK ? 1 : 2;
+  if (buffer->offset % LINE || buffer->offset / LINE >= UINT32_MAX / 4)
+    bug("a tensor at %llu", (unsigned long long)buffer->offset);
+  return space + 4 * (uint32_t)(buffer->offset / LINE);
+}
+
+/* The warps of a block that have room for their arrays. */
+static uint32_t warps_with(uint32_t bytes) {
+  uint32_t most = bytes ? CUDA_SHARED / bytes : CUDA_WARPS;
+  return most < CUDA_WARPS ? most : CUDA_WARPS;
+}
+
+static size_t place_total(const ProgramCode *program) {
+  size_t count = 0;
+  for (size_t k = 0; k < program->kernel_count; k++) count += program->kernels[k]->place_count;
+  return count;
+}
+
+/* The memory in which tables are declared. */
+static const char *table_memory(const Code *code) {
+  size_t bytes = 0;
+  for (size_t i = 0; i < code->program_count; i++)
+    bytes += code->programs[i].kernel_count * 6 * sizeof(int32_t) +
+             place_total(&code->programs[i]) * sizeof(uint32_t);
+  return bytes <= CONSTANT_BYTES ? "__constant__" : "__device__";
+}
+
+static void emit_places(const Printer *p, size_t number) {
+  const ProgramCode *program = &p->code->programs[number];
+  fprintf(p->out, "static TABLE uint32_t places_%u[] = {", (unsigned)number);
+  for (size_t k = 0; k < program->kernel_count; k++) {
+    const Kernel *kernel = program->kernels[k];
+    fputs("\n ", p->out);
+    for (size_t i = 0; i < kernel->place_count; i++)
+      fprintf(p->out, " %uu,", place_code(kernel->places[i].buffer));
+  }
+  fputs(" 0};\n", p->out);
+}
+
+/* `bodies` has the program's bodies by the number of their case. */
+static void emit_runs(const Printer *p, size_t number, const size_t *cases) {
+  const ProgramCode *program = &p->code->programs[number];
+  size_t at = 0;
+  fprintf(p->out, "static TABLE Run runs_%u[] = {\n", (unsigned)number);
+  for (size_t k = 0; k < program->kernel_count; k++) {
+    const Kernel *kernel = program->kernels[k];
+    size_t body = p->bodies->of[number][k];
+    uint32_t bytes = p->bytes[body];
+    fprintf(p->out, "  {%u, %d, %u, %u, %u, %llu}, /* %s", (unsigned)cases[body],
+            kernel->barrier_before, warps_with(bytes), bytes, (unsigned)at,
+            (unsigned long long)kernel->items, kernel->name);
+    if (kernel->flops > 0) fprintf(p->out, ", %.0f flops", kernel->flops);
+    fputs(" */\n", p->out);
+    at += kernel->place_count;
+  }
+  fputs("  {0}};\n", p->out);
+}
+
+/* Constants of the module, one behind the other as planned. */
+static void emit_constants(const Code *code, FILE *out) {
+  size_t size = value_type_size(code->real), done = 0;
+  fprintf(out, "static __device__ const ALIGNED %s constants[] = {", value_type_name(code->real));
+  for (size_t i = 0; i < code->module->graph->table_count; i++) {
+    const Buffer *buffer = code->tables[i];
+    const Table *table = &code->module->graph->tables[i];
+    if (!buffer) continue;
+    for (; done < buffer->offset / size; done++) fputs(" 0,", out);
+    fputc('\n', out);
+    Emit emit = {.out = out, .code = code};
+    for (uint32_t v = 0; v < table->count; v++, done++) {
+      fputs(v % 8 ? " " : "\n  ", out);
+      emit_real(&emit, code->real, table->values[v]);
+      fputc(',', out);
+    }
+    for (; done < (buffer->offset + buffer->bytes) / size; done++) fputs(" 0,", out);
+  }
+  fputs(" 0};\n\n", out);
+}
+
+/* ---- programs ---- */
+
+/* Numbers the bodies of a program in the order of first use; returns how many there are. */
+static size_t number_cases(const Printer *p, size_t number, size_t *cases, size_t *used) {
+  size_t count = 0;
+  for (size_t b = 0; b < p->bodies->count; b++) cases[b] = SIZE_MAX;
+  for (size_t k = 0; k < p->code->programs[number].kernel_count; k++) {
+    size_t body = p->bodies->of[number][k];
+    if (cases[body] != SIZE_MAX) continue;
+    cases[body] = count;
+    used[count++] = body;
+  }
+  return count;
+}
+
+/* Items go round the blocks first, so that few of them fill many multiprocessors. */
+static void emit_program(const Printer *p, size_t number) {
+  const ProgramCode *program = &p->code->programs[number];
+  size_t *cases = NEW_ARRAY(p->arena, size_t, p->bodies->count + 1);
+  size_t *used = NEW_ARRAY(p->arena, size_t, p->bodies->count + 1);
+  size_t count = number_cases(p, number, cases, used);
+  fprintf(p->out, "/* program \"%s\" */\n", program->program->name);
+  emit_places(p, number);
+  emit_runs(p, number, cases);
+  fprintf(p->out,
+          "PROGRAM " CUDA_PROGRAM "%u(Call call) {\n"
+          "  int me = threadIdx.x %% 32, warp = threadIdx.x / 32;\n"
+          "  ROLLED\n"
+          "  for (int k = 0; k < %u; k++) {\n"
+          "    const Run run = runs_%u[k];\n"
+          "    Index warps = min_index(blockDim.x / 32, run.warps);\n"
+          "    Index first = warp * (Index)gridDim.x + blockIdx.x, step = warps * gridDim.x;\n"
+          "    if (run.meets) meet(&call);\n"
+          "    reach(&call, 0x%zxu + k);\n"
+          "    if (warp < warps) switch (run.body) {\n",
+          (unsigned)number, (unsigned)program->kernel_count, (unsigned)number,
+          number << RLC_REACHED_BITS);
+  for (size_t i = 0; i < count; i++)
+    fprintf(p->out,
+            "    case %u: %s(&call, places_%u + run.at, warp * run.bytes, me, first, run.items, "
+            "step); break;\n",
+            (unsigned)i, p->bodies->items[used[i]].name, (unsigned)number);
+  fputs("    }\n  }\n}\n\n", p->out);
+}
+
+/* Can positions be 32 bits wide? */
+static bool positions_fit(const Code *code) {
+  const Graph *graph = code->module->graph;
+  for (size_t i = 0; i < graph->slot_count; i++)
+    if (code->slots[i]->layout.elements > INT32_MAX) return false;
+  for (size_t i = 0; i < code->program_count; i++) {
+    const ProgramCode *program = &code->programs[i];
+    for (size_t b = 0; b < program->buffer_count; b++)
+      if (program->buffers[b]->layout.elements > INT32_MAX) return false;
+    for (size_t k = 0; k < program->kernel_count; k++)
+      if (program->kernels[k]->items > INT32_MAX) return false;
+  }
+  return true;
+}
+
+void emit_cuda(const Code *code, FILE *out) {
+  Arena *arena = arena_make();
+  Printer printer = {.code = code, .bodies = bodies_find(code, arena), .arena = arena, .out = out};
+  printer.bytes = NEW_ARRAY(arena, uint32_t, printer.bodies->count + 1);
+  emit_cuda_prologue(code, positions_fit(code) ? "int" : "long", table_memory(code), out);
+  emit_constants(code, out);
+  fputs(cuda_tensor, out);
+  for (size_t i = 0; i < printer.bodies->count; i++) emit_body(&printer, i);
+  for (size_t i = 0; i < code->program_count; i++) emit_program(&printer, i);
+  arena_free(arena);
+}
+
+/* ---- on the CPU ---- */
+
+void emit_cuda_on_cpu(const Code *code, FILE *out) {
+  fputs("#include \"codegen/cuda/shim.h\"\n", out);
+  emit_cuda(code, out);
+  for (size_t i = 0; i < code->program_count; i++)
+    fprintf(out,
+            "static void program_%u_warps(const void *call) { %s%u(*(const Call *)call); }\n"
+            "static void program_%u(const RlcCall *call) {\n"
+            "  unsigned long long met = 0;\n"
+            "  unsigned reached;\n"
+            "  Call own = {call->memory, call->work, call->seed, call->step, &met, &reached};\n"
+            "  if (call->thread == 0) shim_run(program_%u_warps, &own);\n"
+            "}\n",
+            (unsigned)i, CUDA_PROGRAM, (unsigned)i, (unsigned)i, (unsigned)i);
+  module_print(&code->module->shell, out);
+}
