@@ -144,10 +144,14 @@ tsan:
 	@TSAN_OPTIONS=suppressions=$(CURDIR)/tools/tsan.supp tests/run.sh build/tsan $(THREADED)
 
 # Generated CUDA C on the CPU: every kind of kernel, and whole algorithms, against the oracle.
-CUDA_SUITES = codegen_test codegen_chosen_test codegen_memory_test codegen_scan_test narrow_test agree_test
+# Then some in other orders of lanes, and every kernel through NVRTC.
+CUDA_SUITES = specs_test codegen_test codegen_chosen_test codegen_memory_test codegen_scan_test narrow_test agree_test
 cuda-cpu-check:
-	@$(MAKE) --no-print-directory -j$$(nproc) build $(CUDA_SUITES:%=$(BUILD)/tests/%)
+	@$(MAKE) --no-print-directory -j$$(nproc) build $(CUDA_SUITES:%=$(BUILD)/tests/%) $(BUILD)/tests/cuda_specs_test
 	@tests/run.sh $(BUILD) $(CUDA_SUITES:%=%@cuda)
+	@RLC_SHIM_ORDER=1 RLC_SPECS=sac tests/run.sh $(BUILD) specs_test@cuda codegen_scan_test@cuda
+	@RLC_SHIM_ORDER=29 RLC_SPECS=remac tests/run.sh $(BUILD) specs_test@cuda
+	@RLC_LONG=1 tests/run.sh $(BUILD) cuda_specs_test
 
 SOURCE_FILES = $(filter-out build/%,$(wildcard */*.c */*.h */*/*.c */*/*.h */*/*/*.c */*/*/*.h))
 format:

@@ -188,12 +188,14 @@ static bool has_pairs(const CodegenOptions *options) {
          options->lanes * sizeof(float) == level->bytes;
 }
 
+bool target_is_device(const char *target) { return target && strcmp(target, "cuda") == 0; }
+
 Code *code_make(Arena *arena, Module *module, const CodegenOptions *options) {
   Code *code = NEW(arena, Code);
   const Graph *graph = module->graph;
   *code = (Code){.arena = arena, .module = module, .options = *options};
   code->real = options->real == RLC_F64 ? VALUE_F64 : VALUE_F32;
-  code->device = strcmp(options->target, "cuda") == 0;
+  code->device = target_is_device(options->target);
   if (code->device) code->options.lanes = DEVICE_LANES;
   code->rounds = module_rounds(module);
   code->pairs = code->rounds && has_pairs(options);

@@ -21,6 +21,9 @@ typedef struct CodegenOptions {
 /* A module made ready for emitting: kernels in order per program, loop IR, offsets. */
 typedef struct Code Code;
 
+/* Is code for this target run by a GPU? */
+bool target_is_device(const char *target);
+
 /* Schedules, lowers and plans every program; fills module->shell: slots with layout and offsets,
  * memory_bytes, programs' work_bytes and flops (run pointers stay NULL). */
 Code *code_make(Arena *arena, Module *module, const CodegenOptions *options);

@@ -263,6 +263,7 @@ typedef struct Module {
   Graph *graph;
   NumberFormat precision;
   Span precision_span; /* where it was asked for */
+  bool device;         /* a GPU shall run it */
   Program *programs;
   size_t program_count, program_capacity;
   Note *notes;

@@ -82,6 +82,72 @@ START_TEST(the_same_text_compiles_for_every_architecture) {
 }
 END_TEST
 
+/* ---- text ---- */
+
+static Code *code_of(Arena *arena, Module *module) {
+  static const CodegenOptions options = {
+      .real = RLC_F32, .lanes = 32, .target = "cuda", .compiler = "test"};
+  return code_make(arena, module, &options);
+}
+
+static size_t count_of(const Code *code, const char *what) {
+  char *text = NULL;
+  size_t length = 0, count = 0;
+  FILE *out = open_memstream(&text, &length);
+  emit_cuda(code, out);
+  fclose(out);
+  for (const char *at = text; (at = strstr(at, what)); at++) count++;
+  free(text);
+  return count;
+}
+
+/* y = x w, and with `more` a second product like it. */
+static Module *products_make(Arena *arena, uint32_t rows, bool more) {
+  Module *module = fixture_module(arena);
+  Graph *graph = module->graph;
+  AxisId batch = axis_of(graph, "batch", rows, AXIS_ROW),
+         in = axis_of(graph, "in", 256, AXIS_FEATURE);
+  AxisId out = axis_of(graph, "out", 250, AXIS_FEATURE);
+  size_t program = fixture_program(module, "products");
+  for (int i = 0; i <= more; i++) {
+    Node *x = input_of(graph, i ? "x1" : "x0", AXES(batch, in));
+    Node *w = input_of(graph, i ? "w1" : "w0", AXES(in, out));
+    fixture_result(module, program, product(graph, x, w, AXES(in)));
+  }
+  return module;
+}
+
+START_TEST(kernels_that_do_the_same_share_a_function) {
+  Arena *arena = arena_make();
+  Code *code = code_of(arena, products_make(arena, 256, true));
+  ck_assert_uint_eq(code->programs[0].kernel_count, 2);
+  ck_assert_uint_eq(count_of(code, "BODY void contract_"), 1);
+  ck_assert_uint_eq(count_of(code, ": contract_"), 1); /* one place in the program */
+  arena_free(arena);
+}
+END_TEST
+
+START_TEST(positions_are_wide_where_tensors_are_large) {
+  Arena *arena = arena_make();
+  Code *code = code_of(arena, products_make(arena, 256, false));
+  ck_assert_uint_eq(count_of(code, "typedef int Index"), 1);
+  code = code_of(arena, products_make(arena, 1u << 24, false));
+  ck_assert_uint_eq(count_of(code, "typedef long Index"), 1);
+  arena_free(arena);
+}
+END_TEST
+
+/* Four panels of columns: few rows make low tiles, many rows high ones. */
+START_TEST(products_keep_many_warps_busy) {
+  Arena *arena = arena_make();
+  Code *code = code_of(arena, products_make(arena, 256, false));
+  ck_assert_uint_eq(code->programs[0].kernels[0]->items, 4 * 256 / 2);
+  code = code_of(arena, products_make(arena, 4096, false));
+  ck_assert_uint_eq(code->programs[0].kernels[0]->items, 4 * 4096 / 16);
+  arena_free(arena);
+}
+END_TEST
+
 /* ---- where arrays lie ---- */
 
 static Residence residence_of(const Registers *array, Block *body, Arena *arena) {
@@ -125,6 +191,9 @@ int main(void) {
   tcase_set_timeout(tcase, 600);
   tcase_add_test(tcase, any_order_of_lanes_gives_the_oracles_values);
   tcase_add_test(tcase, the_same_text_compiles_for_every_architecture);
+  tcase_add_test(tcase, kernels_that_do_the_same_share_a_function);
+  tcase_add_test(tcase, positions_are_wide_where_tensors_are_large);
+  tcase_add_test(tcase, products_keep_many_warps_busy);
   tcase_add_test(tcase, arrays_are_shared_where_lanes_meet_in_them);
   suite_add_tcase(suite, tcase);
   return suite_run(suite);

@@ -24,6 +24,7 @@ static inline Spec spec_open(const char *path, const char *overrides) {
   s->arena = spec.arena;
   s->diag = diag_make(spec.arena);
   s->pipeline.out = stdout;
+  s->target = getenv("RLC_TARGET");
   s->spec = path[0] == '/' ? path : arena_printf(spec.arena, "%s/%s", RLC_ROOT, path);
   char *words = arena_copy(spec.arena, overrides, strlen(overrides)), *rest = NULL;
   for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest))

@@ -34,7 +34,7 @@ static bool job_start(Job *job) {
 static bool job_write(Job *job, const Code *code) {
   FILE *out = fopen(job->source, "w");
   if (!out) return job_fail(job, job->source, strerror(errno));
-  (strcmp(code_options(code)->target, "cuda") == 0 ? emit_cuda_on_cpu : emit_c)(code, out);
+  (target_is_device(code_options(code)->target) ? emit_cuda_on_cpu : emit_c)(code, out);
   bool failed = ferror(out) != 0;
   if (fclose(out) || failed) return job_fail(job, job->source, "cannot be written");
   return true;
@@ -129,7 +129,7 @@ static Loaded *job_load(Job *job) {
 Loaded *load_c(const Code *code, const char *include, char *error, size_t size) {
   /* The shim is for tests, where compiling takes longer than running. */
   static const char *const quick[] = {"-std=gnu11", "-O2", "-march=native", "-lm", NULL};
-  bool cuda = strcmp(code_options(code)->target, "cuda") == 0;
+  bool cuda = target_is_device(code_options(code)->target);
   Job job = {.flags = cuda ? quick : code_cpu(code)->flags, .error = error, .size = size};
   if (!job_start(&job)) return NULL;
   Loaded *loaded = NULL;

@@ -24,6 +24,9 @@ bool nvrtc_is_here(char *error, size_t size);
 /* Compiles the module for an architecture, "sm_90"; no GPU is needed. False with a reason in
  * `error`; else cuda_image_free lets the image go. */
 bool nvrtc_compile(const Code *code, const char *arch, CudaImage *image, char *error, size_t size);
+/* The same from text that emit_cuda printed. */
+bool nvrtc_compile_text(const char *text, const char *arch, CudaImage *image, char *error,
+                        size_t size);
 void cuda_image_free(CudaImage *image);
 
 #endif

@@ -187,11 +187,22 @@ static void emit_dealt(Emit *e, const Stmt *stmt, int indent) {
   e->written = block_writes(e, stmt->body);
 }
 
+/* Steps of a sum: nothing but arithmetic in registers. */
+static bool is_straight(const Block *block) {
+  for (size_t i = 0; i < block->count; i++) {
+    const Stmt *stmt = block->items[i];
+    bool unrolled = stmt->kind == STMT_LOOP && stmt->loop == LOOP_UNROLLED;
+    bool own = (stmt->kind == STMT_SET || stmt->kind == STMT_DECLARE) && !stmt->registers->array;
+    if (unrolled ? !is_straight(stmt->body) : !own && stmt->kind != STMT_LET) return false;
+  }
+  return true;
+}
+
 static void emit_repeated(Emit *e, const Stmt *stmt, int indent) {
   const char *name = stmt->var->name;
   lanes_meet(e, indent);
   emit_indent(e, indent);
-  fputs("ROLLED\n", e->out);
+  fputs(is_straight(stmt->body) ? "STEPS\n" : "ROLLED\n", e->out);
   emit_indent(e, indent);
   fprintf(e->out, "for (Index %s = ", name);
   emit_term(e, stmt->lo);

@@ -16,6 +16,7 @@ static const char compiled_by_nvrtc[] =
     "#define INLINE static __device__ __forceinline__\n"
     "#define BODY static __device__ __noinline__\n"
     "#define ROLLED _Pragma(\"unroll 1\")\n"
+    "#define STEPS _Pragma(\"unroll 4\")\n"
     "#define UNROLLED _Pragma(\"unroll\")\n"
     "#define ASSUME(what) __builtin_assume(what)\n"
     "#define ALIGNED __align__(64)\n"
@@ -73,7 +74,7 @@ const char cuda_tensor[] =
     "  char *from = space == 0 ? call->memory : space == 1 ? call->work : (char *)constants;\n"
     "  from += (uint64_t)(place >> 2) * 64;\n"
     "  IN_GLOBAL_MEMORY(from);\n"
-    "  return from;\n"
+    "  return (char *)__builtin_assume_aligned(from, 64);\n"
     "}\n"
     "\n";
 

@@ -129,17 +129,23 @@ static bool compile(const Nvrtc *n, const char *text, const char *arch, CudaImag
   return good;
 }
 
-bool nvrtc_compile(const Code *code, const char *arch, CudaImage *image, char *error, size_t size) {
+bool nvrtc_compile_text(const char *text, const char *arch, CudaImage *image, char *error,
+                        size_t size) {
   Nvrtc n;
-  size_t length = 0;
   *image = (CudaImage){0};
   if (!nvrtc_open(&n, error, size)) return false;
-  char *text = text_of(code, &length);
-  if (!text) snprintf(error, size, "out of memory");
-  bool good = text && compile(&n, text, arch, image, error, size);
+  bool good = compile(&n, text, arch, image, error, size);
   if (!good) cuda_image_free(image);
-  free(text);
   dlclose(n.library);
+  return good;
+}
+
+bool nvrtc_compile(const Code *code, const char *arch, CudaImage *image, char *error, size_t size) {
+  size_t length = 0;
+  char *text = text_of(code, &length);
+  if (!text) return snprintf(error, size, "out of memory"), false;
+  bool good = nvrtc_compile_text(text, arch, image, error, size);
+  free(text);
   return good;
 }
 

@@ -66,6 +66,7 @@ static Shim *shim;
 #define BODY static __attribute__((noinline, unused))
 #define __constant__
 #define ROLLED
+#define STEPS
 #define UNROLLED
 #define ASSUME(what)         ((void)0)
 #define ALIGNED              __attribute__((aligned(64)))

@@ -197,6 +197,19 @@ static int64_t tile_height(const Product *p) {
   return vector_registers(code) / 2 / p->columns;
 }
 
+/* On a GPU tiles are high where there are many of them: otherwise more warps, each with fewer rows,
+ * hide more of the time that loads take. */
+static int64_t device_height(const Product *p) {
+  enum { ACCUMULATORS = 32, LEAST = 4, WARPS = 512 };
+  int64_t height = ACCUMULATORS / p->columns, least = LEAST / p->columns;
+  uint64_t tiles = 1, rows = p->tile < 0 ? 1 : p->nest.loops[p->tile].extent;
+  for (int i = 0; i < p->first_inner_loop; i++)
+    if (i != p->tile) tiles *= p->nest.loops[i].extent;
+  while (height > least && tiles * ((rows + (uint64_t)height - 1) / (uint64_t)height) < WARPS)
+    height /= 2;
+  return height;
+}
+
 /* ---- the kernel ---- */
 
 /* if (tile < n0) first segment, else if (tile < n0 + n1) second ... */
@@ -309,6 +322,7 @@ void lower_contract(const Schedule *s, Kernel *kernel) {
   int64_t highest = tile_height(p);
   choose_rows(p, (uint64_t)highest);
   make_loops(p);
+  if (s->code->device && !kernel->buckets && !kernel->narrow) highest = device_height(p);
   make_segments(p, highest);
   if (p->epilogue) dry_epilogue(p);
   place_add(&p->lower, p->a.buffer, false);

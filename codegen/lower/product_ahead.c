@@ -19,7 +19,7 @@ static bool lies_alike(const Layout *a, const Layout *b) {
 
 void product_find_ahead(Product *p, size_t first) {
   const Kernel *kernel = p->kernel;
-  if (!contract_fetches_ahead(p->lower.s, kernel)) return;
+  if (p->lower.s->code->device || !contract_fetches_ahead(p->lower.s, kernel)) return;
   for (size_t i = first; i < kernel->place_count; i++) {
     Buffer *buffer = kernel->places[i].buffer;
     bool room = p->ahead_count < COUNTOF(p->ahead);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codegen/codegen.h"
 #include "envs/env.h"
 
 /* ---- environments as elaboration wants to know them ---- */
@@ -187,6 +188,7 @@ bool session_elaborate_tree(Session *session, Tree *spec) {
   session->elaborated = dsl_elaborate(session->arena, session->diag, spec, &options);
   if (!session->elaborated) return false;
   session->elaborated->module->shell.compiler = "rlc " RLC_VERSION;
+  session->elaborated->module->device = target_is_device(session->target);
   return true;
 }
 

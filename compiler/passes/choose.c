@@ -136,7 +136,7 @@ void skip_choose(Skip *skip, Output **uncut) {
   bool *choice = NEW_ARRAY(skip->scratch, bool, skip->size);
   Cost *without = NEW_ARRAY(skip->scratch, Cost, skip->size);
   size_t left = mark_choices(skip, choice), kept = 0;
-  if (!left) return;
+  if (!left || skip->module->device) return; /* one warp puts the rows in order: see design.md */
   memcpy(skip->taken, choice, skip->size * sizeof *choice);
   Cost chosen = cost_of(skip);
   for (size_t id = 0; kept < left; id = (id + 1) % skip->size) {
