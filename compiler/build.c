@@ -35,8 +35,6 @@ static bool is_native(const CodegenOptions *options) {
   return strcmp(options->target, "native") == 0;
 }
 
-static bool is_cuda(const char *target) { return target && strcmp(target, "cuda") == 0; }
-
 /* There is no `what` of this name. */
 static bool march_unknown(const char *what, const char *march, const char *const *names,
                           size_t count) {
@@ -58,7 +56,7 @@ static bool gpu_march(const char *march) {
 
 bool build_march(const Session *session, bool run) {
   const char *const *names, *march = session->march;
-  if (is_cuda(session->target)) return gpu_march(march);
+  if (target_is_device(session->target)) return gpu_march(march);
   const Cpu *cpu = march ? cpu_find(march) : NULL;
   if (!march || (cpu && (!run || cpu_is_here(cpu->level)))) return true;
   if (cpu) {
@@ -87,7 +85,7 @@ static CodegenOptions options_for(Arena *arena, const char *target, const Cpu *c
                      cpu->level->name, cpu->tune ? " tuned for " : "", cpu->tune ? cpu->tune : "");
     return options;
   }
-  if (is_cuda(target)) {
+  if (target_is_device(target)) {
     enum { USUAL_ARCH = 90 };
     int here = arch ? 0 : device_arch();
     options.arch = arch ? arch : arena_printf(arena, "sm_%d", here ? here : USUAL_ARCH);
@@ -149,7 +147,7 @@ static bool precision_fits(Session *session, const CodegenOptions *options) {
 }
 
 Code *build_code(Session *session) {
-  const char *march = session->march, *cpu = march && !is_cuda(session->target) ? march : "native";
+  const char *march = session->march, *cpu = march && !target_is_device(session->target) ? march : "native";
   CodegenOptions options = options_for(session->arena, session->target, cpu_find(cpu), march);
   if (!precision_fits(session, &options)) return NULL;
   options.marked = session->measure;
@@ -206,7 +204,7 @@ Loaded *build_load(Arena *arena, const Code *code) {
   Loaded *loaded = NULL;
   if (is_native(code_options(code)))
     loaded = load_native(code, error, sizeof error);
-  else if (is_cuda(code_options(code)->target))
+  else if (target_is_device(code_options(code)->target))
     loaded = load_gpu(code, error, sizeof error);
   else if (!build_find(arena, &include, &library))
     return NULL;
@@ -258,7 +256,7 @@ static bool compile(Arena *arena, const Code *code, const char *source, const ch
 
 static bool write_source(const Code *code, bool native, FILE *out) {
   char error[4096];
-  bool cuda = is_cuda(code_options(code)->target);
+  bool cuda = target_is_device(code_options(code)->target);
   if (!native && !cuda) return emit_c(code, out), true;
   if ((cuda ? gpu_trainer : native_archive)(code, out, error, sizeof error)) return true;
   fprintf(stderr, "error: %s\n", error);
