@@ -96,8 +96,28 @@ static void check_tree(Elab *elab, Names *bound, const Tree *tree) {
 
 /* ---- what nothing reads ---- */
 
+/* Whether something in a spec comes from another file than its root; the command line is none. */
+static bool is_extended(const Tree *tree, const Source *root) {
+  const Source *source = tree->span.source;
+  if (source && source != root && source->name[0] != '<') return true;
+  for (size_t i = 0; i < tree->entry_count; i++)
+    if (is_extended(tree->entries[i].value, root)) return true;
+  for (size_t i = 0; i < tree->item_count; i++)
+    if (is_extended(tree->items[i], root)) return true;
+  return false;
+}
+
+/* What is in the file that others extend may be read by itself and by other extensions. */
+static bool is_inherited(const Elab *elab, Span span) {
+  const Source *root = elab->spec->span.source;
+  return root && span.source == root && is_extended(elab->spec, root);
+}
+
 static void say_unread(Elab *elab, Span span, const char *name, const char *what,
                        const char *hint) {
+  if (is_inherited(elab, span))
+    hint = arena_printf(elab->arena,
+                        "`%s: null` in the file that extends this one removes it there", name);
   if (!diag_errors(elab->diag))
     diag_warning(elab->diag, span, hint, "nothing reads the %s '%s'", what, name);
 }

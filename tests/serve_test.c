@@ -209,6 +209,22 @@ START_TEST(the_page_follows_the_runs) {
 }
 END_TEST
 
+/* Who makes a run holds its lock, as this test does. */
+START_TEST(the_page_counts_what_runs) {
+  made_text("runs/a__b_____c_/A-v1/seed-3.lock", "");
+  int lock = claim_take(path_in(folder, "runs/a__b_____c_/A-v1/seed-3.lock").text, false);
+  ck_assert_int_ge(lock, 0);
+  study_write(&(Made){.done = 6});
+  ck_assert(look_long());
+  char *page = ask("GET", "/", NULL);
+  ck_assert_ptr_nonnull(
+      strstr(page, "6 of 9 runs done, 0 failed, 1 running, 2 waiting or interrupted."));
+  ck_assert_ptr_nonnull(strstr(page, "6 done, 0 failed, 1 running, 0 interrupted, 2 waiting."));
+  free(page);
+  close(lock);
+}
+END_TEST
+
 START_TEST(what_does_not_change_is_not_made_again) {
   struct stat before, after;
   ck_assert_int_eq(stat(path_in(folder, "report").text, &before), 0);
@@ -247,6 +263,7 @@ int main(void) {
   tcase_add_test(cases, other_names_and_addresses_are_refused);
   tcase_add_test(cases, nonsense_does_no_harm);
   tcase_add_test(cases, the_page_follows_the_runs);
+  tcase_add_test(cases, the_page_counts_what_runs);
   tcase_add_test(cases, what_does_not_change_is_not_made_again);
   tcase_add_test(cases, what_is_no_study_is_not_served);
   suite_add_tcase(suite, cases);

@@ -78,22 +78,23 @@ static inline Study *study_made(Session *session, const Asked *asked) {
   static const char *metrics[] = {"return", "losses/critic"}, *aggregates[] = {"iqm", "mean"};
   Study *study = NEW(session->arena, Study);
   size_t points = asked->points ? asked->points : 2;
-  *study = (Study){.name = asked->study ? asked->study : "rates",
-                   .steps = asked->steps ? asked->steps : SMALL_STEPS,
-                   .seed_count = asked->seeds ? asked->seeds : 2,
-                   .envs = envs,
-                   .env_count = 1,
-                   .options = options,
-                   .option_count = COUNTOF(options),
-                   .score = {.metric = "return", .last = 2, .failed_worst = true},
-                   .curves = metrics,
-                   .curve_count = COUNTOF(metrics),
-                   .aggregates = aggregates,
-                   .aggregate_count = COUNTOF(aggregates),
-                   .ci = 0.95,
-                   .resamples = 200,
-                   .point_count = points,
-                   .job_count = points};
+  *study = (Study){
+      .name = asked->study ? asked->study : "rates",
+      .steps = asked->steps ? asked->steps : SMALL_STEPS,
+      .seed_count = asked->seeds ? asked->seeds : 2,
+      .envs = envs,
+      .env_count = 1,
+      .options = options,
+      .option_count = COUNTOF(options),
+      .score = {.metric = "return", .column = "eval/mean_reward", .last = 2, .failed_worst = true},
+      .curves = metrics,
+      .curve_count = COUNTOF(metrics),
+      .aggregates = aggregates,
+      .aggregate_count = COUNTOF(aggregates),
+      .ci = 0.95,
+      .resamples = 200,
+      .point_count = points,
+      .job_count = points};
   study->path = arena_printf(session->arena, "%s/rates.yaml", folder);
   study->seeds = NEW_ARRAY(session->arena, uint64_t, study->seed_count);
   for (size_t i = 0; i < study->seed_count; i++) study->seeds[i] = i + 1;

@@ -174,8 +174,8 @@ START_TEST(failed_runs_alone_have_no_interval) {
   HAS("tables/comparisons.csv", "sac lr=1,all,-20,,,0.25,0.5,0,,,3,0.25\n");
   HAS("tables/aggregates.tex", "sac lr=1 & 3, 3 failed & 80$^\\dagger$ & 80$^\\dagger$ & -- \\\\");
   HAS("report.html", "<td>sac lr=1</td><td>3, 3 failed</td><td class=\"n\">80†</td>",
-      "†: failed runs count in it; where all count as one number there is no interval. area leaves "
-      "failed runs out.");
+      "†: failed runs count in it, and intervals take what they count as for what was measured; "
+      "where all count as one number there is no interval. area leaves failed runs out.");
   HAS("scores.json", "\"sac lr=1\": [[80], [80], [80]]");
   assert_file(folder, "report/scores_failed.json",
               "{\n \"sac\": [[false], [false], [false]],\n \"sac lr=1\": [[true], [true], "

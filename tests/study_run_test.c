@@ -462,7 +462,8 @@ START_TEST(last_values_of_columns) {
   ck_assert_double_eq(csv_last(path.text, "step"), 20);
   ck_assert_double_eq(csv_last(path.text, "losses/critic"), 2.5);
   ck_assert_double_eq(csv_last(path.text, "critic"), 3);
-  ck_assert_double_eq(csv_last(path.text, "y"), 8);
+  ck_assert_double_eq(csv_last(path.text, "x/y"), 8);
+  ck_assert_double_nan(csv_last(path.text, "y"));
   ck_assert_double_nan(csv_last(path.text, "b"));
   ck_assert_double_nan(csv_last(path.text, "nothing"));
   file_write(path.text, text, strcspn(text, "\n") + 1);

@@ -116,6 +116,7 @@ START_TEST(with) {
   Front f = front_open();
   const Study *study = study_good(&f, "study: s\nbase: remac.yaml\nwith: {K: 2, hidden: 32}\n"
                                       "variants: {sac: {spec: sac.yaml}}\n");
+  ck_assert_str_eq(study->score.column, "eval/mean_reward");
   ck_assert_str_eq(study->base, "remac.yaml");
   ck_assert_uint_eq(study->with_count, 2);
   ck_assert_str_eq(study->with[0].path, "constants.K");

@@ -75,10 +75,11 @@ typedef struct StudyRun {
 /* What counts as the score of a run. */
 typedef struct StudyScore {
   const char
-      *metric;   /* a column of evaluations.csv or progress.csv, "return" for the evaluation's */
-  uint32_t last; /* the mean of its last so many values */
-  bool lower;    /* less is better */
-  bool failed_worst; /* a failed run counts as the worst of its environment; else `failed` */
+      *metric; /* a column of evaluations.csv or progress.csv, "return" for the evaluation's */
+  const char *column; /* its full name, of a plan */
+  uint32_t last;      /* the mean of its last so many values */
+  bool lower;         /* less is better */
+  bool failed_worst;  /* a failed run counts as the worst of its environment; else `failed` */
   double failed;
 } StudyScore;
 

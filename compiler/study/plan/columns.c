@@ -81,14 +81,16 @@ typedef struct Wanted {
   const char *name;
   Span span;
   size_t found;
-  size_t lacking; /* the first point that does not */
-  bool named;     /* as a column that stays empty */
-  bool ambiguous; /* which has been said */
+  size_t lacking;     /* the first point that does not */
+  bool named;         /* as a column that stays empty */
+  bool ambiguous;     /* which has been said */
+  const char *column; /* its full name where it was found */
 } Wanted;
 
 static bool cell_logs(Plan *plan, Wanted *wanted, const Cell *cell) {
   const char *other, *column = logs_find(&cell->logs, wanted->name, &other);
   wanted->named = wanted->named || column;
+  if (column) wanted->column = column;
   if (other && !wanted->ambiguous)
     diag_error(plan->diag, wanted->span, "write it whole", "'%s' may be '%s' or '%s'", wanted->name,
                column, other);
@@ -161,6 +163,7 @@ static void check_score(Plan *plan, Place **places, bool *logged) {
   wanted.span = metric ? metric->span : name ? name->key_span : (Span){0};
   look_for(plan, &wanted, places, logged);
   if (!check_wanted(plan, &wanted, places)) return;
+  study->score.column = wanted.column;
   for (size_t i = 0; i < study->point_count; i++) check_last(plan, &places[i]->cells[0]);
   if (wanted.lacking == SIZE_MAX) return;
   diag_error(plan->diag, wanted.span, "the score is a number that all log",

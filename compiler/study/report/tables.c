@@ -80,8 +80,8 @@ static const char *score_words(const Results *r) {
 static const char *failed_words(const Results *r, const char *area) {
   if (!r->of[STUDY_FAILED]) return "";
   return arena_printf(r->arena,
-                      "†: failed runs count in it; where all count as one number there is no "
-                      "interval.%s ",
+                      "†: failed runs count in it, and intervals take what they count as for what "
+                      "was measured; where all count as one number there is no interval.%s ",
                       area);
 }
 

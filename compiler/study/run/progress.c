@@ -9,18 +9,15 @@
 
 enum { LINE_ROOM = 16384 };
 
-/* The column's number, or -1. Where none has the name, it may be what stands behind a last '/'. */
+/* The column's number, or -1. */
 static int column_find(const char *header, const char *column) {
   size_t length = strlen(column);
-  int tail = -1;
   for (int at = 0; *header && *header != '\n'; at++) {
     size_t cell = strcspn(header, ",\n");
-    bool ends = cell >= length && strncmp(header + cell - length, column, length) == 0;
-    if (ends && cell == length) return at;
-    if (ends && header[cell - length - 1] == '/' && tail < 0) tail = at;
+    if (cell == length && strncmp(header, column, length) == 0) return at;
     header += cell + (header[cell] == ',');
   }
-  return tail;
+  return -1;
 }
 
 /* The number in a cell of a line; NAN where it is empty. */
@@ -62,15 +59,16 @@ double csv_last(const char *path, const char *column) {
 }
 
 StudyProgress study_progress(const Runner *runner, const StudyRun *run) {
-  const char *metric = runner->study->score.metric;
-  bool returns = !metric || strcmp(metric, "return") == 0;
+  const StudyScore *score = &runner->study->score;
   char progress[4096], evaluations[4096];
   snprintf(progress, sizeof progress, "%s/%s/progress.csv", runner->folder, run->folder);
   snprintf(evaluations, sizeof evaluations, "%s/%s/evaluations.csv", runner->folder, run->folder);
   double step = csv_last(progress, "step");
   StudyProgress found = {.step = step > 0 ? (uint64_t)step : 0};
-  found.value = csv_last(evaluations, returns ? "eval/mean_reward" : metric);
-  if (isnan(found.value))
-    found.value = csv_last(progress, returns ? "rollout/ep_rew_mean" : metric);
+  found.value = csv_last(evaluations, score->column);
+  if (isnan(found.value)) found.value = csv_last(progress, score->column);
+  /* before the first evaluation */
+  if (isnan(found.value) && strcmp(score->metric, "return") == 0)
+    found.value = csv_last(progress, "rollout/ep_rew_mean");
   return found;
 }

@@ -122,8 +122,7 @@ typedef struct StudyProgress {
   double value; /* the last of the study's metric; NAN: none yet */
 } StudyProgress;
 StudyProgress study_progress(const Runner *runner, const StudyRun *run);
-/* The last value of a column of a CSV file, which is found by its whole name or by what stands
- * behind its last '/'; NAN where there is none. */
+/* The last value of a column of a CSV file, by its whole name; NAN where there is none. */
 double csv_last(const char *path, const char *column);
 
 /* ---- child.c ---- */
