@@ -51,8 +51,10 @@ START_TEST(dry_run) {
   ck_assert(strstr(said, ": 1 of 4 jobs timed now for a moment each"));
   said = ablate(&f, toy, "--dry-run --json --seconds 0.01", &status);
   ck_assert_int_eq(status, 0);
-  ck_assert(strstr(said, "{\"study\":\"s\",\"steps\":10,\"seeds\":[1,2],\"envs\":[\"-\"],"
-                         "\"options\":[\"--eval-every\",\"5\"],\"points\":[{\"name\":") == said);
+  ck_assert(strstr(said,
+                   "{\"study\":\"s\",\"steps\":10,\"seeds\":[1,2],\"envs\":[\"-\"],"
+                   "\"options\":[\"--eval-every\",\"5\"],\"with\":[],\"points\":[{\"name\":") ==
+            said);
   ck_assert(strstr(said, "\"same_as\":\"vector_field entropy_weight=0.0\",\"changes\":[{\"path\":"
                          "\"constants.entropy_weight\",\"before\":\"0.0\",\"after\":\"0\"}],"
                          "\"crossed\":[{\"path\":\"entropy_weight\",\"why\":"));
@@ -90,7 +92,9 @@ START_TEST(arrows_are_of_what_runs_keep) {
   folder_open();
   Front f = front_open();
   int status;
-  const char *said = ablate(&f, text, "-o out", &status), *reason = NULL;
+  const char *said = ablate(&f, text, "--dry-run --seconds 0.01", &status), *reason = NULL;
+  ck_assert_msg(strstr(said, "\non -\nwith constants.K: 4 -> 1\n  vector_field\n"), "%s", said);
+  said = ablate(&f, text, "-o out", &status);
   ck_assert_msg(status == 0, "%s", said);
   ck_assert_uint_eq(arrows_check("out/report/tables/arrows_gradient.csv"), 169);
   ck_assert_int_eq(
@@ -158,8 +162,9 @@ START_TEST(commands_refused) {
   ablate_refuses(toy, "--dry-run K=3",
                  "error: what a study runs is in its file: 'K=3' belongs under 'grid' or into a "
                  "variant\n");
-  ablate_refuses(toy, "--dry-run --target cc",
-                 "error: there is no target 'cc'; did you mean 'c'?; there are native and c\n");
+  ablate_refuses(
+      toy, "--dry-run --target cc",
+      "error: there is no target 'cc'; did you mean 'c'?; there are native, c and cuda\n");
   ablate_refuses("study: s\nbase: sac.yml\n", "--dry-run",
                  "case.yaml:2:7: error: cannot read 'sac.yml': No such file or directory\n"
                  "    2 | base: sac.yml\n"

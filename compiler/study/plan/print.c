@@ -145,6 +145,11 @@ void study_print(const Study *study, const StudyEstimate *estimate) {
   printf("on ");
   for (size_t i = 0; i < study->env_count; i++) printf("%s%s", i ? ", " : "", study->envs[i]);
   printf("\n");
+  for (size_t i = 0; i < study->with_count; i++) {
+    printf("with ");
+    print_change(&study->with[i]);
+    printf("\n");
+  }
   for (size_t first = 0, last; first < study->point_count; first = last) {
     for (last = first + 1; last < study->point_count &&
                            !strcmp(study->points[last].variant, study->points[first].variant);)
@@ -184,6 +189,17 @@ static void print_json_texts(const char *name, const char *const *texts, size_t 
   putchar(']');
 }
 
+static void print_json_changes(const char *name, const StudyChange *changes, size_t count) {
+  printf(",\"%s\":[", name);
+  for (size_t i = 0; i < count; i++) {
+    print_json_field(i ? ",{" : "{", "path", changes[i].path);
+    print_json_field(",", "before", changes[i].before);
+    print_json_field(",", "after", changes[i].after);
+    putchar('}');
+  }
+  putchar(']');
+}
+
 static void print_json_point(const Study *study, size_t index) {
   const StudyPoint *point = &study->points[index];
   print_json_field(index ? ",{" : "{", "name", point->name);
@@ -192,14 +208,8 @@ static void print_json_point(const Study *study, size_t index) {
   print_json_field(",", "against", study->points[point->against].name);
   print_json_field(",", "same_as",
                    point->same_as == index ? NULL : study->points[point->same_as].name);
-  printf(",\"changes\":[");
-  for (size_t i = 0; i < point->change_count; i++) {
-    print_json_field(i ? ",{" : "{", "path", point->changes[i].path);
-    print_json_field(",", "before", point->changes[i].before);
-    print_json_field(",", "after", point->changes[i].after);
-    putchar('}');
-  }
-  printf("],\"crossed\":[");
+  print_json_changes("changes", point->changes, point->change_count);
+  printf(",\"crossed\":[");
   for (size_t i = 0; i < point->crossed_count; i++) {
     print_json_field(i ? ",{" : "{", "path", point->crossed[i].path);
     print_json_field(",", "why", point->crossed[i].why);
@@ -225,6 +235,7 @@ void study_print_json(const Study *study, const StudyEstimate *estimate) {
   putchar(']');
   print_json_texts("envs", study->envs, study->env_count);
   print_json_texts("options", study->options, study->option_count);
+  print_json_changes("with", study->with, study->with_count);
   printf(",\"points\":[");
   for (size_t i = 0; i < study->point_count; i++) print_json_point(study, i);
   printf("],\"jobs\":[");

@@ -89,10 +89,11 @@ static void write_head(const Page *page, FILE *out) {
   if (study->doc) page_put(out, "<p class=\"question\">", study->doc, "</p>\n");
   write_facts(page, out);
   if (study->cite) page_put(out, "<p class=\"facts\">", study->cite, "</p>\n");
-  fputs("<nav><a href=\"#asked\">What was asked</a><a href=\"#curves\">Curves</a><a "
-        "href=\"#scores\">Scores</a><a href=\"#comparisons\">Comparisons</a><a "
-        "href=\"#runs\">Runs</a><a href=\"#provenance\">Provenance</a></nav>\n",
-        out);
+  fprintf(out,
+          "<nav><a href=\"#asked\">What was asked</a>%s<a href=\"#curves\">Curves</a><a "
+          "href=\"#scores\">Scores</a><a href=\"#comparisons\">Comparisons</a><a "
+          "href=\"#runs\">Runs</a><a href=\"#provenance\">Provenance</a></nav>\n",
+          study->arrow_count ? "<a href=\"#arrows\">Arrows</a>" : "");
   write_state(page, out);
   write_versions(page, out);
   fputs("</header>\n", out);

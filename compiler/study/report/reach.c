@@ -49,7 +49,7 @@ static double far_find(const Extent *extents, size_t count, bool score, double *
   }
   *from = score ? best : sorted_at(sorted, count, count / 2);
   for (size_t i = 0; i < count; i++)
-    sorted[i] = fmax(*from - extents[i].low, score ? 0 : extents[i].high - *from);
+    sorted[i] = fmax(*from - extents[i].low, extents[i].high - *from);
   /* of scores the lower of two in the middle: half of all may be far behind */
   double usual = sorted_at(sorted, count, score ? (count - 1) / 2 : count / 2);
   return (score ? FAR_BEHIND : FAR_OUT) * usual;
@@ -61,7 +61,7 @@ static Reach reach_of(Arena *arena, const Extent *extents, size_t count, bool sc
   double far = count ? far_find(extents, count, score, &from, sorted) : 0;
   for (size_t i = 0; i < count; i++) {
     bool low = far == 0 || from - extents[i].low <= far;
-    bool high = far == 0 || score || extents[i].high - from <= far;
+    bool high = far == 0 || extents[i].high - from <= far;
     if (low) reach.low = fmin(reach.low, extents[i].low);
     if (high) reach.high = fmax(reach.high, extents[i].high);
     reach.below |= !low, reach.above |= !high;
