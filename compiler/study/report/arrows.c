@@ -63,7 +63,7 @@ static bool tensors_read(Arena *arena, const char *name, Tensors *tensors) {
   *tensors = (Tensors){0};
   if (!facts_read(arena, name, &facts)) return false;
   tensors->bytes = bytes_read(arena_printf(arena, "%s.safetensors", name), &tensors->size);
-  if (!tensors->bytes || tensors->size != facts.tensor_bytes || tensors->size < 8) return false;
+  if (!tensors->bytes || tensors->size < 8) return false;
   memcpy(&tensors->header, tensors->bytes, 8);
   if (tensors->header > tensors->size - 8) return false;
   tensors->header += 8;
