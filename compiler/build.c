@@ -147,7 +147,8 @@ static bool precision_fits(Session *session, const CodegenOptions *options) {
 }
 
 Code *build_code(Session *session) {
-  const char *march = session->march, *cpu = march && !target_is_device(session->target) ? march : "native";
+  const char *march = session->march,
+             *cpu = march && !target_is_device(session->target) ? march : "native";
   CodegenOptions options = options_for(session->arena, session->target, cpu_find(cpu), march);
   if (!precision_fits(session, &options)) return NULL;
   options.marked = session->measure;

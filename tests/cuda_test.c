@@ -148,6 +148,15 @@ START_TEST(products_keep_many_warps_busy) {
 }
 END_TEST
 
+/* Two rows by two vectors, four steps behind each other. */
+START_TEST(steps_of_sums_stand_behind_each_other) {
+  Arena *arena = arena_make();
+  Code *code = code_of(arena, products_make(arena, 256, false));
+  ck_assert_uint_eq(count_of(code, " = fmaf("), 4 * 2 * 2);
+  arena_free(arena);
+}
+END_TEST
+
 /* ---- where arrays lie ---- */
 
 static Residence residence_of(const Registers *array, Block *body, Arena *arena) {
@@ -194,6 +203,7 @@ int main(void) {
   tcase_add_test(tcase, kernels_that_do_the_same_share_a_function);
   tcase_add_test(tcase, positions_are_wide_where_tensors_are_large);
   tcase_add_test(tcase, products_keep_many_warps_busy);
+  tcase_add_test(tcase, steps_of_sums_stand_behind_each_other);
   tcase_add_test(tcase, arrays_are_shared_where_lanes_meet_in_them);
   suite_add_tcase(suite, tcase);
   return suite_run(suite);

@@ -16,7 +16,7 @@ static const char compiled_by_nvrtc[] =
     "#define INLINE static __device__ __forceinline__\n"
     "#define BODY static __device__ __noinline__\n"
     "#define ROLLED _Pragma(\"unroll 1\")\n"
-    "#define STEPS _Pragma(\"unroll 4\")\n"
+    "#define STEPS _Pragma(\"unroll 2\")\n"
     "#define UNROLLED _Pragma(\"unroll\")\n"
     "#define ASSUME(what) __builtin_assume(what)\n"
     "#define ALIGNED __align__(64)\n"
