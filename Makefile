@@ -27,7 +27,7 @@ OBJECTS = $(call object,$(SOURCES)) $(BUILD)/gen/prelude.o $(BUILD)/gen/environm
 LIBRARY = $(BUILD)/librlc_runtime.a
 TESTBIN = $(patsubst tests/%.c,$(BUILD)/tests/%,$(TESTS))
 
-.PHONY: all build deps test test-all demo asan tsan cuda-cpu-check format format-check docs size clean bench
+.PHONY: all build deps test test-all demo asan tsan cuda-cpu-check gpu-pack gpu-check format format-check docs size clean bench
 all: deps
 	@$(MAKE) --no-print-directory build
 
@@ -152,6 +152,12 @@ cuda-cpu-check:
 	@RLC_SHIM_ORDER=1 RLC_SPECS=sac tests/run.sh $(BUILD) specs_test@cuda codegen_scan_test@cuda
 	@RLC_SHIM_ORDER=29 RLC_SPECS=remac tests/run.sh $(BUILD) specs_test@cuda
 	@RLC_LONG=1 tests/run.sh $(BUILD) cuda_specs_test
+
+# Every spec on a card against the oracle. gpu-pack needs none; what it makes can be taken to where one is.
+gpu-pack: build
+	@tools/gpu_check.sh pack $(BUILD)/gpu/check
+gpu-check: gpu-pack
+	@tools/gpu_check.sh run $(BUILD)/gpu/check
 
 SOURCE_FILES = $(filter-out build/%,$(wildcard */*.c */*.h */*/*.c */*/*.h */*/*/*.c */*/*/*.h))
 format:
