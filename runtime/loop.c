@@ -50,9 +50,8 @@ static bool loop_run(Trainer *trainer, uint32_t program, uint8_t flags) {
   return metrics_gather(trainer, program);
 }
 
-/* The slots that a batch lies in. */
+/* What of a batch the host wrote: where there is a card, the columns were taken there. */
 static void sample_stored(const Side *side, const RlcSource *source) {
-  for (uint32_t i = 0; i < source->column_count; i++) side_store(side, source->columns[i].slot);
   side_store(side, source->valid);
   side_store(side, source->weight);
 }

@@ -184,6 +184,8 @@ void replay_free(Replay *replay) {
   free(replay->mass);
   free(replay->row);
   free(replay->after);
+  gather_free(replay->gather);
+  free(replay->from);
   free(replay);
 }
 
@@ -226,5 +228,6 @@ bool replay_resume(Replay *replay, RunError *error) {
     return run_fail(error, "replay '%s': the checkpoint's is of another shape",
                     replay->source->name);
   window_restore(replay);
+  replay_filled(replay);
   return head->stored > 0 || replay_read(replay, error);
 }

@@ -4,6 +4,7 @@
 #define RLC_RUNTIME_REPLAY_H
 
 #include "envs/pool.h"
+#include "runtime/device/device.h"
 #include "runtime/team.h"
 
 typedef struct Replay Replay;
@@ -21,6 +22,10 @@ typedef struct ReplayStep {
  * NULL after filling error. */
 Replay *replay_make(const RlcModule *module, uint32_t source, uint32_t envs, RunError *error);
 void replay_free(Replay *replay);
+
+/* Keeps the rows on a card as well, where batches are then taken: `mirror` has their slots. To be
+ * called before there are any. */
+bool replay_on_card(Replay *replay, Mirror *mirror, RunError *error);
 
 /* The folder that holds the source's file, whatever the spec says; NULL: what the spec says. */
 void replay_folder(Replay *replay, const char *folder);

@@ -26,6 +26,7 @@ static void final_give(Replay *replay, uint32_t entry) {
 uint32_t final_keep(Replay *replay, const float *obs) {
   uint32_t entry = final_take(replay), width = replay->obs_dim;
   memcpy(replay->finals + (size_t)entry * width, obs, width * sizeof(float));
+  replay_changed(replay, replay->finals + (size_t)entry * width, width);
   return ROW_NEXT | entry << ROW_SHIFT;
 }
 
@@ -83,6 +84,8 @@ static void head_advance(ReplayHead *head) {
 static void append_end(Replay *replay, const float *latest) {
   ReplayHead *head = &replay->head;
   memcpy(replay->latest, latest, head->envs * replay->obs_dim * sizeof(float));
+  replay_changed(replay, replay->latest, head->envs * replay->obs_dim);
+  replay_changed(replay, row_at(replay, head->head), head->envs * head->stride);
   head_advance(head);
   window_append(replay);
 }

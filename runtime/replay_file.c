@@ -237,5 +237,6 @@ bool replay_read(Replay *replay, RunError *error) {
   dataset_close(&dataset);
   free(tensors);
   free(values);
+  if (good) replay_filled(replay);
   return good || run_fail(error, "replay '%s': '%.300s' %.500s", source->name, path, why.text);
 }

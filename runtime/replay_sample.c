@@ -203,6 +203,7 @@ static void sample_part(void *arg, uint32_t thread, uint32_t threads) {
   sample_find(job, from, to);
   if (replay->source->prioritized && replay->weight.slot)
     weights_put(replay, job->memory, from, to);
+  if (replay->gather) return;
   from *= replay->ahead, to *= replay->ahead;
   for (uint32_t c = 0; c < replay->source->column_count; c++)
     if (replay->columns[c].batch.slot)
@@ -216,6 +217,7 @@ void replay_sample(Replay *replay, Team *team, char *memory, uint64_t seed, uint
     sample_part(&job, 0, 1);
   else
     team_run_paced(team, &replay->pace, sample_part, &job);
+  if (replay->gather) replay_gather(replay);
 }
 
 /* ---- writing back ---- */
@@ -251,8 +253,11 @@ bool replay_write(Replay *replay, uint32_t at, const char *memory, uint64_t step
   const Column *column = write->column == RLC_NONE ? NULL : &replay->columns[write->column];
   for (uint32_t i = 0; i < replay->source->batch; i++) {
     if (!column && !priority_write(replay, write, memory, i, step, error)) return false;
-    if (column && !row_lost(&replay->head, replay->drawn[i]))
-      rows_get(&write->from, memory, i, row_at(replay, replay->drawn[i]) + column->at);
+    if (column && !row_lost(&replay->head, replay->drawn[i])) {
+      float *at = row_at(replay, replay->drawn[i]) + column->at;
+      rows_get(&write->from, memory, i, at);
+      replay_changed(replay, at, write->from.width);
+    }
   }
   return true;
 }

@@ -16,6 +16,7 @@
 #ifndef RLC_RUNTIME_RING_H
 #define RLC_RUNTIME_RING_H
 
+#include "runtime/device/gather.h"
 #include "runtime/priority.h"
 #include "runtime/replay.h"
 #include "runtime/rows.h"
@@ -96,7 +97,19 @@ struct Replay {
   uint64_t *drawn;            /* [batch] rows */
   double *mass;               /* [batch] */
   const float **row, **after; /* [batch][ahead] rows and their next observations */
+  /* Where programs run on a card, the rows lie there too, and batches are copied there. Its pool is
+   * rows, finals and latest one behind the other. */
+  Gather *gather; /* or NULL */
+  uint64_t *from; /* [2][batch][ahead] places in the pool of `row` and `after` */
 };
+
+/* ---- replay_card.c ---- */
+
+/* Takes the batch whose rows were found. */
+void replay_gather(Replay *replay);
+/* `count` floats of rows, finals or latest have changed; or all that is in use. */
+void replay_changed(Replay *replay, const float *at, uint64_t count);
+void replay_filled(Replay *replay);
 
 static inline uint32_t row_word(const Replay *replay, const float *row) {
   uint32_t word;

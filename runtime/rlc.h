@@ -296,6 +296,26 @@ typedef struct RlcGpu {
   uint32_t threads;          /* of a block */
   uint32_t shared_bytes;     /* of a block */
 } RlcGpu;
+/* Of a replay on the card: what the kernel RLC_GATHER, with the address of an RlcGather as `work`,
+ * copies into a batch's slots. All addresses are the card's. */
+#define RLC_GATHER "rlc_gather"
+typedef struct RlcGatherColumn {
+  uint64_t slot;        /* its offset */
+  uint64_t row, column; /* [rows], [width]: element (r, c) of the slot lies at row[r] + column[c] */
+  uint32_t width, at;   /* elements; the first one's place in a row of the replay */
+  uint32_t after;       /* 0: of the row; 1: of what follows it */
+  uint32_t mask;        /* not 0: whether the row's word of flags has one of these bits */
+  uint32_t type;        /* RlcType of the slot */
+  uint32_t unused;
+} RlcGatherColumn;
+typedef struct RlcGather {
+  uint64_t pool;    /* floats */
+  uint64_t from[2]; /* [rows] each: places of the rows in the pool, and of what follows them */
+  uint64_t columns; /* [column_count] RlcGatherColumn */
+  uint32_t column_count, rows;
+  uint32_t flags; /* place of the word of flags in a row */
+  uint32_t unused;
+} RlcGather;
 enum { RLC_REACHED_BITS = 16 };
 typedef struct RlcGpuCall {
   uint64_t memory, work; /* on the card: the slots; RlcProgram.work_bytes of scratch */

@@ -225,6 +225,8 @@ static bool trainer_data(Trainer *trainer) {
   uint32_t envs = trainer->collects ? module->explore.count : 0;
   for (uint32_t i = 0; i < module->source_count; i++) {
     if (!(trainer->replay[i] = replay_make(module, i, envs, error))) return false;
+    if (trainer->device && !replay_on_card(trainer->replay[i], trainer->learning.mirror, error))
+      return false;
     replay_folder(trainer->replay[i], trainer->options.data);
     if (!trainer->options.resume && !replay_read(trainer->replay[i], error)) return false;
   }

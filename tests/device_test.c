@@ -55,11 +55,12 @@ static Bytes log_of(const char *run, const char *name) {
 }
 
 /* Kinds of algorithms: a replay, a rollout in shuffled parts, priorities that are written back,
- * acting beside learning, an environment that is programs. */
+ * windows, episodes that end, an environment that is programs. */
 static const struct {
   const char *spec, *overrides, *options;
 } courses[] = {
-    {"specs/sac.yaml", "env=Pendulum-v1 hidden=16 batch_size=8 warmup=2", "--steps 24"},
+    /* an episode of 200 steps has ended before */
+    {"specs/sac.yaml", "env=Pendulum-v1 hidden=16 batch_size=8 warmup=202", "--steps 260"},
     {"specs/ppo.yaml", "env.id=Pendulum-v1 steps=16 minibatches=4 epochs=2 hidden=8",
      "--steps 128"},
     {"specs/d4pg_priority.yaml",
@@ -68,6 +69,10 @@ static const struct {
      "env.id=Pendulum-v1 environments=3 hidden=16 actor_hidden=16 last_scale=1 atoms=5 vmin=-1 "
      "vmax=1 batch_size=8 warmup=6 ahead_steps=2",
      "--steps 60"},
+    {"specs/dqn.yaml",
+     "first_hidden=8 second_hidden=8 batch_size=8 warmup=10 steps=5 batches=2 copy_every=3 "
+     "environments=2",
+     "--steps 90"},
     {"specs/analytic_pendulum.yaml", "horizon=3 rows=8", "--steps 60"},
 };
 

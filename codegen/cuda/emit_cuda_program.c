@@ -197,6 +197,7 @@ void emit_cuda(const Code *code, FILE *out) {
   Printer printer = {.code = code, .bodies = bodies_find(code, arena), .arena = arena, .out = out};
   printer.bytes = NEW_ARRAY(arena, uint32_t, printer.bodies->count + 1);
   emit_cuda_prologue(code, positions_fit(code) ? "int" : "long", table_memory(code), out);
+  emit_cuda_gather(code, out);
   emit_constants(code, out);
   fputs(cuda_tensor, out);
   for (size_t i = 0; i < printer.bodies->count; i++) emit_body(&printer, i);

@@ -87,18 +87,16 @@ static void card_name(Device *device) {
 /* ---- programs ---- */
 
 /* All blocks of a program must be on the card at once: they wait for each other. */
-static bool program_find(Device *device, uint32_t program, RunError *error) {
+static bool kernel_find(Device *device, Kernel *kernel, const char *name, RunError *error) {
   const RlcGpu *gpu = device->module->gpu;
   const Driver *driver = &device->driver;
-  const char *name = gpu->launches[program].kernel;
-  Kernel *kernel = &device->kernels[program];
   int blocks = 0, result = driver->kernel_find(&kernel->driver, device->image, name);
   if (result == 0)
     result = driver->kernel_blocks(&blocks, kernel->driver, (int)gpu->threads, gpu->shared_bytes);
   if (result != 0) return driver_fail(driver, error, name, result);
   kernel->blocks = (uint32_t)(blocks * fact(device, FACT_MULTIPROCESSORS));
-  return kernel->blocks > 0 || run_fail(error, "%s has no room for a block of program '%s'",
-                                        device->name, device->module->programs[program].name);
+  return kernel->blocks > 0 ||
+         run_fail(error, "%s has no room for a block of %s", device->name, name);
 }
 
 static bool programs_find(Device *device, RunError *error) {
@@ -107,8 +105,11 @@ static bool programs_find(Device *device, RunError *error) {
     return run_fail(error, "%s has no cooperative kernels, which this trainer needs", device->name);
   device->kernels = run_take(count, sizeof *device->kernels, error);
   for (uint32_t i = 0; device->kernels && i < count; i++)
-    if (!program_find(device, i, error)) return false;
+    if (!kernel_find(device, &device->kernels[i], device->module->gpu->launches[i].kernel, error))
+      return false;
   if (!device->kernels) return false;
+  if (device->module->source_count && !kernel_find(device, &device->gather, RLC_GATHER, error))
+    return false;
   int result = device->driver.stream_make(&device->stream, STREAM_APART);
   return result == 0 || driver_fail(&device->driver, error, "no stream on the GPU", result);
 }

@@ -51,14 +51,21 @@ static bool memory_refused(const Mirror *mirror, uint64_t bytes, RunError *error
                   device->name, (unsigned long long)bytes, left, total, largest);
 }
 
-/* Zeroed memory on the card. */
-static bool place_take(Mirror *mirror, DevicePlace *place, uint64_t bytes, RunError *error) {
+bool mirror_take(Mirror *mirror, DevicePlace *place, uint64_t bytes, RunError *error) {
   const Driver *driver = &mirror->device->driver;
   int result = driver->memory_take(place, bytes + 64);
   if (result == DRIVER_OUT_OF_MEMORY) return memory_refused(mirror, bytes, error);
   if (result == 0) result = driver->memory_set(*place, 0, bytes + 64, mirror->device->stream);
   return result == 0 || driver_fail(driver, error, "no memory on the GPU", result);
 }
+
+void mirror_give_back(Mirror *mirror, DevicePlace place) {
+  if (!place) return;
+  mirror_wait(mirror);
+  mirror->device->driver.memory_free(place);
+}
+
+const RlcSlot *mirror_slots(const Mirror *mirror) { return mirror->device->module->slots; }
 
 static uint64_t work_most(const RlcModule *module) {
   uint64_t most = 0;
@@ -75,9 +82,9 @@ Mirror *mirror_make(Device *device, char *host, RunError *error) {
   mirror->newer = run_take(module->slot_count, 1, error);
   mirror->reached = device_host_take(device, sizeof *mirror->reached, error);
   if (mirror->newer && mirror->reached &&
-      place_take(mirror, &mirror->memory, module->memory_bytes, error) &&
-      place_take(mirror, &mirror->work, work_most(module), error) &&
-      place_take(mirror, &mirror->met, (uint64_t)module->program_count * MET_BYTES, error))
+      mirror_take(mirror, &mirror->memory, module->memory_bytes, error) &&
+      mirror_take(mirror, &mirror->work, work_most(module), error) &&
+      mirror_take(mirror, &mirror->met, (uint64_t)module->program_count * MET_BYTES, error))
     return mirror;
   mirror_free(mirror);
   return NULL;
@@ -230,20 +237,42 @@ void mirror_note(Mirror *mirror, const uint32_t *slots, uint32_t count, char *to
 
 /* ---- running ---- */
 
-void mirror_run(Mirror *mirror, uint32_t program, uint64_t seed, uint64_t draw) {
+static void launch(Mirror *mirror, const Kernel *kernel, const char *name, RlcGpuCall call) {
   Device *device = mirror->device;
   const RlcGpu *gpu = device->module->gpu;
-  const RlcLaunch *launch = &gpu->launches[program];
-  const Kernel *kernel = &device->kernels[program];
-  if (!mirror_ready(mirror)) return;
-  slots_copy(mirror, launch->reads, launch->read_count, HOST);
-  DevicePlace met = mirror->met + (uint64_t)program * MET_BYTES; /* how many blocks meet differs */
-  RlcGpuCall call = {mirror->memory, mirror->work, seed,
-                     draw,           met,          (uint64_t)(uintptr_t)mirror->reached};
   void *arguments[] = {&call};
   int result = device->driver.launch_together(kernel->driver, kernel->blocks, 1, 1, gpu->threads, 1,
                                               1, gpu->shared_bytes, device->stream, arguments);
   mirror->running = true;
-  for (uint32_t i = 0; i < launch->write_count; i++) mirror->newer[launch->writes[i]] = CARD;
-  device_check(device, device->module->programs[program].name, result);
+  device_check(device, name, result);
+}
+
+static void card_wrote(Mirror *mirror, const uint32_t *slots, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) mirror->newer[slots[i]] = CARD;
+}
+
+void mirror_run(Mirror *mirror, uint32_t program, uint64_t seed, uint64_t draw) {
+  Device *device = mirror->device;
+  const RlcLaunch *table = &device->module->gpu->launches[program];
+  if (!mirror_ready(mirror)) return;
+  slots_copy(mirror, table->reads, table->read_count, HOST);
+  DevicePlace met = mirror->met + (uint64_t)program * MET_BYTES; /* how many blocks meet differs */
+  launch(mirror, &device->kernels[program], device->module->programs[program].name,
+         (RlcGpuCall){mirror->memory, mirror->work, seed, draw, met,
+                      (uint64_t)(uintptr_t)mirror->reached});
+  card_wrote(mirror, table->writes, table->write_count);
+}
+
+void mirror_put(Mirror *mirror, DevicePlace to, const void *from, uint64_t bytes) {
+  Device *device = mirror->device;
+  if (!mirror_ready(mirror)) return;
+  mirror->running = true;
+  device_check(device, "copying a replay", device->driver.copy_in(to, from, bytes, device->stream));
+}
+
+void mirror_gather(Mirror *mirror, DevicePlace tables, const uint32_t *slots, uint32_t count) {
+  if (!mirror_ready(mirror)) return;
+  launch(mirror, &mirror->device->gather, "taking a batch",
+         (RlcGpuCall){.memory = mirror->memory, .work = tables});
+  card_wrote(mirror, slots, count);
 }

@@ -1,0 +1,29 @@
+/* Batches of a replay that lies on a card: the host draws which rows, the card copies them. */
+#ifndef RLC_RUNTIME_DEVICE_GATHER_H
+#define RLC_RUNTIME_DEVICE_GATHER_H
+
+#include "runtime/device/device.h"
+#include "runtime/rows.h"
+
+typedef struct Gather Gather;
+
+/* A column of the batch: `rows` says where its slot's elements lie. */
+typedef struct GatherColumn {
+  const Rows *rows;
+  uint32_t at;   /* its first element in a row of the pool */
+  uint32_t mask; /* of the row's word of flags: the column is whether one of these is set; or 0 */
+  bool after;    /* taken from what follows the row */
+} GatherColumn;
+
+/* A pool of `floats` values on the card, zero at first, and the batches of `rows` rows that are
+ * taken from it; `flags` is the place of the word of flags in a row. NULL after filling error. */
+Gather *gather_make(Mirror *mirror, uint64_t floats, const GatherColumn *columns, uint32_t count,
+                    uint32_t rows, uint32_t flags, RunError *error);
+void gather_free(Gather *gather);
+/* Values `from` .. of the pool are these now. */
+void gather_put(Gather *gather, uint64_t from, const float *values, uint64_t count);
+/* Fills the columns' slots on the card: row i comes from place row[i] of the pool, and what follows
+ * it from after[i]. The arrays may change at once. */
+void gather_run(Gather *gather, const uint64_t *row, const uint64_t *after);
+
+#endif
