@@ -115,7 +115,7 @@ static inline void made_points(const Made *made, FILE *out) {
     if (p == 2)
       fprintf(out, "{\"path\": \"losses.actor.minimize\", \"before\": \"mean[batch](a_long_name(q, "
                    "K) * another)\", \"after\": \"x < 1 && y\"}");
-    static const char *const at[POINTS] = {"3e-4", "1", "null"};
+    static const char *const at[POINTS] = {"1e-8", "1", "null"};
     fprintf(out, "], ");
     if (made->axes) fprintf(out, "\"at\": [%s, null], ", at[p]);
     fprintf(out, "%s%s\"crossed\": [%s]}", p == 1 ? "\"lacks\": [\"entropy\"], " : "",

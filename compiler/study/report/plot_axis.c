@@ -61,13 +61,14 @@ static void tics_linear(const Plotter *plotter, PlotRange range, double most) {
     tic_write(plotter, i * step, &between);
 }
 
-/* Powers of ten, all or every other one; within few decades also 2 and 5 times them. */
+/* Powers of ten, all or every other one, 1 among them; within few decades also 2 and 5 times them.
+ */
 static void tics_log(const Plotter *plotter, PlotRange range, double most) {
   double first = floor(log10(range.low)), last = ceil(log10(range.high));
   bool few = log10(range.high / range.low) < 0.6 * most;
   double every = fmax(1, ceil((last - first) / (most + 1)));
   const char *between = "";
-  for (double decade = first; decade <= last; decade += every)
+  for (double decade = every * floor(first / every); decade <= last; decade += every)
     for (int times = 1; times <= (few ? 5 : 1); times = times == 1 ? 2 : 2 * times + 1) {
       double value = times * pow(10, decade);
       if (value >= range.low * (1 - 1e-9) && value <= range.high * (1 + 1e-9))
