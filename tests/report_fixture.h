@@ -27,6 +27,7 @@ typedef struct Made {
                                    no two scores are equal */
   bool diverged;                /* runs of the second point end far worse than all else */
   bool axes;                    /* scores are drawn over lr; entropy is on a logarithmic axis */
+  bool apart;                   /* the third point has a value there too, and other losses */
   bool old;                     /* an older rlc wrote study.json */
   bool mixed;                   /* only runs of the second point are by `compiler` */
   const char *compiler, *curve; /* NULL: as usual */
@@ -117,7 +118,7 @@ static inline void made_points(const Made *made, FILE *out) {
                    "K) * another)\", \"after\": \"x < 1 && y\"}");
     static const char *const at[POINTS] = {"1e-8", "1", "null"};
     fprintf(out, "], ");
-    if (made->axes) fprintf(out, "\"at\": [%s, null], ", at[p]);
+    if (made->axes) fprintf(out, "\"at\": [%s, null], ", made->apart && p == 2 ? "0.5" : at[p]);
     fprintf(out, "%s%s\"crossed\": [%s]}", p == 1 ? "\"lacks\": [\"entropy\"], " : "",
             p == 2 && made->several ? "\"against\": \"sac lr=1\", " : "",
             p == 2 ? "{\"path\": \"lr\", \"why\": \"it has no 'lr'\"}" : "");

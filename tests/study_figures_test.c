@@ -100,6 +100,12 @@ START_TEST(points_that_differ_in_nothing_else_make_a_line) {
   ck_assert_uint_eq(sweeps[1].curve.count, 1);
   ck_assert(isnan(sweeps[1].curve.step[0]));
   arena_free(o.session.arena);
+  o = opened(&(Made){.axes = true, .apart = true});
+  ck_assert_uint_eq(results_sweeps(o.results, 0, 0, &sweeps), 2);
+  ck_assert_uint_eq(sweeps[0].curve.count, 2);
+  ck_assert_uint_eq(sweeps[1].curve.count, 1);
+  ck_assert_double_eq(sweeps[1].curve.step[0], 0.5);
+  arena_free(o.session.arena);
 }
 END_TEST
 

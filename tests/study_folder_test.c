@@ -84,6 +84,13 @@ END_TEST
 
 /* ---- another study ---- */
 
+START_TEST(a_folder_that_is_a_file_is_refused) {
+  file_write(path_in(folder, "file").text, "x", 1);
+  SAYS(&(Asked){.name = "file"}, 1, "/file' is no directory");
+  SAYS(&(Asked){.name = "file/below"}, 1, "cannot make the directory '", "/file/below': ");
+}
+END_TEST
+
 START_TEST(the_folder_of_another_study_is_refused) {
   Asked asked = {.name = "taken", .points = 1, .seeds = 1}, other = asked, worker;
   study_good(&asked);
@@ -249,6 +256,7 @@ int main(void) {
   tcase_add_unchecked_fixture(tests, fixture_open, fixture_close);
   tcase_add_test(tests, what_is_not_asked_for_is_told_and_kept);
   tcase_add_test(tests, finished_runs_say_how_long_others_take);
+  tcase_add_test(tests, a_folder_that_is_a_file_is_refused);
   tcase_add_test(tests, the_folder_of_another_study_is_refused);
   tcase_add_test(tests, runs_that_were_exchanged_do_not_count);
   tcase_add_test(tests, a_run_of_other_options_does_not_count);
