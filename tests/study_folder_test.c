@@ -6,6 +6,7 @@
 
 #include "compiler/study/plan/estimate.h"
 #include "compiler/study/report/report.h"
+#include "runtime/output.h"
 
 /* ---- what the folder holds ---- */
 
@@ -85,9 +86,17 @@ END_TEST
 /* ---- another study ---- */
 
 START_TEST(a_folder_that_is_a_file_is_refused) {
-  file_write(path_in(folder, "file").text, "x", 1);
-  SAYS(&(Asked){.name = "file"}, 1, "/file' is no directory");
-  SAYS(&(Asked){.name = "file/below"}, 1, "cannot make the directory '", "/file/below': ");
+  RunError error;
+  Path file = path_in(folder, "file"), below = path_in(folder, "file/below");
+  Path deep = path_in(folder, "new/and/deep");
+  file_write(file.text, "x", 1);
+  SAYS(&(Asked){.name = "file"}, 1, "/file' is not empty and no study's folder");
+  ck_assert(!directories_make(file.text, &error));
+  ck_assert_msg(strstr(error.text, "/file' is no directory") != NULL, "%s", error.text);
+  ck_assert(!directories_make(below.text, &error));
+  ck_assert_msg(strstr(error.text, "cannot make the directory '") != NULL, "%s", error.text);
+  ck_assert(directories_make(deep.text, &error) && directories_make(deep.text, &error));
+  ck_assert(access(deep.text, W_OK) == 0);
 }
 END_TEST
 
