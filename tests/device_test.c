@@ -114,6 +114,13 @@ START_TEST(stopped_runs_go_on) {
 }
 END_TEST
 
+START_TEST(several_seeds_are_as_each_alone) {
+  trainer_good(folder, SMALL "--steps 30 --seeds 2 --out seeds");
+  trainer_good(folder, SMALL "--steps 30 --seed 2 --out alone");
+  same_end(folder, "seeds/seed-2", "alone", 30);
+}
+END_TEST
+
 /* ---- what is wrong ---- */
 
 static void folder_remove(const char *name) {
@@ -173,6 +180,7 @@ int main(void) {
   tcase_add_unchecked_fixture(tests, setup, teardown);
   tcase_add_loop_test(tests, cards_train_as_the_cpu_does, 0, COUNTOF(courses));
   tcase_add_test(tests, stopped_runs_go_on);
+  tcase_add_test(tests, several_seeds_are_as_each_alone);
   tcase_add_test(tests, errors_help);
   tcase_add_test(tests, values_that_are_not_finite_stop_a_run);
   suite_add_tcase(suite, tests);
