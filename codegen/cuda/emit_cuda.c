@@ -198,11 +198,29 @@ static bool is_straight(const Block *block) {
   return true;
 }
 
+/* Statements of a block, unrolled loops expanded. */
+static int64_t block_size(const Block *block) {
+  int64_t size = 0;
+  for (size_t i = 0; i < block->count; i++) {
+    const Stmt *stmt = block->items[i];
+    bool unrolled = stmt->kind == STMT_LOOP && stmt->loop == LOOP_UNROLLED;
+    size += unrolled ? (stmt->hi->value - stmt->lo->value) * block_size(stmt->body) : 1;
+  }
+  return size;
+}
+
+/* Two rounds of a small tile hide more of what loads take; of a large one they need registers that
+ * a second block could have. */
+static bool pays_twice(const Block *block) {
+  enum { MOST = 64 };
+  return is_straight(block) && block_size(block) <= MOST;
+}
+
 static void emit_repeated(Emit *e, const Stmt *stmt, int indent) {
   const char *name = stmt->var->name;
   lanes_meet(e, indent);
   emit_indent(e, indent);
-  fputs(is_straight(stmt->body) ? "STEPS\n" : "ROLLED\n", e->out);
+  fputs(pays_twice(stmt->body) ? "STEPS\n" : "ROLLED\n", e->out);
   emit_indent(e, indent);
   fprintf(e->out, "for (Index %s = ", name);
   emit_term(e, stmt->lo);

@@ -21,7 +21,7 @@ static const char compiled_by_nvrtc[] =
     "#define ASSUME(what) __builtin_assume(what)\n"
     "#define ALIGNED __align__(64)\n"
     "#define IN_GLOBAL_MEMORY(at) __builtin_assume(__isGlobal(at))\n"
-    "#define PROGRAM extern \"C\" __global__ void __launch_bounds__(256)\n"
+    "#define PROGRAM extern \"C\" __global__ void __launch_bounds__(256, 2)\n"
     "#define SHARED_MEMORY(name) extern __shared__ __align__(64) char name[]\n"
     "#define PAUSE() __nanosleep(20)\n"
     "#endif\n"
