@@ -36,11 +36,10 @@ static bool mark_move(uint64_t *mark, uint64_t value, uint64_t count) {
   return true;
 }
 
-/* Runs a program of the loop, whose metrics count. All updates share one draw counter: the same
- * loss in two programs of a pass is two evaluations, and draws anew. Other programs (conditions,
- * normalisers) count apart, so that a variant with one more of them draws the same in its updates.
- */
-static bool loop_run(Trainer *trainer, uint32_t program, uint8_t flags) {
+/* All updates share one draw counter: the same loss in two programs of a pass is two evaluations,
+ * and draws anew. Other programs (conditions, normalisers) count apart, so that a variant with one
+ * more of them draws the same in its updates. */
+bool trainer_program(Trainer *trainer, uint32_t program, uint8_t flags) {
   TrainState *state = &trainer->state;
   uint64_t *counter = flags & RLC_IS_UPDATE ? &state->updates : &state->runs;
   metrics_clear(&trainer->metrics, &trainer->learning);
@@ -56,7 +55,7 @@ static void sample_stored(const Side *side, const RlcSource *source) {
   side_store(side, source->weight);
 }
 
-static bool loop_sample(Trainer *trainer, uint32_t source) {
+bool trainer_sample(Trainer *trainer, uint32_t source) {
   Replay *replay = trainer->replay[source];
   if (!replay_ready(replay, *trainer->learning.step, &trainer->error)) return false;
   replay_sample(replay, trainer->learning.team, trainer->memory, trainer->options.seed,
@@ -65,12 +64,16 @@ static bool loop_sample(Trainer *trainer, uint32_t source) {
   return true;
 }
 
+bool trainer_flag(Trainer *trainer, uint32_t slot, bool *holds) {
+  side_fetch(&trainer->learning, slot);
+  *holds = rlc_slot_get(&trainer->module->slots[slot], trainer->memory, 0) != 0;
+  return !trainer->device || device_good(trainer->device, &trainer->error);
+}
+
 /* Sets `holds` to whether the condition of a `when` or `until` holds. */
 static bool loop_holds(Trainer *trainer, const RlcStep *step, bool *holds) {
-  if (step->index != RLC_NONE && !loop_run(trainer, step->index, 0)) return false;
-  side_fetch(&trainer->learning, step->slot);
-  *holds = rlc_slot_get(&trainer->module->slots[step->slot], trainer->memory, 0) != 0;
-  return !trainer->device || device_good(trainer->device, &trainer->error);
+  return (step->index == RLC_NONE || trainer_program(trainer, step->index, 0)) &&
+         trainer_flag(trainer, step->slot, holds);
 }
 
 static bool loop_steps(Trainer *trainer, uint32_t from, uint32_t to);
@@ -87,8 +90,7 @@ static bool loop_until(Trainer *trainer, const RlcStep *step, uint32_t body, uin
                   (unsigned long long)*trainer->learning.step);
 }
 
-/* Copies part number `part` of a view into its slots. */
-static void parts_take(Trainer *trainer, uint32_t index, uint64_t part) {
+void trainer_part(Trainer *trainer, uint32_t index, uint64_t part) {
   const RlcView *view = &trainer->module->views[index];
   const Side *side = &trainer->learning;
   for (uint32_t i = 0; i < view->column_count; i++) side_fetch(side, view->columns[i].from);
@@ -101,10 +103,17 @@ static bool loop_parts(Trainer *trainer, const RlcStep *step, uint32_t body, uin
   Parts *parts = &trainer->parts[step->index];
   parts_shuffle(parts, trainer->options.seed, trainer->state.shuffles++);
   for (uint64_t i = 0; i < step->count; i++) {
-    parts_take(trainer, step->index, i);
+    trainer_part(trainer, step->index, i);
     if (!loop_steps(trainer, body, end)) return false;
   }
   return true;
+}
+
+bool trainer_write(Trainer *trainer, uint32_t at) {
+  const RlcStep *step = &trainer->module->steps[at];
+  side_fetch(&trainer->learning, step->slot);
+  return replay_write(trainer->replay[step->index], at, trainer->memory, *trainer->learning.step,
+                      &trainer->error);
 }
 
 /* One step with its body. */
@@ -118,9 +127,9 @@ static bool loop_step(Trainer *trainer, uint32_t at) {
   case RLC_DO_ASIDE:
     return true;
   case RLC_DO_SAMPLE:
-    return loop_sample(trainer, step->index);
+    return trainer_sample(trainer, step->index);
   case RLC_DO_RUN:
-    return loop_run(trainer, step->index, step->flags);
+    return trainer_program(trainer, step->index, step->flags);
   case RLC_DO_WHEN:
     if (!loop_holds(trainer, step, &holds)) return false;
     return !holds || loop_steps(trainer, body, end);
@@ -137,9 +146,7 @@ static bool loop_step(Trainer *trainer, uint32_t at) {
   case RLC_DO_PARTS:
     return loop_parts(trainer, step, body, end);
   case RLC_DO_WRITE:
-    side_fetch(&trainer->learning, step->slot);
-    return replay_write(trainer->replay[step->index], at, trainer->memory, *trainer->learning.step,
-                        &trainer->error);
+    return trainer_write(trainer, at);
   }
   return false;
 }

@@ -178,6 +178,16 @@ void side_give_all(const Trainer *trainer, const Side *to, const Side *from);
 
 /* ---- loop.c ---- */
 
+/* What steps of the loop do, on learning's side; false: trainer->error. A program of the loop with
+ * its RlcStep.flags, whose metrics count; a batch of a source into its slots; whether the scalar
+ * slot of a condition is not zero; a part of a view's rows into its slots; the write-back of step
+ * number `at`. */
+bool trainer_program(Trainer *trainer, uint32_t program, uint8_t flags);
+bool trainer_sample(Trainer *trainer, uint32_t source);
+bool trainer_flag(Trainer *trainer, uint32_t slot, bool *holds);
+void trainer_part(Trainer *trainer, uint32_t view, uint64_t part);
+bool trainer_write(Trainer *trainer, uint32_t at);
+
 /* One pass through the loop's table. */
 bool trainer_pass(Trainer *trainer);
 /* The steps of a pass but those aside, which act. */

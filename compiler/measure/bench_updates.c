@@ -4,9 +4,10 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "runtime/slot.h"
+#include "runtime/device/device.h"
 
 static const double GROUP_SECONDS = 4e-3; /* shorter ones are dominated by looking at the clock */
+static const double CARD_SECONDS = 5e-2;  /* with a card, by filling and emptying its queue */
 static const double PEAK_SECONDS = 2e-4;  /* of each of the PEAK_SLICES between two groups */
 static const double WARM_SECONDS = 0.2;
 enum { GROUP_UPDATES = 4, PEAK_SLICES = 3, IDLE_PASSES = 100000 };
@@ -54,21 +55,9 @@ static uint64_t counter_value(const Trainer *trainer, uint8_t counter) {
 
 static bool run_program(Trainer *trainer, uint32_t index, uint8_t flags, Work *work) {
   const RlcProgram *program = &trainer->module->programs[index];
-  metrics_clear(&trainer->metrics, &trainer->learning);
-  uint64_t *counter = flags & RLC_IS_UPDATE ? &trainer->state.updates : &trainer->state.runs;
-  trainer_run(trainer, &trainer->learning, index, trainer->options.seed, *counter, false);
-  ++*counter;
   work->minimal += program->minimal_flops;
   work->executed += program->flops;
-  return metrics_gather(trainer, index);
-}
-
-static bool run_sample(Trainer *trainer, uint32_t source) {
-  Replay *replay = trainer->replay[source];
-  if (!replay_ready(replay, trainer->state.step, &trainer->error)) return false;
-  replay_sample(replay, trainer->team, trainer->memory, trainer->options.seed,
-                trainer->samples[source]++);
-  return true;
+  return trainer_program(trainer, index, flags);
 }
 
 static bool run_steps(Trainer *trainer, uint32_t from, uint32_t to, Work *work);
@@ -78,6 +67,7 @@ static bool run_step(Trainer *trainer, uint32_t at, Work *work, uint64_t *times)
   const RlcModule *module = trainer->module;
   const RlcStep *step = &module->steps[at];
   uint64_t passed;
+  bool holds;
   switch ((RlcStepOp)step->op) {
   case RLC_DO_COLLECT: /* only its count: counters go on as in a run */
     trainer->state.step += step->count * module->explore.count;
@@ -86,12 +76,13 @@ static bool run_step(Trainer *trainer, uint32_t at, Work *work, uint64_t *times)
     *times = 1;
     return true;
   case RLC_DO_SAMPLE:
-    return run_sample(trainer, step->index);
+    return trainer_sample(trainer, step->index);
   case RLC_DO_RUN:
     return run_program(trainer, step->index, step->flags, work);
   case RLC_DO_WHEN:
     if (step->index != RLC_NONE && !run_program(trainer, step->index, 0, work)) return false;
-    *times = rlc_slot_get(&module->slots[step->slot], trainer->memory, 0) != 0;
+    if (!trainer_flag(trainer, step->slot, &holds)) return false;
+    *times = holds;
     return true;
   case RLC_DO_EVERY:
     passed = counter_value(trainer, step->counter) / step->count;
@@ -109,8 +100,7 @@ static bool run_step(Trainer *trainer, uint32_t at, Work *work, uint64_t *times)
     *times = step->count;
     return true;
   case RLC_DO_WRITE:
-    return replay_write(trainer->replay[step->index], at, trainer->memory, trainer->state.step,
-                        &trainer->error);
+    return trainer_write(trainer, at);
   }
   return false;
 }
@@ -126,8 +116,7 @@ static bool run_step_watched(Trainer *trainer, uint32_t at, Work *work, uint64_t
 
 static void copy_part(Trainer *trainer, uint32_t at, uint64_t part, Work *work) {
   uint64_t start = work->watch ? watch_now() : 0;
-  parts_copy(&trainer->parts[trainer->module->steps[at].index], trainer->team, trainer->memory,
-             part);
+  trainer_part(trainer, trainer->module->steps[at].index, part);
   if (work->watch) watch_lap(&work->watch->parts[at], start);
 }
 
@@ -159,18 +148,27 @@ typedef struct Group {
   Work work;
 } Group;
 
+/* What was put into a card's queue is done. Else it goes on while the clock is read. */
+static bool card_wait(Trainer *trainer) {
+  if (!trainer->device) return true;
+  mirror_wait(trainer->learning.mirror);
+  return device_good(trainer->device, &trainer->error) && metrics_settle(trainer);
+}
+
 /* Passes until there is enough to be timed. */
 static bool run_group(Trainer *trainer, Watch *watch, Group *group) {
   uint64_t updates = trainer->state.updates;
-  double start = run_clock();
+  double start = run_clock(), least = trainer->device ? CARD_SECONDS : GROUP_SECONDS;
   *group = (Group){.work = {.watch = watch}};
-  for (uint64_t passes = 0; group->seconds < GROUP_SECONDS || group->updates < GROUP_UPDATES;) {
+  for (uint64_t passes = 0; group->seconds < least || group->updates < GROUP_UPDATES;) {
     if (!run_pass(trainer, &group->work)) return false;
     group->updates = (double)(trainer->state.updates - updates);
     group->seconds = run_clock() - start;
     if (++passes == IDLE_PASSES && group->updates == 0)
       return run_fail(&trainer->error, "%d passes through the loop made no update", IDLE_PASSES);
   }
+  if (!card_wait(trainer)) return false;
+  group->seconds = run_clock() - start;
   return true;
 }
 
