@@ -109,10 +109,11 @@ $(BUILD)/tests/%: tests/%.c $(OBJECTS) $(LIBRARY)
 	@echo "  test $@"
 	@$(CC) $(CFLAGS) $(ENVCFLAGS) -DRLC_ROOT='"$(CURDIR)"' -DRLC_BUILD='"$(abspath $(BUILD))"' -MMD -MP -rdynamic -o $@ $< $(OBJECTS) $(LIBRARY) $$(pkg-config --libs check) $(LDLIBS)
 
-# A driver and an NVRTC that run CUDA C on the CPU, for tests: nobody else is told of them.
-TOOLKIT = $(BUILD)/tests/toolkit/lib64/libcuda.so.1 $(BUILD)/tests/toolkit/lib64/libnvrtc.so
+# A driver, an NVRTC and a cuBLAS that run on the CPU, for tests: nobody else is told of them.
+TOOLKIT = $(addprefix $(BUILD)/tests/toolkit/lib64/,libcuda.so.1 libnvrtc.so libcublas.so)
 $(BUILD)/tests/toolkit/lib64/libcuda.so.1: tests/toolkit/driver.c runtime/rlc.h
 $(BUILD)/tests/toolkit/lib64/libnvrtc.so: tests/toolkit/nvrtc.c
+$(BUILD)/tests/toolkit/lib64/libcublas.so: tests/toolkit/cublas.c
 $(TOOLKIT):
 	@mkdir -p $(@D)
 	@echo "  so   $@"
@@ -158,6 +159,16 @@ gpu-pack: build
 	@tools/gpu_check.sh pack $(BUILD)/gpu/check
 gpu-check: gpu-pack
 	@tools/gpu_check.sh run $(BUILD)/gpu/check
+
+# What is measured on a card, made here; and measured, with the peers that are found, by the card here. bench/README.md says how on
+# another machine.
+.PHONY: gpu-pack gpu-bench
+gpu-pack: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) build
+	@BUILD=$(BUILD) PACK=$(BUILD)/gpu tools/gpu_pack.sh
+
+gpu-bench: gpu-pack
+	@tools/gpu_bench.sh $(BUILD)/gpu
 
 SOURCE_FILES = $(filter-out build/%,$(wildcard */*.c */*.h */*/*.c */*/*.h */*/*/*.c */*/*/*.h))
 format:

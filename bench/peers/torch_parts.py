@@ -116,7 +116,8 @@ def modules(case: Case) -> tuple[Actor, nn.ModuleList]:
 
 
 def tensors(columns: dict[str, np.ndarray]) -> Batch:
-    return {name: torch.from_numpy(column) for name, column in columns.items()}
+    device = torch.get_default_device()
+    return {name: torch.from_numpy(column).to(device) for name, column in columns.items()}
 
 
 class Replay:

@@ -1,0 +1,71 @@
+#!/bin/sh
+# Makes what tools/gpu_bench.sh measures, where rlc was built and NVRTC is: `make gpu-pack`. Nothing of what it makes needs LLVM,
+# libyaml or the compiler where the card is; MuJoCo's library goes along.
+#
+#   tools/gpu_pack.sh
+#   BUILD=build PACK=build/gpu         where rlc was built, and the folder that is made
+#   MARCH=sm_90                        of the card; the programs hold PTX for later ones too
+#   TINY=1                             the smallest sizes, for tests: nothing to be compared
+set -eu
+
+cd "$(dirname "$0")/.."
+BUILD=${BUILD:-build}
+PACK=${PACK:-build/gpu}
+MARCH=${MARCH:-sm_90}
+CC=${CC:-gcc}
+
+[ -x "$BUILD/rlc" ] || { echo "error: $BUILD/rlc is not there: make build" >&2; exit 1; }
+
+# Of a loop with a replay what updates: whether rows enough are there is a condition that the card finds and the host waits for, once
+# an update.
+loop='loop=[{"collect":1},{"sample":"replay"},{"descend":"all"},{"set":{"slow":"blend(slow,critic,tau)"}}]'
+
+# One case a line: name, and what `rlc compile` is given.
+cases() {
+  if [ -n "${TINY:-}" ]; then
+    small="env=Pendulum-v1 hidden=16 batch_size=8 warmup=2 replay.capacity=10000"
+    echo "sac specs/sac.yaml $loop $small"
+    echo "remac specs/remac.yaml M=4 K=2 $loop $small"
+    echo "reppo specs/reppo.yaml env.id=Pendulum-v1 env.count=4 steps=4 minibatches=2 epochs=2 hidden=8 bins=11 draws=3 vmin=-20 vmax=5"
+  else
+    echo "sac specs/sac.yaml $loop"
+    echo "remac specs/remac.yaml M=16 K=4 $loop"
+    echo "reppo specs/reppo.yaml"
+  fi
+}
+
+rm -rf "$PACK"
+mkdir -p "$PACK"
+home=$(mktemp -d)
+trap 'rm -rf "$home"' EXIT
+
+# A trainer is its module and the archive that lies beside rlc. In this archive rlc_main measures instead of training.
+ln -s "$PWD" "$home/include"
+cp "$BUILD/librlc_runtime.a" "$home/librlc_runtime.a"
+# Words of CC are a command and its arguments.
+# shellcheck disable=SC2086
+$CC -std=gnu11 -O2 -Wall -Wextra -Werror -I. -c -o "$home/updates.o" bench/gpu/updates.c
+ar d "$home/librlc_runtime.a" main.o
+measure=$BUILD/compiler/measure
+ar rs "$home/librlc_runtime.a" "$home/updates.o" "$BUILD/ir/base.o" "$measure/peak.o" "$measure/watch.o" "$measure"/bench_*.o 2>/dev/null
+
+set -f # words of a case are arguments as they stand
+cases | while read -r name arguments; do
+  # shellcheck disable=SC2086
+  RLC_HOME=$home "$BUILD/rlc" compile $arguments --target cuda --march "$MARCH" -o "$PACK/$name"
+  strange=$(ldd "$PACK/$name" | awk '{ print $1 }' | grep -Ev '^(linux-vdso|libc|libm|libpthread|libdl)\.so|^/.*/ld-linux' || true)
+  [ -z "$strange" ] || { echo "error: $PACK/$name needs more than the C library: $strange" >&2; exit 1; }
+done
+
+set +f
+# shellcheck disable=SC2086
+$CC -std=gnu11 -O2 -Wall -Wextra -Werror -o "$PACK/cublas" bench/peers/gpu_cublas.c -ldl -lm
+# Trainers look for MuJoCo beside themselves first.
+[ -n "${TINY:-}" ] || cp -L "$(sed -n 's/^MUJOCO_LIB_DIR := //p' build/deps.mk)"/libmujoco.so.* "$PACK/"
+{
+  cases | sed 's/^/case: /'
+  echo "commit: $(git rev-parse HEAD 2>/dev/null || echo unknown)$(git diff --quiet HEAD -- 2>/dev/null || echo " with changes that are not committed")"
+  echo "march: $MARCH"
+  [ -z "${TINY:-}" ] || echo "tiny: yes"
+} >"$PACK/made"
+du -sh "$PACK" | sed 's/^/packed: /'
