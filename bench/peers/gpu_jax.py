@@ -47,10 +47,12 @@ def main() -> None:
     device = jax.devices()[0]
     if device.platform == "cpu" and not given.cpu:
         gpu_rows.missing("JAX sees no card")
-    replay = parts.device_replay(data.transitions(gpu_rows.sized(gpu_rows.SAC, given), gpu_rows.sized(gpu_rows.SAC, given).rows))
+    plain = gpu_rows.sized(gpu_rows.SAC, given)
+    replay = parts.device_replay(data.transitions(plain, plain.rows))
+    families = {"sac": (gpu_rows.SAC, jax_sac), "remac": (gpu_rows.REMAC, jax_remac)}
     for variant in given.variants:
         name, _, way = variant.partition("-")
-        case, module = {"sac": (gpu_rows.SAC, jax_sac), "remac": (gpu_rows.REMAC, jax_remac)}[name]
+        case, module = families[name]
         case = gpu_rows.sized(case, given)
         seeds = given.seeds if way == "seeds" else 1
         update = parts.partial(module.update, case=case)
@@ -58,18 +60,19 @@ def main() -> None:
         if seeds > 1:
             update = jax.vmap(update, in_axes=(0, None))
             state = seeded(jax, state, seeds)
-        run = looped(jax, update, UNROLLED if way == "unrolled" else 1)
         box = [state]
+        run = looped(jax, update, UNROLLED if way == "unrolled" else 1)
 
-        def call() -> None:
+        def call(box: list = box, run: Callable = run) -> None:
             box[0] = run(box[0], replay)
 
-        rates = gpu_rows.measure(call, lambda: jax.block_until_ready(box[0]), SCANNED, given.seconds)
+        wait = lambda box=box: jax.block_until_ready(box[0])
+        measured = gpu_rows.measure(call, wait, SCANNED, given.seconds)
         loss = float(jax.numpy.mean(box[0]["critic_loss"]))
         note = f"JAX {jax.__version__}, {device.device_kind}, {SCANNED} updates in a scan"
         note += f", {UNROLLED} of them unrolled" if way == "unrolled" else ""
         note += "" if loss == loss else ": the loss is not finite"
-        gpu_rows.row("jax", name, rates, note, seeds)
+        gpu_rows.row("jax", name, measured, note, seeds)
 
 
 if __name__ == "__main__":

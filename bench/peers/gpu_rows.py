@@ -47,8 +47,16 @@ def missing(why: object) -> None:
     sys.exit(MISSING)
 
 
-def measure(call: Callable[[], None], wait: Callable[[], None], updates: int, seconds: float) -> list[float]:
-    """Updates a second, round by round. `call` puts `updates` of them into the queue."""
+@dataclasses.dataclass
+class Measured:
+    rates: list[float]  # updates a second, round by round
+    updates: int  # of a round
+
+
+def measure(
+    call: Callable[[], object], wait: Callable[[], object], updates: int, seconds: float
+) -> Measured:
+    """`call` puts `updates` updates into the queue, `wait` ends when they are done."""
 
     def round_run(calls: int) -> float:
         start = time.perf_counter()
@@ -65,12 +73,13 @@ def measure(call: Callable[[], None], wait: Callable[[], None], updates: int, se
     end = time.perf_counter() + seconds
     while not rates or time.perf_counter() < end:
         rates.append(calls * updates / round_run(calls))
-    return rates + [float(calls * updates)]
+    return Measured(rates, calls * updates)
 
 
-def row(system: str, case: str, measured: list[float], note: str, seeds: int = 1) -> None:
-    *rates, updates = measured
+def row(system: str, case: str, measured: Measured, note: str, seeds: int = 1) -> None:
+    """With many seeds, their updates count each."""
     name = case if seeds == 1 else f"{case} x{seeds} seeds"
-    cells = (system, name, f"{statistics.median(rates) * seeds:.6g}", f"{updates * len(rates) * seeds:.0f}",
-             str(len(rates)), "-", note)  # fmt: skip
-    print("\t".join(cells), flush=True)
+    rounds = len(measured.rates)
+    rate = statistics.median(measured.rates) * seeds
+    updates = measured.updates * rounds * seeds
+    print(system, name, f"{rate:.6g}", updates, rounds, "-", note, sep="\t", flush=True)

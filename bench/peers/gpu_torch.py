@@ -62,10 +62,10 @@ def main() -> None:
     for variant in given.variants:
         whole = parts.Whole(case) if variant == "compile" else Plain(case)
         call = recorded(torch_sac.Sac(whole))
-        rates = gpu_rows.measure(call, wait, RECORDED, given.seconds)
+        measured = gpu_rows.measure(call, wait, RECORDED, given.seconds)
         finite = all(bool(p.isfinite().all()) for p in parts.trees.tree_leaves(whole.params))
         note = f"PyTorch {torch.__version__}, {where}, {RECORDED} updates in a graph, {variant}"
-        gpu_rows.row("torch", "sac", rates, note + ("" if finite else ": parameters are not finite"))
+        gpu_rows.row("torch", "sac", measured, note + ("" if finite else ": parameters are not finite"))
 
 
 if __name__ == "__main__":
