@@ -27,7 +27,7 @@ OBJECTS = $(call object,$(SOURCES)) $(BUILD)/gen/prelude.o $(BUILD)/gen/environm
 LIBRARY = $(BUILD)/librlc_runtime.a
 TESTBIN = $(patsubst tests/%.c,$(BUILD)/tests/%,$(TESTS))
 
-.PHONY: all build deps test test-all demo asan tsan cuda-cpu-check gpu-pack gpu-check format format-check docs size clean bench
+.PHONY: all build deps test test-all demo asan tsan cuda-cpu-check gpu-pack gpu-check-pack gpu-bench-pack gpu-check gpu-bench format format-check docs size clean bench
 all: deps
 	@$(MAKE) --no-print-directory build
 
@@ -154,21 +154,17 @@ cuda-cpu-check:
 	@RLC_SHIM_ORDER=29 RLC_SPECS=remac tests/run.sh $(BUILD) specs_test@cuda
 	@RLC_LONG=1 tests/run.sh $(BUILD) cuda_specs_test
 
-# Every spec on a card against the oracle. gpu-pack needs none; what it makes can be taken to where one is.
-gpu-pack: build
+# On a card: every spec against the oracle, and updates measured beside the peers that are found. What is packed needs no card here and
+# nothing of rlc there: build/gpu can be taken to where a card is.
+gpu-pack: gpu-check-pack gpu-bench-pack
+gpu-check-pack: build
 	@tools/gpu_check.sh pack $(BUILD)/gpu/check
-gpu-check: gpu-pack
+gpu-bench-pack: build
+	@BUILD=$(BUILD) PACK=$(BUILD)/gpu/bench tools/gpu_pack.sh
+gpu-check: gpu-check-pack
 	@tools/gpu_check.sh run $(BUILD)/gpu/check
-
-# What is measured on a card, made here; and measured, with the peers that are found, by the card here. bench/README.md says how on
-# another machine.
-.PHONY: gpu-pack gpu-bench
-gpu-pack: deps
-	@$(MAKE) --no-print-directory -j$$(nproc) build
-	@BUILD=$(BUILD) PACK=$(BUILD)/gpu tools/gpu_pack.sh
-
-gpu-bench: gpu-pack
-	@tools/gpu_bench.sh $(BUILD)/gpu
+gpu-bench: gpu-bench-pack
+	@tools/gpu_bench.sh $(BUILD)/gpu/bench
 
 SOURCE_FILES = $(filter-out build/%,$(wildcard */*.c */*.h */*/*.c */*/*.h */*/*/*.c */*/*/*.h))
 format:

@@ -2,7 +2,7 @@
 # Measures what tools/gpu_pack.sh made, and the peers that are found, on the card here; the table comes last. At most eight minutes;
 # nothing is fetched. `make gpu-bench` packs and measures.
 #
-#   tools/gpu_bench.sh build/gpu
+#   tools/gpu_bench.sh build/gpu/bench
 #   SECONDS_EACH=3                     of measuring each row
 #   PYTHON=python3                     that JAX and PyTorch are looked for in
 #   RECORD=bench/results/gpu-DATE.md   the record, written where nvidia-smi knows the card; an earlier one is not overwritten
@@ -122,7 +122,7 @@ head_lines() {
   echo "- card: ${card:-none that nvidia-smi knows} (name, driver, highest clock of multiprocessors and of memory); after the first program: ${clock:-not known}"
   echo "- host: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $(nproc) processors, $(uname -sr)"
   echo "- commit: $(made commit); programs for $(made march)${tiny:+, the smallest sizes, for tests: compare nothing}"
-  echo "- command: \`SECONDS_EACH=$SECONDS_EACH tools/gpu_bench.sh build/gpu\`, $(($(date +%s) - began)) s; what each row means: bench/README.md"
+  echo "- command: \`SECONDS_EACH=$SECONDS_EACH tools/gpu_bench.sh build/gpu/bench\`, $(($(date +%s) - began)) s; what each row means: bench/README.md"
   made case | sed 's/^\([a-z]*\) /- \1: rlc compile /'
   awk -F'\t' '{ n[($3 + 0 > 0 ? "measured" : $3)]++ }
     END { printf "- rows: %d measured, %d not found, %d not measured\n", n["measured"], n["not found"], n["not measured"] }' "$rows"

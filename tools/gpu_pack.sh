@@ -1,16 +1,16 @@
 #!/bin/sh
-# Makes what tools/gpu_bench.sh measures, where rlc was built and NVRTC is: `make gpu-pack`. Nothing of what it makes needs LLVM,
+# Makes what tools/gpu_bench.sh measures, where rlc was built and NVRTC is: `make gpu-bench-pack`. Nothing of what it makes needs LLVM,
 # libyaml or the compiler where the card is; MuJoCo's library goes along.
 #
 #   tools/gpu_pack.sh
-#   BUILD=build PACK=build/gpu         where rlc was built, and the folder that is made
+#   BUILD=build PACK=build/gpu/bench        where rlc was built, and the folder that is made
 #   MARCH=sm_90                        of the card; the programs hold PTX for later ones too
 #   TINY=1                             the smallest sizes, for tests: nothing to be compared
 set -eu
 
 cd "$(dirname "$0")/.."
 BUILD=${BUILD:-build}
-PACK=${PACK:-build/gpu}
+PACK=${PACK:-build/gpu/bench}
 MARCH=${MARCH:-sm_90}
 CC=${CC:-gcc}
 

@@ -1,5 +1,5 @@
-/* rlc_main of the programs that `make gpu-pack` links: in place of training, updates alone are
- * timed as `rlc bench` times them, and one line is printed for tools/gpu_bench.sh.
+/* rlc_main of the programs that `make gpu-bench-pack` links: in place of training, updates alone
+ * are timed as `rlc bench` times them, and one line is printed for tools/gpu_bench.sh.
  *
  *   NAME CASE SECONDS
  *
