@@ -234,7 +234,7 @@ const CodegenOptions *code_options(const Code *code) { return &code->options; }
 
 const CpuLevel *code_cpu(const Code *code) {
   const Cpu *cpu = code->options.cpu;
-  if (code->device) return options_cpu(&code->options)->level;
+  if (code->device) return cpu_level(0); /* nothing of it runs there but the runtime */
   if (code->pairs) return options_cpu(&code->options)->bf16;
   return cpu ? cpu->level : cpu_level(code->options.lanes * value_type_size(code->real));
 }

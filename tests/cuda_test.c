@@ -157,6 +157,16 @@ START_TEST(steps_of_sums_stand_behind_each_other) {
 }
 END_TEST
 
+/* A trainer may be taken to where a card is, whatever CPU is there. */
+START_TEST(little_is_asked_of_the_host) {
+  Arena *arena = arena_make();
+  Built built = head_build(arena);
+  ck_assert_uint_le(code_cpu(built.code)->bytes, 16);
+  built_free(&built);
+  arena_free(arena);
+}
+END_TEST
+
 /* ---- where arrays lie ---- */
 
 static Residence residence_of(const Registers *array, Block *body, Arena *arena) {
@@ -198,6 +208,7 @@ int main(void) {
   Suite *suite = suite_create("cuda");
   TCase *tcase = tcase_create("cuda");
   tcase_set_timeout(tcase, 600);
+  tcase_add_test(tcase, little_is_asked_of_the_host);
   tcase_add_test(tcase, any_order_of_lanes_gives_the_oracles_values);
   tcase_add_test(tcase, the_same_text_compiles_for_every_architecture);
   tcase_add_test(tcase, kernels_that_do_the_same_share_a_function);
