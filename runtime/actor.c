@@ -189,7 +189,7 @@ static bool actor_send(const Trainer *trainer, const Side *side, Actor *actor) {
   bool rescale = actor->scale != 1 || actor->shift != 0;
   side_fetch(side, actor->acting->action);
   side_fetch(side, actor->acting->send);
-  if (trainer->device && !device_good(trainer->device, side->error)) return false;
+  if (!device_good(trainer->device, side->error)) return false;
   rows_get_all(&actor->action, side->memory, actor->acted);
   rows_get_all(&actor->send, side->memory, actor->actions);
   for (uint32_t i = 0; i < actor->pool->count; i++)

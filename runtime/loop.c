@@ -67,7 +67,7 @@ bool trainer_sample(Trainer *trainer, uint32_t source) {
 bool trainer_flag(Trainer *trainer, uint32_t slot, bool *holds) {
   side_fetch(&trainer->learning, slot);
   *holds = rlc_slot_get(&trainer->module->slots[slot], trainer->memory, 0) != 0;
-  return !trainer->device || device_good(trainer->device, &trainer->error);
+  return device_good(trainer->device, &trainer->error);
 }
 
 /* Sets `holds` to whether the condition of a `when` or `until` holds. */

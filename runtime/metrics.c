@@ -229,7 +229,7 @@ bool metrics_gather(Trainer *trainer, uint32_t program) {
 bool metrics_check_parameters(Trainer *trainer) {
   uint64_t element = 0;
   const RlcSlot *bad = parameter_fault(trainer, &element);
-  if (trainer->device && !device_good(trainer->device, &trainer->error)) return false;
+  if (!device_good(trainer->device, &trainer->error)) return false;
   if (!bad) return true;
   trainer->diverged = true;
   return run_fail(&trainer->error,

@@ -13,6 +13,8 @@ pack() {
   rlc=${RLC:-build/rlc}
   mkdir -p "$dir"
   : >"$dir/specs"
+  # Trainers look for MuJoCo beside themselves first.
+  cp -L "$(sed -n 's/^MUJOCO_LIB_DIR := //p' build/deps.mk)"/libmujoco.so.* "$dir/"
   for spec in $(find specs -name '*.yaml' ! -path 'specs/studies/*' ! -path 'specs/envs/*' | sort); do
     case $spec in *"$word"*) ;; *) continue ;; esac
     sizes=$(sed -n 's/^# test: *//p' "$spec" | head -1)

@@ -161,7 +161,7 @@ bool device_check(Device *device, const char *doing, int result) {
 }
 
 bool device_good(const Device *device, RunError *error) {
-  if (!device->failed.text[0]) return true;
+  if (!device || !device->failed.text[0]) return true;
   *error = device->failed;
   return false;
 }

@@ -21,7 +21,8 @@ int device_arch(void);
 /* The card in words, for provenance: "NVIDIA H200, sm_90, driver 13.0". */
 const char *device_name(const Device *device);
 /* False when something on the card has failed since the device was opened; then nothing is run any
- * more, and `error` says what it was: the program in which a kernel faulted, or what was refused.
+ * more, and `error` says what it was (no device never fails): the program in which a kernel
+ * faulted, or what was refused.
  */
 bool device_good(const Device *device, RunError *error);
 

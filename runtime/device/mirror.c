@@ -92,11 +92,9 @@ Mirror *mirror_make(Device *device, char *host, RunError *error) {
 
 void mirror_free(Mirror *mirror) {
   if (!mirror) return;
-  const Driver *driver = &mirror->device->driver;
-  mirror_wait(mirror);
-  if (mirror->memory) driver->memory_free(mirror->memory);
-  if (mirror->work) driver->memory_free(mirror->work);
-  if (mirror->met) driver->memory_free(mirror->met);
+  mirror_give_back(mirror, mirror->memory);
+  mirror_give_back(mirror, mirror->work);
+  mirror_give_back(mirror, mirror->met);
   device_host_free(mirror->device, (void *)mirror->reached);
   free(mirror->newer);
   free(mirror);
