@@ -63,14 +63,14 @@ $(BUILD)/compiler/main.o $(BUILD)/compiler/build.o $(BUILD)/compiler/commands/se
   $(BUILD)/compiler/study/run/record.o: $(BUILD)/gen/version.h
 
 # What native code depends on besides loop IR, and more: part of the names under which it is kept.
-EMITTER = $(wildcard codegen/*.[ch] codegen/*/*.[ch]) ir/base.h ir/ops.def runtime/rlc.h runtime/rng.h
+EMITTER = $(wildcard codegen/*.[ch] codegen/*/*.[ch]) ir/base.h ir/ops.def ir/formats.def runtime/rlc.h runtime/rng.h
 $(BUILD)/gen/emitter.h: $(EMITTER)
 	@mkdir -p $(@D)
 	@echo "#define RLC_EMITTER \"$$(cat $(EMITTER) | sha256sum | cut -c1-32)\"" > $@
 $(BUILD)/codegen/llvm/native_objects.o: $(BUILD)/gen/emitter.h
 
 # What makes a trainer of optimised IR: part of the names of a study's trainers, so that results say what they come from.
-ENGINE = $(sort $(wildcard codegen/*.[ch] codegen/*.def codegen/*/*.[ch] runtime/*.[ch] runtime/*.def runtime/*/*.[ch] runtime/*/*.def envs/*.[ch] envs/*.def envs/models/*.xml)) ir/ops.def
+ENGINE = $(sort $(wildcard codegen/*.[ch] codegen/*.def codegen/*/*.[ch] runtime/*.[ch] runtime/*.def runtime/*/*.[ch] runtime/*/*.def envs/*.[ch] envs/*.def envs/models/*.xml)) ir/ops.def ir/formats.def
 $(BUILD)/gen/engine.h: $(ENGINE) Makefile
 	@mkdir -p $(@D)
 	@echo "#define RLC_ENGINE \"$$({ cat $(ENGINE); echo '$(CFLAGS) $(LLVM_LIBS) $(MUJOCO_VERSION)'; } | sha256sum | cut -c1-8)\"" > $@

@@ -168,14 +168,16 @@ static void program_make(Code *code, size_t index, Value *memo, uint32_t *stamp)
                                             .minimal_flops = out->program->minimal_flops};
 }
 
-/* Is something rounded to bfloat16? */
-static bool module_rounds(const Module *module) {
+/* What values are rounded to. */
+static void find_formats(Code *code) {
   Arena *scratch = arena_make();
   Node **nodes;
-  size_t count = module_reach(module, NULL, scratch, &nodes), i = 0;
-  while (i < count && nodes[i]->op != OP_bf16) i++;
+  size_t count = module_reach(code->module, NULL, scratch, &nodes);
+  for (size_t i = 0; i < count; i++) {
+    NumberFormat format = format_of(nodes[i]->op);
+    if (format != FORMAT_float32) code->rounds |= 1u << format;
+  }
   arena_free(scratch);
-  return i < count;
 }
 
 static const Cpu *options_cpu(const CodegenOptions *options) {
@@ -197,8 +199,8 @@ Code *code_make(Arena *arena, Module *module, const CodegenOptions *options) {
   code->real = options->real == RLC_F64 ? VALUE_F64 : VALUE_F32;
   code->device = target_is_device(options->target);
   if (code->device) code->options.lanes = DEVICE_LANES;
-  code->rounds = module_rounds(module);
-  code->pairs = code->rounds && has_pairs(options);
+  find_formats(code);
+  code->pairs = code_rounds(code, FORMAT_bf16) && has_pairs(options);
   code->program_count = module->program_count;
   code->programs = NEW_ARRAY(arena, ProgramCode, module->program_count + 1);
   code->program_table = NEW_ARRAY(arena, RlcProgram, module->program_count + 1);
@@ -224,6 +226,8 @@ Code *code_make(Arena *arena, Module *module, const CodegenOptions *options) {
   if (!shell->cpu) shell->cpu = code_cpu(code)->features;
   return code;
 }
+
+bool code_rounds(const Code *code, NumberFormat format) { return code->rounds >> format & 1; }
 
 uint64_t cache_bytes(const Code *code) {
   enum { USUAL = 1 << 20 };

@@ -136,7 +136,7 @@ static bool memory_fits(Session *session) {
 /* Native code multiplies bfloat16 by the machine's own instructions or not at all. */
 static bool precision_fits(Session *session, const CodegenOptions *options) {
   const Module *module = session->elaborated->module;
-  if (module->precision != FORMAT_BF16 || !is_native(options) || options->cpu->bf16) return true;
+  if (module->precision != FORMAT_bf16 || !is_native(options) || options->cpu->bf16) return true;
   const char *who = session->march ? arena_printf(session->arena, "--march %s", session->march)
                                    : "this machine's CPU";
   diag_error(session->diag, module->precision_span,
@@ -222,7 +222,7 @@ const RlcModule *build_session(Session *session, Loaded **loaded) {
     return NULL;
   Module *module = session->elaborated->module;
   bool oracle = strcmp(session->target, "oracle") == 0;
-  if (oracle && module->precision == FORMAT_FLOAT32)
+  if (oracle && module->precision == FORMAT_float32)
     session->pipeline.stop = "grad"; /* else round */
   pipeline_run(module, &session->pipeline);
   if (oracle) return oracle_module(session->arena, module);

@@ -49,23 +49,24 @@ static void refuse_missing(Elab *elab) {
 /* ---- precision ---- */
 
 static void read_precision(Elab *elab) {
-  static const char *const known[] = {"float32", "bf16", "float64", "tf32"};
   const Tree *tree = tree_get(elab->spec, "precision");
   if (!tree || tree->kind != TREE_SCALAR) return;
   const char *text = tree->text.text;
   elab->module->precision_span = tree->span;
-  if (strcmp(text, known[1]) == 0) elab->module->precision = FORMAT_BF16;
-  if (strcmp(text, known[0]) == 0 || strcmp(text, known[1]) == 0) return;
+  const char *known[FORMAT_COUNT];
+  for (int format = 0; format < FORMAT_COUNT; format++) {
+    known[format] = format_table[format].name;
+    if (strcmp(text, known[format]) != 0) continue;
+    elab->module->precision = (NumberFormat)format;
+    return;
+  }
   if (strcmp(text, "float64") == 0)
     elab_error(elab, tree->span,
                "float32 is the default; `--target oracle` interprets in double precision, slowly",
                "trainers compute in float32, not in float64");
-  else if (strcmp(text, "tf32") == 0)
-    elab_error(elab, tree->span, "bf16 is what CPUs with AVX512-BF16 have",
-               "tf32 is arithmetic of NVIDIA GPUs, and there is no CUDA back end");
   else
-    elab_error(elab, tree->span, hint_nearest(elab->arena, text, known, 2),
-               "there is no precision '%s'; there are float32 and bf16", text);
+    elab_error(elab, tree->span, hint_nearest(elab->arena, text, known, FORMAT_COUNT),
+               "there is no precision '%s'; there are float32, bf16 and tf32", text);
 }
 
 /* ---- the environment ---- */

@@ -167,19 +167,3 @@ void bug_at(const char *file, int line, const char *format, ...) {
   va_end(args);
   exit(70);
 }
-
-/* ---- numbers ---- */
-
-/* Eight significant bits of a double's 53. */
-double bf16_round(double x) {
-  enum { DROPPED = 45 };
-  uint64_t bits;
-  if (!(x >= -DBL_MAX && x <= DBL_MAX)) return x; /* infinite or not a number */
-  memcpy(&bits, &x, sizeof bits);
-  bits += (UINT64_C(1) << (DROPPED - 1)) - 1 + (bits >> DROPPED & 1);
-  bits &= ~((UINT64_C(1) << DROPPED) - 1);
-  double near;
-  memcpy(&near, &bits, sizeof near);
-  if (fabs(x) < FLT_MIN) return copysign(0, x);
-  return fabs(near) > FLT_MAX ? copysign(INFINITY, x) : near;
-}

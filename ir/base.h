@@ -48,12 +48,6 @@ void *arena_grow(Arena *arena, void *old, size_t old_size,
     (items)[(count)++] = (item);                                                                   \
   } while (0)
 
-/* ---- numbers ---- */
-
-/* x as the nearest bfloat16, ties to even; magnitudes below 2^-126 become 0, as they do in the
- * processor's own conversion. */
-double bf16_round(double x);
-
 /* ---- sources and places ---- */
 
 typedef struct Source {

@@ -200,7 +200,7 @@ static void check_rules(const Node *n) {
   const Attr *a = &n->attr;
   bool good = true;
   if (n->op == OP_sum) good = axes_within(a->axes, x) && !axes_empty(a->axes);
-  if (n->op == OP_argmin || n->op == OP_argmax || n->op == OP_bf16) good = axes_has(x, a->axis);
+  if (n->op == OP_argmin || n->op == OP_argmax || format_of(n->op)) good = axes_has(x, a->axis);
   if (n->op == OP_order || n->op == OP_rename) good = axes_has(x, a->axis) && !axes_has(x, a->to);
   if (n->op == OP_gather) good = axes_has(x, a->axis) && !axes_has(y, a->axis);
   if (n->op == OP_scatter) good = !axes_has(axes_union(x, y), a->axis) && axes_within(a->axes, y);
@@ -302,8 +302,8 @@ Node *node_scan(Graph *graph, Node *a, Node *b, AxisId axis, bool backward) {
   return node_make(graph, OP_scan, (Attr){.axis = axis, .word = backward}, a, b, NULL);
 }
 
-Node *node_bf16(Graph *graph, Node *x, AxisId axis) {
-  return node_make(graph, OP_bf16, (Attr){.axis = axis}, x, NULL, NULL);
+Node *node_round(Graph *graph, NumberFormat format, Node *x, AxisId axis) {
+  return node_make(graph, format_table[format].op, (Attr){.axis = axis}, x, NULL, NULL);
 }
 
 Node *node_orthonormal(Graph *graph, Node *x, AxisId axis, AxisId to) {
@@ -398,7 +398,8 @@ Node *node_with(Graph *graph, const Node *node, Node *x, Node *y, Node *z) {
     if (!axes_has(x->axes, a->axis)) return order_of_equals(graph, a->to);
     return node_order(graph, x, a->axis, a->to);
   case OP_bf16:
-    return axes_has(x->axes, a->axis) ? node_bf16(graph, x, a->axis) : x;
+  case OP_tf32:
+    return axes_has(x->axes, a->axis) ? node_round(graph, format_of(node->op), x, a->axis) : x;
   case OP_rename:
     if (!axes_has(x->axes, a->axis)) return x;
     return node_rename(graph, x, a->axis, a->to);

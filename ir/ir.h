@@ -65,8 +65,8 @@ typedef struct Attr {
   double value; /* const */
   uint64_t key; /* input: slot; table: table number; uniform: stream; mark, grad: serial number */
   Axes axes;    /* sum: removed axes; uniform: declared axes; scatter: T; contract: removed axes */
-  AxisId axis;  /* table, argmin, argmax, order, gather, scatter, rename, scan, orthonormal, bf16:
-                   axis x */
+  AxisId axis;  /* table, argmin, argmax, order, gather, scatter, rename, scan, orthonormal,
+                   roundings: axis x */
   AxisId to;    /* order, rename: the new axis; orthonormal: the axis along the vectors */
   uint8_t word; /* uniform: which of Philox's four words; scan: 1 for backward */
 } Attr;
@@ -102,6 +102,34 @@ typedef struct OpInfo {
    *, as docs/design.md says; NULL result: none. */
   Node *(*adjoint)(Graph *graph, Node *r, Node *g, int arg, Axes *nominal);
 } OpInfo;
+
+/* What operands of large contractions are; everything else is float32. */
+typedef enum NumberFormat {
+  FORMAT_float32,
+#define FORMAT(name, ...) FORMAT_##name,
+#include "ir/formats.def"
+  FORMAT_COUNT
+} NumberFormat;
+
+typedef enum Ties { TIES_TO_EVEN, TIES_AWAY } Ties;
+
+/* One row of formats.def; float32 has no operation. */
+typedef struct FormatInfo {
+  const char *name;
+  OpCode op;
+  int bits; /* significant ones */
+  Ties ties;
+  uint32_t together;
+} FormatInfo;
+
+extern const FormatInfo format_table[FORMAT_COUNT];
+/* What an operation rounds to; float32: it is no rounding. */
+NumberFormat format_of(OpCode op);
+/* The magnitude from which on numbers become infinite. */
+double format_limit(const FormatInfo *format);
+/* x as the nearest number of the format; magnitudes below 2^-126 become 0, those beyond its range
+ * infinite. */
+double format_round(NumberFormat format, double x);
 
 extern const OpInfo op_table[OP_COUNT];
 /* The op of that name, or OP_COUNT. */
@@ -199,8 +227,8 @@ Node *node_scan(Graph *graph, Node *a, Node *b, AxisId axis, bool backward);
 /* Vectors along `to`, one per index of `axis` (of which there are no more than components), made
  * orthonormal in order; a vector that depends on those before it becomes 0. No derivative. */
 Node *node_orthonormal(Graph *graph, Node *x, AxisId axis, AxisId to);
-/* x rounded to bfloat16; it is to be multiplied and summed over `axis`. */
-Node *node_bf16(Graph *graph, Node *x, AxisId axis);
+/* x rounded to a format other than float32; it is to be multiplied and summed over `axis`. */
+Node *node_round(Graph *graph, NumberFormat format, Node *x, AxisId axis);
 /* A fresh mark(x): the leaf that grad binds. */
 Node *node_mark(Graph *graph, Node *x);
 /* d e / d x: a request that the grad pass expands. e has no axes. */
@@ -252,9 +280,6 @@ typedef struct Note {
                    which would be along `all` */
   Axes all, kept;
 } Note;
-
-/* What operands of large contractions are; everything else is float32. */
-typedef enum NumberFormat { FORMAT_FLOAT32, FORMAT_BF16 } NumberFormat;
 
 /* Everything that a spec means: the graph with its programs, and the runtime's tables (filled by
  * elaboration; slots' layout and offsets, programs' code by codegen). `shell` has its slots and

@@ -22,6 +22,7 @@ unsigned attr_fields(OpCode op) {
   case OP_argmax:
   case OP_gather:
   case OP_bf16:
+  case OP_tf32:
     return ATTR_AXIS;
   case OP_order:
   case OP_rename:
@@ -129,6 +130,7 @@ static const char *check_arguments(const Graph *graph, const Node *node) {
     if (axes_empty(a->axes)) return "no axes to sum over";
     return axes_within(a->axes, axes_common(x, y)) ? NULL : "an operand lacks a summed axis";
   case OP_bf16:
+  case OP_tf32:
     if (node->src[0]->integer) return "positions are not rounded";
     return axes_has(x, a->axis) ? NULL : "the argument lacks the axis";
   case OP_argmin:

@@ -117,8 +117,8 @@ START_TEST(every_kind_of_work_comes_by) {
     for (size_t p = 0; p < code->program_count; p++) reach_kernels(&reached, &code->programs[p]);
     arena_free(arena);
   }
-  /* initialisers have tests of their own, and so has bf16: these graphs are float32, most of them
-   * too small to be rounded (orthonormal in native_test, pairs in bf16_test) */
+  /* initialisers have tests of their own, and so have roundings: these graphs are float32, most of
+   * them too small to be rounded (orthonormal in native_test, pairs in precision_test) */
   for (int kind = 0; kind <= KERNEL_CONTRACT; kind++)
     ck_assert_msg(kind == KERNEL_ORTHONORMAL || kind == KERNEL_PAIRS || reached.kind[kind] >= 10,
                   "%zu kernels of kind %d", reached.kind[kind], kind);

@@ -42,8 +42,10 @@ void emit_operand(Emit *emit, const Term *term);
 void emit_functions(FILE *out);
 /* The functions that are computed in line; their names end in _float. */
 void emit_approximations(FILE *out);
-/* Draws and rounding, for either language: INLINE and CALL are defined before. */
-extern const char emit_randomness[], emit_rounding[];
+/* Draws, for either language: INLINE and CALL are defined before. */
+extern const char emit_randomness[];
+/* The same for rounding to what the module rounds to: functions whose names end in the type. */
+void emit_rounding(const Code *code, FILE *out);
 void emit_real(Emit *emit, ValueType type, double value);
 /* A constant table, behind `words`. */
 void emit_table(const Code *code, const char *words, size_t number, FILE *out);

@@ -59,24 +59,43 @@ const char emit_randomness[] =
     "}\n"
     "\n";
 
-/* The same steps as bf16_round (ir/base.c) where one of the operations is it. */
-const char emit_rounding[] =
-    "/* The nearest bfloat16, ties to even; below 2^-126 0. */\n"
-    "INLINE float bf16_float(float x) {\n"
-    "  union { float real; uint32_t bits; } near = {x};\n"
-    "  near.bits = (near.bits + 0x7FFFu + (near.bits >> 16 & 1)) & 0xFFFF0000u;\n"
-    "  float size = x < 0 ? -x : x;\n"
-    "  return !(size < __builtin_inff()) ? x : size < 0x1p-126f ? 0 : near.real;\n"
-    "}\n"
-    "INLINE double bf16_double(double x) {\n"
-    "  union { double real; uint64_t bits; } near = {x};\n"
-    "  near.bits += 0x0FFFFFFFFFFFu + (near.bits >> 45 & 1);\n"
-    "  near.bits &= ~0x1FFFFFFFFFFFull;\n"
-    "  double size = x < 0 ? -x : x;\n"
-    "  if (size >= 0x1.FFp127) return x < 0 ? -__builtin_inf() : __builtin_inf();\n"
-    "  return x != x ? x : size < 0x1p-126 ? 0 : near.real;\n"
-    "}\n"
-    "\n";
+/* The same steps as format_round (ir/formats.c). */
+static void emit_format(const FormatInfo *format, FILE *out) {
+  const char *name = format->name;
+  int single = 24 - format->bits, twice = 53 - format->bits;
+  bool even = format->ties == TIES_TO_EVEN;
+  unsigned long long one = 1ull << single, unit = 1ull << twice;
+  fprintf(out,
+          "INLINE float %s_float(float x) {\n"
+          "  union { float real; uint32_t bits; } near = {x};\n"
+          "  near.bits = (near.bits + 0x%llXu",
+          name, one / 2 - even);
+  if (even) fprintf(out, " + (near.bits >> %d & 1)", single);
+  fprintf(out,
+          ") & 0x%llXu;\n"
+          "  float size = x < 0 ? -x : x;\n"
+          "  return !(size < __builtin_inff()) ? x : size < 0x1p-126f ? 0 : near.real;\n"
+          "}\n"
+          "INLINE double %s_double(double x) {\n"
+          "  union { double real; uint64_t bits; } near = {x};\n"
+          "  near.bits += 0x%llXull",
+          0x100000000ull - one, name, unit / 2 - even);
+  if (even) fprintf(out, " + (near.bits >> %d & 1)", twice);
+  fprintf(out,
+          ";\n"
+          "  near.bits &= 0x%llXull;\n"
+          "  double size = x < 0 ? -x : x;\n"
+          "  if (size >= %a) return x < 0 ? -__builtin_inf() : __builtin_inf();\n"
+          "  return x != x ? x : size < 0x1p-126 ? 0 : near.real;\n"
+          "}\n",
+          -unit, format_limit(format));
+}
+
+void emit_rounding(const Code *code, FILE *out) {
+  for (int format = 0; format < FORMAT_COUNT; format++)
+    if (code_rounds(code, (NumberFormat)format)) emit_format(&format_table[format], out);
+  fputc('\n', out);
+}
 
 static const char sharing[] =
     "INLINE long min_index(long x, long y) { return x < y ? x : y; }\n"
@@ -130,9 +149,13 @@ void emit_functions(FILE *out) {
   }
   fputs("extern MATH double pow(double, double) __attribute__((const));\n"
         "extern MATH float powf(float, float) __attribute__((const));\n"
-        "#define pow(x, y) _Generic((x), float: powf, default: pow)(x, y)\n"
-        "#define bf16(x) _Generic((x), float: bf16_float, default: bf16_double)(x)\n\n",
+        "#define pow(x, y) _Generic((x), float: powf, default: pow)(x, y)\n",
         out);
+  for (int format = FORMAT_float32 + 1; format < FORMAT_COUNT; format++) {
+    const char *f = format_table[format].name;
+    fprintf(out, "#define %s(x) _Generic((x), float: %s_float, default: %s_double)(x)\n", f, f, f);
+  }
+  fputc('\n', out);
 }
 
 void emit_prologue(const Code *code, FILE *out) {
@@ -142,6 +165,6 @@ void emit_prologue(const Code *code, FILE *out) {
   emit_approximations(out);
   emit_functions(out);
   fputs(emit_randomness, out);
-  if (code->rounds) fputs(emit_rounding, out);
+  emit_rounding(code, out);
   fputs(sharing, out);
 }

@@ -90,10 +90,14 @@ static void emit_overloads(const Code *code, FILE *out) {
             "#define %s near_%s\n",
             f, f, f, f, f, f);
   }
-  if (code->rounds)
-    fputs("INLINE float bf16(float x) { return bf16_float(x); }\n"
-          "INLINE double bf16(double x) { return bf16_double(x); }\n",
-          out);
+  for (int format = 0; format < FORMAT_COUNT; format++) {
+    const char *f = format_table[format].name;
+    if (code_rounds(code, (NumberFormat)format))
+      fprintf(out,
+              "INLINE float %s(float x) { return %s_float(x); }\n"
+              "INLINE double %s(double x) { return %s_double(x); }\n",
+              f, f, f, f);
+  }
   fputs("#else\n", out);
   emit_functions(out);
   fputs("#endif\n\n", out);
@@ -106,7 +110,7 @@ void emit_cuda_prologue(const Code *code, const char *index, const char *memory,
           "#define TABLE %s const\n",
           code->module->shell.name ? code->module->shell.name : "module", index, memory);
   fputs(compiled_by_nvrtc, out);
-  if (code->rounds) fputs(emit_rounding, out);
+  emit_rounding(code, out);
   emit_approximations(out);
   emit_overloads(code, out);
   fputs(emit_randomness, out);

@@ -67,8 +67,8 @@ Val llvm_apply(Llvm *l, OpCode op, ValueType type, const Val *args);
 
 /* ---- emit_llvm_pairs.c ---- */
 
-/* Rounded to bfloat16, in its own type. */
-Val llvm_bf16(Llvm *l, Val x);
+/* Rounded to the format, in its own type. */
+Val llvm_round(Llvm *l, const FormatInfo *format, Val x);
 /* TERM_PAIRS and TERM_DOT, of 16 lanes. */
 Val llvm_pairs(Llvm *l, LLVMValueRef args[2], bool along);
 Val llvm_dot(Llvm *l, LLVMValueRef args[3]);

@@ -165,7 +165,8 @@ static Val call_function(Llvm *l, const char *name, const Val *args, unsigned co
   LLVMTypeRef type = LLVMTypeOf(values[0]);
   uint32_t width = args[0].width;
   const Approximation *approximation = approximation_find(name);
-  if (strcmp(name, "bf16") == 0) return llvm_bf16(l, args[0]);
+  NumberFormat format = format_of(op_find(name));
+  if (format != FORMAT_float32) return llvm_round(l, &format_table[format], args[0]);
   if (approximation && rank_of(l, values[0]) == 2) return approximate(l, approximation, args[0]);
   for (size_t i = 0; i < COUNTOF(intrinsics); i++)
     if (strcmp(name, intrinsics[i][0]) == 0)

@@ -1,4 +1,5 @@
-/* bfloat16 as LLVM IR: rounding by integer arithmetic, and AVX512-BF16's instructions for pairs. */
+/* Rounding as LLVM IR, by integer arithmetic, and AVX512-BF16's instructions for pairs of bfloat16.
+ */
 #include "codegen/llvm/emit_llvm.h"
 
 #include <math.h>
@@ -18,8 +19,23 @@ static LLVMValueRef real(Llvm *l, ValueType type, double value, uint32_t width) 
   return llvm_splat(l, LLVMConstReal(llvm_type(l, type, 1), value), width);
 }
 
-/* The same steps as bf16_round (ir/base.c): what is dropped of the fraction carries upwards. */
-Val llvm_bf16(Llvm *l, Val x) {
+/* The bits as a sum that carries what is dropped upwards, cut off. */
+static LLVMValueRef nearest(Llvm *l, LLVMValueRef bits, unsigned dropped, Ties ties,
+                            uint32_t width) {
+  LLVMBuilderRef b = l->builder;
+  LLVMTypeRef type = LLVMTypeOf(bits);
+  bool even = ties == TIES_TO_EVEN;
+  uint64_t unit = UINT64_C(1) << dropped;
+  LLVMValueRef near = LLVMBuildAdd(b, bits, whole(type, unit / 2 - even, width), "");
+  if (even) {
+    LLVMValueRef odd = LLVMBuildLShr(b, bits, whole(type, dropped, width), "");
+    near = LLVMBuildAdd(b, near, LLVMBuildAnd(b, odd, whole(type, 1, width), ""), "");
+  }
+  return LLVMBuildAnd(b, near, whole(type, ~(unit - 1), width), "");
+}
+
+/* The same steps as format_round (ir/formats.c). */
+Val llvm_round(Llvm *l, const FormatInfo *format, Val x) {
   LLVMBuilderRef b = l->builder;
   LLVMTypeRef type = LLVMTypeOf(x.value);
   bool single = x.width > 1 ? LLVMGetElementType(type) == LLVMFloatTypeInContext(l->context)
@@ -27,14 +43,9 @@ Val llvm_bf16(Llvm *l, Val x) {
   ValueType of = single ? VALUE_F32 : VALUE_F64;
   LLVMTypeRef element = LLVMIntTypeInContext(l->context, single ? 32 : 64);
   LLVMTypeRef bits_type = x.width > 1 ? LLVMVectorType(element, x.width) : element;
-  unsigned dropped = single ? 16 : 45;
-  uint64_t unit = UINT64_C(1) << dropped;
+  unsigned dropped = (unsigned)((single ? 24 : 53) - format->bits);
   LLVMValueRef bits = LLVMBuildBitCast(b, x.value, bits_type, "");
-  LLVMValueRef odd = LLVMBuildLShr(b, bits, whole(bits_type, dropped, x.width), "");
-  odd = LLVMBuildAnd(b, odd, whole(bits_type, 1, x.width), "");
-  LLVMValueRef near = LLVMBuildAdd(b, bits, whole(bits_type, unit / 2 - 1, x.width), "");
-  near =
-      LLVMBuildAnd(b, LLVMBuildAdd(b, near, odd, ""), whole(bits_type, ~(unit - 1), x.width), "");
+  LLVMValueRef near = nearest(l, bits, dropped, format->ties, x.width);
   near = LLVMBuildBitCast(b, near, type, "");
   LLVMValueRef size = llvm_intrinsic(l, "llvm.fabs", &type, 1, &x.value, 1);
   LLVMValueRef least = real(l, of, 0x1p-126, x.width), most = real(l, of, INFINITY, x.width);
@@ -44,7 +55,8 @@ Val llvm_bf16(Llvm *l, Val x) {
   if (!single) { /* beyond float's range */
     LLVMValueRef args[] = {most, x.value},
                  far = llvm_intrinsic(l, "llvm.copysign", &type, 1, args, 2);
-    LLVMValueRef large = LLVMBuildFCmp(b, LLVMRealOGE, size, real(l, of, 0x1.FFp127, x.width), "");
+    LLVMValueRef limit = real(l, of, format_limit(format), x.width);
+    LLVMValueRef large = LLVMBuildFCmp(b, LLVMRealOGE, size, limit, "");
     near = LLVMBuildSelect(b, large, far, near, "");
   }
   return (Val){LLVMBuildSelect(b, finite, near, x.value, ""), x.width, 0};

@@ -259,6 +259,7 @@ static Value value_fresh(Lower *lower, Node *node) {
   case OP_uniform:
     return value_uniform(lower, node);
   case OP_bf16:
+  case OP_tf32:
     return value_elementwise(lower, node);
   case OP_input: {
     Buffer *buffer = lower->s->code->slots[node->attr.key];

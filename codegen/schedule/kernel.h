@@ -146,7 +146,7 @@ struct Code {
   Module *module;
   CodegenOptions options;
   ValueType real;
-  bool rounds;     /* something is rounded to bfloat16 */
+  uint32_t rounds; /* bits by format: something is rounded to it */
   bool device;     /* warps of a GPU run it, 32 lanes each */
   bool pairs;      /* and the machine multiplies pairs of such */
   Buffer **slots;  /* by slot */
@@ -158,6 +158,8 @@ struct Code {
   size_t program_count;
 };
 
+/* Is something rounded to that format? */
+bool code_rounds(const Code *code, NumberFormat format);
 /* Bytes of the cache near a core that rows shall fit in. */
 uint64_t cache_bytes(const Code *code);
 /* Type of a node's values: int32, double without axes, else the working precision. */

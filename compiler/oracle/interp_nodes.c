@@ -31,14 +31,16 @@ typedef struct Row {
 #define OP2(name, e, ...) MAP(name, e)
 #define OP3(name, e, ...) MAP(name, e)
 #include "ir/ops.def"
-MAP(bf16, bf16_round(x))
+#define FORMAT(name, ...) MAP(name, format_round(FORMAT_##name, x))
+#include "ir/formats.def"
 
 static void (*const row_table[OP_COUNT])(Row row) = {
 #define OP1(name, ...) [OP_##name] = row_##name,
 #define OP2(name, ...) [OP_##name] = row_##name,
 #define OP3(name, ...) [OP_##name] = row_##name,
 #include "ir/ops.def"
-    [OP_bf16] = row_bf16,
+#define FORMAT(name, ...) [OP_##name] = row_##name,
+#include "ir/formats.def"
 };
 
 /* Operand 0 is the result; arguments that an operation lacks read a zero. */

@@ -31,7 +31,7 @@ void skip_notes(Module *module, Arena *scratch, size_t before);
 /* Sums of products become contractions. */
 void pass_contract(Module *module, Arena *scratch);
 
-/* Operands of large contractions are rounded to bfloat16 when the module's precision says so; a
+/* Operands of large contractions are rounded when the module's precision says so; a
  * note tells how many. */
 void pass_round(Module *module, Arena *scratch);
 

@@ -16,36 +16,46 @@ static bool has_pairs(void) { return cpu_find("native")->bf16 != NULL; }
 
 /* ---- rounding ---- */
 
-static const double rounded[][2] = {
-    {1, 1},
-    {1 + 0x1p-8, 1}, /* ties go to even */
-    {1 + 0x3p-8, 1 + 0x1p-6},
-    {-1 - 0x1p-8, -1},
-    {1 + 0x1p-8 + 0x1p-20, 1 + 0x1p-7},
-    {1 + 0x3p-8 - 0x1p-20, 1 + 0x1p-7},
-    {0x1.FFp0, 2},
-    {0x1.FEp127, 0x1.FEp127},
-    {0x1.FEFp127, 0x1.FEp127},
-    {0x1.FFp127, INFINITY},
-    {-0x1.FFFFp127, -INFINITY},
-    {INFINITY, INFINITY},
-    {-INFINITY, -INFINITY},
-    {0x1p-126, 0x1p-126},
-    {0x1.FEp-127, 0},
-    {-0x1p-140, 0},
-    {0, 0},
+/* x, and what it is in each format. */
+static const double rounded[][FORMAT_COUNT] = {
+    {1, 1, 1},
+    {1 + 0x1p-8, 1, 1 + 0x1p-8}, /* ties go to even */
+    {1 + 0x3p-8, 1 + 0x1p-6, 1 + 0x3p-8},
+    {-1 - 0x1p-8, -1, -1 - 0x1p-8},
+    {1 + 0x1p-8 + 0x1p-20, 1 + 0x1p-7, 1 + 0x1p-8},
+    {1 + 0x3p-8 - 0x1p-20, 1 + 0x1p-7, 1 + 0x3p-8},
+    {1 + 0x1p-11, 1, 1 + 0x1p-10}, /* ties go away from 0 */
+    {-1 - 0x1p-11, -1, -1 - 0x1p-10},
+    {1 + 0x3p-11, 1, 1 + 0x1p-9},
+    {1 + 0x1p-11 - 0x1p-23, 1, 1},
+    {0x1.FFp0, 2, 0x1.FFp0},
+    {0x1.FEp127, 0x1.FEp127, 0x1.FEp127},
+    {0x1.FEFp127, 0x1.FEp127, 0x1.FFp127},
+    {0x1.FFp127, INFINITY, 0x1.FFp127},
+    {0x1.FFDFFEp127, INFINITY, 0x1.FFCp127},
+    {0x1.FFEp127, INFINITY, INFINITY},
+    {-0x1.FFFFp127, -INFINITY, -INFINITY},
+    {INFINITY, INFINITY, INFINITY},
+    {-INFINITY, -INFINITY, -INFINITY},
+    {0x1p-126, 0x1p-126, 0x1p-126},
+    {0x1.FEp-127, 0, 0},
+    {-0x1p-140, 0, 0},
+    {0, 0, 0},
 };
 
 START_TEST(numbers_round_to_the_nearest) {
-  for (size_t i = 0; i < COUNTOF(rounded); i++)
-    ck_assert_msg(bf16_round(rounded[i][0]) == rounded[i][1], "%a: %a", rounded[i][0],
-                  bf16_round(rounded[i][0]));
-  ck_assert(isnan(bf16_round(NAN)));
+  NumberFormat format = (NumberFormat)_i;
+  double unit = ldexp(1, -format_table[format].bits);
+  for (size_t i = 0; i < COUNTOF(rounded); i++) {
+    double y = format_round(format, rounded[i][0]);
+    ck_assert_msg(y == rounded[i][format], "%a: %a", rounded[i][0], y);
+  }
+  ck_assert(isnan(format_round(format, NAN)));
   uint64_t state = SEED;
   for (int i = 0; i < 10000; i++) {
-    double x = random_between(&state, -2, 2), y = bf16_round(x);
-    ck_assert(fabs(x - y) <= 0x1p-8 * fabs(x));
-    ck_assert(bf16_round(y) == y);
+    double x = random_between(&state, -2, 2), y = format_round(format, x);
+    ck_assert(fabs(x - y) <= unit * fabs(x));
+    ck_assert(format_round(format, y) == y);
   }
 }
 END_TEST
@@ -80,12 +90,14 @@ static Built build(Arena *arena, Module *module, int c) {
   return build_with(arena, module, &options);
 }
 
-static void check_rounded(const Built *built, uint32_t from, uint32_t to, const char *name) {
+static void check_rounded(const Built *built, NumberFormat format, uint32_t from, uint32_t to,
+                          const char *name) {
   for (uint64_t i = 0; i < rlc_slot_elements(&built->rlc->slots[from]); i++) {
-    double x = rlc_slot_get(&built->rlc->slots[from], built->memory, i), y = bf16_round(x);
+    double x = rlc_slot_get(&built->rlc->slots[from], built->memory, i),
+           y = format_round(format, x);
     double got = rlc_slot_get(&built->rlc->slots[to], built->memory, i);
-    ck_assert_msg(got == y || (isnan(x) && isnan(got)), "%s: %a became %a, not %a", name, x, got,
-                  y);
+    ck_assert_msg(got == y || (isnan(x) && isnan(got)), "%s, %s: %a became %a, not %a", name,
+                  format_table[format].name, x, got, y);
   }
 }
 
@@ -95,15 +107,19 @@ START_TEST(code_rounds_to_the_bit) {
   Graph *graph = module->graph;
   AxisId f = axis_of(graph, "f", COUNT, AXIS_FEATURE);
   uint32_t x = fixture_slot(graph, "x", RLC_F32, AXES(f));
-  uint32_t y = fixture_result_of(module, fixture_program(module, "round"),
-                                 node_bf16(graph, node_input(graph, x), f), RLC_F32);
+  size_t program = fixture_program(module, "round");
+  uint32_t y[FORMAT_COUNT];
+  for (int format = FORMAT_bf16; format < FORMAT_COUNT; format++)
+    y[format] = fixture_result_of(
+        module, program, node_round(graph, (NumberFormat)format, node_input(graph, x), f), RLC_F32);
   Built built = build(arena, module, _i);
   double values[COUNT];
   numbers_fill(values, COUNT, false);
   values[COUNT - 1] = NAN;
   built_set(&built, x, values);
   built_run(&built, 0, 1, NULL);
-  check_rounded(&built, x, y, codes[_i].name);
+  for (int format = FORMAT_bf16; format < FORMAT_COUNT; format++)
+    check_rounded(&built, (NumberFormat)format, x, y[format], codes[_i].name);
   built_free(&built);
   arena_free(arena);
 }
@@ -130,10 +146,10 @@ START_TEST(pairs_round_to_the_bit) {
   uint32_t out[2];
   for (int k = 0; k < 2; k++) {
     AxisId axis = k ? row : f;
-    Node *other = node_bf16(graph, k ? node_input(graph, unit) : columns, axis);
+    Node *other = node_round(graph, FORMAT_bf16, k ? node_input(graph, unit) : columns, axis);
     out[k] = fixture_result_of(module, program,
                                node_make(graph, OP_contract, (Attr){.axes = axes_one(axis)},
-                                         node_bf16(graph, in, axis), other, NULL),
+                                         node_round(graph, FORMAT_bf16, in, axis), other, NULL),
                                RLC_F32);
   }
   Built built = build(arena, module, 0);
@@ -149,7 +165,7 @@ START_TEST(pairs_round_to_the_bit) {
   for (int i = 0; i < ROWS; i++)
     for (int k = 0; k < COUNT; k++) {
       const RlcSlot *slots = built.rlc->slots;
-      double expected = bf16_round(values[i * COUNT + k]);
+      double expected = format_round(FORMAT_bf16, values[i * COUNT + k]);
       double forward =
           rlc_slot_get(&slots[out[0]], built.memory, (uint64_t)i * COUNT + (uint64_t)k);
       double back = rlc_slot_get(&slots[out[1]], built.memory, (uint64_t)i * COUNT + (uint64_t)k);
@@ -217,7 +233,7 @@ static void copies(Module *module, size_t program, AxisId batch, AxisId in, Axis
   fixture_result(module, program, contract(graph, axes_one(out), pull, chosen));
 }
 
-static Module *products(Arena *arena) {
+static Module *products(Arena *arena, NumberFormat format) {
   static const uint32_t sizes[][3] = {
       {32, 32, 32}, {70, 34, 33}, {33, 96, 130}, {64, 33, 40}, {256, 64, 64}};
   Module *module = fixture_module(arena);
@@ -231,14 +247,16 @@ static Module *products(Arena *arena) {
     copies(module, program, batch, in, out);
   }
   PipelineOptions options = {.out = stdout};
-  module->precision = FORMAT_BF16;
+  module->precision = format;
   pipeline_pass(module, "round", &options);
   return module;
 }
 
-/* Kernels that make a rounded value, and those of them that make pairs. Repacking moves what was
- * made. */
-static void rounded_count(const Code *code, size_t *all, size_t *pairs) {
+/* Kernels that make a value rounded to a format, and those of them that make pairs. Repacking moves
+ * what was made. */
+static void rounded_count(const Code *code, const char *format, size_t *all, size_t *pairs) {
+  char made[32];
+  snprintf(made, sizeof made, "      %s %%", format);
   char *text = NULL;
   size_t size = 0;
   FILE *out = open_memstream(&text, &size);
@@ -246,21 +264,23 @@ static void rounded_count(const Code *code, size_t *all, size_t *pairs) {
   fclose(out);
   *all = *pairs = 0;
   for (const char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
-    *all += strstr(line, "      bf16 %") == line && !strstr(line, "_repacked");
+    *all += strstr(line, made) == line && !strstr(line, "_repacked");
     *pairs += strstr(line, ": pairs, ") != NULL;
   }
   free(text);
 }
 
 START_TEST(products_agree) {
+  int c = _i / 2;
+  NumberFormat format = _i % 2 ? FORMAT_tf32 : FORMAT_bf16;
   Arena *arena = arena_make();
-  Built built = build(arena, products(arena), _i);
+  Built built = build(arena, products(arena, format), c);
   size_t all, pairs;
-  rounded_count(built.code, &all, &pairs);
+  rounded_count(built.code, format_table[format].name, &all, &pairs);
   ck_assert_uint_ge(all, 60);
-  ck_assert_uint_eq(pairs, _i == 0 && has_pairs() ? all : 0);
-  double bar = codes[_i].real == RLC_F64 ? 1e-12 : 3e-6;
-  check_programs(&built, bar, codes[_i].name);
+  ck_assert_uint_eq(pairs, c == 0 && format == FORMAT_bf16 && has_pairs() ? all : 0);
+  double bar = codes[c].real == RLC_F64 ? 1e-12 : 3e-6;
+  check_programs(&built, bar, codes[c].name);
   built_free(&built);
   arena_free(arena);
 }
@@ -280,7 +300,7 @@ static double *slot_values(const Built *built, size_t *count) {
 
 START_TEST(bits_do_not_depend_on_threads) {
   Arena *arena = arena_make();
-  Built built = build(arena, products(arena), 0);
+  Built built = build(arena, products(arena, FORMAT_bf16), 0);
   double *first = NULL;
   for (uint32_t threads = 1; threads <= 5; threads++) {
     uint64_t done[16] = {0};
@@ -301,23 +321,25 @@ END_TEST
 /* ---- whole updates ---- */
 
 static const struct {
-  const char *spec, *overrides, *program;
+  const char *spec, *overrides, *format, *program;
 } cases[] = {
-    {"specs/sac.yaml", "env=HalfCheetah-v5 hidden=64 batch_size=64", "update"},
-    {"specs/remac.yaml", "env=HalfCheetah-v5 K=4 M=8 hidden=64 batch_size=48", "update"},
-    {"specs/remac.yaml", "env=HalfCheetah-v5 K=8 M=16 hidden=64 batch_size=48", "update"},
-    {"specs/ppo.yaml", "env=HalfCheetah-v5", "update2"},
+    {"specs/sac.yaml", "env=HalfCheetah-v5 hidden=64 batch_size=64", "bf16", "update"},
+    {"specs/remac.yaml", "env=HalfCheetah-v5 K=4 M=8 hidden=64 batch_size=48", "bf16", "update"},
+    {"specs/remac.yaml", "env=HalfCheetah-v5 K=8 M=16 hidden=64 batch_size=48", "bf16", "update"},
+    {"specs/ppo.yaml", "env=HalfCheetah-v5", "bf16", "update2"},
+    {"specs/sac.yaml", "env=HalfCheetah-v5 hidden=63 batch_size=64", "tf32", "update"},
 };
 
-static Spec open_case(int c, bool bf16) {
+static Spec open_case(int c, bool rounds) {
   char overrides[256];
-  snprintf(overrides, sizeof overrides, "%s%s", cases[c].overrides, bf16 ? " precision=bf16" : "");
+  snprintf(overrides, sizeof overrides, "%s precision=%s", cases[c].overrides,
+           rounds ? cases[c].format : "float32");
   return spec_open(cases[c].spec, overrides);
 }
 
-static Runner open_oracle(int c, bool bf16) {
-  Spec spec = open_case(c, bf16);
-  spec_passes(&spec, bf16 ? NULL : "grad");
+static Runner open_oracle(int c, bool rounds) {
+  Spec spec = open_case(c, rounds);
+  spec_passes(&spec, rounds ? NULL : "grad");
   return runner_oracle(spec);
 }
 
@@ -364,9 +386,11 @@ START_TEST(updates_agree) {
     double other = runner_disagreement(&code, &exact, program, false, &where);
     if (other > apart) apart = other;
   }
-  printf("%s %s: %d updates at most %.2g from the rounded oracle, in %s; %d more crossed a kink; "
-         "%.2g from the exact one\n",
-         cases[_i].spec, cases[_i].overrides, UPDATES - kinks, worst, at, kinks, apart);
+  printf(
+      "%s %s %s: %d updates at most %.2g from the rounded oracle, in %s; %d more crossed a kink; "
+      "%.2g from the exact one\n",
+      cases[_i].spec, cases[_i].overrides, cases[_i].format, UPDATES - kinks, worst, at, kinks,
+      apart);
   ck_assert_msg(kinks <= 1, "%s: %d updates differ by more than 1e-3", cases[_i].spec, kinks);
   ck_assert_msg(apart > 5 * worst, "%s: %.3g from the exact graph", cases[_i].spec, apart);
   runner_close(&code);
@@ -379,22 +403,23 @@ END_TEST
 
 START_TEST(large_contractions_run_on_pairs) {
   static const struct {
-    const char *spec, *overrides;
+    const char *spec, *overrides, *format;
     size_t least;
-  } specs[] = {{"specs/sac.yaml", "precision=bf16", 9},
-               {"specs/remac.yaml", "K=8 M=16 precision=bf16", 9},
-               {"specs/sac.yaml", "hidden=30 precision=bf16", 0},
-               {"specs/sac.yaml", "precision=float32", 0}};
+  } specs[] = {{"specs/sac.yaml", "precision=bf16", "bf16", 9},
+               {"specs/remac.yaml", "K=8 M=16 precision=bf16", "bf16", 9},
+               {"specs/sac.yaml", "hidden=30 precision=bf16", "bf16", 0},
+               {"specs/sac.yaml", "precision=tf32", "tf32", 9},
+               {"specs/sac.yaml", "precision=float32", "bf16", 0}};
   Arena *arena = arena_make();
   for (size_t i = 0; i < COUNTOF(specs); i++) {
     Spec spec = spec_open(specs[i].spec, specs[i].overrides);
     spec_passes(&spec, NULL);
     Built built = build(spec.arena, spec.module, 0);
     size_t all, pairs;
-    rounded_count(built.code, &all, &pairs);
+    rounded_count(built.code, specs[i].format, &all, &pairs);
     ck_assert_msg(specs[i].least ? all >= specs[i].least : all == 0, "%s %s: %zu", specs[i].spec,
                   specs[i].overrides, all);
-    ck_assert_uint_eq(pairs, has_pairs() ? all : 0);
+    ck_assert_uint_eq(pairs, has_pairs() && strcmp(specs[i].format, "bf16") == 0 ? all : 0);
     bool asks = false;
     for (const char *const *f = built.rlc->cpu; *f; f++)
       asks = asks || strcmp(*f, "avx512_bf16") == 0;
@@ -407,13 +432,13 @@ START_TEST(large_contractions_run_on_pairs) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("bf16");
+  Suite *suite = suite_create("precision");
   TCase *tcase = tcase_create("all");
   tcase_set_timeout(tcase, 120);
-  tcase_add_test(tcase, numbers_round_to_the_nearest);
+  tcase_add_loop_test(tcase, numbers_round_to_the_nearest, FORMAT_bf16, FORMAT_COUNT);
   tcase_add_loop_test(tcase, code_rounds_to_the_bit, 0, COUNTOF(codes));
   tcase_add_test(tcase, pairs_round_to_the_bit);
-  tcase_add_loop_test(tcase, products_agree, 0, COUNTOF(codes));
+  tcase_add_loop_test(tcase, products_agree, 0, 2 * COUNTOF(codes));
   tcase_add_test(tcase, bits_do_not_depend_on_threads);
   tcase_add_loop_test(tcase, updates_agree, 0, COUNTOF(cases));
   tcase_add_test(tcase, large_contractions_run_on_pairs);
