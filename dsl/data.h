@@ -20,6 +20,13 @@ uint32_t block_slot(Elab *elab, uint32_t slot);
 /* The acting block of the training environments. */
 Block act_block(const Elab *elab, BlockKind kind);
 
+/* ---- condition.c ---- */
+
+/* Whether a condition holds (or does not), as the step's terms or program. Returns its value, or
+ * NULL after reporting. */
+Node *condition_elaborate(Elab *elab, const char *name, const Tree *condition, bool holds,
+                          RlcStep *step);
+
 /* ---- normalizer.c ---- */
 
 bool normalizers_declare(Elab *elab);

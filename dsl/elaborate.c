@@ -247,6 +247,19 @@ static void add_constants(Elab *elab) {
 
 /* ---- the whole ---- */
 
+/* The counters that programs read. What conditions read is the runtime's own affair. */
+static void counters_close(Elab *elab) {
+  Node **nodes;
+  uint32_t *counters = elab->module->shell.counters;
+  size_t count = module_reach(elab->module, NULL, elab->arena, &nodes);
+  for (int c = 0; c < RLC_COUNTERS; c++) {
+    counters[c] = RLC_NONE;
+    for (size_t i = 0; i < count; i++)
+      if (nodes[i]->op == OP_input && nodes[i]->attr.key == elab->counters[c])
+        counters[c] = elab->counters[c];
+  }
+}
+
 static void finish_shell(Elab *elab) {
   RlcModule *shell = &elab->module->shell;
   Module *module = elab->module;
@@ -263,7 +276,7 @@ static void finish_shell(Elab *elab) {
   shell->act_low = elab->env.low;
   shell->act_high = elab->env.high;
   shell->init = (uint32_t)module->program_count - 1;
-  memcpy(shell->counters, elab->counters, sizeof shell->counters);
+  counters_close(elab);
   sources_close(elab);
   if (elab->overlap) overlap_tables(elab);
 }

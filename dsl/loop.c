@@ -278,27 +278,6 @@ static bool body(Loop *loop, const Tree *step, size_t at) {
   return good;
 }
 
-/* The program that computes whether a condition holds (or does not), and its slot. NULL after
- * reporting. */
-static Node *condition_program(Elab *elab, const char *name, const Tree *condition, bool holds,
-                               uint32_t *program, uint32_t *slot) {
-  elab->path = arena_printf(elab->arena, "loop.%s", name);
-  program_open(elab, name);
-  Node *node = eval_tree_node(elab, elab->globals, condition);
-  if (node && !axes_empty(node->axes)) {
-    elab_error(elab, condition->span, "reduce it, as in mean[...](...)",
-               "a condition is a scalar, but this has axes %s",
-               axes_text(elab->graph, elab->arena, node->axes));
-    node = NULL;
-  }
-  *slot = graph_slot(elab->graph, arena_printf(elab->arena, "condition.%s", name), RLC_RESULT,
-                     RLC_F64, axes_none(), condition->span);
-  if (node && !holds) node = node2(elab->graph, OP_eq, node, node_const(elab->graph, 0));
-  if (node) program_output(elab, *slot, node);
-  *program = program_close(elab);
-  return node;
-}
-
 /* Warns where a condition waits for more rows than the first replay, which `stored` counts, ever
  * holds: whole rows of all environments. */
 static void warn_stored(Elab *elab, const Node *condition, Span span) {
@@ -320,17 +299,12 @@ static void warn_stored(Elab *elab, const Node *condition, Span span) {
 
 static bool when(Loop *loop, const Tree *step, const Tree *condition) {
   Elab *elab = loop->elab;
-  Block block = elab->block;
-  uint32_t program, slot;
-  elab->block = (Block){0};
-  const char *name = arena_printf(elab->arena, "when%zu", loop->count);
-  const Node *node = condition_program(elab, name, condition, true, &program, &slot);
-  bool good = node != NULL;
-  elab->block = block;
-  if (good) warn_stored(elab, node, condition->span);
   size_t at = loop->count;
-  add_step(loop, (RlcStep){.op = RLC_DO_WHEN, .index = program, .slot = slot});
-  return body(loop, step, at) && good;
+  RlcStep *made = add_step(loop, (RlcStep){.op = RLC_DO_WHEN});
+  const Node *node =
+      condition_elaborate(elab, arena_printf(elab->arena, "when%zu", at), condition, true, made);
+  if (node) warn_stored(elab, node, condition->span);
+  return body(loop, step, at) && node;
 }
 
 static bool every(Loop *loop, const Tree *step, const Tree *unit) {
@@ -362,12 +336,8 @@ static bool every(Loop *loop, const Tree *step, const Tree *unit) {
 /* The condition after the steps of a body, which stand in the table already. */
 static bool until_condition(Loop *loop, size_t at, const Tree *condition, bool holds) {
   Elab *elab = loop->elab;
-  Block block = elab->block;
-  elab->block = (Block){0};
-  RlcStep *step = &loop->steps[at];
-  const Node *node = condition_program(elab, arena_printf(elab->arena, "until%zu", at), condition,
-                                       holds, &step->index, &step->slot);
-  elab->block = block;
+  const Node *node = condition_elaborate(elab, arena_printf(elab->arena, "until%zu", at), condition,
+                                         holds, &loop->steps[at]);
   if (node && holds && node_is_const(node, 0))
     return elab_error(elab, condition->span, "as in  until: stored >= 1000",
                       "the condition of 'until' never holds: it is 0 whatever the steps do");

@@ -64,16 +64,26 @@ bool trainer_sample(Trainer *trainer, uint32_t source) {
   return true;
 }
 
-bool trainer_flag(Trainer *trainer, uint32_t slot, bool *holds) {
-  side_fetch(&trainer->learning, slot);
-  *holds = rlc_slot_get(&trainer->module->slots[slot], trainer->memory, 0) != 0;
-  return device_good(trainer->device, &trainer->error);
+/* What the runtime works out counts as the program would that it stands for: what others draw does
+ * not depend on which of the two it is. */
+static void condition_count(Trainer *trainer, const RlcStep *step) {
+  const Side *side = &trainer->learning;
+  double counters[RLC_COUNTERS];
+  trainer_counters(trainer, side, counters);
+  rlc_slot_set(&trainer->module->slots[step->slot], side->memory, 0,
+               terms_value(step->terms, step->term_count, counters));
+  side_store(side, step->slot);
+  trainer->state.runs++;
 }
 
-/* Sets `holds` to whether the condition of a `when` or `until` holds. */
-static bool loop_holds(Trainer *trainer, const RlcStep *step, bool *holds) {
-  return (step->index == RLC_NONE || trainer_program(trainer, step->index, 0)) &&
-         trainer_flag(trainer, step->slot, holds);
+bool trainer_holds(Trainer *trainer, const RlcStep *step, bool *holds) {
+  if (step->index == RLC_NONE)
+    condition_count(trainer, step);
+  else if (!trainer_program(trainer, step->index, 0))
+    return false;
+  side_fetch(&trainer->learning, step->slot);
+  *holds = rlc_slot_get(&trainer->module->slots[step->slot], trainer->memory, 0) != 0;
+  return device_good(trainer->device, &trainer->error);
 }
 
 static bool loop_steps(Trainer *trainer, uint32_t from, uint32_t to);
@@ -82,7 +92,7 @@ static bool loop_steps(Trainer *trainer, uint32_t from, uint32_t to);
 static bool loop_until(Trainer *trainer, const RlcStep *step, uint32_t body, uint32_t end) {
   bool holds = false;
   for (uint64_t i = 0; i < step->count && !holds; i++)
-    if (!loop_steps(trainer, body, end) || !loop_holds(trainer, step, &holds)) return false;
+    if (!loop_steps(trainer, body, end) || !trainer_holds(trainer, step, &holds)) return false;
   return holds || (step->flags & RLC_AT_MOST) ||
          run_fail(&trainer->error,
                   "the condition '%s' of the loop does not hold after %llu times at step %llu",
@@ -131,7 +141,7 @@ static bool loop_step(Trainer *trainer, uint32_t at) {
   case RLC_DO_RUN:
     return trainer_program(trainer, step->index, step->flags);
   case RLC_DO_WHEN:
-    if (!loop_holds(trainer, step, &holds)) return false;
+    if (!trainer_holds(trainer, step, &holds)) return false;
     return !holds || loop_steps(trainer, body, end);
   case RLC_DO_EVERY:
     if (!mark_move(&trainer->every[at], counter_value(trainer, step->counter), step->count))

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RLC_ABI      4
+#define RLC_ABI      5
 #define RLC_MAX_RANK 8
 #define RLC_NONE     UINT32_MAX /* "no slot", "no program" */
 
@@ -229,14 +229,14 @@ typedef enum RlcStepOp {
                      in the next row of the rollout */
   RLC_DO_SAMPLE,  /* index: source; count: how many times the batch (1) */
   RLC_DO_RUN,     /* index: program */
-  RLC_DO_WHEN,    /* index: program that writes the scalar slot; the body runs when slot != 0 */
+  RLC_DO_WHEN,    /* a condition, see RlcTerm; the body runs when slot != 0 */
   RLC_DO_EVERY,   /* counter, count: the body runs when the counter has crossed a multiple of count
                      since the last look */
   RLC_DO_REPEAT,  /* count: times the body */
-  RLC_DO_UNTIL, /* index: program that writes the scalar slot; the body runs, then the program, and
-                   again until slot != 0; after `count` times the run fails */
-  RLC_DO_PARTS, /* index: view; count: parts. The rollout's rows in an order drawn anew each time
-                   the step is reached; the body runs once on each part */
+  RLC_DO_UNTIL,   /* a condition; the body runs until slot != 0, which is looked at after it; after
+                     `count` times the run fails */
+  RLC_DO_PARTS,   /* index: view; count: parts. The rollout's rows in an order drawn anew each time
+                     the step is reached; the body runs once on each part */
   RLC_DO_ASIDE, /* the body acts beside the rest of the pass; see RlcAside. It stands once and in no
                    other body, and holds RLC_DO_COLLECT, RLC_DO_REPEAT and RLC_DO_RUN */
   RLC_DO_WRITE  /* index: source; slot: new values, [batch] and the column's own axes, of the rows
@@ -253,6 +253,17 @@ enum {
   RLC_AT_MOST = 2 /* RLC_DO_UNTIL: `count` bodies are enough, and no failure */
 };
 
+/* A condition is worked out into the step's scalar slot: by the program `index`; or, where that is
+ * RLC_NONE, by the runtime from `terms`, since it depends on nothing but counters. Each term is a
+ * row of ir/ops.def, of values of earlier terms; the last one's is the condition's. */
+enum { RLC_TERMS = 64 }; /* at most */
+typedef struct RlcTerm {
+  uint8_t op;      /* its row in ir/ops.def, from 0: elementwise, or const or input */
+  uint8_t counter; /* input: RlcCounter */
+  uint8_t src[3];  /* numbers of the terms that it is applied to */
+  double value;    /* const */
+} RlcTerm;
+
 /* The loop body, flattened: a step with a body is followed by its `body` steps. */
 typedef struct RlcStep {
   uint8_t op;      /* RlcStepOp */
@@ -262,6 +273,8 @@ typedef struct RlcStep {
   uint32_t slot;
   uint64_t count;
   uint32_t body;
+  uint32_t term_count;
+  const RlcTerm *terms;
 } RlcStep;
 
 /* A loop with RLC_DO_ASIDE has two sides, acting and learning (the rest). Both begin a pass with

@@ -17,16 +17,20 @@ double run_clock(void) {
 
 /* ---- programs ---- */
 
-static void counters_write(const Trainer *trainer, const Side *side) {
-  const RlcModule *module = trainer->module;
+void trainer_counters(const Trainer *trainer, const Side *side, double value[RLC_COUNTERS]) {
   uint64_t step = *side->step, steps = trainer->options.steps;
   double progress = steps ? (double)step / (double)steps : 1;
-  const double value[RLC_COUNTERS] = {
-      [RLC_STEP] = (double)step,
-      [RLC_ITERATION] = (double)trainer->state.iteration,
-      [RLC_UPDATES] = (double)*side->updates,
-      [RLC_STORED] = module->source_count ? (double)replay_stored(trainer->replay[0]) : 0,
-      [RLC_PROGRESS] = progress < 1 ? progress : 1};
+  value[RLC_STEP] = (double)step;
+  value[RLC_ITERATION] = (double)trainer->state.iteration;
+  value[RLC_UPDATES] = (double)*side->updates;
+  value[RLC_STORED] = trainer->module->source_count ? (double)replay_stored(trainer->replay[0]) : 0;
+  value[RLC_PROGRESS] = progress < 1 ? progress : 1;
+}
+
+static void counters_write(const Trainer *trainer, const Side *side) {
+  const RlcModule *module = trainer->module;
+  double value[RLC_COUNTERS];
+  trainer_counters(trainer, side, value);
   for (int i = 0; i < RLC_COUNTERS; i++) {
     if (module->counters[i] == RLC_NONE) continue;
     memcpy(side->memory + module->slots[module->counters[i]].offset, &value[i], sizeof value[i]);
@@ -73,10 +77,10 @@ bool trainer_run(const Trainer *trainer, const Side *side, uint32_t program, uin
 
 /* ---- checks of the tables ---- */
 
-/* A program that writes a scalar slot, which the step reads. */
 static bool condition_check(const RlcModule *module, const RlcStep *step) {
-  return (step->index == RLC_NONE || step->index < module->program_count) &&
-         step->slot < module->slot_count;
+  return step->slot < module->slot_count &&
+         (step->index == RLC_NONE ? terms_check(step->terms, step->term_count)
+                                  : step->index < module->program_count);
 }
 
 static bool step_makes_sense(const RlcModule *module, const RlcStep *step) {

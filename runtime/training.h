@@ -173,18 +173,19 @@ void trainer_free(Trainer *trainer);
  * once. False when something has failed on the card. */
 bool trainer_run(const Trainer *trainer, const Side *side, uint32_t program, uint64_t seed,
                  uint64_t draw, bool alone);
+/* The counters as a side's programs see them. */
+void trainer_counters(const Trainer *trainer, const Side *side, double value[RLC_COUNTERS]);
 /* All slots of one side become those of another. */
 void side_give_all(const Trainer *trainer, const Side *to, const Side *from);
 
 /* ---- loop.c ---- */
 
 /* What steps of the loop do, on learning's side; false: trainer->error. A program of the loop with
- * its RlcStep.flags, whose metrics count; a batch of a source into its slots; whether the scalar
- * slot of a condition is not zero; a part of a view's rows into its slots; the write-back of step
- * number `at`. */
+ * its RlcStep.flags, whose metrics count; a batch of a source into its slots; whether the condition
+ * of a step holds; a part of a view's rows into its slots; the write-back of step number `at`. */
 bool trainer_program(Trainer *trainer, uint32_t program, uint8_t flags);
 bool trainer_sample(Trainer *trainer, uint32_t source);
-bool trainer_flag(Trainer *trainer, uint32_t slot, bool *holds);
+bool trainer_holds(Trainer *trainer, const RlcStep *step, bool *holds);
 void trainer_part(Trainer *trainer, uint32_t view, uint64_t part);
 bool trainer_write(Trainer *trainer, uint32_t at);
 
@@ -203,6 +204,13 @@ bool trainer_train(Trainer *trainer);
 bool trainer_late(const Trainer *trainer);
 /* Whether nothing is left to do: the last step and its evaluation have been made. */
 bool trainer_finished(const Trainer *trainer);
+
+/* ---- terms.c ---- */
+
+/* Whether the terms make sense: of known operations, each of earlier terms. */
+bool terms_check(const RlcTerm *terms, uint32_t count);
+/* The last term's value; the terms must make sense. */
+double terms_value(const RlcTerm *terms, uint32_t count, const double counters[RLC_COUNTERS]);
 
 /* ---- actor.c ---- */
 

@@ -110,7 +110,7 @@ static void check_twenty(const Runner *code, const Runner *oracle, int c, const 
 }
 
 static void check_acting(const Runner *code, const Runner *oracle, int c) {
-  static const char *const programs[] = {"explore", "evaluate", "sample", "when1"};
+  static const char *const programs[] = {"explore", "evaluate", "sample"};
   for (uint64_t seed = SEED; seed < SEED + 3; seed++) {
     runner_run(oracle, "init", seed, 0);
     runner_run(code, "init", seed, 0);

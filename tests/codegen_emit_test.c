@@ -230,11 +230,27 @@ static const RlcSource odd_sources[] = {{.name = "replay",
                                          .weight = 2,
                                          .file = "a \"b\".safetensors"}};
 
+static void terms_check_equal(const RlcStep *a, const RlcStep *b) {
+  ck_assert_uint_eq(a->index, RLC_NONE);
+  ck_assert_uint_eq(a->term_count, b->term_count);
+  for (uint32_t i = 0; i < b->term_count; i++) {
+    ck_assert(a->terms[i].op == b->terms[i].op && a->terms[i].counter == b->terms[i].counter);
+    ck_assert(a->terms[i].value == b->terms[i].value);
+    ck_assert_mem_eq(a->terms[i].src, b->terms[i].src, sizeof b->terms[i].src);
+  }
+}
+
 START_TEST(strings_and_tables_survive) {
   static const RlcPair pairs[] = {{1, 2}, {3, 0}};
   static const RlcView views[] = {{"whole", 64, 0, NULL}, {"parts", 16, 2, pairs}};
-  static const RlcStep steps[] = {{RLC_DO_EVERY, 0, RLC_UPDATES, 0, RLC_NONE, 200, 1},
-                                  {RLC_DO_RUN, RLC_IS_UPDATE, 0, 1, 0, 1, 0}};
+  static const RlcTerm terms[] = {{.op = OP_input, .counter = RLC_STORED},
+                                  {.op = OP_const, .value = 1e-300},
+                                  {.op = OP_const, .value = -INFINITY},
+                                  {.op = OP_where, .src = {0, 2, 1}}};
+  static const RlcStep steps[] = {
+      {RLC_DO_EVERY, .counter = RLC_UPDATES, .slot = RLC_NONE, .count = 200, .body = 1},
+      {RLC_DO_RUN, .flags = RLC_IS_UPDATE, .index = 1},
+      {RLC_DO_WHEN, .index = RLC_NONE, .slot = 3, .term_count = COUNTOF(terms), .terms = terms}};
   Arena *arena = arena_make();
   Module *module = fixture_module(arena);
   emit_module_make(module);
@@ -261,7 +277,7 @@ START_TEST(strings_and_tables_survive) {
                        .init = 1,
                        .explore = {8, 1, 0, 2, 3, RLC_ACTION_ONLY},
                        .evaluate = {10, 1, RLC_NONE, 2, 3, RLC_ACTION_ONLY},
-                       .step_count = 2,
+                       .step_count = 3,
                        .steps = steps};
   module->programs[0].minimal_flops = 12345;
   Built built = build_module(arena, module, RLC_F32, 16);
@@ -270,6 +286,7 @@ START_TEST(strings_and_tables_survive) {
   data_tables_check(m);
   ck_assert_uint_eq(m->steps[0].count, 200);
   ck_assert_uint_eq(m->steps[1].flags, RLC_IS_UPDATE);
+  terms_check_equal(&m->steps[2], &steps[2]);
   ck_assert_double_eq(m->programs[0].minimal_flops, 12345);
   ck_assert_double_eq(m->programs[0].flops, 2.0 * 40 * 37 * 33);
   ck_assert_str_eq(m->slots[1].name, "actor.dense1.w");

@@ -126,9 +126,12 @@ static const RlcSource fake_source = {"replay",     300,         FAKE_BATCH, 7,
                                       fake_columns, .window = 0, RLC_UNIFORM};
 
 static const RlcStep fake_steps[] = {
-    {RLC_DO_COLLECT, 0, 0, 0, 0, 1, 0},         {RLC_DO_WHEN, 0, 0, P_READY, S_READY, 0, 4},
-    {RLC_DO_SAMPLE, 0, 0, 0, 0, 1, 0},          {RLC_DO_RUN, RLC_IS_UPDATE, 0, P_UPDATE, 0, 0, 0},
-    {RLC_DO_EVERY, 0, RLC_UPDATES, 0, 0, 5, 1}, {RLC_DO_RUN, 0, 0, P_SLOW, 0, 0, 0},
+    {RLC_DO_COLLECT, .count = 1},
+    {RLC_DO_WHEN, .index = P_READY, .slot = S_READY, .body = 4},
+    {RLC_DO_SAMPLE, .index = 0, .count = 1},
+    {RLC_DO_RUN, .flags = RLC_IS_UPDATE, .index = P_UPDATE},
+    {RLC_DO_EVERY, .counter = RLC_UPDATES, .count = 5, .body = 1},
+    {RLC_DO_RUN, .index = P_SLOW},
 };
 
 /* Places every slot of a table; returns the bytes of memory. */

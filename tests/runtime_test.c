@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "ir/ir.h"
 #include "runtime/training.h"
 #include "tests/suite.h"
 
@@ -192,8 +193,35 @@ static void trace_odd(const RlcCall *call) {
   trace_note(call, '?');
 }
 
+/* The same as terms of the runtime's. */
+static const RlcTerm odd_terms[] = {{.op = OP_input, .counter = RLC_ITERATION},
+                                    {.op = OP_const, .value = 2},
+                                    {.op = OP_div, .src = {0, 1}},
+                                    {.op = OP_floor, .src = {2}},
+                                    {.op = OP_mul, .src = {1, 3}},
+                                    {.op = OP_sub, .src = {0, 4}}};
+
+/* Updates ('a') share one draw counter, all other programs another, where terms count as well. */
+static void trace_check(const Trace *trace, bool terms) {
+  uint64_t updates = 0, others = 0;
+  uint32_t at = 0;
+  for (const char *c = "aa?d"
+                       "aba?cd"
+                       "aab?d"
+                       "aa?cd";
+       *c; c++) {
+    uint64_t draw = *c == 'a' ? updates++ : others++;
+    if (terms && *c == '?') continue;
+    ck_assert_int_eq(trace->text[at], *c);
+    ck_assert_uint_eq(trace->step[at++], draw);
+  }
+  ck_assert_uint_eq(at, trace->count);
+  ck_assert_uint_eq(updates, 8);
+}
+
+/* With the condition as a program, then as terms: what programs run, and draw, is the same. */
 START_TEST(loop_follows_its_table) {
-  static const RlcStep steps[] = {
+  RlcStep steps[] = {
       {RLC_DO_REPEAT, .count = 2, .body = 3},
       {RLC_DO_RUN, .flags = RLC_IS_UPDATE, .index = 0},
       {RLC_DO_EVERY, .counter = RLC_UPDATES, .count = 3, .body = 1},
@@ -202,6 +230,13 @@ START_TEST(loop_follows_its_table) {
       {RLC_DO_RUN, .index = 2},
       {RLC_DO_RUN, .index = 3},
   };
+  if (_i)
+    steps[4] = (RlcStep){RLC_DO_WHEN,
+                         .index = RLC_NONE,
+                         .slot = 1,
+                         .body = 1,
+                         .term_count = COUNTOF(odd_terms),
+                         .terms = odd_terms};
   RlcSlot slots[] = {{"iteration", RLC_COUNTER, RLC_F64, .rank = 0},
                      {"odd", RLC_RESULT, RLC_F64, .rank = 0}};
   Trace trace = {.slots = slots};
@@ -234,15 +269,7 @@ START_TEST(loop_follows_its_table) {
   snprintf(out, sizeof out, "%s/run", root);
   char *argv[] = {"trace", "--quiet", "--steps", "4", "--threads", "2", "--out", out, NULL};
   ck_assert_int_eq(rlc_main(&module, 8, argv), 0);
-  ck_assert_str_eq(trace.text, "aa?d"
-                               "aba?cd"
-                               "aab?d"
-                               "aa?cd");
-  /* Updates ('a') share one draw counter, all other programs another. */
-  uint64_t updates = 0, others = 0;
-  for (uint32_t i = 0; i < trace.count; i++)
-    ck_assert_uint_eq(trace.step[i], trace.text[i] == 'a' ? updates++ : others++);
-  ck_assert_uint_eq(updates, 8);
+  trace_check(&trace, _i);
   snprintf(command, sizeof command, "rm -rf '%s'", root);
   ck_assert_int_eq(system(command), 0);
 }
@@ -355,7 +382,7 @@ int main(void) {
   tcase_add_test(tests, rows_refuse_other_shapes);
   tcase_add_test(tests, padding_is_no_fault);
   tcase_add_test(tests, team_meets);
-  tcase_add_test(tests, loop_follows_its_table);
+  tcase_add_loop_test(tests, loop_follows_its_table, 0, 2);
   tcase_add_test(tests, actions_are_rescaled);
   tcase_add_test(tests, steps_are_stored);
   tcase_add_test(tests, environment_faults_are_named);

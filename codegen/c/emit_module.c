@@ -1,5 +1,5 @@
 /* Prints the tables of the RlcModule: slots, programs, sources, loop, and the module itself. */
-#include "codegen/codegen.h"
+#include "codegen/c/emit_c.h"
 
 void emit_string(const char *text, FILE *out) {
   fputc('"', out);
@@ -114,13 +114,28 @@ static void emit_rollout(const RlcModule *m, FILE *out) {
   fputs("};\n\n", out);
 }
 
+static void emit_terms(const RlcStep *step, uint32_t number, FILE *out) {
+  Emit emit = {.out = out};
+  if (!step->term_count) return;
+  fprintf(out, "static const RlcTerm terms_%u[] = {\n", number);
+  for (uint32_t i = 0; i < step->term_count; i++) {
+    const RlcTerm *t = &step->terms[i];
+    fprintf(out, "  {%u, %u, {%u, %u, %u}, ", t->op, t->counter, t->src[0], t->src[1], t->src[2]);
+    emit_real(&emit, VALUE_F64, t->value);
+    fputs("},\n", out);
+  }
+  fputs("};\n\n", out);
+}
+
 static void emit_steps(const RlcModule *m, FILE *out) {
+  for (uint32_t i = 0; i < m->step_count; i++) emit_terms(&m->steps[i], i, out);
   if (!m->step_count) return;
   fputs("static const RlcStep steps[] = {\n", out);
   for (uint32_t i = 0; i < m->step_count; i++) {
     const RlcStep *s = &m->steps[i];
-    fprintf(out, "  {%u, %u, %u, %uu, %uu, %lluu, %u},\n", s->op, s->flags, s->counter, s->index,
-            s->slot, (unsigned long long)s->count, s->body);
+    fprintf(out, "  {%u, %u, %u, %uu, %uu, %lluu, %u, %u, ", s->op, s->flags, s->counter, s->index,
+            s->slot, (unsigned long long)s->count, s->body, s->term_count);
+    fprintf(out, s->term_count ? "terms_%u},\n" : "0},\n", i);
   }
   fputs("};\n\n", out);
 }

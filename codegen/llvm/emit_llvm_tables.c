@@ -114,10 +114,15 @@ static const Pointer view_pointers[] = {TEXT(RlcView, name),
 static const Field view_fields[] = {AT(RlcView, rows), AT(RlcView, column_count)};
 SHAPE(RlcView, view);
 
-static const Field step_fields[] = {AT(RlcStep, op),    AT(RlcStep, flags), AT(RlcStep, counter),
-                                    AT(RlcStep, index), AT(RlcStep, slot),  AT(RlcStep, count),
-                                    AT(RlcStep, body)};
-PLAIN(RlcStep, step);
+static const Field term_fields[] = {AT(RlcTerm, op), AT(RlcTerm, counter), AT(RlcTerm, src),
+                                    AT(RlcTerm, value)};
+PLAIN(RlcTerm, term);
+
+static const Pointer step_pointers[] = {ROWS(RlcStep, terms, term_count, term)};
+static const Field step_fields[] = {
+    AT(RlcStep, op),   AT(RlcStep, flags), AT(RlcStep, counter), AT(RlcStep, index),
+    AT(RlcStep, slot), AT(RlcStep, count), AT(RlcStep, body),    AT(RlcStep, term_count)};
+SHAPE(RlcStep, step);
 
 static const Field number_fields[] = {{0, sizeof(uint32_t)}};
 PLAIN(uint32_t, number);

@@ -53,11 +53,10 @@ static uint64_t counter_value(const Trainer *trainer, uint8_t counter) {
   return counter == RLC_STEP ? state->step : 0;
 }
 
-static bool run_program(Trainer *trainer, uint32_t index, uint8_t flags, Work *work) {
-  const RlcProgram *program = &trainer->module->programs[index];
-  work->minimal += program->minimal_flops;
-  work->executed += program->flops;
-  return trainer_program(trainer, index, flags);
+static void work_add(const Trainer *trainer, uint32_t program, Work *work) {
+  if (program == RLC_NONE) return;
+  work->minimal += trainer->module->programs[program].minimal_flops;
+  work->executed += trainer->module->programs[program].flops;
 }
 
 static bool run_steps(Trainer *trainer, uint32_t from, uint32_t to, Work *work);
@@ -78,10 +77,11 @@ static bool run_step(Trainer *trainer, uint32_t at, Work *work, uint64_t *times)
   case RLC_DO_SAMPLE:
     return trainer_sample(trainer, step->index);
   case RLC_DO_RUN:
-    return run_program(trainer, step->index, step->flags, work);
+    work_add(trainer, step->index, work);
+    return trainer_program(trainer, step->index, step->flags);
   case RLC_DO_WHEN:
-    if (step->index != RLC_NONE && !run_program(trainer, step->index, 0, work)) return false;
-    if (!trainer_flag(trainer, step->slot, &holds)) return false;
+    work_add(trainer, step->index, work);
+    if (!trainer_holds(trainer, step, &holds)) return false;
     *times = holds;
     return true;
   case RLC_DO_EVERY:
