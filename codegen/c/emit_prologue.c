@@ -1,10 +1,11 @@
 /* The fixed beginning of generated C. Only names of functions and types depend on nothing; no
- * kernel's arithmetic is here. */
+ * kernel's arithmetic is here. What it includes is rlc's own: with quotes a compiler would look
+ * beside the file first, which stands where the user wants the trainer. */
 #include "codegen/approximation.h"
 #include "codegen/c/emit_c.h"
 
 static const char types[] =
-    "#include \"runtime/rlc.h\"\n"
+    "#include <runtime/rlc.h>\n"
     "#define CALL const RlcCall\n"
     "\n"
     "/* Iterations are independent. Short loops must not be unrolled before they become vectors. "

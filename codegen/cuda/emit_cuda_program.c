@@ -208,7 +208,7 @@ void emit_cuda(const Code *code, FILE *out) {
 /* ---- on the CPU ---- */
 
 void emit_cuda_on_cpu(const Code *code, FILE *out) {
-  fputs("#include \"codegen/cuda/shim.h\"\n", out);
+  fputs("#include <codegen/cuda/shim.h>\n", out);
   emit_cuda(code, out);
   for (size_t i = 0; i < code->program_count; i++)
     fprintf(out,

@@ -138,7 +138,7 @@ bool gpu_trainer(const Code *code, FILE *out, char *error, size_t size) {
   Arena *arena = arena_make();
   RlcModule module = code->module->shell;
   module.gpu = tables_make(code, arena, &image);
-  fputs("#include \"runtime/rlc.h\"\n\n", out);
+  fputs("#include <runtime/rlc.h>\n\n", out);
   print_tables(module.gpu, code->program_count, out);
   module_print(&module, out);
   arena_free(arena);

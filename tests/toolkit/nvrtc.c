@@ -14,7 +14,7 @@ typedef struct Program {
 } Program;
 
 /* Programs are found by name, and run by what the shim offers. */
-static const char before[] = "#define PROGRAM void\n#include \"codegen/cuda/shim.h\"\n";
+static const char before[] = "#define PROGRAM void\n#include <codegen/cuda/shim.h>\n";
 static const char after[] =
     "\nstatic void (*shim_program)(Call call);\n"
     "static void shim_once(const void *call) { shim_program(*(const Call *)call); }\n"
