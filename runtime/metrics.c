@@ -228,6 +228,7 @@ bool metrics_gather(Trainer *trainer, uint32_t program) {
 
 bool metrics_check_parameters(Trainer *trainer) {
   uint64_t element = 0;
+  if (!metrics_settle(trainer)) return false; /* they came before */
   const RlcSlot *bad = parameter_fault(trainer, &element);
   if (!device_good(trainer->device, &trainer->error)) return false;
   if (!bad) return true;

@@ -56,11 +56,12 @@ static bool result_write(Trainer *trainer) {
 
 /* ---- making ---- */
 
-static bool make_trainer(const Run *run, Trainer *trainer) {
+static bool make_trainer(Run *run, Trainer *trainer) {
   Session *session = run->session;
   pthread_mutex_lock(&session->lock);
   bool good = trainer_make(trainer, session->module, &run->options);
   pthread_mutex_unlock(&session->lock);
+  run->options.gpu = trainer->device ? device_name(trainer->device) : NULL;
   trainer->stop = session->stop;
   trainer->progress.board = session->board;
   trainer->progress.run = run->number;

@@ -107,13 +107,14 @@ static void cpu_model(char text[128]) {
   if (file) fclose(file);
 }
 
-static void put_machine(JsonWriter *json) {
+static void put_machine(JsonWriter *json, const char *gpu) {
   struct utsname system;
   char text[512];
   time_t now = time(NULL);
   struct tm utc;
   cpu_model(text);
   json_text(json, "cpu", text);
+  if (gpu) json_text(json, "gpu", gpu);
   if (uname(&system) == 0) {
     snprintf(text, sizeof text, "%.120s %.120s %.120s", system.sysname, system.release,
              system.machine);
@@ -157,7 +158,7 @@ static bool write_provenance(const Options *options, const RlcModule *module, co
   JsonWriter json = json_writer(&out, 2);
   json_open(&json, '{');
   put_module(&json, module);
-  put_machine(&json);
+  put_machine(&json, options->gpu);
   for (size_t i = 0; i < options->fact_count; i++)
     json_text(&json, options->facts[i].name, options->facts[i].value);
   json_name(&json, "options");

@@ -41,6 +41,7 @@ typedef struct Options {
                            NULL in a trainer's own program */
   const Fact *facts;    /* set by the caller before rundir_make, or left empty */
   size_t fact_count;
+  const char *gpu; /* set by the caller before rundir_make: the card that programs run on; NULL */
 } Options;
 
 /* Reads the options; unknown ones are refused with the nearest name, values with what was expected.

@@ -121,6 +121,22 @@ START_TEST(several_seeds_are_as_each_alone) {
 }
 END_TEST
 
+static bool provenance_has(const char *file, const char *words) {
+  Bytes text = log_of("provenance", file);
+  bool has = strstr(text.data, words) != NULL;
+  free(text.data);
+  return has;
+}
+
+START_TEST(provenance_names_the_card) {
+  static const char card[] = "\"gpu\": \"a CPU that plays a card, sm_90, CUDA driver 13.0\"";
+  trainer_good(folder, SMALL "--steps 6 --out provenance");
+  trainer_good(folder, SMALL "--steps 8 --resume provenance");
+  ck_assert(provenance_has("provenance.json", card));
+  ck_assert(provenance_has("provenance-2.json", card));
+}
+END_TEST
+
 /* ---- what is wrong ---- */
 
 static void folder_remove(const char *name) {
@@ -152,6 +168,37 @@ START_TEST(errors_help) {
 }
 END_TEST
 
+/* Nothing acts by this critic, whose first step is one of 1e30. */
+static const char diverges[] = "extends: " RLC_ROOT "/specs/toy/bandit_dpg.yaml\n"
+                               "name: diverges\n"
+                               "constants: {warmup: 4, batch_size: 8, width: 8, lr: 1e30}\n"
+                               "loop:\n"
+                               "  - collect: 1\n"
+                               "  - when: stored >= warmup\n"
+                               "    do:\n"
+                               "      - sample: replay\n"
+                               "      - descend: critic\n";
+
+/* What a card noted is looked at later, with the step and the update of when it was. */
+START_TEST(metrics_that_are_not_finite_are_told_as_on_the_cpu) {
+  Path spec = path_in(folder, "diverges.yaml");
+  Ended ended[2];
+  static const char *const targets[] = {"cuda", "c"};
+  file_write(spec.text, diverges, sizeof diverges - 1);
+  for (int i = 0; i < 2; i++) {
+    char command[128];
+    build(targets[i], targets[i], spec.text, "");
+    snprintf(command, sizeof command, "%s --quiet --steps 60 --log-every 20 --out diverges%d",
+             targets[i], i);
+    ended[i] = trainer_run(folder, command);
+    ck_assert_msg(ended[i].status == 1, "status %d: %s", ended[i].status, ended[i].said);
+    ended[i].said[strcspn(ended[i].said, ";")] = 0;
+  }
+  ck_assert_str_eq(ended[0].said, ended[1].said);
+  ck_assert_msg(strstr(ended[0].said, "metric 'losses/critic' is"), "%s", ended[0].said);
+}
+END_TEST
+
 START_TEST(values_that_are_not_finite_stop_a_run) {
   build("cuda", "bad", "specs/sac.yaml", "env=Pendulum-v1 hidden=16 batch_size=8 warmup=2 lr=1e30");
   Ended ended = trainer_run(folder, "bad --quiet --steps 60 --eval-episodes 1 --out bad1");
@@ -168,6 +215,10 @@ static void setup(void) {
   folder = mkdtemp(template);
   ck_assert_ptr_nonnull(folder);
   bench_home(folder);
+  /* A file of that name beside a trainer is the user's. */
+  static const char decoy[] = "#error this is not rlc's own\n";
+  ck_assert_int_eq(mkdir(path_in(folder, "runtime").text, 0777), 0);
+  file_write(path_in(folder, "runtime/rlc.h").text, decoy, sizeof decoy - 1);
   build("cuda", "sac", "specs/sac.yaml", "env=Pendulum-v1 hidden=16 batch_size=8 warmup=2");
 }
 
@@ -182,6 +233,8 @@ int main(void) {
   tcase_add_test(tests, stopped_runs_go_on);
   tcase_add_test(tests, several_seeds_are_as_each_alone);
   tcase_add_test(tests, errors_help);
+  tcase_add_test(tests, metrics_that_are_not_finite_are_told_as_on_the_cpu);
+  tcase_add_test(tests, provenance_names_the_card);
   tcase_add_test(tests, values_that_are_not_finite_stop_a_run);
   suite_add_tcase(suite, tests);
   return suite_run(suite);
