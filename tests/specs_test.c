@@ -4,7 +4,10 @@
  *
  * A line `# test: key=value ...` in a spec gives sizes at which this takes a second or two. A spec
  * without one fails. RLC_SPECS=text takes only the files whose path contains it. RLC_LONG=1 adds
- * code in single precision. */
+ * code in single precision.
+ *
+ * As specs_test@cuda it is a GPU's code, run on the CPU by codegen/cuda/shim.h, whose passes are
+ * compared: of a few specs, or of those that RLC_SPECS says. */
 #include "tests/spec_code.h"
 
 #include "compiler/oracle/gradcheck.h"
@@ -16,6 +19,11 @@
 enum { PASSES = 3, GRADCHECK_COMPONENTS = 12 };
 
 static SpecFiles specs; /* set once by main */
+
+/* For a GPU: a replay and sorted draws; a rollout in parts and scans; windows, priorities that are
+ * written back; rounded contractions. */
+static const char *const few[] = {"specs/remac.yaml", "specs/ppo.yaml", "specs/d4pg_priority.yaml",
+                                  "tests/data/sac_bf16.yaml"};
 
 /* What stands behind `# test:` in the spec. */
 static const char *test_overrides(Arena *arena, const char *path) {
@@ -134,7 +142,7 @@ START_TEST(passes_agree_with_the_oracle) {
   Arena *arena = arena_make();
   const char *path = specs.paths[_i], *overrides = test_overrides(arena, path);
   Spec spec = spec_open(path, overrides);
-  spec_passes(&spec, "grad");
+  spec_passes(&spec, spec.module->precision == FORMAT_float32 ? "grad" : NULL);
   Trainer *oracle = train(oracle_module(spec.arena, spec.module), PASSES, path);
   ck_assert_msg(oracle->state.updates > 0, "%s: no update in %d passes", path, PASSES);
   check_code(path, overrides, oracle, RLC_F64, 1e-7);
@@ -149,14 +157,35 @@ START_TEST(passes_agree_with_the_oracle) {
 }
 END_TEST
 
+/* The shim is C. */
+static bool compiler_is_here(void) {
+  return system("${CC:-gcc} --version >/dev/null 2>&1 || clang --version >/dev/null 2>&1") == 0;
+}
+
+static void find_specs(Arena *arena, bool device) {
+  const char *only = getenv("RLC_SPECS");
+  if (!device || only) {
+    spec_files_find(&specs, arena, "specs", only);
+    return;
+  }
+  printf("SKIP: every spec as a GPU's code on the CPU: make cuda-cpu-check\n");
+  if (!compiler_is_here())
+    printf("SKIP: a few specs as a GPU's code on the CPU: there is no C compiler\n");
+  else
+    for (size_t i = 0; i < COUNTOF(few); i++) specs.paths[specs.count++] = few[i];
+}
+
 int main(void) {
   Arena *arena = arena_make();
-  spec_files_find(&specs, arena, "specs", getenv("RLC_SPECS"));
+  bool device = target_is_device(test_target());
+  find_specs(arena, device);
   Suite *suite = suite_create("specs");
   TCase *tcase = tcase_create("all");
   tcase_set_timeout(tcase, 300);
-  tcase_add_loop_test(tcase, checks_at_its_own_size, 0, specs.count);
-  tcase_add_loop_test(tcase, derivatives_are_right, 0, specs.count);
+  if (!device) {
+    tcase_add_loop_test(tcase, checks_at_its_own_size, 0, specs.count);
+    tcase_add_loop_test(tcase, derivatives_are_right, 0, specs.count);
+  }
   tcase_add_loop_test(tcase, passes_agree_with_the_oracle, 0, specs.count);
   suite_add_tcase(suite, tcase);
   int failed = suite_run(suite);
