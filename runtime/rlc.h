@@ -289,7 +289,8 @@ typedef struct RlcAside {
   const uint32_t *out;
 } RlcAside;
 
-/* Programs that run on a GPU: each is one cooperative kernel, launched with an RlcGpuCall. */
+/* Programs that run on a GPU: each is one cooperative kernel, launched with an RlcGpuCall for as
+ * many runs as there are in it, of which each has blocks of its own. */
 typedef struct RlcImage {
   const char *arch;  /* "sm_90": machine code for cards of that kind; "ptx": text for later ones */
   const void *bytes; /* ends with a zero, which is not counted */
@@ -330,11 +331,16 @@ typedef struct RlcGather {
   uint32_t unused;
 } RlcGather;
 enum { RLC_REACHED_BITS = 16 };
-typedef struct RlcGpuCall {
+enum { RLC_GPU_RUNS = 128 };
+typedef struct RlcGpuRun {
   uint64_t memory, work; /* on the card: the slots; RlcProgram.work_bytes of scratch */
   uint64_t seed, step;   /* as in RlcCall */
-  uint64_t met;          /* on the card: a counter of barriers, zero at first */
+  uint64_t met;          /* on the card: a uint32_t for its barriers, zero at first */
+} RlcGpuRun;
+typedef struct RlcGpuCall {
   uint64_t reached; /* a uint32_t on the host: program << RLC_REACHED_BITS | kernel begun last */
+  uint32_t count, blocks; /* runs; blocks of each, one run's behind the other's */
+  RlcGpuRun runs[RLC_GPU_RUNS];
 } RlcGpuCall;
 
 typedef struct RlcModule {

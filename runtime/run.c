@@ -1,6 +1,7 @@
 /* One run: its trainer, its directory or the checkpoint it goes on from, training, its result. All
  * memory of a run is taken when it begins and given back when it ends. */
 #include "runtime/run.h"
+#include "runtime/device/cohort.h"
 
 #include <malloc.h>
 #include <stdlib.h>
@@ -136,6 +137,7 @@ static bool run_train(Run *run, Trainer *trainer, const LogMark *mark) {
   if (only && !trainer->options.quiet) fprintf(stderr, "run directory: %s\n", trainer->directory);
   if (only) note_finished(trainer);
   trainer->limited = session_begin(run->session);
+  if (run->options.cohort) cohort_come(run->options.cohort, run->options.member);
   bool good = trainer_train(trainer);
   RunError closing = {{0}};
   bool closed = log_close(trainer->log, &closing);

@@ -5,9 +5,11 @@
  * All threads of control are there from the beginning, and turns say which of them goes on: as many
  * runs as --threads has, in the order of their seeds; with more threads than runs all go on, and
  * the threads are dealt out among them. A run keeps its turn to its end, and takes memory only
- * while it has it, so that replays of runs that wait take none. */
+ * while it has it, so that replays of runs that wait take none. On a card all runs go through their
+ * programs together (cohort.h), so each gives its turn to another while it waits for the card. */
 #include "runtime/seeds.h"
 #include "runtime/checkpoint.h"
+#include "runtime/device/cohort.h"
 #include "runtime/summary.h"
 
 #include "envs/env.h"
@@ -24,8 +26,10 @@
 typedef struct Turns {
   pthread_mutex_t lock;
   pthread_cond_t changed;
-  uint32_t next; /* the run whose turn comes */
-  uint32_t free; /* runs more that may go on now */
+  pthread_cond_t again; /* for those that go on, who come before those that begin */
+  uint32_t next;        /* the run whose turn comes */
+  uint32_t free;        /* runs more that may go on now */
+  uint32_t returning;   /* who wait for `again` */
 } Turns;
 
 /* Waits for the turn of a run; each takes one and gives it back. */
@@ -38,10 +42,31 @@ static void turn_take(Turns *turns, uint32_t run) {
   pthread_mutex_unlock(&turns->lock);
 }
 
-static void turn_give(Turns *turns) {
+/* Wakes one who can take a free turn. */
+static void turn_offer(Turns *turns) {
+  if (turns->returning)
+    pthread_cond_signal(&turns->again);
+  else
+    pthread_cond_broadcast(&turns->changed);
+}
+
+static void turn_give(void *arg) {
+  Turns *turns = arg;
   pthread_mutex_lock(&turns->lock);
   turns->free++;
-  pthread_cond_broadcast(&turns->changed);
+  turn_offer(turns);
+  pthread_mutex_unlock(&turns->lock);
+}
+
+/* Takes a turn back that was given for a while. */
+static void turn_again(void *arg) {
+  Turns *turns = arg;
+  pthread_mutex_lock(&turns->lock);
+  turns->returning++;
+  while (!turns->free) pthread_cond_wait(&turns->again, &turns->lock);
+  turns->returning--;
+  turns->free--;
+  if (turns->free) turn_offer(turns);
   pthread_mutex_unlock(&turns->lock);
 }
 
@@ -54,6 +79,7 @@ typedef struct Seeds {
   Turns turns;
   char folder[RUN_PATH]; /* in which the runs' directories lie, where there are several */
   int lock;              /* of the folder; -1: none */
+  Cohort *cohort;        /* the runs, where there are several on a card; else NULL */
   Team *team;            /* their threads of control */
   RunError error;
 } Seeds;
@@ -159,6 +185,8 @@ static bool runs_make(Seeds *seeds) {
     run->session = &seeds->session;
     run->number = i;
     run->options = seeds->options;
+    run->options.cohort = seeds->cohort;
+    run->options.member = i;
     run->options.threads = threads_dealt(seeds, i);
     run->result[0].mean = run->result[1].mean = NAN;
     if (count > 1 && !seed_place(seeds, run)) return false;
@@ -171,10 +199,18 @@ static void seed_run(void *arg, uint32_t thread, uint32_t threads) {
   (void)threads;
   turn_take(&seeds->turns, thread);
   if (!session_over(&seeds->session, seeds->options.stop_after)) run_go(&seeds->runs[thread]);
+  if (seeds->cohort) cohort_leave(seeds->cohort, thread);
   turn_give(&seeds->turns);
 }
 
 /* ---- making ---- */
+
+static bool seeds_cohort(Seeds *seeds) {
+  const RlcModule *module = seeds->session.module;
+  if (!module->gpu || seeds->session.count == 1) return true;
+  const Rest rest = {turn_give, turn_again, &seeds->turns};
+  return (seeds->cohort = cohort_make(module, seeds->session.count, rest, &seeds->error));
+}
 
 static bool seeds_make(Seeds *seeds) {
   Session *session = &seeds->session;
@@ -184,7 +220,7 @@ static bool seeds_make(Seeds *seeds) {
   session->count = options->seeds;
   bool several = session->count > 1;
   seeds->turns.free = options->threads < session->count ? options->threads : session->count;
-  if (!(session->stop = stop_make(error))) return false;
+  if (!seeds_cohort(seeds) || !(session->stop = stop_make(error))) return false;
   if (several && !folder_make(seeds)) return false;
   if (several && !options->quiet &&
       !(session->board = board_make(session->count, 60 * options->stop_after, error)))
@@ -196,11 +232,13 @@ static void seeds_free(Seeds *seeds) {
   team_free(seeds->team);
   board_free(seeds->session.board);
   stop_free(seeds->session.stop);
+  cohort_free(seeds->cohort);
   if (seeds->lock >= 0) close(seeds->lock);
   free(seeds->runs);
   pthread_mutex_destroy(&seeds->session.lock);
   pthread_mutex_destroy(&seeds->turns.lock);
   pthread_cond_destroy(&seeds->turns.changed);
+  pthread_cond_destroy(&seeds->turns.again);
 }
 
 /* ---- how it ended ---- */
@@ -278,7 +316,9 @@ int seeds_run(const RlcModule *module, const Options *options) {
                              .named = module_named(module),
                              .lock = PTHREAD_MUTEX_INITIALIZER},
                  .options = *options,
-                 .turns = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER},
+                 .turns = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                           .changed = PTHREAD_COND_INITIALIZER,
+                           .again = PTHREAD_COND_INITIALIZER},
                  .lock = -1};
   seeds.options.facts = &fact, seeds.options.fact_count = 1;
   int status = 1;

@@ -2,6 +2,7 @@
  * before the first step. */
 #include "runtime/training.h"
 
+#include "runtime/device/cohort.h"
 #include "runtime/slot.h"
 
 #include <math.h>
@@ -51,14 +52,21 @@ static void run_part(void *arg, uint32_t thread, uint32_t threads) {
   job->program->run(&call);
 }
 
+static bool card_run(const Trainer *trainer, const Side *side, MirrorRun run) {
+  const Options *options = &trainer->options;
+  if (options->cohort)
+    cohort_run(options->cohort, options->member, &run, trainer->state.step,
+               side == &trainer->evaluating);
+  else
+    mirrors_run(&run, 1);
+  return device_good(trainer->device, side->error);
+}
+
 bool trainer_run(const Trainer *trainer, const Side *side, uint32_t program, uint64_t seed,
                  uint64_t draw, bool alone) {
   const RlcProgram *run = &trainer->module->programs[program];
   counters_write(trainer, side);
-  if (side->mirror) {
-    mirror_run(side->mirror, program, seed, draw);
-    return device_good(trainer->device, side->error);
-  }
+  if (side->mirror) return card_run(trainer, side, (MirrorRun){side->mirror, program, seed, draw});
   RunJob job = {.program = run,
                 .call = {.memory = side->memory,
                          .work = side->work,
@@ -183,8 +191,10 @@ void side_give_all(const Trainer *trainer, const Side *to, const Side *from) {
 /* The card, with learning's slots. */
 static bool trainer_device(Trainer *trainer) {
   RunError *error = &trainer->error;
+  Cohort *cohort = trainer->options.cohort;
   if (!trainer->module->gpu) return true;
-  if (!(trainer->device = device_open(trainer->module, error))) return false;
+  trainer->device = cohort ? cohort_device(cohort) : device_open(trainer->module, error);
+  if (!trainer->device) return false;
   trainer->learning.mirror = mirror_make(trainer->device, trainer->memory, error);
   return trainer->learning.mirror != NULL;
 }
@@ -293,7 +303,7 @@ void trainer_free(Trainer *trainer) {
   save_free(trainer);
   mirror_free(trainer->learning.mirror);
   mirror_free(trainer->evaluating.mirror);
-  device_close(trainer->device);
+  if (!trainer->options.cohort) device_close(trainer->device);
   free(trainer->parts);
   free(trainer->replay);
   free(trainer->memory);

@@ -42,6 +42,9 @@ typedef struct Options {
   const Fact *facts;    /* set by the caller before rundir_make, or left empty */
   size_t fact_count;
   const char *gpu; /* set by the caller before rundir_make: the card that programs run on; NULL */
+  struct Cohort *cohort; /* set by the caller: the runs on a card with which this one goes together,
+                          or NULL */
+  uint32_t member;       /* its number among those */
 } Options;
 
 /* Reads the options; unknown ones are refused with the nearest name, values with what was expected.

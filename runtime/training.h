@@ -66,7 +66,7 @@ typedef struct Metrics {
   size_t columns;
   char *alias; /* storage of the aliases' names */
   /* What programs on a card wrote and nobody has looked at yet */
-  const Device *device;     /* NULL: there is none */
+  Device *device;           /* NULL: there is none */
   struct MetricsNote *note; /* [METRIC_NOTES] */
   uint32_t note_count;
   uint32_t *written; /* [count] metric slots that a program writes, for a moment */

@@ -101,6 +101,12 @@ START_TEST(cards_train_as_the_cpu_does) {
 }
 END_TEST
 
+static void same_evaluations(const char *one, const char *other) {
+  Bytes a = log_of(one, "evaluations.csv"), b = log_of(other, "evaluations.csv");
+  ck_assert(a.size == b.size && memcmp(a.data, b.data, a.size) == 0);
+  free(a.data), free(b.data);
+}
+
 #define SMALL "sac --quiet --log-every 10 --eval-episodes 1 "
 
 START_TEST(stopped_runs_go_on) {
@@ -108,16 +114,56 @@ START_TEST(stopped_runs_go_on) {
   trainer_good(folder, SMALL "--steps 20 --eval-every 20 --out parts");
   trainer_good(folder, SMALL "--steps 40 --eval-every 20 --resume parts");
   same_end(folder, "whole", "parts", 40);
-  Bytes a = log_of("whole", "evaluations.csv"), b = log_of("parts", "evaluations.csv");
-  ck_assert(a.size == b.size && memcmp(a.data, b.data, a.size) == 0);
-  free(a.data), free(b.data);
+  same_evaluations("whole", "parts");
 }
 END_TEST
 
+/* ---- several seeds ---- */
+
+/* Trains with a tally of launches. Returns runs of programs for each of them. */
+static double train_together(const char *line) {
+  Path tally = path_in(folder, "tally");
+  unsigned launches = 0, runs = 0;
+  setenv("FAKE_CARD_TALLY", tally.text, 1);
+  trainer_good(folder, line);
+  unsetenv("FAKE_CARD_TALLY");
+  Bytes text = file_read(tally.text);
+  ck_assert_int_eq(sscanf(text.data, "%u %u", &launches, &runs), 2);
+  free(text.data);
+  return (double)runs / launches;
+}
+
+/* Three runs on a card that has two blocks: a launch of two and one of one. */
 START_TEST(several_seeds_are_as_each_alone) {
-  trainer_good(folder, SMALL "--steps 30 --seeds 2 --out seeds");
+  double together = train_together(SMALL "--steps 30 --seeds 3 --threads 2 --out seeds");
+  ck_assert_msg(together > 1.2, "%g runs a launch", together);
   trainer_good(folder, SMALL "--steps 30 --seed 2 --out alone");
   same_end(folder, "seeds/seed-2", "alone", 30);
+  same_evaluations("seeds/seed-2", "alone");
+}
+END_TEST
+
+#define POLE "pole --quiet --log-every 5 --eval-episodes 3 --eval-every 30 "
+
+/* Episodes end when they like, so that evaluations have different lengths. */
+START_TEST(seeds_find_together_again) {
+  build("cuda", "pole", courses[4].spec, courses[4].overrides);
+  double together = train_together(POLE "--steps 90 --seeds 2 --out poles");
+  ck_assert_msg(together > 1.5, "%g runs a launch", together);
+  trainer_good(folder, POLE "--steps 90 --seed 2 --out pole2");
+  same_end(folder, "poles/seed-2", "pole2", 90);
+  same_evaluations("poles/seed-2", "pole2");
+}
+END_TEST
+
+START_TEST(one_that_is_ahead_waits) {
+  trainer_good(folder, SMALL "--steps 20 --eval-every 20 --seeds 2 --out apart");
+  trainer_good(folder, SMALL "--steps 40 --eval-every 20 --resume apart/seed-1");
+  double together = train_together(SMALL "--steps 100 --eval-every 20 --resume apart");
+  ck_assert_msg(together > 1.5, "%g runs a launch", together);
+  trainer_good(folder, SMALL "--steps 100 --eval-every 20 --seed 1 --out behind");
+  same_end(folder, "apart/seed-1", "behind", 100);
+  same_evaluations("apart/seed-1", "behind");
 }
 END_TEST
 
@@ -232,6 +278,8 @@ int main(void) {
   tcase_add_loop_test(tests, cards_train_as_the_cpu_does, 0, COUNTOF(courses));
   tcase_add_test(tests, stopped_runs_go_on);
   tcase_add_test(tests, several_seeds_are_as_each_alone);
+  tcase_add_test(tests, seeds_find_together_again);
+  tcase_add_test(tests, one_that_is_ahead_waits);
   tcase_add_test(tests, errors_help);
   tcase_add_test(tests, metrics_that_are_not_finite_are_told_as_on_the_cpu);
   tcase_add_test(tests, provenance_names_the_card);

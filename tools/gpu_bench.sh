@@ -56,19 +56,20 @@ row() {
   esac
 }
 
-for name in $(made case | cut -d' ' -f1); do
-  row 70 rlc "$name" "$pack/$name" "$name" "$SECONDS_EACH"
+made case | cut -d' ' -f1,2 >"$work/cases"
+while read -r name seeds; do
+  what=${name%-seeds}
+  [ "$seeds" = 1 ] || what="$what x$seeds seeds"
+  row 70 rlc "$what" "$pack/$name" "$name" "$SECONDS_EACH" "$seeds"
   [ -z "$card" ] || [ -n "${clock:-}" ] || clock=$(nvidia-smi --query-gpu=clocks.sm,clocks.mem --format=csv,noheader | head -1)
-done
-lacks rlc "sac x100 seeds" "not measured" "programs for a GPU train one seed yet"
-
+done <"$work/cases"
 if [ -z "${RLC_CUBLAS:-}" ]; then
   site=$($PYTHON -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])' 2>/dev/null || true)
   for library in "${CUDA_PATH:-/usr/local/cuda}"/lib64/libcublas.so.1[0-9] "$site"/nvidia/*/lib/libcublas.so.1[0-9]; do
     [ ! -e "$library" ] || { export RLC_CUBLAS="$library"; break; }
   done
 fi
-for name in $(made case | cut -d' ' -f1); do
+for name in $(awk '$2 == 1 { print $1 }' "$work/cases"); do
   size=$name
   [ -z "$tiny" ] || { size=tiny; [ "$name" != reppo ] || size=tiny_reppo; }
   row 25 cublas "$name" "$pack/cublas" "$size" "$SECONDS_EACH"
@@ -123,7 +124,7 @@ head_lines() {
   echo "- host: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $(nproc) processors, $(uname -sr)"
   echo "- commit: $(made commit); programs for $(made march)${tiny:+, the smallest sizes, for tests: compare nothing}"
   echo "- command: \`SECONDS_EACH=$SECONDS_EACH tools/gpu_bench.sh build/gpu/bench\`, $(($(date +%s) - began)) s; what each row means: bench/README.md"
-  made case | sed 's/^\([a-z]*\) /- \1: rlc compile /'
+  made case | sed 's/^\([a-z-]*\) \([0-9]*\) /- \1, seeds at once \2: rlc compile /'
   awk -F'\t' '{ n[($3 + 0 > 0 ? "measured" : $3)]++ }
     END { printf "- rows: %d measured, %d not found, %d not measured\n", n["measured"], n["not found"], n["not measured"] }' "$rows"
   echo
@@ -138,4 +139,4 @@ if [ -n "$card" ] && [ -z "$tiny" ]; then
   echo "written to $record" >&2
 fi
 cat "$work/page"
-[ "$(grep -c '^rlc	[a-z]*	[0-9]' "$rows")" = "$(made case | wc -l)" ]
+[ "$(grep -c '^rlc	[a-z0-9 ]*	[0-9]' "$rows")" = "$(made case | wc -l)" ]

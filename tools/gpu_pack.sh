@@ -20,17 +20,20 @@ CC=${CC:-gcc}
 # an update.
 loop='loop=[{"collect":1},{"sample":"replay"},{"descend":"all"},{"set":{"slow":"blend(slow,critic,tau)"}}]'
 
-# One case a line: name, and what `rlc compile` is given.
+# One case a line: name, how many seeds are measured together, and what `rlc compile` is given.
 cases() {
   if [ -n "${TINY:-}" ]; then
     small="env=Pendulum-v1 hidden=16 batch_size=8 warmup=2 replay.capacity=10000"
-    echo "sac specs/sac.yaml $loop $small"
-    echo "remac specs/remac.yaml M=4 K=2 $loop $small"
-    echo "reppo specs/reppo.yaml env.id=Pendulum-v1 env.count=4 steps=4 minibatches=2 epochs=2 hidden=8 bins=11 draws=3 vmin=-20 vmax=5"
+    echo "sac 1 specs/sac.yaml $loop $small"
+    echo "remac 1 specs/remac.yaml M=4 K=2 $loop $small"
+    echo "sac-seeds 3 specs/sac.yaml $loop $small"
+    echo "reppo 1 specs/reppo.yaml env.id=Pendulum-v1 env.count=4 steps=4 minibatches=2 epochs=2 hidden=8 bins=11 draws=3 vmin=-20 vmax=5"
   else
-    echo "sac specs/sac.yaml $loop"
-    echo "remac specs/remac.yaml M=16 K=4 $loop"
-    echo "reppo specs/reppo.yaml"
+    echo "sac 1 specs/sac.yaml $loop"
+    echo "remac 1 specs/remac.yaml M=16 K=4 $loop"
+    echo "reppo 1 specs/reppo.yaml"
+    echo "sac-seeds 100 specs/sac.yaml $loop replay.capacity=100000"
+    echo "remac-seeds 100 specs/remac.yaml M=16 K=4 $loop replay.capacity=100000"
   fi
 }
 
@@ -50,7 +53,7 @@ measure=$BUILD/compiler/measure
 ar rs "$home/librlc_runtime.a" "$home/updates.o" "$BUILD/ir/base.o" "$measure/peak.o" "$measure/watch.o" "$measure"/bench_*.o 2>/dev/null
 
 set -f # words of a case are arguments as they stand
-cases | while read -r name arguments; do
+cases | while read -r name _ arguments; do
   # shellcheck disable=SC2086
   RLC_HOME=$home "$BUILD/rlc" compile $arguments --target cuda --march "$MARCH" -o "$PACK/$name"
   strange=$(ldd "$PACK/$name" | awk '{ print $1 }' | grep -Ev '^(linux-vdso|libc|libm|libpthread|libdl)\.so|^/.*/ld-linux' || true)

@@ -157,15 +157,16 @@ static void emit_program(const Printer *p, size_t number) {
   emit_places(p, number);
   emit_runs(p, number, cases);
   fprintf(p->out,
-          "PROGRAM " CUDA_PROGRAM "%u(Call call) {\n"
+          "PROGRAM " CUDA_PROGRAM "%u(LAUNCH launch) {\n"
+          "  Call call = call_of(&launch);\n"
           "  int me = threadIdx.x %% 32, warp = threadIdx.x / 32;\n"
           "  ROLLED\n"
           "  for (int k = 0; k < %u; k++) {\n"
           "    const Run run = runs_%u[k];\n"
           "    Index warps = min_index(blockDim.x / 32, run.warps);\n"
-          "    Index first = warp * (Index)gridDim.x + blockIdx.x, step = warps * gridDim.x;\n"
+          "    Index first = warp * (Index)call.blocks + call.block, step = warps * call.blocks;\n"
           "    if (run.meets) meet(&call);\n"
-          "    reach(&call, 0x%zxu + k);\n"
+          "    reach(&launch, 0x%zxu + k);\n"
           "    if (warp < warps) switch (run.body) {\n",
           (unsigned)number, (unsigned)program->kernel_count, (unsigned)number,
           number << RLC_REACHED_BITS);
@@ -212,12 +213,12 @@ void emit_cuda_on_cpu(const Code *code, FILE *out) {
   emit_cuda(code, out);
   for (size_t i = 0; i < code->program_count; i++)
     fprintf(out,
-            "static void program_%u_warps(const void *call) { %s%u(*(const Call *)call); }\n"
+            "static void program_%u_warps(const void *launch) { %s%u(*(const Launch *)launch); }\n"
             "static void program_%u(const RlcCall *call) {\n"
-            "  unsigned long long met = 0;\n"
-            "  unsigned reached;\n"
-            "  Call own = {call->memory, call->work, call->seed, call->step, &met, &reached};\n"
-            "  if (call->thread == 0) shim_run(program_%u_warps, &own);\n"
+            "  unsigned met = 0, reached;\n"
+            "  Launch launch = {&reached, 1, SHIM_BLOCKS,\n"
+            "                   {{call->memory, call->work, call->seed, call->step, &met}}};\n"
+            "  if (call->thread == 0) shim_run(program_%u_warps, &launch, SHIM_BLOCKS);\n"
             "}\n",
             (unsigned)i, CUDA_PROGRAM, (unsigned)i, (unsigned)i, (unsigned)i);
   module_print(&code->module->shell, out);

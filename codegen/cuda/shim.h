@@ -2,9 +2,9 @@
  *
  * A thread is a fibre. One runs until it waits; so what it wrote without meeting those that read it
  * shows when the fibres of a warp take their turns in another order (RLC_SHIM_ORDER: 0 forwards, 1
- * backwards, more: shuffled by that number). The grid is SHIM_BLOCKS blocks of SHIM_WARPS warps. A
- * warp whose lanes wait in different places, or threads that wait for ever, end the process with a
- * message. Included by generated files only. */
+ * backwards, more: shuffled by that number). A grid has at most SHIM_BLOCKS blocks, of SHIM_WARPS
+ * warps. A warp whose lanes wait in different places, or threads that wait for ever, end the
+ * process with a message. Included by generated files only. */
 #ifndef RLC_CODEGEN_CUDA_SHIM_H
 #define RLC_CODEGEN_CUDA_SHIM_H
 
@@ -47,6 +47,7 @@ typedef struct Shim {
   ShimFibre fibre[SHIM_FIBRES];
   char shared[SHIM_BLOCKS][SHIM_SHARED] __attribute__((aligned(64)));
   ShimFibre *running;
+  unsigned blocks; /* of this grid */
   jmp_buf scheduler;
   ucontext_t start;
   void (*kernel)(const void *call);
@@ -63,7 +64,8 @@ static Shim *shim;
 #ifndef PROGRAM
 #define PROGRAM static void
 #endif
-#define BODY static __attribute__((noinline, unused))
+#define LAUNCH const Launch
+#define BODY   static __attribute__((noinline, unused))
 #define __constant__
 #define ROLLED
 #define STEPS
@@ -77,7 +79,7 @@ static Shim *shim;
 #define SHARED_MEMORY(name) char *name = shim->shared[blockIdx.x]
 #define threadIdx           (shim->running->thread)
 #define blockIdx            (shim->running->block)
-#define gridDim             ((ShimIndex){SHIM_BLOCKS})
+#define gridDim             ((ShimIndex){shim->blocks})
 #define blockDim            ((ShimIndex){SHIM_WARPS * SHIM_LANES})
 #define __syncwarp()        shim_wait(SHIM_AT_WARP)
 #define __syncthreads()     shim_wait(SHIM_AT_BLOCK)
@@ -93,8 +95,8 @@ __attribute__((noinline)) static void shim_wait(ShimState state) {
   if (!_setjmp(shim->running->place)) _longjmp(shim->scheduler, 1);
 }
 
-static inline unsigned long long atomicAdd(unsigned long long *at, unsigned long long more) {
-  unsigned long long before = *at;
+static inline unsigned atomicAdd(unsigned *at, unsigned more) {
+  unsigned before = *at;
   *at = before + more;
   return before;
 }
@@ -187,17 +189,19 @@ static void shim_order(void) {
   }
 }
 
-static void shim_run(void (*kernel)(const void *call), const void *call) {
+static void shim_run(void (*kernel)(const void *call), const void *call, unsigned blocks) {
+  if (blocks == 0 || blocks > SHIM_BLOCKS) shim_fail("the grid has a strange number of blocks");
   shim = aligned_alloc(64, (sizeof *shim + 63) / 64 * 64);
   char *stacks = malloc((size_t)SHIM_FIBRES * SHIM_STACK);
   if (!shim || !stacks) shim_fail("out of memory");
   memset(shim, 0xff, sizeof *shim);
   shim->kernel = kernel;
   shim->call = call;
+  shim->blocks = blocks;
   shim_order();
   for (int i = 0; i < SHIM_FIBRES; i++) {
     ShimFibre *fibre = &shim->fibre[i];
-    fibre->state = SHIM_READY;
+    fibre->state = i / (SHIM_WARPS * SHIM_LANES) < (int)blocks ? SHIM_READY : SHIM_DONE;
     fibre->begun = 0;
     fibre->thread.x = (unsigned)(i % (SHIM_WARPS * SHIM_LANES));
     fibre->block.x = (unsigned)(i / (SHIM_WARPS * SHIM_LANES));

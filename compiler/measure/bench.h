@@ -6,6 +6,7 @@
 
 #include "compiler/measure/peak.h"
 #include "compiler/measure/watch.h"
+#include "runtime/device/cohort.h"
 #include "runtime/training.h"
 
 /* The figures of bench.def. */
@@ -24,6 +25,10 @@ typedef struct Samples {
 /* A trainer of the module with its replays filled, or NULL after a message; free it with
  * bench_trainer_free. */
 Trainer *bench_trainer(const RlcModule *module, uint32_t threads);
+/* The same with replays empty; as a member of a cohort, which may be NULL, with a seed of its own.
+ */
+Trainer *bench_trainer_make(const RlcModule *module, uint32_t threads, Cohort *cohort,
+                            uint32_t member);
 void bench_trainer_free(Trainer *trainer);
 
 /* Prints why measuring ended; of values that are no longer finite, what can be done. */

@@ -7,10 +7,13 @@
 
 static const uint64_t STEPS = 1000000000000; /* of the run that is measured: it never gets there */
 
-Trainer *bench_trainer(const RlcModule *module, uint32_t threads) {
+Trainer *bench_trainer_make(const RlcModule *module, uint32_t threads, Cohort *cohort,
+                            uint32_t member) {
   const Options options = {.steps = STEPS,
-                           .seed = 1,
+                           .seed = 1 + member,
                            .threads = threads,
+                           .cohort = cohort,
+                           .member = member,
                            .log_every = 1000,
                            .eval_episodes = 1,
                            .quiet = true,
@@ -20,7 +23,15 @@ Trainer *bench_trainer(const RlcModule *module, uint32_t threads) {
   Stop *stop = stop_make(&trainer->error);
   bool good = stop && trainer_make(trainer, module, &options);
   trainer->stop = stop;
-  if (good && bench_fill(trainer)) return trainer;
+  if (good) return trainer;
+  bench_complain(trainer);
+  bench_trainer_free(trainer);
+  return NULL;
+}
+
+Trainer *bench_trainer(const RlcModule *module, uint32_t threads) {
+  Trainer *trainer = bench_trainer_make(module, threads, NULL, 0);
+  if (!trainer || bench_fill(trainer)) return trainer;
   bench_complain(trainer);
   bench_trainer_free(trainer);
   return NULL;

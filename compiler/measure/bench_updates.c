@@ -196,9 +196,10 @@ static void series_add(Series *series, const Group *group, double peak) {
   series->flops += group->work.executed;
 }
 
-/* The fastest slice: the clock is wanted, not who else had the core. */
+/* The fastest slice: the clock is wanted, not who else had the core. Of a card it is not known. */
 static double peak_now(Trainer *trainer) {
   double peak = 0;
+  if (trainer->device) return NAN;
   for (int i = 0; i < PEAK_SLICES; i++) peak = fmax(peak, peak_team(trainer->team, PEAK_SECONDS));
   return peak;
 }

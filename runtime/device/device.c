@@ -117,13 +117,16 @@ static bool programs_find(Device *device, RunError *error) {
 static bool device_fill(Device *device, RunError *error) {
   if (!driver_open(&device->driver, error) || !card_find(device, error)) return false;
   card_name(device);
-  return image_load(device, error) && programs_find(device, error);
+  if (!image_load(device, error) || !programs_find(device, error)) return false;
+  device->reached = device_host_take(device, sizeof *device->reached, error);
+  return device->reached != NULL;
 }
 
 Device *device_open(const RlcModule *module, RunError *error) {
   Device *device = run_take(1, sizeof *device, error);
   if (!device) return NULL;
   device->module = module;
+  pthread_mutex_init(&device->lock, NULL);
   if (device_fill(device, error)) return device;
   device_close(device);
   return NULL;
@@ -134,8 +137,10 @@ void device_close(Device *device) {
   const Driver *driver = &device->driver;
   if (device->stream) driver->stream_free(device->stream);
   if (device->image) driver->module_free(device->image);
+  device_host_free(device, (void *)device->reached);
   if (device->entered) driver->context_free(device->number);
   driver_close(&device->driver);
+  pthread_mutex_destroy(&device->lock);
   free(device->kernels);
   free(device);
 }
@@ -156,14 +161,19 @@ const char *device_name(const Device *device) { return device->words; }
 
 bool device_check(Device *device, const char *doing, int result) {
   if (result == 0) return true;
+  pthread_mutex_lock(&device->lock);
   if (!device->failed.text[0]) driver_fail(&device->driver, &device->failed, doing, result);
+  pthread_mutex_unlock(&device->lock);
   return false;
 }
 
-bool device_good(const Device *device, RunError *error) {
-  if (!device || !device->failed.text[0]) return true;
-  *error = device->failed;
-  return false;
+bool device_good(Device *device, RunError *error) {
+  if (!device) return true;
+  pthread_mutex_lock(&device->lock);
+  bool good = !device->failed.text[0];
+  if (!good && error) *error = device->failed;
+  pthread_mutex_unlock(&device->lock);
+  return good;
 }
 
 void *device_host_take(Device *device, size_t bytes, RunError *error) {

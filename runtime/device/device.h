@@ -1,4 +1,5 @@
-/* A GPU that runs a module's programs, and slots that lie on both sides.
+/* A GPU that runs a module's programs, and slots that lie on both sides. A device is for any number
+ * of threads, a mirror for one at a time.
  *
  * Programs read and write slots on the card, the runtime those on the host. Of each slot a mirror
  * knows which of the two is newer, and copies one only when the other side asks for it; so
@@ -21,17 +22,22 @@ int device_arch(void);
 /* The card in words, for provenance: "NVIDIA H200, sm_90, driver 13.0". */
 const char *device_name(const Device *device);
 /* False when something on the card has failed since the device was opened; then nothing is run any
- * more, and `error` says what it was (no device never fails): the program in which a kernel
- * faulted, or what was refused.
- */
-bool device_good(const Device *device, RunError *error);
+ * more, and `error`, unless it is NULL, says what it was (no device never fails): the program in
+ * which a kernel faulted, or what was refused. */
+bool device_good(Device *device, RunError *error);
 
 /* Room on the card for the slots at `host`, all zero as those are, and for the programs' scratch.
  * NULL, with the bytes that were needed and the largest tensors, when there is none. */
 Mirror *mirror_make(Device *device, char *host, RunError *error);
 void mirror_free(Mirror *mirror);
-/* Runs a program, behind all that was run and copied before. */
-void mirror_run(Mirror *mirror, uint32_t program, uint64_t seed, uint64_t draw);
+typedef struct MirrorRun {
+  Mirror *mirror;
+  uint32_t program;
+  uint64_t seed, draw; /* as RlcCall's seed and step */
+} MirrorRun;
+/* Runs one program for different mirrors of a device, behind all that was run and copied before: in
+ * one launch, if so many blocks can be on the card at once. */
+void mirrors_run(const MirrorRun *runs, uint32_t count);
 /* The host is about to read a slot: afterwards it has what the card wrote last. */
 void mirror_fetch(Mirror *mirror, uint32_t slot);
 /* The same for all slots. */

@@ -5,6 +5,8 @@
 #include "runtime/device/device.h"
 #include "runtime/device/driver.h"
 
+#include <pthread.h>
+
 typedef struct Kernel {
   DriverKernel *driver;
   uint32_t blocks; /* that are on the card at once */
@@ -19,9 +21,11 @@ struct Device {
   DriverContext *context;
   DriverModule *image;
   DriverStream *stream;
-  Kernel *kernels; /* [program_count] */
-  Kernel gather;   /* RLC_GATHER, where the module has replays */
-  RunError failed; /* the first failure, or empty */
+  Kernel *kernels;            /* [program_count] */
+  Kernel gather;              /* RLC_GATHER, where the module has replays */
+  volatile uint32_t *reached; /* RlcGpuCall.reached */
+  pthread_mutex_t lock;       /* of what follows */
+  RunError failed;            /* the first failure, or empty */
 };
 
 /* For gather.c, of the mirror's card and in its stream: zeroed memory, and what is put there. */

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MET_BYTES = 64 }; /* of a program's counter of barriers */
-
 /* Which side of a slot has the value. */
 typedef enum Newer { BOTH, HOST, CARD } Newer;
 
@@ -14,9 +12,8 @@ struct Mirror {
   Device *device;
   char *host;
   DevicePlace memory, work, met;
-  uint8_t *newer;             /* [slot_count] Newer */
-  bool running;               /* something may not be done yet */
-  volatile uint32_t *reached; /* RlcGpuCall.reached */
+  uint8_t *newer; /* [slot_count] Newer */
+  bool running;   /* something may not be done yet */
 };
 
 /* ---- making ---- */
@@ -80,11 +77,9 @@ Mirror *mirror_make(Device *device, char *host, RunError *error) {
   if (!mirror) return NULL;
   *mirror = (Mirror){.device = device, .host = host};
   mirror->newer = run_take(module->slot_count, 1, error);
-  mirror->reached = device_host_take(device, sizeof *mirror->reached, error);
-  if (mirror->newer && mirror->reached &&
-      mirror_take(mirror, &mirror->memory, module->memory_bytes, error) &&
+  if (mirror->newer && mirror_take(mirror, &mirror->memory, module->memory_bytes, error) &&
       mirror_take(mirror, &mirror->work, work_most(module), error) &&
-      mirror_take(mirror, &mirror->met, (uint64_t)module->program_count * MET_BYTES, error))
+      mirror_take(mirror, &mirror->met, sizeof(uint32_t), error))
     return mirror;
   mirror_free(mirror);
   return NULL;
@@ -95,7 +90,6 @@ void mirror_free(Mirror *mirror) {
   mirror_give_back(mirror, mirror->memory);
   mirror_give_back(mirror, mirror->work);
   mirror_give_back(mirror, mirror->met);
-  device_host_free(mirror->device, (void *)mirror->reached);
   free(mirror->newer);
   free(mirror);
 }
@@ -105,7 +99,7 @@ void mirror_free(Mirror *mirror) {
 /* Whether the driver can be asked; it wants to know of every thread that does. */
 static bool mirror_ready(Mirror *mirror) {
   Device *device = mirror->device;
-  return !device->failed.text[0] &&
+  return device_good(device, NULL) &&
          device_check(device, "the GPU", device->driver.context_enter(device->context));
 }
 
@@ -154,17 +148,17 @@ static void slots_copy(Mirror *mirror, const uint32_t *slots, uint32_t count, Ne
 }
 
 /* Where the card was when it failed. */
-static void doing_words(const Mirror *mirror, char *text, size_t size) {
-  const RlcModule *module = mirror->device->module;
-  uint32_t reached = *mirror->reached, program = reached >> RLC_REACHED_BITS;
+static void doing_words(const Device *device, char *text, size_t size) {
+  const RlcModule *module = device->module;
+  uint32_t reached = *device->reached, program = reached >> RLC_REACHED_BITS;
   uint32_t part = reached & ((1u << RLC_REACHED_BITS) - 1);
   const RlcLaunch *launch =
       program < module->program_count ? &module->gpu->launches[program] : NULL;
   if (launch && part < launch->part_count)
-    snprintf(text, size, "%s failed in program '%s', kernel %s", mirror->device->name,
+    snprintf(text, size, "%s failed in program '%s', kernel %s", device->name,
              module->programs[program].name, launch->parts[part]);
   else
-    snprintf(text, size, "%s failed", mirror->device->name);
+    snprintf(text, size, "%s failed", device->name);
 }
 
 void mirror_wait(Mirror *mirror) {
@@ -174,7 +168,7 @@ void mirror_wait(Mirror *mirror) {
   int result = device->driver.stream_wait(device->stream);
   if (result == 0) return;
   char doing[512];
-  doing_words(mirror, doing, sizeof doing);
+  doing_words(device, doing, sizeof doing);
   device_check(device, doing, result);
 }
 
@@ -235,30 +229,56 @@ void mirror_note(Mirror *mirror, const uint32_t *slots, uint32_t count, char *to
 
 /* ---- running ---- */
 
-static void launch(Mirror *mirror, const Kernel *kernel, const char *name, RlcGpuCall call) {
-  Device *device = mirror->device;
+static RlcGpuRun run_of(const Mirror *mirror, DevicePlace work, uint64_t seed, uint64_t draw) {
+  return (RlcGpuRun){mirror->memory, work, seed, draw, mirror->met};
+}
+
+/* The blocks that can be on the card at once are dealt out among the runs of the call. */
+static void launch(Device *device, const Kernel *kernel, const char *name, RlcGpuCall *call) {
   const RlcGpu *gpu = device->module->gpu;
-  void *arguments[] = {&call};
-  int result = device->driver.launch_together(kernel->driver, kernel->blocks, 1, 1, gpu->threads, 1,
-                                              1, gpu->shared_bytes, device->stream, arguments);
-  mirror->running = true;
+  void *arguments[] = {call};
+  call->reached = (uint64_t)(uintptr_t)device->reached;
+  call->blocks = kernel->blocks / call->count;
+  int result =
+      device->driver.launch_together(kernel->driver, call->blocks * call->count, 1, 1, gpu->threads,
+                                     1, 1, gpu->shared_bytes, device->stream, arguments);
   device_check(device, name, result);
 }
 
 static void card_wrote(Mirror *mirror, const uint32_t *slots, uint32_t count) {
   for (uint32_t i = 0; i < count; i++) mirror->newer[slots[i]] = CARD;
+  mirror->running = true;
 }
 
-void mirror_run(Mirror *mirror, uint32_t program, uint64_t seed, uint64_t draw) {
-  Device *device = mirror->device;
-  const RlcLaunch *table = &device->module->gpu->launches[program];
+/* Runs that fit into one launch. */
+static void runs_launch(const MirrorRun *runs, uint32_t count) {
+  Device *device = runs->mirror->device;
+  const RlcLaunch *table = &device->module->gpu->launches[runs->program];
+  RlcGpuCall call = {.count = count};
+  for (uint32_t i = 0; i < count; i++) {
+    const MirrorRun *run = &runs[i];
+    slots_copy(run->mirror, table->reads, table->read_count, HOST);
+    call.runs[i] = run_of(run->mirror, run->mirror->work, run->seed, run->draw);
+  }
+  launch(device, &device->kernels[runs->program], device->module->programs[runs->program].name,
+         &call);
+  for (uint32_t i = 0; i < count; i++)
+    card_wrote(runs[i].mirror, table->writes, table->write_count);
+}
+
+static uint32_t quotient_up(uint32_t x, uint32_t y) { return (x + y - 1) / y; }
+
+void mirrors_run(const MirrorRun *runs, uint32_t count) {
+  Mirror *mirror = runs->mirror;
+  uint32_t most = mirror->device->kernels[runs->program].blocks;
+  if (most > RLC_GPU_RUNS) most = RLC_GPU_RUNS;
   if (!mirror_ready(mirror)) return;
-  slots_copy(mirror, table->reads, table->read_count, HOST);
-  DevicePlace met = mirror->met + (uint64_t)program * MET_BYTES; /* how many blocks meet differs */
-  launch(mirror, &device->kernels[program], device->module->programs[program].name,
-         (RlcGpuCall){mirror->memory, mirror->work, seed, draw, met,
-                      (uint64_t)(uintptr_t)mirror->reached});
-  card_wrote(mirror, table->writes, table->write_count);
+  for (uint32_t left = count; left > 0;) {
+    uint32_t now = quotient_up(left, quotient_up(left, most));
+    runs_launch(runs, now);
+    runs += now;
+    left -= now;
+  }
 }
 
 void mirror_put(Mirror *mirror, DevicePlace to, const void *from, uint64_t bytes) {
@@ -270,7 +290,7 @@ void mirror_put(Mirror *mirror, DevicePlace to, const void *from, uint64_t bytes
 
 void mirror_gather(Mirror *mirror, DevicePlace tables, const uint32_t *slots, uint32_t count) {
   if (!mirror_ready(mirror)) return;
-  launch(mirror, &mirror->device->gather, "taking a batch",
-         (RlcGpuCall){.memory = mirror->memory, .work = tables});
+  RlcGpuCall call = {.count = 1, .runs = {run_of(mirror, tables, 0, 0)}};
+  launch(mirror->device, &mirror->device->gather, "taking a batch", &call);
   card_wrote(mirror, slots, count);
 }

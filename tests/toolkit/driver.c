@@ -4,11 +4,13 @@
  * It is as late as a card may be: what is put into a stream is done when somebody waits for the
  * stream, so that a runtime that reads too early reads old values. FAKE_CARD says what goes wrong:
  * "none" (no card), "old" (an architecture below all), "small" (16 KiB of memory), "fault:N" (the
- * launch number N). */
+ * launch number N). In the end it writes to the file FAKE_CARD_TALLY how many launches there were,
+ * of how many runs. */
 #define _GNU_SOURCE /* memfd_create */
 #include "runtime/rlc.h"
 
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,7 +84,7 @@ int cuModuleLoadData(void **module, const void *image) {
 int cuModuleUnload(void *module) { return dlclose(module); }
 
 typedef struct Kernel {
-  void (*launch)(void *program, const void *call);
+  void (*launch)(void *program, const void *call, unsigned blocks);
   void *program;
 } Kernel;
 
@@ -136,28 +138,32 @@ typedef struct Job {
   const void *from;
   size_t bytes;
   const Kernel *kernel; /* NULL: a copy */
+  unsigned blocks;
   char kept[];
 } Job;
 typedef struct Stream {
   Job *first, **last;
+  pthread_mutex_t lock; /* held also while jobs are done: the shim is for one at a time */
 } Stream;
 
 int cuStreamCreate(Stream **stream, unsigned flags) {
   (void)flags;
   *stream = calloc(1, sizeof **stream);
   (*stream)->last = &(*stream)->first;
+  pthread_mutex_init(&(*stream)->lock, NULL);
   return 0;
 }
 
-static Job *job_add(Stream *stream, size_t kept) {
-  Job *job = calloc(1, sizeof *job + kept);
+static int job_add(Stream *stream, Job *job) {
+  pthread_mutex_lock(&stream->lock);
   *stream->last = job;
   stream->last = &job->next;
-  return job;
+  pthread_mutex_unlock(&stream->lock);
+  return 0;
 }
 
 static int kept_add(Stream *stream, uint64_t to, const void *from, int value, size_t bytes) {
-  Job *job = job_add(stream, bytes);
+  Job *job = calloc(1, sizeof *job + bytes);
   job->to = (void *)(uintptr_t)to;
   job->from = job->kept;
   job->bytes = bytes;
@@ -165,7 +171,7 @@ static int kept_add(Stream *stream, uint64_t to, const void *from, int value, si
     memcpy(job->kept, from, bytes);
   else
     memset(job->kept, value, bytes);
-  return 0;
+  return job_add(stream, job);
 }
 int cuMemsetD8Async(uint64_t place, unsigned char value, size_t bytes, Stream *stream) {
   return kept_add(stream, place, NULL, value, bytes);
@@ -175,11 +181,11 @@ int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes, Stream *st
 }
 
 static int copy_add(Stream *stream, void *to, const void *from, size_t bytes) {
-  Job *job = job_add(stream, 0);
+  Job *job = calloc(1, sizeof *job);
   job->to = to;
   job->from = from;
   job->bytes = bytes;
-  return 0;
+  return job_add(stream, job);
 }
 int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t bytes, Stream *stream) {
   return copy_add(stream, to, (const void *)(uintptr_t)from, bytes);
@@ -191,37 +197,51 @@ int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, Stream *strea
 int cuLaunchCooperativeKernel(const Kernel *kernel, unsigned blocks, unsigned y, unsigned z,
                               unsigned threads, unsigned ty, unsigned tz, unsigned shared,
                               Stream *stream, void **arguments) {
-  (void)blocks, (void)y, (void)z, (void)threads, (void)ty, (void)tz, (void)shared;
-  Job *job = job_add(stream, sizeof(RlcGpuCall));
+  (void)y, (void)z, (void)threads, (void)ty, (void)tz, (void)shared;
+  Job *job = calloc(1, sizeof *job + sizeof(RlcGpuCall));
   memcpy(job->kept, arguments[0], sizeof(RlcGpuCall));
   job->kernel = kernel;
-  return 0;
+  job->blocks = blocks;
+  return job_add(stream, job);
 }
 
-static bool launch_fails(void) {
-  static int launches;
+static unsigned launches, runs;
+
+static bool launch_fails(const RlcGpuCall *call) {
   const char *says = getenv("FAKE_CARD");
   launches++;
-  return fails("fault:") && launches > atoi(says + strlen("fault:"));
+  runs += call->count;
+  return fails("fault:") && launches > (unsigned)atoi(says + strlen("fault:"));
+}
+
+static void tally_write(void) {
+  const char *path = getenv("FAKE_CARD_TALLY");
+  FILE *out = path ? fopen(path, "w") : NULL;
+  if (!out) return;
+  fprintf(out, "%u %u\n", launches, runs);
+  fclose(out);
 }
 
 int cuStreamSynchronize(Stream *stream) {
-  int result = 0;
+  static int result; /* a fault stays */
+  pthread_mutex_lock(&stream->lock);
   for (Job *job = stream->first, *next; job; job = next) {
     next = job->next;
-    if (job->kernel && launch_fails()) result = ILLEGAL;
+    if (job->kernel && launch_fails((const void *)job->kept)) result = ILLEGAL;
     if (result == 0 && job->kernel)
-      job->kernel->launch(job->kernel->program, job->kept);
+      job->kernel->launch(job->kernel->program, job->kept, job->blocks);
     else if (result == 0)
       memmove(job->to, job->from, job->bytes);
     free(job);
   }
   stream->first = NULL;
   stream->last = &stream->first;
+  pthread_mutex_unlock(&stream->lock);
   return result;
 }
 int cuStreamDestroy_v2(Stream *stream) {
   cuStreamSynchronize(stream);
+  tally_write();
   free(stream);
   return 0;
 }

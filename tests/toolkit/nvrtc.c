@@ -16,11 +16,11 @@ typedef struct Program {
 /* Programs are found by name, and run by what the shim offers. */
 static const char before[] = "#define PROGRAM void\n#include <codegen/cuda/shim.h>\n";
 static const char after[] =
-    "\nstatic void (*shim_program)(Call call);\n"
-    "static void shim_once(const void *call) { shim_program(*(const Call *)call); }\n"
-    "void shim_launch(void (*program)(Call call), const void *call) {\n"
+    "\nstatic void (*shim_program)(Launch launch);\n"
+    "static void shim_once(const void *launch) { shim_program(*(const Launch *)launch); }\n"
+    "void shim_launch(void (*program)(Launch launch), const void *launch, unsigned blocks) {\n"
     "  shim_program = program;\n"
-    "  shim_run(shim_once, call);\n"
+    "  shim_run(shim_once, launch, blocks);\n"
     "}\n";
 
 int nvrtcVersion(int *major, int *minor) { return *major = 0, *minor = 0, 0; }
