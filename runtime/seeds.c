@@ -209,7 +209,10 @@ static bool seeds_cohort(Seeds *seeds) {
   const RlcModule *module = seeds->session.module;
   if (!module->gpu || seeds->session.count == 1) return true;
   const Rest rest = {turn_give, turn_again, &seeds->turns};
-  return (seeds->cohort = cohort_make(module, seeds->session.count, rest, &seeds->error));
+  if (!(seeds->cohort = cohort_make(module, seeds->session.count, rest, &seeds->error)))
+    return false;
+  seeds->options.gpu = device_name(cohort_device(seeds->cohort));
+  return true;
 }
 
 static bool seeds_make(Seeds *seeds) {
