@@ -3,6 +3,7 @@
 #ifndef RLC_TESTS_STUDY_FIXTURE_H
 #define RLC_TESTS_STUDY_FIXTURE_H
 
+#include "gen/engine.h"
 #include "compiler/study/run/run.h"
 #include "tests/trainer_fixture.h"
 
@@ -13,6 +14,7 @@ static const char *folder; /* of the test */
 /* How a study is asked for; zeros are fine. */
 typedef struct Asked {
   const char *name; /* of the study's folder below the test's */
+  const char *said; /* of the file that gets what it says; NULL: NAME.said */
   uint64_t steps;   /* 0: SMALL_STEPS */
   size_t points;    /* 0: 2; they differ in their learning rate */
   size_t seeds;     /* 0: 2 */
@@ -141,7 +143,7 @@ static inline pid_t study_start(const Asked *asked) {
   pid_t child = fork();
   if (child != 0) return child;
   char said[4200];
-  snprintf(said, sizeof said, "%s/%s.said", folder, asked->name);
+  snprintf(said, sizeof said, "%s/%s.said", folder, asked->said ? asked->said : asked->name);
   if (!freopen(said, "w", stderr) || dup2(2, 1) < 0) _exit(126);
   if (asked->deaf) signal(SIGCHLD, SIG_IGN);
   Session session = session_made(asked);
@@ -156,7 +158,7 @@ static inline Ended study_wait(const Asked *asked, pid_t child) {
   int status = -1;
   ck_assert_int_eq(waitpid(child, &status, 0), child);
   ended.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  snprintf(name, sizeof name, "%s.said", asked->name);
+  snprintf(name, sizeof name, "%s.said", asked->said ? asked->said : asked->name);
   Bytes said = file_read(path_in(folder, name).text);
   snprintf(ended.said, sizeof ended.said, "%s", said.data ? said.data : "");
   free(said.data);
@@ -212,6 +214,51 @@ static inline Path run_file(const Asked *asked, size_t point, size_t seed, const
   snprintf(name, sizeof name, "%s/runs/sac%s/Pendulum-v1/seed-%zu%s", asked->name, rate, seed,
            file);
   return path_in(folder, name);
+}
+
+/* The trainer of point 0. */
+static inline Path trainer_file(const Asked *asked) {
+  char name[128];
+  snprintf(name, sizeof name, "%s/trainers/%016lx-" RLC_ENGINE, asked->name,
+           hash_text(HASH_SEED, "3e-4"));
+  return path_in(folder, name);
+}
+
+/* Waits until a point's first run has a checkpoint. */
+static inline void wait_checkpoint(const Asked *asked, size_t point) {
+  Path latest = run_file(asked, point, 1, "/checkpoints/latest.json");
+  for (int i = 0; i < 3000 && access(latest.text, F_OK) != 0; i++) sleep_ms(5);
+  ck_assert_msg(access(latest.text, F_OK) == 0, "no checkpoint appears");
+}
+
+/* Waits until a file has a text. */
+static inline void wait_text(Path path, const char *part) {
+  for (int i = 0; i < 3000; i++) {
+    Bytes file = file_read(path.text);
+    bool there = file.data && strstr(file.data, part);
+    free(file.data);
+    if (there) return;
+    sleep_ms(5);
+  }
+  ck_abort_msg("'%s' does not appear in %s", part, path.text);
+}
+
+/* The first `from` of a file becomes `to`. */
+static inline void file_replace(Path path, const char *from, const char *to) {
+  Bytes file = file_read(path.text);
+  char text[8192];
+  char *at = file.data ? strstr(file.data, from) : NULL;
+  ck_assert_msg(at != NULL, "no '%s' in %s", from, path.text);
+  snprintf(text, sizeof text, "%.*s%s%s", (int)(at - file.data), file.data, to, at + strlen(from));
+  file_write(path.text, text, strlen(text));
+  free(file.data);
+}
+
+/* How often a part is in a text. */
+static inline size_t count_of(const char *text, const char *part) {
+  size_t count = 0;
+  for (; (text = strstr(text, part)); text++) count++;
+  return count;
 }
 
 /* ---- tables ---- */

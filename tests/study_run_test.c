@@ -1,11 +1,9 @@
 /* Running a study: every run is made once, whatever interrupts it and however many commands make
  * them; what failed is told and kept; nothing of another program or other options is mixed in. */
 #include "tests/study_fixture.h"
-#include "gen/engine.h"
 #include "tests/suite.h"
 
 #include <math.h>
-#include <pty.h>
 #include <sys/mount.h>
 
 /* ---- from nothing to the end ---- */
@@ -75,24 +73,18 @@ END_TEST
 
 /* ---- interruptions ---- */
 
-/* Waits until a point's first run has a checkpoint. */
-static void wait_checkpoint(const Asked *asked, size_t point) {
-  Path latest = run_file(asked, point, 1, "/checkpoints/latest.json");
-  for (int i = 0; i < 3000 && access(latest.text, F_OK) != 0; i++) sleep_ms(5);
-  ck_assert_msg(access(latest.text, F_OK) == 0, "no checkpoint appears");
-}
-
 START_TEST(signals_are_passed_on) {
-  static const int signals[] = {SIGINT, SIGTERM};
-  for (int i = 0; i < 2; i++) {
-    Asked asked = {.name = i ? "terminated" : "interrupted", .steps = 2000000};
+  static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+  static const char *const names[] = {"SIGINT", "SIGTERM", "SIGHUP"};
+  for (int i = 0; i < 3; i++) {
+    Asked asked = {.name = names[i], .steps = 2000000};
     pid_t command = study_start(&asked);
     for (size_t point = 0; point < 2; point++) wait_checkpoint(&asked, point); /* both have begun */
     kill(command, signals[i]);
     Ended ended = study_wait(&asked, command);
     ck_assert_msg(ended.status == 128 + signals[i], "status %d: %s", ended.status, ended.said);
     ck_assert_msg(strstr(ended.said, "4 runs are left; go on with: rlc ablate "), "%s", ended.said);
-    ck_assert_msg(strstr(ended.said, i ? "SIGTERM" : "SIGINT"), "%s", ended.said);
+    ck_assert_msg(strstr(strstr(ended.said, "stopped by "), names[i]), "%s", ended.said);
     ck_assert_uint_eq(study_count(&asked, STUDY_PARTIAL), 2);
     ck_assert_uint_eq(study_count(&asked, STUDY_WAITING), 2);
   }
@@ -139,38 +131,6 @@ START_TEST(ends_that_nobody_tells) {
 }
 END_TEST
 
-/* ---- several commands ---- */
-
-START_TEST(two_commands_share_the_work) {
-  Asked asked = {.name = "shared", .steps = LONG_STEPS, .seeds = 3, .jobs = 1};
-  Asked other = asked;
-  pid_t first = study_start(&asked), second = study_start(&other);
-  Ended one = study_wait(&asked, first), two = study_wait(&other, second);
-  ck_assert_int_eq(one.status, 0);
-  ck_assert_int_eq(two.status, 0);
-  ck_assert_uint_eq(study_count(&asked, STUDY_DONE), 6);
-  for (size_t p = 0; p < 2; p++)
-    for (size_t s = 1; s <= 3; s++) /* begun once, by one of them */
-      ck_assert(access(run_file(&asked, p, s, "/provenance-2.json").text, F_OK) != 0);
-}
-END_TEST
-
-START_TEST(a_run_that_is_held_is_left_alone) {
-  Asked asked = {.name = "held", .points = 1}, worker = asked;
-  study_good(&asked);
-  folder_remove(run_file(&asked, 0, 1, "").text);
-  int lock = claim_take(run_file(&asked, 0, 1, ".lock").text, false);
-  ck_assert_int_ge(lock, 0);
-  ck_assert_uint_eq(study_count(&asked, STUDY_RUNNING), 1);
-  worker.worker = true;
-  study_good(&worker); /* which does not wait */
-  ck_assert(access(run_file(&asked, 0, 1, "").text, F_OK) != 0);
-  close(lock);
-  study_good(&worker);
-  ck_assert_uint_eq(study_count(&asked, STUDY_DONE), 2);
-}
-END_TEST
-
 /* ---- failures ---- */
 
 START_TEST(a_failure_is_kept_and_told) {
@@ -188,25 +148,42 @@ START_TEST(a_failure_is_kept_and_told) {
 }
 END_TEST
 
-/* The trainer of point 0. */
-static Path trainer_file(const Asked *asked) {
-  char name[128];
-  snprintf(name, sizeof name, "%s/trainers/%016lx-" RLC_ENGINE, asked->name,
-           hash_text(HASH_SEED, "3e-4"));
-  return path_in(folder, name);
+/* A record that cannot be replaced, as on a full disk, is no leave to remove what the run did. */
+START_TEST(a_retry_keeps_checkpoints) {
+  Asked asked = {.name = "retried", .steps = LONG_STEPS, .points = 1, .seeds = 1};
+  pid_t command = study_start(&asked);
+  wait_checkpoint(&asked, 0);
+  kill(command, SIGINT);
+  study_wait(&asked, command);
+  Path latest = run_file(&asked, 0, 1, "/checkpoints/latest.json");
+  Path half = run_file(&asked, 0, 1, ".json.tmp");
+  file_replace(run_file(&asked, 0, 1, ".json"), "{", "{\"status\": 1, \"failure\": \"of ours\",");
+  ck_assert_uint_eq(study_count(&asked, STUDY_FAILED), 1);
+  ck_assert_int_eq(mkdir(half.text, 0777), 0); /* where the next record is written */
+  asked.retry = true;
+  SAYS(&asked, 1, "seed-1.json': Is a directory");
+  ck_assert(access(latest.text, F_OK) == 0);
+  ck_assert_uint_eq(study_count(&asked, STUDY_FAILED), 1);
+  ck_assert_int_eq(rmdir(half.text), 0);
+  SAYS(&asked, 0, "seed 1: goes on", "1 of 1 runs done, 0 failed");
 }
+END_TEST
 
 /* A trainer that does not start says nothing about its run. */
 START_TEST(what_cannot_begin_is_no_failure) {
   static const char script[] = "#!/bin/sh\necho 'error: this machine lacks avx1024' >&2\nexit 1\n";
-  Asked asked = {.name = "lacking", .points = 1, .seeds = 5}, one = asked;
+  Asked asked = {.name = "lacking", .points = 1, .seeds = 5, .jobs = 1}, one = asked;
   one.seeds = 1;
   study_good(&one);
   Path trainer = trainer_file(&asked), kept = path_in(folder, "kept");
   ck_assert_int_eq(rename(trainer.text, kept.text), 0);
   file_write(trainer.text, script, sizeof script - 1);
   chmod(trainer.text, 0755);
-  SAYS(&asked, 1, "could not begin: this machine lacks avx1024", "4 runs are left");
+  Ended ended = study_ask(&asked);
+  ck_assert_msg(ended.status == 1 && strstr(ended.said, "4 runs are left"), "%d: %s", ended.status,
+                ended.said);
+  ck_assert_uint_eq(count_of(ended.said, "could not begin: this machine lacks avx1024"), 3);
+  ck_assert_uint_eq(count_of(ended.said, ": begins"), 3); /* three in a row end the command */
   ck_assert_uint_eq(study_count(&asked, STUDY_FAILED), 0);
   ck_assert_int_eq(rename(kept.text, trainer.text), 0);
   study_good(&asked);
@@ -364,8 +341,10 @@ START_TEST(a_full_disk_stops_the_study) {
   }
   Ended ended = study_ask(&asked);
   ck_assert_int_eq(umount(place.text), 0);
-  ck_assert_msg(ended.status == 1 && strstr(ended.said, "No space left"), "%d: %s", ended.status,
-                ended.said);
+  ck_assert_msg(ended.status == 1 && strstr(ended.said, "there is no room: No space left"),
+                "%d: %s", ended.status, ended.said);
+  ck_assert_uint_eq(count_of(ended.said, ": begins"), 2); /* it was a run that found no room, */
+  ck_assert_msg(strstr(ended.said, "0 of 2 runs done, 0 failed"), "%s", ended.said); /* no fault */
 }
 END_TEST
 
@@ -394,62 +373,6 @@ START_TEST(many_options_reach_the_trainer) {
   for (const char *at = table.data; at && *at; at++) lines += *at == '\n';
   ck_assert_uint_eq(lines, 2 + SMALL_STEPS / 300); /* the names, and an evaluation at first */
   free(table.data);
-}
-END_TEST
-
-/* ---- the table on a terminal ---- */
-
-/* What a command writes to a terminal of so many columns. The caller frees. */
-static char *terminal_text(const Asked *asked, unsigned short columns) {
-  struct winsize window = {.ws_row = 24, .ws_col = columns};
-  enum { ROOM = 1 << 20 };
-  char *text = calloc(1, ROOM);
-  size_t used = 0;
-  int terminal, status;
-  fflush(NULL);
-  pid_t child = forkpty(&terminal, NULL, NULL, &window);
-  ck_assert_int_ge(child, 0);
-  if (child == 0) {
-    Session session = session_made(asked);
-    _exit(study_run(&session, study_made(&session, asked)));
-  }
-  for (ssize_t got; used < ROOM - 1 && (got = read(terminal, text + used, ROOM - 1 - used)) > 0;)
-    used += (size_t)got;
-  ck_assert_int_eq(waitpid(child, &status, 0), child);
-  ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-  close(terminal);
-  return text;
-}
-
-/* Every line of the table fits; what the terminal is told is no part of it. */
-static void lines_fit(const char *text, size_t columns) {
-  for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
-    size_t length = strcspn(line, "\r\n"), width = 0;
-    bool table = false;
-    for (const char *at = line; at < line + length; at++) {
-      table |= strncmp(at, "steps/s", 7) == 0;
-      if (*at == '\033')
-        while (at[1] && !strchr("AJ", *at)) at++;
-      else
-        width++;
-    }
-    ck_assert_msg(!table || width < columns, "%zu columns: %.*s", width, (int)length, line);
-  }
-}
-
-START_TEST(tables_are_as_wide_as_the_terminal) {
-  static const unsigned short columns[] = {60, 100};
-  for (int i = 0; i < 2; i++) {
-    Asked asked = {.name = i ? "wide" : "narrow", .steps = 4 * LONG_STEPS, .points = 1};
-    char *text = terminal_text(&asked, columns[i]);
-    lines_fit(text, columns[i]);
-    ck_assert_msg(strstr(text, i ? "sac, Pendulum-v1, seed 2" : "seed 2 "), "%s", text);
-    ck_assert_msg(!strstr(text, "[#") == !i, "%s", text);
-    ck_assert_ptr_nonnull(strstr(text, "0 of 2 runs done, 2 running, 0 waiting; "));
-    ck_assert_ptr_nonnull(strstr(text, "\033[3A\r\033[J"));
-    ck_assert_ptr_null(strstr(text, ": begins"));
-    free(text);
-  }
 }
 END_TEST
 
@@ -486,9 +409,8 @@ int main(void) {
   tcase_add_test(tests, trainers_end_with_their_command);
   tcase_add_test(tests, a_killed_trainer_is_no_failure);
   tcase_add_test(tests, ends_that_nobody_tells);
-  tcase_add_test(tests, two_commands_share_the_work);
-  tcase_add_test(tests, a_run_that_is_held_is_left_alone);
   tcase_add_test(tests, a_failure_is_kept_and_told);
+  tcase_add_test(tests, a_retry_keeps_checkpoints);
   tcase_add_test(tests, what_cannot_begin_is_no_failure);
   tcase_add_test(tests, other_programs_and_options_are_refused);
   tcase_add_test(tests, other_folders_are_refused);
@@ -501,7 +423,6 @@ int main(void) {
   tcase_add_test(tests, a_full_disk_stops_the_study);
   tcase_add_test(tests, room_that_is_not_told_is_no_full_disk);
   tcase_add_test(tests, many_options_reach_the_trainer);
-  tcase_add_test(tests, tables_are_as_wide_as_the_terminal);
   tcase_add_test(tests, last_values_of_columns);
   return suite_run(suite);
 }

@@ -54,10 +54,10 @@ static int sessions_count(const Runner *runner, const StudyRun *run) {
   return rundir_sessions(arena_printf(runner->arena, "%s/%s", runner->folder, run->folder));
 }
 
-/* The record of a run that begins, and no directory where it begins anew: without a checkpoint
- * there is nothing in it to go on from. */
+/* The record of a run that begins, and no directory where it begins anew: of one that waits there
+ * is nothing to go on from, and of no other is anything removed. */
 static bool run_prepare(const Runner *runner, const StudyRun *run, StudyRecord *record) {
-  bool anew = run->state != STUDY_PARTIAL;
+  bool anew = run->state == STUDY_WAITING;
   const char *directory = arena_printf(runner->arena, "%s/%s", runner->folder, run->folder);
   if (!record_begin(runner, run, anew, record)) return false;
   if (anew && access(directory, F_OK) == 0 && !folder_remove(directory)) return false;

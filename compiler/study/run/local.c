@@ -19,9 +19,9 @@ enum { MOST_NOT_BEGUN = 3 };
 
 #define LONGEST_WAIT 8.0 /* seconds between looks at the runs of others */
 
-/* A worker that finds all runs taken looks so often more before it leaves: those who were killed
- * may still be ending. */
-enum { WORKER_LOOKS = 20 };
+/* A worker that finds all runs taken waits so many seconds for one that is given back before it
+ * leaves: those who were killed may still be writing checkpoints. */
+#define WORKER_SECONDS 5.0
 
 /* ---- beginning ---- */
 
@@ -32,12 +32,13 @@ static bool may_begin(const StudyLocal *local, size_t at) {
          (run->state == STUDY_FAILED && local->runner->session->retry);
 }
 
-/* A failed run that is tried again goes on from its checkpoint, if it has one. */
-static void forget_failure(const Runner *runner, StudyRun *run) {
+/* A failed run that is tried again goes on from its checkpoint, if it has one. False after a
+ * message: its record cannot be replaced, and so nothing of the run may be touched. */
+static bool forget_failure(const Runner *runner, StudyRun *run) {
   StudyRecord record;
-  if (run->state == STUDY_FAILED && record_begin(runner, run, false, &record) &&
-      record_write(runner, run, &record))
-    study_state(runner, run, true);
+  if (run->state != STUDY_FAILED) return true;
+  return record_begin(runner, run, false, &record) && record_write(runner, run, &record) &&
+         study_state(runner, run, true);
 }
 
 /* Whether the data files are what they were when the study was planned; programs go by what they
@@ -63,17 +64,17 @@ static bool files_same(const Study *study) {
 static void run_begin(StudyLocal *local, size_t at) {
   const Runner *runner = local->runner;
   StudyRun *run = &runner->study->runs[at];
-  const char *lock_path = claim_path(runner, run);
-  StudyChild child = {.run = at, .lock = claim_take(lock_path, false)};
+  table_clear(local->table);
+  StudyChild child = {.run = at, .lock = claim_take(claim_path(runner, run), false)};
   if (child.lock == CLAIM_TAKEN) run->state = STUDY_RUNNING;
   if (child.lock == CLAIM_FAULT) local->broken = true;
   if (child.lock < 0) return;
   bool good = study_state(runner, run, true); /* another may have made it meanwhile */
   if (good && may_begin(local, at) && (good = files_same(runner->study))) {
     local->tried[at] = true;
-    forget_failure(runner, run);
-    bool anew = run->state != STUDY_PARTIAL;
-    good = child_start(runner, &child);
+    good = forget_failure(runner, run);
+    bool anew = run->state == STUDY_WAITING;
+    good = good && child_start(runner, &child);
     if (good) {
       run->state = STUDY_RUNNING;
       local->children[local->count++] = child;
@@ -102,6 +103,7 @@ static void run_end(StudyLocal *local, size_t at, int status) {
   const StudyChild *child = &local->children[at];
   const StudyRun *run = &local->runner->study->runs[child->run];
   char text[1024];
+  table_clear(local->table);
   StudyEnd end = child_end(local->runner, child, status, text);
   local->not_begun = end == END_NOT_BEGUN ? local->not_begun + 1 : 0;
   if (end == END_FULL || end == END_UNREADABLE || local->not_begun >= MOST_NOT_BEGUN)
@@ -170,22 +172,28 @@ static void wait_event(StudyLocal *local) {
 
 /* ---- until nothing is left ---- */
 
+/* Whether a worker has found nothing to make for so long that it leaves, after a last look. */
+static bool is_late(const StudyLocal *local) {
+  return local->runner->session->worker && run_clock() - local->busy >= WORKER_SECONDS;
+}
+
 /* Looks again at runs that others make; returns how many they are. One whose record cannot be read
  * is nobody's, and stops the command. Each look opens files, perhaps over a network: those that
  * show nothing new become rarer, down to one in eight seconds. */
 static size_t others_look(StudyLocal *local) {
   Study *study = local->runner->study;
-  double now = run_clock();
   size_t others = 0, before = local->others;
-  if (before && now < local->look_next) return before;
+  if (before && run_clock() < local->look_next) return before;
+  table_clear(local->table);
   for (size_t i = 0; i < study->run_count; i++) {
     StudyRun *run = &study->runs[i];
     bool ours = false;
     for (size_t k = 0; k < local->count; k++) ours |= local->children[k].run == i;
     if (ours || run->state != STUDY_RUNNING) continue;
     if (!study_state(local->runner, run, false)) return local->broken = true, 0;
-    others +=
-        run->state == STUDY_RUNNING || run->state == STUDY_WAITING || run->state == STUDY_PARTIAL;
+    bool given_back = run->state == STUDY_WAITING || run->state == STUDY_PARTIAL;
+    if (given_back) local->busy = run_clock();
+    others += given_back || run->state == STUDY_RUNNING;
   }
   local->look_wait = others != before ? 0 : fmin(local->look_wait + 0.5, LONGEST_WAIT);
   local->look_next = run_clock() + local->look_wait;
@@ -193,13 +201,13 @@ static size_t others_look(StudyLocal *local) {
 }
 
 static void runs_make(StudyLocal *local) {
-  bool worker = local->runner->session->worker;
-  for (int idle = 0;;) {
+  for (local->busy = run_clock();;) {
     if (!local->signal && !local->broken) runs_begin(local);
-    bool stopping = local->signal || local->broken;
+    if (local->count) local->busy = run_clock();
+    bool stopping = local->signal || local->broken, late = is_late(local);
+    if (late) local->look_next = 0;
     size_t others = local->count < local->limit && !stopping ? others_look(local) : 0;
-    if (!local->count && (!others || (worker && idle++ >= WORKER_LOOKS))) return;
-    if (local->count) idle = 0;
+    if (!local->count && (!others || (late && is_late(local)))) return;
     for (size_t i = 0; i < local->count; i++) child_look(local->runner, &local->children[i]);
     table_show(local->table, local);
     wait_event(local);
@@ -238,8 +246,8 @@ int local_run(const Runner *runner) {
   spent = child_seconds() - spent;
   signal(SIGPIPE, pipe_before);
   sigprocmask(SIG_SETMASK, &before, NULL);
-  table_end(local.table);
+  table_clear(local.table);
   if (!runner->session->worker) say_use(&local, run_clock() - began, spent);
-  if (!runner->session->worker) return study_sum_up(runner, local.signal);
-  return local.signal ? 128 + local.signal : local.broken ? EXIT_USER : 0;
+  int summed = runner->session->worker ? 0 : study_sum_up(runner, local.signal);
+  return local.signal ? 128 + local.signal : local.broken ? EXIT_USER : summed;
 }

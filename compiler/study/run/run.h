@@ -88,6 +88,9 @@ double run_result(const Runner *runner, const StudyRun *run, const char *key);
 const char *run_foreign(const Runner *runner, const StudyRun *run, const StudyRecord *record);
 /* False after a message: the folder is another study's, by its name. */
 bool study_is_here(const Runner *runner);
+/* Whether the study asks for the runs that study.json has, of the same programs with the same
+ * options: workers may begin long after their study was prepared. False after a message. */
+bool study_prepared(const Runner *runner);
 /* Finds the runs in the folder that the study does not ask for, in order. */
 void study_dropped(const Runner *runner);
 /* Says them, on standard output. */
@@ -170,6 +173,7 @@ typedef struct StudyLocal {
   size_t not_begun;            /* in a row */
   size_t others;               /* runs that others made at the last look, */
   double look_next, look_wait; /* and when the next one is due, and how long that was to wait */
+  double busy;                 /* when there was last something to make, or to begin */
   struct StudyTable *table;
 } StudyLocal;
 
@@ -186,8 +190,9 @@ void table_event(StudyTable *table, const StudyRun *run, bool important, const c
 void table_say(StudyTable *table, const char *what);
 /* Shows all that runs, on a terminal in place of what it showed last. */
 void table_show(StudyTable *table, const StudyLocal *local);
-/* Takes the table from the terminal. */
-void table_end(StudyTable *table);
+/* Takes the table from the terminal until it is shown again: before everything that may write to
+ * standard error, for what stands below the table goes with it. */
+void table_clear(StudyTable *table);
 
 /* The last words: counts, failures, how to go on. Returns the exit status: 128 + `signal` if that
  * is not 0, 1 when runs are left, else 0. */

@@ -262,7 +262,8 @@ void table_show(StudyTable *table, const StudyLocal *local) {
   fprintf(stderr, "%s\n", text);
 }
 
-void table_end(StudyTable *table) {
+void table_clear(StudyTable *table) {
+  if (!table->lines) return;
   char *text = NULL;
   size_t size = 0;
   FILE *out = open_memstream(&text, &size);
