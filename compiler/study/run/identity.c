@@ -2,6 +2,7 @@
  * words it was begun; the record beside the run's directory says with which it should have been. A
  * directory that was moved, copied or edited by hand is another run, and one that the study does
  * not ask for any more is left alone: neither is mixed with the study's, and none is removed. */
+#include "compiler/study/report/report.h"
 #include "compiler/study/run/run.h"
 
 #include <dirent.h>
@@ -119,6 +120,44 @@ bool study_is_here(const Runner *runner) {
                  "another folder with -o; if it is the same study, give it back its name, under "
                  "`study:`\n",
                  runner->folder, name, runner->study->path, runner->study->name),
+         false;
+}
+
+/* ---- what was prepared ---- */
+
+/* How the study asks for other runs than `prepared` does, or NULL. */
+static const char *asks_otherwise(const Runner *runner, const Study *prepared) {
+  const Study *study = runner->study;
+  const char *options = record_options(runner);
+  const char *before = prepared->option_count ? prepared->options[0] : "";
+  if (strcmp(options, before) != 0)
+    return arena_printf(runner->arena, "its runs have the options '%s', and had '%s'", options,
+                        before);
+  if (study->run_count != prepared->run_count)
+    return arena_printf(runner->arena, "it asks for %zu runs, and asked for %zu", study->run_count,
+                        prepared->run_count);
+  for (size_t i = 0; i < study->run_count; i++) {
+    const StudyRun *run = &study->runs[i], *was = &prepared->runs[i];
+    if (strcmp(run->folder, was->folder) != 0 || run->seed != was->seed)
+      return arena_printf(runner->arena,
+                          "it asks for '%s' with seed %lu, and asked for '%s' with "
+                          "seed %lu",
+                          run->folder, run->seed, was->folder, was->seed);
+    if (strcmp(study->jobs[run->job].hash, prepared->jobs[was->job].hash) != 0)
+      return arena_printf(runner->arena, "'%s' is another program", run->folder);
+  }
+  return NULL;
+}
+
+bool study_prepared(const Runner *runner) {
+  const Study *prepared = study_open(runner->session, runner->folder);
+  const char *how = prepared ? asks_otherwise(runner, prepared) : NULL;
+  if (!how) return prepared != NULL;
+  return fprintf(
+             stderr,
+             "error: '%s' is not what '%s' was prepared for: %s; nothing is begun: put it back, "
+             "or give `rlc ablate` without --worker, which prepares what it asks for now\n",
+             runner->study->path, runner->folder, how),
          false;
 }
 

@@ -66,7 +66,7 @@ static bool prepare(const Runner *runner) {
 /* A worker finds everything prepared by who started it. */
 static bool is_prepared(const Runner *runner) {
   if (access(arena_printf(runner->arena, "%s/study.json", runner->folder), F_OK) == 0)
-    return study_is_here(runner) && study_matches(runner);
+    return study_is_here(runner) && study_prepared(runner) && study_matches(runner);
   return fprintf(stderr,
                  "error: there is no study in '%s' for a worker: start `rlc ablate` without "
                  "--worker\n",
