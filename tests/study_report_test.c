@@ -415,6 +415,26 @@ START_TEST(leftovers_of_killed_reports_go) {
 }
 END_TEST
 
+/* Where the report's place is taken by a link, or by a file, that goes alone. */
+START_TEST(what_a_link_leads_to_stays) {
+  char said[4096];
+  made_text("apart/below/keep", "mine");
+  study_write(&(Made){0});
+  ck_assert_int_eq(symlink("apart", path_in(folder, "report").text), 0);
+  ck_assert_msg(report_ask(said, sizeof said), "%s", said);
+  assert_file(folder, "apart/below/keep", "mine");
+  ck_assert_int_eq(symlink("../apart", path_in(folder, "report/link").text), 0);
+  ck_assert_msg(report_ask(said, sizeof said), "%s", said);
+  assert_file(folder, "apart/below/keep", "mine");
+  ck_assert_uint_eq(reports_hidden(), 0);
+  ck_assert(folder_remove(path_in(folder, "report").text));
+  made_text("report", "a file");
+  ck_assert_msg(report_ask(said, sizeof said), "%s", said);
+  ck_assert(access(path_in(folder, "report/report.html").text, F_OK) == 0);
+  ck_assert_uint_eq(reports_hidden(), 0);
+}
+END_TEST
+
 /* ---- figures ---- */
 
 START_TEST(figures_are_drawn) {
@@ -545,6 +565,7 @@ int main(void) {
   tcase_add_test(cases, figures_are_drawn);
   tcase_add_test(cases, an_old_report_stays_until_there_is_a_new_one);
   tcase_add_test(cases, leftovers_of_killed_reports_go);
+  tcase_add_test(cases, what_a_link_leads_to_stays);
   tcase_add_test(cases, without_gnuplot_there_are_no_pictures_and_it_says_so);
   tcase_add_test(cases, thumbnails_of_runs_are_in_the_page);
   tcase_add_test(cases, a_browser_shows_it);

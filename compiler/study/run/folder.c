@@ -1,11 +1,12 @@
 /* The folder of a study: its place, its two files about the study itself, and directories made and
  * removed. study.json holds everything that a report needs, so that a folder can be moved away from
  * the specs it was made from. */
+#define _GNU_SOURCE
 #include "gen/version.h"
 #include "compiler/study/run/run.h"
 
-#include <dirent.h>
 #include <errno.h>
+#include <ftw.h>
 #include <math.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -27,27 +28,18 @@ bool folder_make(const char *path) {
   return directories_make(path, &error) || (fprintf(stderr, "error: %s\n", error.text), false);
 }
 
+static int entry_remove(const char *path, const struct stat *status, int type, struct FTW *place) {
+  (void)status, (void)type, (void)place;
+  if (remove(path) == 0) return 0;
+  return fprintf(stderr, "error: cannot remove '%s': %s\n", path, strerror(errno)), 1;
+}
+
+/* What a link leads to belongs to somebody else: the link alone goes. */
 bool folder_remove(const char *path) {
-  DIR *list = opendir(path);
-  bool good = list != NULL;
-  for (struct dirent *entry; good && (entry = readdir(list));) {
-    char below[OUTPUT_PATH];
-    struct stat status;
-    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
-    int length = snprintf(below, sizeof below, "%s/%s", path, entry->d_name);
-    good = length > 0 && (size_t)length < sizeof below && lstat(below, &status) == 0;
-    if (!good) break;
-    if (S_ISDIR(status.st_mode)) {
-      if (!folder_remove(below)) return closedir(list), false;
-    } else {
-      good = unlink(below) == 0;
-    }
-  }
-  int reason = errno;
-  if (list) closedir(list);
-  if (good && rmdir(path) == 0) return true;
-  return fprintf(stderr, "error: cannot remove '%s': %s\n", path, strerror(good ? errno : reason)),
-         false;
+  enum { OPEN_AT_ONCE = 16 };
+  int status = nftw(path, entry_remove, OPEN_AT_ONCE, FTW_DEPTH | FTW_PHYS);
+  if (status < 0) fprintf(stderr, "error: cannot remove '%s': %s\n", path, strerror(errno));
+  return status == 0;
 }
 
 /* ---- study.json ---- */
