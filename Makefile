@@ -59,7 +59,7 @@ $(BUILD)/gen/version.h: FORCE
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 .PHONY: FORCE
 FORCE:
-$(BUILD)/compiler/main.o $(BUILD)/compiler/build.o $(BUILD)/compiler/commands/session.o $(BUILD)/compiler/study/run/folder.o \
+$(BUILD)/compiler/main.o $(BUILD)/compiler/build.o $(BUILD)/compiler/commands/session.o $(BUILD)/compiler/study/folder/stored.o \
   $(BUILD)/compiler/study/run/record.o: $(BUILD)/gen/version.h
 
 # What native code depends on besides loop IR, and more: part of the names under which it is kept.

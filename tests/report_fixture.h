@@ -31,6 +31,7 @@ typedef struct Made {
   bool old;                     /* an older rlc wrote study.json */
   bool mixed;                   /* only runs of the second point are by `compiler` */
   const char *compiler, *curve; /* NULL: as usual */
+  const char *metric;           /* of the score; NULL: return */
 } Made;
 
 static char *folder; /* of the test */
@@ -142,9 +143,9 @@ static inline void made_head(const Made *made, FILE *out) {
   fprintf(out, "], \"envs\": [");
   for (size_t e = 0; e < envs; e++) fprintf(out, "%s\"%s\"", e ? ", " : "", env_names[e]);
   fprintf(out,
-          "], \"options\": \"--steps 500\", \"score\": {\"metric\": \"return\", \"last\": 1, "
+          "], \"options\": \"--steps 500\", \"score\": {\"metric\": \"%s\", \"last\": 1, "
           "\"better\": \"%s\", \"failed\": \"worst\"}, \"normalize\": {",
-          made->lower ? "lower" : "higher");
+          made->metric ? made->metric : "return", made->lower ? "lower" : "higher");
   for (size_t e = 0; made->normalised && e < envs; e++)
     fprintf(out, made->turned ? "%s\"%s\": [%s, 0]" : "%s\"%s\": [0, %s]", e ? ", " : "",
             env_names[e], e ? "2000" : "200");

@@ -46,21 +46,22 @@ static Reach reach_of(const Made *made, const char *metric, size_t env) {
 /* ---- how far axes reach ---- */
 
 START_TEST(an_axis_reaches_over_all_runs_but_those_far_behind) {
-  REACH(MADE(0), "return", 18, 200, false, false);
-  REACH(MADE(.diverged = true), "return", 18, 160, true, false);
-  REACH(MADE(.diverged = true, .lower = true), "return", 18, 110, false, true);
-  REACH(MADE(.seeds = 9, .outlier = true), "return", 19.24, 209.1, true, false);
+  REACH(MADE(0), "eval/mean_reward", 18, 200, false, false);
+  REACH(MADE(.diverged = true), "eval/mean_reward", 18, 160, true, false);
+  REACH(MADE(.diverged = true, .lower = true), "eval/mean_reward", 18, 110, false, true);
+  REACH(MADE(.seeds = 9, .outlier = true), "eval/mean_reward", 19.24, 209.1, true, false);
 }
 END_TEST
 
 /* Of scores only what is far behind: what is far better is what everybody wants to see. Of other
  * numbers nobody knows which end is the good one. */
 START_TEST(what_is_far_better_is_shown) {
-  REACH(MADE(.diverged = true, .lower = true, .turned = true, .normalised = true), "return", 0.45,
-        0.91, true, false);
-  Reach reach = reach_of(&(Made){.diverged = true}, "eval/mean_reward", 0);
-  ck_assert(reach.below && reach.low == 18); /* no score by this name, and out by far */
-  reach = reach_of(&(Made){.seeds = 9, .outlier = true}, "eval/mean_reward", 0);
+  REACH(MADE(.diverged = true, .lower = true, .turned = true, .normalised = true),
+        "eval/mean_reward", 0.45, 0.91, true, false);
+  Reach reach = reach_of(&(Made){.diverged = true, .metric = "entropy"}, "eval/mean_reward", 0);
+  ck_assert(reach.below && reach.low == 18); /* no score, and out by far */
+  reach =
+      reach_of(&(Made){.seeds = 9, .outlier = true, .metric = "entropy"}, "eval/mean_reward", 0);
   ck_assert(!reach.below && reach.low == -5000);
 }
 END_TEST
@@ -123,6 +124,77 @@ START_TEST(scores_are_drawn_over_a_constant) {
 }
 END_TEST
 
+/* The score by another of its names is the score, and an axis of it is an axis of both. */
+START_TEST(a_number_is_itself_by_all_its_names) {
+  Opened o = opened(&(Made){.envs = 2, .normalised = true, .curve = "mean_reward"});
+  const Study *study = o.results->study;
+  ck_assert_str_eq(study->curves[1].name, "mean_reward");
+  for (size_t i = 0; i < 2; i++) ck_assert(results_is_score(o.results, study->curves[i].column));
+  ck_assert_uint_gt(results_curve(o.results, 1, 0, ALL_ENVS)->count, 0);
+  ck_assert(!results_is_score(o.results, "actor/entropy"));
+  arena_free(o.session.arena);
+  o = opened(&(Made){.axes = true});
+  ck_assert(results_log(o.results, "actor/entropy"));
+  ck_assert(!results_log(o.results, "eval/mean_reward"));
+  arena_free(o.session.arena);
+}
+END_TEST
+
+/* ---- a panel for each value of the grid ---- */
+
+/* Eight points, whose values of y have blanks, as rlc writes them now or once wrote them. */
+static Opened grid_opened(bool old) {
+  Opened o = {.session = {.program = "rlc", .arena = arena_make()}};
+  o.session.diag = diag_make(o.session.arena);
+  FILE *out = made_file("study.json");
+  fprintf(out,
+          "{%s\"study\": \"s\", \"steps\": 5, \"seeds\": [1], \"envs\": [\"A\"], \"score\": "
+          "{\"metric\": \"return\", \"column\": \"eval/mean_reward\", \"last\": 1}, "
+          "\"report\": {\"curves\": [%s], \"ci\": 0.9, \"axes\": [{\"name\": \"lr\", "
+          "\"path\": \"constants.lr\"%s}]}, \"points\": [",
+          old ? "" : "\"version\": 1, ",
+          old ? "\"return\"" : "{\"name\": \"return\", \"column\": \"eval/mean_reward\"}",
+          old ? "" : ", \"key\": \"lr\"");
+  for (int i = 0; i < 8; i++) {
+    const char *y = i < 4 ? "gamma * v" : "gamma * q";
+    fprintf(out,
+            "%s{\"name\": \"base y=%s lr=%d\", \"folder\": \"f%d\", \"variant\": \"base\", "
+            "\"at\": [%d], \"changes\": [{\"path\": \"constants.lr\", \"after\": \"%d\"}, "
+            "{\"path\": \"y\", \"after\": \"%s\"}]",
+            i ? ", " : "", y, i % 4 + 1, i, i % 4 + 1, i % 4 + 1, y);
+    if (!old)
+      fprintf(out,
+              ", \"values\": [{\"key\": \"y\", \"value\": \"%s\"}, {\"key\": \"lr\", "
+              "\"value\": \"%d\"}]",
+              y, i % 4 + 1);
+    fputs("}", out);
+  }
+  fputs("]}\n", out);
+  fclose(out);
+  Study *study = study_open(&o.session, folder);
+  ck_assert_ptr_nonnull(study);
+  o.results = results_read(o.session.arena, study, folder);
+  return o;
+}
+
+START_TEST(values_with_blanks_have_panels_of_their_own) {
+  for (int old = 0; old < 2; old++) {
+    Opened o = grid_opened(old);
+    Figures figures = figures_make(o.results, &(Tables){0});
+    ck_assert_uint_eq(figures.figure[0].count, 2);
+    ck_assert_str_eq(figures.figure[0].panels[0].title, "y = gamma * v");
+    ck_assert_str_eq(figures.figure[0].panels[1].title, "y = gamma * q");
+    ck_assert_uint_eq(figures.figure[0].key_count, 4);
+    ck_assert_str_eq(figures.figure[0].keys[3].label, "base lr=4");
+    Sweep *sweeps;
+    ck_assert_uint_eq(results_sweeps(o.results, 0, 0, &sweeps), 2);
+    ck_assert_str_eq(sweeps[0].label, "base y=gamma * v");
+    ck_assert_str_eq(sweeps[1].label, "base y=gamma * q");
+    arena_free(o.session.arena);
+  }
+}
+END_TEST
+
 /* ---- what was asked ---- */
 
 START_TEST(all_that_a_study_says_is_shown) {
@@ -158,6 +230,8 @@ int main(void) {
   tcase_add_test(tcase, what_diverges_does_not_set_the_range);
   tcase_add_test(tcase, points_that_differ_in_nothing_else_make_a_line);
   tcase_add_test(tcase, scores_are_drawn_over_a_constant);
+  tcase_add_test(tcase, a_number_is_itself_by_all_its_names);
+  tcase_add_test(tcase, values_with_blanks_have_panels_of_their_own);
   tcase_add_test(tcase, all_that_a_study_says_is_shown);
   tcase_add_test(tcase, what_an_older_rlc_wrote_is_told_as_such);
   tcase_set_timeout(tcase, 120);

@@ -77,7 +77,9 @@ static inline Study *study_made(Session *session, const Asked *asked) {
   static const char *envs[] = {"Pendulum-v1"};
   static const char *options[] = {"--eval-every",       "600", "--eval-episodes", "2",
                                   "--checkpoint-every", "600", "--log-every",     "300"};
-  static const char *metrics[] = {"return", "losses/critic"}, *aggregates[] = {"iqm", "mean"};
+  static const char *aggregates[] = {"iqm", "mean"};
+  static StudyCurve metrics[] = {{"return", "eval/mean_reward"},
+                                 {"losses/critic", "losses/critic"}};
   Study *study = NEW(session->arena, Study);
   size_t points = asked->points ? asked->points : 2;
   *study = (Study){

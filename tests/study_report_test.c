@@ -215,10 +215,15 @@ static void refused(const char *json, const char *why) {
 START_TEST(what_is_no_study_is_refused) {
   refused(NULL, "it has no study.json");
   refused("{\"study\": ", "is damaged");
-  refused("{\"study\": \"x\"}", "a part is missing");
-  refused("{\"points\": [{\"name\": \"a\"}], \"envs\": [\"E\"], \"runs\": [{\"point\": \"a\", "
-          "\"env\": \"E\", \"folder\": \"runs/../../x\"}]}",
-          "a run of no point, no environment or no folder");
+  refused("{\"study\": \"x\"}", "it lacks 'seeds'");
+  refused("{\"study\": \"x\", \"seeds\": [], \"envs\": [\"E\"], \"points\": []}",
+          "it lacks 'metric'");
+  refused("{\"version\": 99, \"study\": \"x\"}", "is of version 99, and this rlc reads 1");
+  static const char run[] =
+      "{\"study\": \"x\", \"seeds\": [1], \"envs\": [\"E\"], \"score\": {\"metric\": \"return\"}, "
+      "\"points\": [{\"name\": \"a\", \"folder\": \"a\", \"variant\": \"a\"}], \"runs\": "
+      "[{\"point\": \"a\", \"env\": \"E\", \"hash\": \"0\", \"folder\": \"runs/../../x\"}]}";
+  refused(run, "a run of no point, no environment or no folder");
   study_write(&(Made){0});
   made_text("runs/sac/A-v1/seed-1/evaluations.csv", "step,eval/mean_reward\n100,x\n");
   char said[4096];

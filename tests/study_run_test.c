@@ -62,7 +62,7 @@ START_TEST(a_study_is_told_in_its_folder) {
                                       "\"steps\": 1500",
                                       "\"seeds\": [\n    1\n  ]",
                                       "\"Pendulum-v1\"",
-                                      "\"options\": \"--steps 1500 --eval-every 600",
+                                      "\"options\": [\n    \"--eval-every\",\n    \"600\"",
                                       "\"folder\": \"runs/sac/Pendulum-v1/seed-1\""};
   ck_assert_ptr_nonnull(json.data);
   for (size_t i = 0; i < COUNTOF(parts); i++)

@@ -186,7 +186,8 @@ START_TEST(everything_said) {
   ck_assert(!study->normal[0].given && study->normal[1].given);
   ck_assert_double_eq(study->normal[1].one, 18);
   ck_assert_uint_eq(study->curve_count, 2);
-  ck_assert_str_eq(study->curves[1], "losses/critic");
+  ck_assert_str_eq(study->curves[0].column, "eval/mean_reward");
+  ck_assert_str_eq(study->curves[1].column, "losses/critic");
   ck_assert_uint_eq(study->aggregate_count, 1);
   ck_assert_uint_eq(study->resamples, 100);
   ck_assert_uint_eq(study->compare, 1);
@@ -285,7 +286,49 @@ START_TEST(labels) {
 }
 END_TEST
 
-/* Without `envs` each spec runs in its own, or in none. */
+/* Values are kept as they are, blanks and all; an axis knows the key that it is of. */
+START_TEST(points_know_their_values) {
+  folder_open();
+  Front f = front_open();
+  const Study *study = study_good(
+      &f, "study: s\nbase: small.yaml\n"
+          "grid:\n  gamma: [0.9, 0.99]\n  losses.critic.let.y: [gamma * v, v * gamma * 2]\n"
+          "report: {axes: {constants.gamma: linear, lr: log}}\n"
+          "variants: {set: {gamma: 0.5, lr: 1e-3}}\n");
+  const StudyPoint *point = &study->points[3];
+  ck_assert_uint_eq(point->value_count, 2);
+  ck_assert_str_eq(study_point_value(point, "gamma"), "0.99");
+  ck_assert_str_eq(study_point_value(point, "y"), "v * gamma * 2");
+  ck_assert_ptr_null(study_point_value(point, "lr"));
+  ck_assert_str_eq(study_point_name(f.arena, point, "gamma"), "small y=v * gamma * 2");
+  ck_assert_str_eq(study_point_name(f.arena, point, "y"), "small gamma=0.99");
+  ck_assert_uint_eq(study->points[4].value_count, 1);
+  ck_assert_str_eq(study->axes[0].key, "gamma");
+  ck_assert_ptr_null(study->axes[1].key);
+  front_close(&f);
+  folder_close();
+}
+END_TEST
+
+/* By whichever of its names a number is asked for, it is one column. */
+START_TEST(numbers_are_columns) {
+  static const char *const reports[] = {"curves: [eval/mean_reward], axes: {return: log}",
+                                        "curves: [return], axes: {eval/mean_reward: log}"};
+  folder_open();
+  for (size_t i = 0; i < COUNTOF(reports); i++) {
+    Front f = front_open();
+    const Study *study = study_good(
+        &f, arena_printf(f.arena, "study: s\nbase: small.yaml\nreport: {%s}\n", reports[i]));
+    ck_assert_str_eq(study->score.column, "eval/mean_reward");
+    ck_assert_str_eq(study->curves[0].column, "eval/mean_reward");
+    ck_assert_str_eq(study->axes[0].column, "eval/mean_reward");
+    ck_assert(study->axes[0].log && !study->axes[0].path);
+    front_close(&f);
+  }
+  folder_close();
+}
+END_TEST
+
 /* What each point is compared with, by number; "." is itself. */
 static void compared(const char *with, const char *expected) {
   Front f = front_open();
@@ -330,6 +373,7 @@ START_TEST(comparisons) {
 }
 END_TEST
 
+/* Without `envs` each spec runs in its own, or in none. */
 START_TEST(own_environments) {
   folder_open();
   Front f = front_open();
@@ -480,6 +524,8 @@ int main(void) {
   tcase_add_test(tcase, folders_lead_nowhere_else);
   tcase_add_test(tcase, no_two_runs_share_a_folder);
   tcase_add_test(tcase, labels);
+  tcase_add_test(tcase, points_know_their_values);
+  tcase_add_test(tcase, numbers_are_columns);
   tcase_add_test(tcase, comparisons);
   tcase_add_test(tcase, the_base_is_compared_with_where_it_stands);
   tcase_add_test(tcase, own_environments);

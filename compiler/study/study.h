@@ -26,11 +26,19 @@ typedef struct StudyCrossed {
   const char *path, *why;
 } StudyCrossed;
 
+/* The value of a point for a key of the grid. */
+typedef struct StudyValue {
+  const char *key; /* its label */
+  const char *value;
+} StudyValue;
+
 /* A way of training: a variant at a point of the grid. */
 typedef struct StudyPoint {
   const char *name;    /* for readers: "remac", "remac K=4", "one_critic K=4" */
   const char *folder;  /* the same in letters, digits and "._=-+" */
   const char *variant; /* the base's name, or the variant's */
+  StudyValue *values;  /* in the order of the grid, for the keys that are not crossed out */
+  size_t value_count;
   StudyChange *changes;
   size_t change_count;
   StudyCrossed *crossed;
@@ -74,9 +82,9 @@ typedef struct StudyRun {
 
 /* What counts as the score of a run. */
 typedef struct StudyScore {
-  const char
-      *metric; /* a column of evaluations.csv or progress.csv, "return" for the evaluation's */
-  const char *column; /* its full name, of a plan */
+  const char *metric; /* as written: a column of evaluations.csv or progress.csv by its full name
+                         or its last part, "return" for the evaluation's */
+  const char *column; /* its full name, one in all runs */
   uint32_t last;      /* the mean of its last so many values */
   bool lower;         /* less is better */
   bool failed_worst;  /* a failed run counts as the worst of its environment; else `failed` */
@@ -101,10 +109,18 @@ typedef struct StudyKey {
   size_t count;
 } StudyKey;
 
-/* The scale of an axis of the figures. */
+/* A logged number that is drawn over the steps. */
+typedef struct StudyCurve {
+  const char *name;   /* as written */
+  const char *column; /* its full name, one in all runs that log it */
+} StudyCurve;
+
+/* The scale of an axis of the figures: of a logged number, or of what scores are drawn over. */
 typedef struct StudyAxis {
-  const char *name; /* as written: a logged number, or what scores are drawn over */
-  const char *path; /* that as a dotted path; NULL: it is a logged number */
+  const char *name;   /* as written */
+  const char *path;   /* what scores are drawn over, as a dotted path; NULL: a logged number */
+  const char *key;    /* the label of the key of the grid that has this path; NULL: none has */
+  const char *column; /* the full name of a logged number; NULL: it is none */
   bool log;
 } StudyAxis;
 
@@ -138,8 +154,10 @@ typedef struct Study {
   const char **options; /* of the trainer: "--eval-every", "1000", ... */
   size_t option_count;
   StudyScore score;
-  const char **curves, **aggregates; /* report: */
-  size_t curve_count, aggregate_count;
+  StudyCurve *curves; /* report: */
+  size_t curve_count;
+  const char **aggregates;
+  size_t aggregate_count;
   StudyAxis *axes;
   size_t axis_count;
   StudyArrows *arrows;
@@ -161,8 +179,19 @@ typedef struct Study {
   Tree *tree; /* the study's file */
 } Study;
 
+/* A study that was read back from its folder (study_open) is the same without what only the study's
+ * file can tell: jobs have no spec and no spec_hash, points no span, and `folder`, `files` and
+ * `tree` are empty. */
+
 /* A name in letters, digits and "._=-+", as folders are called: all else is '_'. */
 const char *study_folder(Arena *arena, const char *name);
+/* The variant and the values of the grid, as in "remac K=4 lr=1", without one key (NULL: with all,
+ * which is the point's name). */
+const char *study_point_name(Arena *arena, const StudyPoint *point, const char *but);
+/* The value of a point for a key of the grid by its label; NULL: it has none. */
+const char *study_point_value(const StudyPoint *point, const char *key);
+/* Steps and options as on a trainer's command line. */
+const char *study_options(Arena *arena, const Study *study);
 
 /* Reads a study and makes every point of it: resolves, checks and elaborates each, runs the passes,
  * merges those with equal programs. NULL after reporting what is wrong, at its place: an unknown

@@ -1,6 +1,7 @@
 /* What the runs of a study log, known before anything runs, under the names that collect.c finds in
  * their files. The score is a number that all of them log; a curve of the report is one that some
- * do, and points know which they lack. */
+ * do, and points know which they lack. Afterwards both are columns by their full names, one for all
+ * runs: a last part that means one column here and another there is an error. */
 #include "compiler/study/plan/plan.h"
 #include "compiler/study/plan/estimate.h"
 
@@ -84,28 +85,39 @@ typedef struct Wanted {
   size_t lacking;     /* the first point that does not */
   bool named;         /* as a column that stays empty */
   bool ambiguous;     /* which has been said */
-  const char *column; /* its full name where it was found */
+  const char *column; /* its full name, */
+  const char *of;     /* and the first point that logs it */
 } Wanted;
 
-static bool cell_logs(Plan *plan, Wanted *wanted, const Cell *cell) {
-  const char *other, *column = logs_find(&cell->logs, wanted->name, &other);
-  wanted->named = wanted->named || column;
-  if (column) wanted->column = column;
-  if (other && !wanted->ambiguous)
+/* Says that the name may be two columns: of one run, or of runs of two points. */
+static void ambiguous_say(Plan *plan, Wanted *wanted, const char *column, const char *other,
+                          const char *of) {
+  bool differ = !other && wanted->column && strcmp(wanted->column, column) != 0;
+  if ((!other && !differ) || wanted->ambiguous) return;
+  wanted->ambiguous = true;
+  if (other)
     diag_error(plan->diag, wanted->span, "write it whole", "'%s' may be '%s' or '%s'", wanted->name,
                column, other);
-  wanted->ambiguous = wanted->ambiguous || other;
-  return column && is_filled(cell, column);
+  else
+    diag_error(plan->diag, wanted->span, "write it whole", "'%s' is '%s' of '%s' and '%s' of '%s'",
+               wanted->name, wanted->column, wanted->of, column, of);
+}
+
+static bool cell_logs(Plan *plan, Wanted *wanted, const Place *place, const Cell *cell) {
+  const char *other, *column = logs_find(&cell->logs, wanted->name, &other);
+  if (!column) return false;
+  ambiguous_say(plan, wanted, column, other, place->point.name);
+  wanted->named = true;
+  if (!wanted->column) wanted->column = column, wanted->of = place->point.name;
+  return is_filled(cell, column);
 }
 
 static void look_for(Plan *plan, Wanted *wanted, Place **places, bool *logged) {
-  size_t cells = plan->study->env_count ? plan->study->env_count : 1;
-  if (!plan->env_names) cells = 1;
   wanted->lacking = SIZE_MAX;
   for (size_t i = 0; i < plan->study->point_count; i++) {
     logged[i] = true;
-    for (size_t e = 0; e < cells; e++)
-      logged[i] = cell_logs(plan, wanted, &places[i]->cells[e]) && logged[i];
+    for (size_t e = 0; e < cell_count(plan); e++)
+      logged[i] = cell_logs(plan, wanted, places[i], &places[i]->cells[e]) && logged[i];
     wanted->found += logged[i];
     if (!logged[i] && wanted->lacking == SIZE_MAX) wanted->lacking = i;
   }
@@ -143,11 +155,10 @@ static void check_last(Plan *plan, const Cell *cell) {
   const StudyScore *score = &plan->study->score;
   const Tree *last = tree_get(tree_get(plan->study->tree, "score"), "last");
   const LogTable *table = &cell->logs.evaluations;
-  const char *other, *column = logs_find(&cell->logs, score->metric, &other);
   uint64_t count = cell->evaluations;
   bool evaluated = false;
-  for (size_t i = 0; column && i < table->columns; i++)
-    evaluated = evaluated || strcmp(table->names[i], column) == 0;
+  for (size_t i = 0; i < table->columns; i++)
+    evaluated = evaluated || strcmp(table->names[i], score->column) == 0;
   if (evaluated && last && count && score->last >= count)
     diag_error(plan->diag, last->span, "fewer of them, more 'steps', or a smaller 'eval-every'",
                "a run makes %lu evaluations, the first before it has learnt anything: its last %u "
@@ -172,9 +183,10 @@ static void check_score(Plan *plan, Place **places, bool *logged) {
 
 static void check_curve(Plan *plan, size_t curve, Span span, Place **places, bool *logged) {
   Study *study = plan->study;
-  Wanted wanted = {.name = study->curves[curve], .span = span};
+  Wanted wanted = {.name = study->curves[curve].name, .span = span};
   look_for(plan, &wanted, places, logged);
   if (!check_wanted(plan, &wanted, places)) return;
+  study->curves[curve].column = wanted.column;
   for (size_t i = 0; i < study->point_count; i++) {
     StudyPoint *point = &study->points[i];
     if (logged[i]) continue;
@@ -185,16 +197,26 @@ static void check_curve(Plan *plan, size_t curve, Span span, Place **places, boo
 
 void plan_columns(Plan *plan) {
   Study *study = plan->study;
-  const Tree *curves = tree_get(tree_get(study->tree, "report"), "curves");
-  size_t count = 0, items;
-  Tree **names;
+  size_t count = 0;
   Place **places = plan_places(plan, &count);
   for (size_t i = 0; i < count; i++)
     if (!places[i]->good) return; /* what it logs is not known */
   if (count == 0) return;
   bool *logged = NEW_ARRAY(plan->arena, bool, count);
   check_score(plan, places, logged);
-  items = plan_items(plan, curves, &names);
-  for (size_t i = 0; i < study->curve_count && items == study->curve_count; i++)
-    check_curve(plan, i, names[i]->span, places, logged);
+  for (size_t i = 0; i < study->curve_count; i++) {
+    if (plan->curve_names)
+      check_curve(plan, i, plan->curve_names[i]->span, places, logged);
+    else
+      study->curves[i].column = study->score.column;
+  }
+}
+
+const char *column_of(const Plan *plan, Place **places, const char *name) {
+  for (size_t i = 0; i < plan->study->point_count; i++)
+    for (size_t e = 0; e < cell_count(plan); e++) {
+      const char *other, *column = logs_find(&places[i]->cells[e].logs, name, &other);
+      if (column) return column;
+    }
+  return NULL;
 }

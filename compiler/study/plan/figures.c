@@ -13,7 +13,7 @@
 
 static bool is_logged(const Study *study, const char *name) {
   for (size_t i = 0; i < study->curve_count; i++)
-    if (strcmp(study->curves[i], name) == 0) return true;
+    if (strcmp(study->curves[i].name, name) == 0) return true;
   return strcmp(study->score.metric, name) == 0;
 }
 
@@ -23,7 +23,7 @@ static const char *axis_hint(const Plan *plan, const char *name) {
   const Tree *constants = tree_get(plan->variants[0].tree, "constants");
   size_t most = study->curve_count + 1 + (constants ? constants->entry_count : 0), count = 0;
   const char **names = NEW_ARRAY(plan->arena, const char *, most);
-  for (size_t i = 0; i < study->curve_count; i++) names[count++] = study->curves[i];
+  for (size_t i = 0; i < study->curve_count; i++) names[count++] = study->curves[i].name;
   names[count++] = study->score.metric;
   for (size_t i = 0; count < most; i++) names[count++] = constants->entries[i].key;
   const char *hint = hint_nearest(plan->arena, name, names, count);
@@ -38,21 +38,25 @@ static bool axis_scale(Plan *plan, const Tree *tree, bool *log) {
          diag_error(plan->diag, tree->span, "log or linear", "there is no scale '%s'", text);
 }
 
+/* The label of the grid's key that sets what stands at a path of the base; NULL: none does. */
+static const char *key_at(Plan *plan, const char *path) {
+  const Variant *base = &plan->variants[0];
+  for (size_t k = 0; k < plan->grid_count; k++)
+    if (!base->uses[k].crossed && strcmp(path_text(plan->arena, &base->uses[k].path), path) == 0)
+      return plan->grid[k].label;
+  return NULL;
+}
+
 static void axis_add(Plan *plan, const TreeEntry *entry) {
   Study *study = plan->study;
   StudyAxis axis = {.name = entry->key};
   TreePath *path = &plan->axis_paths[study->axis_count];
   const Tree *base = plan->variants[0].tree;
   if (!axis_scale(plan, entry->value, &axis.log)) return;
-  if (!is_logged(study, entry->key)) {
-    if (!base) return;
-    if (!tree_path(plan->arena, diag_make(plan->arena), base, entry->key_text, path)) {
-      diag_error(plan->diag, entry->key_span, axis_hint(plan, entry->key),
-                 "'%s' is no curve of this study and nothing that its base has", entry->key);
-      return;
-    }
-    axis.path = path_text(plan->arena, path);
-  }
+  if (!base) return;
+  if (!is_logged(study, entry->key) &&
+      tree_path(plan->arena, diag_make(plan->arena), base, entry->key_text, path))
+    axis.path = path_text(plan->arena, path), axis.key = key_at(plan, axis.path);
   study->axes[study->axis_count++] = axis;
 }
 
@@ -73,6 +77,27 @@ const double *axes_at(Plan *plan, const Tree *spec) {
     if (!text || !number_read(text, strlen(text), &at[i]) || !isfinite(at[i])) at[i] = NAN;
   }
   return at;
+}
+
+/* Nothing of the base: then it is a logged number that is drawn, by another of its names perhaps,
+ * and no other axis is of it. */
+static void axis_column(Plan *plan, size_t axis, Span span, Place **places) {
+  const Study *study = plan->study;
+  StudyAxis *of = &study->axes[axis];
+  const char *column = column_of(plan, places, of->name);
+  bool drawn = column && strcmp(column, study->score.column) == 0;
+  for (size_t i = 0; i < study->curve_count && column; i++)
+    drawn = drawn || strcmp(study->curves[i].column, column) == 0;
+  if (!drawn) {
+    diag_error(plan->diag, span, axis_hint(plan, of->name),
+               "'%s' is no curve of this study and nothing that its base has", of->name);
+    return;
+  }
+  of->column = column;
+  for (size_t i = 0; i < axis; i++)
+    if (study->axes[i].column && strcmp(study->axes[i].column, column) == 0)
+      diag_error(plan->diag, span, "leave one of them out", "'%s' and '%s' are one number",
+                 study->axes[i].name, of->name);
 }
 
 /* What scores are drawn over has several values, and on a logarithmic axis no others than positive
@@ -110,8 +135,7 @@ static const char *kept_hint(const Plan *plan, const Cell *cell, const char *nam
 /* Four tensors of one size, in every environment of a point. False after reporting. */
 static bool check_kept(Plan *plan, const StudyArrows *arrows, Span span, const Place *place) {
   const char *names[] = {arrows->from[0], arrows->from[1], arrows->to[0], arrows->to[1]};
-  size_t cells = plan->study->env_count && plan->env_names ? plan->study->env_count : 1;
-  for (size_t e = 0; e < cells; e++) {
+  for (size_t e = 0; e < cell_count(plan); e++) {
     const Cell *cell = &place->cells[e];
     const Kept *first = kept_find(cell, names[0]);
     for (size_t i = 0; i < COUNTOF(names); i++) {
@@ -134,7 +158,7 @@ static bool read_ends(Plan *plan, const Tree *map, const char *key, const char *
   const TreeEntry *entry = tree_entry(map, key);
   const char **names;
   if (!entry) return false;
-  size_t count = plan_names(plan, entry->value, "a tensor", &names);
+  size_t count = plan_names(plan, entry->value, "a tensor", &names, NULL);
   if (count != 2)
     return diag_error(plan->diag, entry->value->span, "as in  [x, y]",
                       "an arrow has two ends of two names each, and not %zu", count);
@@ -162,8 +186,13 @@ void plan_figures(Plan *plan) {
   size_t count = 0;
   if (diag_errors(plan->diag)) return; /* what its points are is not known */
   Place **places = plan_places(plan, &count);
-  for (size_t i = 0; i < study->axis_count; i++)
-    if (study->axes[i].path) check_axis(plan, i, axes->entries[i].key_span);
+  for (size_t i = 0; i < study->axis_count; i++) {
+    Span span = axes->entries[i].key_span;
+    if (study->axes[i].path)
+      check_axis(plan, i, span);
+    else
+      axis_column(plan, i, span, places);
+  }
   if (!map || map->kind != TREE_MAP) return;
   study->arrows = NEW_ARRAY(plan->arena, StudyArrows, map->entry_count);
   for (size_t i = 0; i < map->entry_count; i++) arrows_add(plan, &map->entries[i], places, count);

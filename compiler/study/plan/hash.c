@@ -197,9 +197,9 @@ static void cell_collect(Plan *plan, const StudyPoint *point, Cell *cell, Diag *
 }
 
 static void places_collect(const Plan *plan, const Variant *variant, Work *w, size_t *capacity) {
-  size_t envs = plan->study->env_count ? plan->study->env_count : 1;
+  size_t cells = cell_count(plan);
   for (size_t i = 0; i < variant->place_count; i++)
-    for (size_t e = 0; e < envs; e++) {
+    for (size_t e = 0; e < cells; e++) {
       Cell *cell = &variant->places[i].cells[e];
       if (!cell->tree) continue;
       PUSH(plan->arena, w->cells, w->count, *capacity, cell);
@@ -207,10 +207,10 @@ static void places_collect(const Plan *plan, const Variant *variant, Work *w, si
 }
 
 /* What became of a point, and what was said about it in all of its environments. */
-static void place_collect(Plan *plan, Place *place, size_t envs, bool hidden) {
+static void place_collect(Plan *plan, Place *place, bool hidden) {
   Diag *said = diag_make(plan->arena);
   place->good = true;
-  for (size_t e = 0; e < envs; e++) {
+  for (size_t e = 0; e < cell_count(plan); e++) {
     place->good = place->good && place->cells[e].good;
     if (place->cells[e].tree) cell_collect(plan, &place->point, &place->cells[e], said);
   }
@@ -218,7 +218,7 @@ static void place_collect(Plan *plan, Place *place, size_t envs, bool hidden) {
 }
 
 void plan_compile(Plan *plan) {
-  size_t envs = plan->study->env_count ? plan->study->env_count : 1, capacity = 0;
+  size_t capacity = 0;
   Work w = {.plan = plan, .lock = PTHREAD_MUTEX_INITIALIZER};
   for (size_t v = 0; v < plan->variant_count; v++)
     places_collect(plan, &plan->variants[v], &w, &capacity);
@@ -228,5 +228,5 @@ void plan_compile(Plan *plan) {
     PUSH(plan->arena, plan->study->files, plan->study->file_count, room, at->file);
   for (size_t v = 0; v < plan->variant_count; v++)
     for (size_t i = 0; i < plan->variants[v].place_count; i++)
-      place_collect(plan, &plan->variants[v].places[i], envs, plan->variants[v].hidden);
+      place_collect(plan, &plan->variants[v].places[i], plan->variants[v].hidden);
 }

@@ -4,10 +4,6 @@
 
 #include <string.h>
 
-static size_t cell_count(const Plan *plan) {
-  return plan->study->env_count ? plan->study->env_count : 1;
-}
-
 static bool place_same(const Place *a, const Place *b, size_t cells) {
   if (!a->good || !b->good) return false;
   for (size_t i = 0; i < cells; i++)
@@ -178,7 +174,7 @@ void plan_jobs(Plan *plan) {
     study->points[i] = places[i]->point;
   }
   for (size_t v = 1; v < plan->variant_count; v++) check_changes(plan, &plan->variants[v]);
-  if (study->env_count == 0) envs_collect(plan, places, study->point_count);
+  if (!plan->env_names) envs_collect(plan, places, study->point_count);
   check_env_folders(plan);
   compare_read(plan);
   if (diag_errors(plan->diag)) return; /* a bad cell knows no environment */

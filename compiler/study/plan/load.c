@@ -18,7 +18,7 @@ static void plan_make(Plan *plan) {
   plan_read(plan);
   plan_variants(plan);
   plan_axes(plan);
-  plan_points(plan);
+  if (!plan_points(plan)) return;
   plan_compile(plan);
   plan_jobs(plan);
   plan_normalize(plan);

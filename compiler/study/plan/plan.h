@@ -80,7 +80,8 @@ typedef struct Plan {
   size_t variant_count, variant_capacity;
   GridKey *grid;
   size_t grid_count;
-  Tree **env_names;     /* as written; none: each spec's own */
+  Tree **env_names;     /* as written, by environment of the study; NULL: each spec's own */
+  Tree **curve_names;   /* as written, by curve; NULL: the score's metric stands for all */
   TreePath *axis_paths; /* by axis of the study; count 0: it is a logged number */
 } Plan;
 
@@ -95,8 +96,10 @@ void plan_normalize(Plan *plan);
 const char *plan_text(const Tree *tree);
 /* The values of a list, or of a scalar with commas between them. */
 size_t plan_items(Plan *plan, const Tree *tree, Tree ***items);
-/* The same as texts, none twice and none empty; `what` each names, for messages. */
-size_t plan_names(Plan *plan, const Tree *tree, const char *what, const char ***names);
+/* The same as texts, none twice and none empty; `what` each names, for messages. `written` (may be
+ * NULL) gets where each that is kept stands. */
+size_t plan_names(Plan *plan, const Tree *tree, const char *what, const char ***names,
+                  Tree ***written);
 
 /* options.c: `options:` as the trainer's command line. */
 void plan_options(Plan *plan, const Tree *map);
@@ -108,11 +111,15 @@ void plan_variants(Plan *plan);
 void plan_axes(Plan *plan);
 /* The values of a point along the axes, of its specification (NULL: none). */
 const double *axes_at(Plan *plan, const Tree *spec);
-/* Whether axes have several values, and every point keeps what arrows are between. */
+/* What axes are of and whether they have several values, and whether every point keeps what arrows
+ * are between; the columns are known. */
 void plan_figures(Plan *plan);
 
-/* points.c: every variant at every point of the grid, with its name. */
-void plan_points(Plan *plan);
+/* points.c: every variant at every point of the grid, with its name. False after reporting that
+ * they are too many: then there are none. */
+bool plan_points(Plan *plan);
+/* How many cells a place has: the study's environments, or the one of its own. */
+size_t cell_count(const Plan *plan);
 size_t place_count_of(const Plan *plan, const Variant *variant);
 /* The digit of key k in a number whose last digit belongs to the last key; keys that are crossed
  * out for `variant` (NULL: none) have none. */
@@ -129,8 +136,10 @@ void plan_jobs(Plan *plan);
 /* All places of variants that are not hidden, in the order of the study's points. */
 Place **plan_places(Plan *plan, size_t *count);
 
-/* columns.c: names of the score and of curves that no run logs, and the curves that points lack. */
+/* columns.c: the columns of the score and of curves, and the curves that points lack. */
 void plan_columns(Plan *plan);
+/* The column that runs log under a name; NULL: none do. */
+const char *column_of(const Plan *plan, Place **places, const char *name);
 /* What the runs of an optimised module log and keep, into cell->arena. */
 void cell_columns(const Study *study, Cell *cell, const Module *module);
 void cell_columns_copy(Arena *arena, Cell *cell);

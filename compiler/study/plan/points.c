@@ -7,18 +7,9 @@
 
 #include "dsl/yaml.h"
 
-const char *study_folder(Arena *arena, const char *name) {
-  char *folder = arena_copy(arena, *name ? name : "_", strlen(*name ? name : "_"));
-  for (char *c = folder; *c; c++)
-    if (!((*c >= '0' && *c <= '9') || ((*c | 32) >= 'a' && (*c | 32) <= 'z') ||
-          strchr("._=-+", *c)) ||
-        (*c == '.' && c > folder && c[-1] == '.')) /* ".." leads elsewhere */
-      *c = '_';
-  if (*folder == '.' || *folder == '-') *folder = '_';
-  return folder;
-}
-
 /* ---- counting ---- */
+
+size_t cell_count(const Plan *plan) { return plan->env_names ? plan->study->env_count : 1; }
 
 size_t place_count_of(const Plan *plan, const Variant *variant) {
   size_t count = 1;
@@ -44,22 +35,20 @@ Place *place_at(const Plan *plan, const Variant *variant, size_t whole) {
 /* ---- one point ---- */
 
 static void name_point(Plan *plan, const Variant *variant, size_t number, StudyPoint *point) {
-  const char *name = variant->name;
-  size_t capacity = 0;
+  size_t capacity = 0, room = 0;
   for (size_t k = 0; k < plan->grid_count; k++) {
     const GridKey *key = &plan->grid[k];
     StudyCrossed crossed = {key->entry->key, variant->uses[k].why};
-    if (crossed.why)
-      PUSH(plan->arena, point->crossed, point->crossed_count, capacity, crossed);
-    else
-      name =
-          arena_printf(plan->arena, "%s %s=%s", name, key->label,
-                       value_text(plan->arena, key->values[grid_digit(plan, variant, number, k)]));
+    if (crossed.why) PUSH(plan->arena, point->crossed, point->crossed_count, capacity, crossed);
+    if (crossed.why) continue;
+    Tree *tree = key->values[grid_digit(plan, variant, number, k)];
+    StudyValue value = {key->label, value_text(plan->arena, tree)};
+    PUSH(plan->arena, point->values, point->value_count, room, value);
   }
   for (size_t i = 0; i < variant->without_count; i++)
     PUSH(plan->arena, point->crossed, point->crossed_count, capacity, variant->without[i]);
-  point->name = name;
-  point->folder = study_folder(plan->arena, name);
+  point->name = study_point_name(plan->arena, point, NULL);
+  point->folder = study_folder(plan->arena, point->name);
 }
 
 /* The variant's specification with the values of the grid laid on it. NULL after reporting. */
@@ -81,17 +70,17 @@ static Tree *env_lay(Plan *plan, const Tree *tree, Tree *name) {
 }
 
 static void place_make(Plan *plan, const Variant *variant, size_t number, Place *place) {
-  size_t envs = plan->study->env_count;
+  size_t cells = cell_count(plan);
   Tree *tree = point_tree(plan, variant, number);
   place->point.variant = variant->name;
   place->point.span = variant->span;
   name_point(plan, variant, number, &place->point);
   place->point.at = axes_at(plan, tree);
   place->point.at_count = plan->study->axis_count;
-  place->cells = NEW_ARRAY(plan->arena, Cell, envs + 1);
-  for (size_t i = 0; tree && i < envs; i++)
-    place->cells[i] = (Cell){.env = i, .tree = env_lay(plan, tree, plan->env_names[i])};
-  if (envs == 0) place->cells[0].tree = tree;
+  place->cells = NEW_ARRAY(plan->arena, Cell, cells);
+  for (size_t i = 0; tree && i < cells; i++)
+    place->cells[i] =
+        (Cell){.env = i, .tree = plan->env_names ? env_lay(plan, tree, plan->env_names[i]) : tree};
   if (tree && plan->variants[0].tree && !variant->hidden)
     place->point.change_count =
         changes_find(plan->arena, plan->variants[0].tree, tree, &place->point.changes);
@@ -142,8 +131,8 @@ static bool check_count(Plan *plan) {
                     "the study has more than %d points", POINT_LIMIT);
 }
 
-void plan_points(Plan *plan) {
-  if (!check_count(plan)) return;
+bool plan_points(Plan *plan) {
+  if (!check_count(plan)) return false;
   for (size_t v = 0; v < plan->variant_count; v++) {
     Variant *variant = &plan->variants[v];
     if (!variant->tree) continue;
@@ -153,4 +142,5 @@ void plan_points(Plan *plan) {
       place_make(plan, variant, i, &variant->places[i]);
   }
   check_names(plan);
+  return true;
 }

@@ -66,7 +66,8 @@ size_t plan_items(Plan *plan, const Tree *tree, Tree ***items) {
   return count;
 }
 
-size_t plan_names(Plan *plan, const Tree *tree, const char *what, const char ***names) {
+size_t plan_names(Plan *plan, const Tree *tree, const char *what, const char ***names,
+                  Tree ***written) {
   Tree **items;
   size_t count = plan_items(plan, tree, &items), kept = 0;
   *names = NEW_ARRAY(plan->arena, const char *, count + 1);
@@ -79,8 +80,9 @@ size_t plan_names(Plan *plan, const Tree *tree, const char *what, const char ***
     else if (twice)
       diag_error(plan->diag, items[i]->span, NULL, "'%s' stands there twice", name);
     else
-      (*names)[kept++] = name;
+      items[kept] = items[i], (*names)[kept++] = name;
   }
+  if (written) *written = items;
   return kept;
 }
 
@@ -128,11 +130,11 @@ static void read_seeds(Plan *plan, const Tree *tree) {
 
 static void read_envs(Plan *plan, const TreeEntry *entry) {
   if (!entry) return;
-  Tree **items;
-  size_t count = plan_items(plan, entry->value, &items);
-  plan->study->env_count = plan_names(plan, entry->value, "an environment", &plan->study->envs);
-  plan->env_names = items; /* of a list with names twice nothing is run */
-  if (count == 0 && entry->value->kind == TREE_LIST && entry->value->item_count == 0)
+  size_t count =
+      plan_names(plan, entry->value, "an environment", &plan->study->envs, &plan->env_names);
+  plan->study->env_count = count;
+  if (count == 0) plan->env_names = NULL;
+  if (entry->value->kind == TREE_LIST && entry->value->item_count == 0)
     diag_error(plan->diag, entry->value->span, "without 'envs' each spec runs in its own",
                "the list of environments is empty");
 }
@@ -221,18 +223,27 @@ static void read_aggregates(Plan *plan, const Tree *tree) {
       diag_error(plan->diag, items[i]->span, hint ? hint : "iqm, mean, median or optimality_gap",
                  "there is no statistic '%s'", items[i]->text.text);
   }
-  study->aggregate_count = plan_names(plan, tree, "a statistic", &study->aggregates);
+  study->aggregate_count = plan_names(plan, tree, "a statistic", &study->aggregates, NULL);
   if (tree) return;
   study->aggregates = (const char **)standard;
   study->aggregate_count = COUNTOF(standard);
 }
 
+/* The score's metric where none are named. */
+static void read_curves(Plan *plan, const Tree *tree) {
+  Study *study = plan->study;
+  const char *standard[] = {study->score.metric}, **names = standard;
+  study->curve_count =
+      tree ? plan_names(plan, tree, "a logged number", &names, &plan->curve_names) : 1;
+  study->curves = NEW_ARRAY(plan->arena, StudyCurve, study->curve_count + 1);
+  for (size_t i = 0; i < study->curve_count; i++) study->curves[i].name = names[i];
+}
+
 static void read_report(Plan *plan, const Tree *map) {
   Study *study = plan->study;
-  const Tree *curves = tree_get(map, "curves"), *ci = tree_get(map, "ci");
+  const Tree *ci = tree_get(map, "ci");
   uint64_t resamples = 2000;
-  study->curve_count = plan_names(plan, curves, "a logged number", &study->curves);
-  if (!curves) study->curves = &study->score.metric, study->curve_count = 1;
+  read_curves(plan, tree_get(map, "curves"));
   read_aggregates(plan, tree_get(map, "aggregate"));
   study->ci = 0.95;
   if (read_number(plan, ci, "the level of the intervals", &study->ci) &&

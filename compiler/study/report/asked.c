@@ -178,7 +178,8 @@ static void write_score(const Study *study, FILE *out) {
 
 static void write_report(const Study *study, FILE *out) {
   write_term("Curves", out);
-  write_codes(study->curves, study->curve_count, out);
+  for (size_t i = 0; i < study->curve_count; i++)
+    page_put(out, i ? ", <code>" : "<code>", study->curves[i].name, "</code>");
   fputs("</dd>\n", out);
   write_term("Statistics", out);
   write_codes(study->aggregates, study->aggregate_count, out);
@@ -204,14 +205,14 @@ static void write_report(const Study *study, FILE *out) {
   if (study->arrow_count) fputs("</dd>\n", out);
 }
 
-static void write_settings(const Study *study, FILE *out) {
+static void write_settings(const Study *study, const char *options, FILE *out) {
   fputs("<dl class=\"settings\">\n", out);
   write_base(study, out);
   write_grid(study, out);
   write_envs(study, out);
   write_seeds(study, out);
   write_term("Options of every trainer", out);
-  page_put(out, "<code>", study->option_count ? study->options[0] : "", "</code></dd>\n");
+  page_put(out, "<code>", options, "</code></dd>\n");
   write_score(study, out);
   write_report(study, out);
   fputs("</dl>\n", out);
@@ -223,7 +224,7 @@ void asked_write(const Page *page, FILE *out) {
   const Study *study = page->results->study;
   const Tree *base = point_spec(page, study->points[0].same_as);
   fputs("<section id=\"asked\">\n<h2>What was asked</h2>\n", out);
-  write_settings(study, out);
+  write_settings(study, study_options(page->results->arena, study), out);
   fprintf(out,
           "<h3>Variants</h3>\n<p>Each with what it changes in the base%s.</p>\n<ul "
           "class=\"variants\">\n",

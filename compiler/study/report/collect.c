@@ -143,17 +143,9 @@ const char *logs_find(const RunLogs *logs, const char *name, const char **other)
   return found;
 }
 
-const char *logs_column(Arena *arena, const RunLogs *logs, const char *name, const char **error) {
-  const char *other, *column = logs_find(logs, name, &other);
-  if (column && !other) return column;
-  if (other) {
-    *error = arena_printf(arena, "'%s' may be '%s' or '%s'", name, column, other);
-    return NULL;
-  }
-  const char *hint = logs_hint(arena, logs, name);
-  *error = arena_printf(arena, "no logged number is called '%s'%s%s", name, hint ? "; " : "",
-                        hint ? hint : "");
-  return NULL;
+bool logs_have(const RunLogs *logs, const char *column) {
+  size_t place;
+  return table_of(logs, column, &place) != NULL;
 }
 
 Series logs_series(Arena *arena, const RunLogs *logs, const char *column) {

@@ -26,8 +26,8 @@ bool logs_read(Arena *arena, const char *folder, RunLogs *logs, const char **err
 const char *logs_find(const RunLogs *logs, const char *name, const char **other);
 /* A hint to the nearest of all names, or NULL. */
 const char *logs_hint(Arena *arena, const RunLogs *logs, const char *name);
-/* The same; NULL where there is none or there are several, with a reason and a nearest name. */
-const char *logs_column(Arena *arena, const RunLogs *logs, const char *name, const char **error);
+/* Whether a column by its full name is there. */
+bool logs_have(const RunLogs *logs, const char *column);
 
 /* The values of a column where it has some, by rising step. */
 typedef struct Series {

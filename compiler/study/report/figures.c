@@ -103,30 +103,6 @@ typedef struct Facets {
   bool alone;
 } Facets;
 
-/* " key=value" in what a name has behind its variant: where its value stands, or NULL. */
-static const char *token_value(const StudyPoint *point, const char *key, size_t length) {
-  size_t variant = strlen(point->variant);
-  const char *at = strncmp(point->name, point->variant, variant) == 0 ? point->name + variant : "";
-  for (; (at = strchr(at, ' ')); at++)
-    if (strncmp(at + 1, key, length) == 0 && at[1 + length] == '=') return at + 2 + length;
-  return NULL;
-}
-
-static const char *facet_value(const Results *r, size_t shown, const char *key, size_t length) {
-  const char *value = token_value(&r->study->points[r->shown[shown]], key, length);
-  return value ? arena_copy(r->arena, value, strcspn(value, " ")) : "";
-}
-
-/* A name without one " key=value". */
-static const char *name_without(const Results *r, const char *name, const char *key,
-                                size_t length) {
-  for (const char *at = name; (at = strchr(at, ' ')); at++)
-    if (strncmp(at + 1, key, length) == 0 && at[1 + length] == '=')
-      return arena_printf(r->arena, "%.*s%s", (int)(at - name), name,
-                          at + 1 + strcspn(at + 1, " "));
-  return name;
-}
-
 static size_t index_of(const char *const *texts, size_t count, const char *text) {
   for (size_t i = 0; i < count; i++)
     if (strcmp(texts[i], text) == 0) return i;
@@ -142,18 +118,19 @@ static Facets facets_room(const Results *r) {
 
 /* A panel for each value of a key. False when that leaves too many lines in one, or a point without
  * the key. */
-static bool facets_by_key(const Results *r, const char *key, size_t length, Facets *facets) {
+static bool facets_by_key(const Results *r, const char *key, Facets *facets) {
   *facets = facets_room(r);
   const char **values = NEW_ARRAY(r->arena, const char *, r->shown_count);
   const char **labels = NEW_ARRAY(r->arena, const char *, r->shown_count);
   size_t label_count = 0;
   for (size_t i = 0; i < r->shown_count; i++) {
-    const char *name = r->study->points[r->shown[i]].name, *value = facet_value(r, i, key, length);
-    if (!*value) return false;
+    const StudyPoint *point = &r->study->points[r->shown[i]];
+    const char *value = study_point_value(point, key);
+    if (!value) return false;
     facets->of[i] = index_of(values, facets->count, value);
-    facets->title[facets->of[i]] = arena_printf(r->arena, "%.*s = %s", (int)length, key, value);
+    facets->title[facets->of[i]] = arena_printf(r->arena, "%s = %s", key, value);
     if (facets->of[i] == facets->count) values[facets->count++] = value;
-    facets->label[i] = name_without(r, name, key, length);
+    facets->label[i] = study_point_name(r->arena, point, key);
     size_t label = index_of(labels, label_count, facets->label[i]);
     if (label == label_count) labels[label_count++] = facets->label[i];
     if (label_count > FIGURE_COLOURS) return false;
@@ -165,14 +142,11 @@ static bool facets_by_key(const Results *r, const char *key, size_t length, Face
 /* The key that needs fewest panels. */
 static bool facets_by_grid(const Results *r, Facets *best) {
   const StudyPoint *point = &r->study->points[r->shown[0]];
-  const char *at = strncmp(point->name, point->variant, strlen(point->variant)) == 0
-                       ? point->name + strlen(point->variant)
-                       : "";
   best->count = 0;
-  for (; (at = strchr(at, ' ')); at++) {
+  for (size_t i = 0; i < point->value_count; i++) {
     Facets facets;
-    size_t length = strcspn(at + 1, "= ");
-    if (facets_by_key(r, at + 1, length, &facets) && (!best->count || facets.count < best->count))
+    if (facets_by_key(r, point->values[i].key, &facets) &&
+        (!best->count || facets.count < best->count))
       *best = facets;
   }
   return best->count > 0;
@@ -265,16 +239,18 @@ static const char *band_words(const Results *r) {
 static Reach curve_reach(const Results *r, size_t metric, size_t env) {
   Results raw = *r;
   raw.normalised = r->normalised && env == ALL_ENVS;
-  if (env != ALL_ENVS && results_log(r, r->study->curves[metric])) return (Reach){0};
-  return results_reach(&raw, r->study->curves[metric], env);
+  const char *column = r->study->curves[metric].column;
+  if (env != ALL_ENVS && results_log(r, column)) return (Reach){0};
+  return results_reach(&raw, column, env);
 }
 
 static void curves_figure(const Results *r, Figures *figures, const Facets *facets, size_t metric) {
   const Study *study = r->study;
-  bool all = r->normalised && study->env_count > 1 && results_is_score(r, metric);
+  const StudyCurve *curve = &study->curves[metric];
+  bool all = r->normalised && study->env_count > 1 && results_is_score(r, curve->column);
   Figure *figure = figure_add(r, figures, (Figure){.columns = 3});
-  figure->name = figure_file(r, "curve_", study->curves[metric]);
-  figure->title = study->curves[metric];
+  figure->name = figure_file(r, "curve_", curve->name);
+  figure->title = curve->name;
   for (size_t e = 0; e < study->env_count + all; e++) {
     CurveAt at = {r, metric, e == study->env_count ? ALL_ENVS : e};
     Reach reach = curve_reach(r, metric, at.env);
@@ -283,8 +259,8 @@ static void curves_figure(const Results *r, Figures *figures, const Facets *face
       panel->title = panel_title(r, facets, f, at.env);
       panel->group = e;
       panel->x_label = strcmp(study->envs[0], "-") == 0 ? "steps" : "environment steps";
-      panel->y_label = at.env == ALL_ENVS ? "normalised score" : study->curves[metric];
-      panel->y_log = at.env != ALL_ENVS && results_log(r, study->curves[metric]);
+      panel->y_label = at.env == ALL_ENVS ? "normalised score" : curve->name;
+      panel->y_log = at.env != ALL_ENVS && results_log(r, curve->column);
       panel_end(panel, &reach);
       facet_lines(r, panel, facets, f, curve_at, &at);
     }

@@ -24,20 +24,20 @@ static Panel *column_panel(const Results *r, Figure *figure, const ReportTable *
 /* Where the scores in a column of a table end: those of an environment, or of all. A gap to 1 grows
  * as scores fall. */
 static Reach column_reach(const Results *r, const ReportTable *table, size_t column) {
-  const char *metric = r->study->score.metric, *name = table->columns[column].name;
+  const char *score = r->study->score.column, *name = table->columns[column].name;
   Results raw = *r;
   for (size_t e = 0; strcmp(table->name, "scores") == 0 && e < r->study->env_count; e++) {
     raw.normalised = false;
-    if (strcmp(name, env_title(r->study->envs[e])) == 0) return results_reach(&raw, metric, e);
+    if (strcmp(name, env_title(r->study->envs[e])) == 0) return results_reach(&raw, score, e);
   }
-  Reach reach = results_reach(r, metric, ALL_ENVS);
+  Reach reach = results_reach(r, score, ALL_ENVS);
   if (strcmp(name, stats_names[STATS_GAP]) != 0) return reach;
   return (Reach){1 - reach.high, 1 - reach.low, false, reach.below};
 }
 
 /* A difference of two scores is at most as large as their range. */
 static Reach difference_reach(const Results *r, size_t env) {
-  Reach reach = results_reach(r, r->study->score.metric, env);
+  Reach reach = results_reach(r, r->study->score.column, env);
   double width = reach.high - reach.low;
   bool ends = reach.below || reach.above;
   return (Reach){-width, width, ends, ends};
@@ -57,7 +57,7 @@ void intervals_figure(const Results *r, Figures *figures, const ReportTable *tab
     if (table->columns[c].kind != COLUMN_ESTIMATE) continue;
     Reach reach = column_reach(r, table, c);
     Panel *panel = column_panel(r, figure, table, c, NAN);
-    panel->x_log = !r->normalised && results_log(r, r->study->score.metric);
+    panel->x_log = !r->normalised && results_log(r, r->study->score.column);
     if (!panel->x_log) panel_end(panel, &reach);
   }
   figure->caption = arena_printf(r->arena, "%s%s",

@@ -44,13 +44,13 @@ static void sweep_panel(const Results *r, Figure *figure, size_t axis, size_t en
   double low, high;
   size_t count = results_sweeps(r, axis, env, &sweeps);
   Panel *panel = panel_add(r, figure, study->env_count);
-  Reach reach = results_reach(r, study->score.metric, env);
+  Reach reach = results_reach(r, study->score.column, env);
   panel->title = env_words(r, env);
   if (env == ALL_ENVS && study->env_count == 1) panel->title = env_words(r, 0);
   panel->x_label = study->axes[axis].name;
   panel->y_label = r->normalised ? "normalised score" : study->score.metric;
   panel->x_log = study->axes[axis].log;
-  panel->y_log = !r->normalised && results_log(r, study->score.metric);
+  panel->y_log = !r->normalised && results_log(r, study->score.column);
   panel->marked = true;
   panel->group = figure->count;
   if (!panel->y_log) panel_end(panel, &reach);

@@ -4,7 +4,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum {
   FAR_BEHIND = 10, /* times as far behind the best value as the middle run at its worst */
@@ -69,18 +68,15 @@ static Reach reach_of(Arena *arena, const Extent *extents, size_t count, bool sc
   return reach;
 }
 
-Reach results_reach(const Results *r, const char *metric, size_t env) {
+Reach results_reach(const Results *r, const char *column, size_t env) {
   const Study *study = r->study;
-  bool score = strcmp(metric, study->score.metric) == 0;
+  bool score = results_is_score(r, column);
   double sign = score && results_less(r) ? -1 : 1;
   Extent *extents = NEW_ARRAY(r->arena, Extent, study->run_count + 1);
   size_t count = 0;
   for (size_t i = 0; i < study->run_count; i++) {
-    const char *problem = NULL;
     size_t of = study->jobs[study->runs[i].job].env;
     if (env != ALL_ENVS && of != env) continue;
-    const char *column = logs_column(r->arena, &r->runs[i].logs, metric, &problem);
-    if (!column) continue;
     Series series = logs_series(r->arena, &r->runs[i].logs, column);
     extents[count] = extent_of(r, &series, of, sign);
     count += extents[count].low <= extents[count].high;

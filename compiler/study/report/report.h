@@ -7,11 +7,7 @@
 #ifndef RLC_COMPILER_STUDY_REPORT_REPORT_H
 #define RLC_COMPILER_STUDY_REPORT_REPORT_H
 
-#include "compiler/study/study.h"
-
-/* The study that a folder holds, as its study.json says. NULL after a message. Jobs have no spec:
- * the folder may lie far from the files it was made from. */
-Study *study_open(Session *session, const char *folder);
+#include "compiler/study/folder/stored.h"
 
 /* Makes DIR/report anew from what is in the study's folder. play: with thumbnails of what policies
  * do, which are drawn where they are missing; else with those that are there. False after a

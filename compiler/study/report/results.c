@@ -37,8 +37,11 @@ static void read_run(Results *r, size_t run) {
   if (!logs_read(r->arena, path, &result->logs, &result->problem)) return;
   result->step = fmax(last_step(&result->logs.evaluations), last_step(&result->logs.progress));
   if (result->step == 0) return;
-  const char *column = logs_column(r->arena, &result->logs, study->score.metric, &result->problem);
-  if (!column) return;
+  const char *column = study->score.column;
+  if (!logs_have(&result->logs, column)) {
+    result->problem = arena_printf(r->arena, "it has not logged '%s'", column);
+    return;
+  }
   result->score_series = logs_series(r->arena, &result->logs, column);
   result->last = series_score(&result->score_series, study->score.last);
   if (study->runs[run].state != STUDY_DONE) return;
@@ -176,18 +179,15 @@ typedef struct Strands {
   size_t count, tasks, first; /* first: environment that is task 0 */
 } Strands;
 
-static void strand_add(const Results *r, Strands *strands, const char *metric, size_t run,
+static void strand_add(const Results *r, Strands *strands, const char *column, size_t run,
                        size_t env) {
-  const char *problem = NULL;
   if (run == NO_RUN) return;
   const RunLogs *logs = &r->runs[run].logs;
-  const char *column = logs_column(r->arena, logs, metric, &problem);
-  if (!column) return;
   strands->env[strands->count] = env;
   strands->series[strands->count++] = logs_series(r->arena, logs, column);
 }
 
-static Strands strands_make(const Results *r, const char *metric, size_t point, size_t env) {
+static Strands strands_make(const Results *r, const char *column, size_t point, size_t env) {
   const Study *study = r->study;
   size_t most = study->env_count * study->seed_count;
   Strands strands = {.tasks = env == ALL_ENVS ? study->env_count : 1,
@@ -197,7 +197,7 @@ static Strands strands_make(const Results *r, const char *metric, size_t point, 
   strands.at = NEW_ARRAY(r->arena, size_t, most);
   for (size_t t = 0; t < strands.tasks; t++)
     for (size_t s = 0; s < study->seed_count; s++)
-      strand_add(r, &strands, metric, results_run(r, point, strands.first + t, s),
+      strand_add(r, &strands, column, results_run(r, point, strands.first + t, s),
                  strands.first + t);
   return strands;
 }
@@ -232,8 +232,8 @@ static bool step_scores(const Results *r, Strands *strands, double step, bool sc
   return true;
 }
 
-static Curve curve_make(const Results *r, const char *metric, size_t point, size_t env) {
-  Strands strands = strands_make(r, metric, point, env);
+static Curve curve_make(const Results *r, const char *column, size_t point, size_t env) {
+  Strands strands = strands_make(r, column, point, env);
   StatsOptions options = r->options;
   size_t *runs, total = 0;
   double **score, step;
@@ -260,22 +260,24 @@ const Curve *results_curve(const Results *r, size_t metric, size_t point, size_t
   return curve_place(r, metric, point, env);
 }
 
-bool results_is_score(const Results *r, size_t metric) {
-  return strcmp(r->study->curves[metric], r->study->score.metric) == 0;
+bool results_is_score(const Results *r, const char *column) {
+  return strcmp(column, r->study->score.column) == 0;
 }
 
 static void curves_make(Results *r) {
   const Study *study = r->study;
   r->curves =
       NEW_ARRAY(r->arena, Curve, study->curve_count * study->point_count * (study->env_count + 1));
-  for (size_t m = 0; m < study->curve_count; m++)
+  for (size_t m = 0; m < study->curve_count; m++) {
+    const char *column = study->curves[m].column;
+    bool all = r->normalised && study->env_count > 1 && results_is_score(r, column);
     for (size_t i = 0; i < r->shown_count; i++) {
+      size_t point = r->shown[i];
       for (size_t e = 0; e < study->env_count; e++)
-        *curve_place(r, m, r->shown[i], e) = curve_make(r, study->curves[m], r->shown[i], e);
-      if (r->normalised && study->env_count > 1 && results_is_score(r, m))
-        *curve_place(r, m, r->shown[i], ALL_ENVS) =
-            curve_make(r, study->curves[m], r->shown[i], ALL_ENVS);
+        *curve_place(r, m, point, e) = curve_make(r, column, point, e);
+      if (all) *curve_place(r, m, point, ALL_ENVS) = curve_make(r, column, point, ALL_ENVS);
     }
+  }
 }
 
 /* ---- performance profiles ---- */

@@ -66,8 +66,8 @@ typedef struct Curve {
  * environments together, scaled; empty for others. Each step is of the runs that have a value
  * there. */
 const Curve *results_curve(const Results *results, size_t metric, size_t point, size_t env);
-/* Whether a metric of `report.curves` is the one that scores are made of. */
-bool results_is_score(const Results *results, size_t metric);
+/* Whether a column is the one that scores are made of. */
+bool results_is_score(const Results *results, const char *column);
 
 /* ---- reach.c ---- */
 
@@ -77,9 +77,9 @@ typedef struct Reach {
   double low, high;
   bool below, above;
 } Reach;
-/* In an environment, or in all; scaled where `normalize:` is in use. Of the score's metric only
- * runs that are far behind are left out, never what is better than others. */
-Reach results_reach(const Results *results, const char *metric, size_t env);
+/* Of a column in an environment, or in all; scaled where `normalize:` is in use. Of the score's
+ * only runs that are far behind are left out, never what is better than others. */
+Reach results_reach(const Results *results, const char *column, size_t env);
 
 /* ---- arrows.c ---- */
 
@@ -99,8 +99,8 @@ ArrowField results_arrows(const Results *results, const StudyArrows *arrows, siz
 
 /* The value of a point at an axis of the study; NAN: none. */
 double results_at(const Results *results, size_t point, size_t axis);
-/* The scale of a logged number's axis. */
-bool results_log(const Results *results, const char *metric);
+/* The scale of a column's axis. */
+bool results_log(const Results *results, const char *column);
 /* Scores over the values of an axis: of all points that differ in nothing else. */
 typedef struct Sweep {
   const char *label;

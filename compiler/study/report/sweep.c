@@ -9,10 +9,11 @@ double results_at(const Results *r, size_t point, size_t axis) {
   return axis < p->at_count ? p->at[axis] : NAN;
 }
 
-bool results_log(const Results *r, const char *metric) {
-  for (size_t i = 0; i < r->study->axis_count; i++)
-    if (!r->study->axes[i].path && strcmp(r->study->axes[i].name, metric) == 0)
-      return r->study->axes[i].log;
+bool results_log(const Results *r, const char *column) {
+  for (size_t i = 0; i < r->study->axis_count; i++) {
+    const StudyAxis *axis = &r->study->axes[i];
+    if (axis->column && strcmp(axis->column, column) == 0) return axis->log;
+  }
   return false;
 }
 
@@ -36,21 +37,6 @@ static bool changes_within(const StudyPoint *a, const StudyPoint *b, const char 
 /* Whether points differ in nothing but what stands at a path. */
 static bool same_but(const StudyPoint *a, const StudyPoint *b, const char *path) {
   return changes_within(a, b, path) && changes_within(b, a, path);
-}
-
-/* A point's name without " key=value" of the axis; the whole where it has none. */
-static const char *name_of(const Results *r, size_t point, const char *path) {
-  const char *name = r->study->points[point].name;
-  for (const char *at = name; (at = strchr(at, ' ')); at++) {
-    size_t length = strcspn(at + 1, "= "), whole = strlen(path);
-    bool tail = at[1 + length] == '=' && length && length <= whole &&
-                strncmp(path + whole - length, at + 1, length) == 0 &&
-                (length == whole || path[whole - length - 1] == '.');
-    if (tail)
-      return arena_printf(r->arena, "%.*s%s", (int)(at - name), name,
-                          at + 1 + strcspn(at + 1, " "));
-  }
-  return name;
 }
 
 /* Puts a value at its place of a rising curve; the same step twice is the same program. */
@@ -102,7 +88,7 @@ size_t results_sweeps(const Results *r, size_t axis, size_t env, Sweep **sweeps)
   *sweeps = NEW_ARRAY(r->arena, Sweep, study->point_count);
   for (size_t p = 0; p < study->point_count; p++) {
     if (taken[p] || stands_elsewhere(r, p, axis)) continue;
-    const char *label = name_of(r, p, study->axes[axis].path);
+    const char *label = study_point_name(r->arena, &study->points[p], study->axes[axis].key);
     (*sweeps)[count++] = (Sweep){label, sweep_make(r, p, axis, env, taken)};
   }
   return count;

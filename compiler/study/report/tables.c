@@ -348,7 +348,7 @@ static size_t curve_rows(const Results *r, ReportTable *table, size_t row, bool 
         const Curve *curve = results_curve(r, m, r->shown[i], all ? ALL_ENVS : e);
         for (size_t k = 0; k < curve->count; k++, row++) {
           if (!fill) continue;
-          set_text(table, row, 0, study->curves[m]);
+          set_text(table, row, 0, study->curves[m].name);
           set_text(table, row, 1, all ? "all" : study->envs[e]);
           set_text(table, row, 2, point_name(r, r->shown[i]));
           set_number(table, row, 3, curve->step[k]);

@@ -2,7 +2,7 @@
  * words it was begun; the record beside the run's directory says with which it should have been. A
  * directory that was moved, copied or edited by hand is another run, and one that the study does
  * not ask for any more is left alone: neither is mixed with the study's, and none is removed. */
-#include "compiler/study/report/report.h"
+#include "compiler/study/folder/stored.h"
 #include "compiler/study/run/run.h"
 
 #include <dirent.h>
@@ -129,7 +129,7 @@ bool study_is_here(const Runner *runner) {
 static const char *asks_otherwise(const Runner *runner, const Study *prepared) {
   const Study *study = runner->study;
   const char *options = record_options(runner);
-  const char *before = prepared->option_count ? prepared->options[0] : "";
+  const char *before = study_options(runner->arena, prepared);
   if (strcmp(options, before) != 0)
     return arena_printf(runner->arena, "its runs have the options '%s', and had '%s'", options,
                         before);

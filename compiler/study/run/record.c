@@ -11,13 +11,7 @@
 enum { RECORD_SIZE = 16384 };
 
 const char *record_options(const Runner *runner) {
-  const Study *study = runner->study;
-  const char *text =
-      study->steps ? arena_printf(runner->arena, "--steps %llu", (unsigned long long)study->steps)
-                   : "";
-  for (size_t i = 0; i < study->option_count; i++)
-    text = arena_printf(runner->arena, "%s%s%s", text, *text ? " " : "", study->options[i]);
-  return text;
+  return study_options(runner->arena, runner->study);
 }
 
 static const char *record_path(const Runner *runner, const StudyRun *run) {
