@@ -22,8 +22,8 @@ static inline void file_copy(const char *from, const char *name) {
   front_close(&f);
 }
 
-static const char *const files[] = {"small.yaml",  "other.yaml", "case.yaml",
-                                    "bandit.yaml", "remac.yaml", "sac.yaml"};
+static const char *const files[] = {"small.yaml", "other.yaml", "case.yaml",    "bandit.yaml",
+                                    "remac.yaml", "sac.yaml",   "hill_car.yaml"};
 
 /* A folder with the specs that the studies here name, and the working directory. */
 static inline void folder_open(void) {
@@ -34,6 +34,7 @@ static inline void folder_open(void) {
   file_copy(RLC_ROOT "/specs/toy/vector_field.yaml", "bandit.yaml");
   file_copy(RLC_ROOT "/specs/remac.yaml", "remac.yaml");
   file_copy(RLC_ROOT "/specs/sac.yaml", "sac.yaml");
+  file_copy(RLC_ROOT "/specs/envs/hill_car.yaml", "hill_car.yaml");
   file_write("other.yaml", "name: other\nextends: small.yaml\nconstants: {K: 3}\n");
 }
 

@@ -62,6 +62,31 @@ static void check_env_folders(Plan *plan) {
                    study->envs[i]);
 }
 
+/* Whether some programs are good in two environments of the study, and all of them are the same in
+ * both. */
+static bool env_same(Place **places, size_t count, size_t a, size_t b) {
+  bool some = false;
+  for (size_t i = 0; i < count; i++) {
+    const Cell *cells = places[i]->cells;
+    if (!places[i]->good) continue;
+    if (cells[a].hash != cells[b].hash) return false;
+    some = true;
+  }
+  return some;
+}
+
+/* One environment under two names would count twice. */
+static void check_envs(Plan *plan, Place **places, size_t count) {
+  const Study *study = plan->study;
+  for (size_t i = 0; plan->env_names && i < study->env_count; i++)
+    for (size_t k = 0; k < i; k++)
+      if (env_same(places, count, k, i)) {
+        diag_error(plan->diag, plan->env_names[i]->span, "leave one of them out",
+                   "'%s' and '%s' are the same environment", study->envs[k], study->envs[i]);
+        break;
+      }
+}
+
 /* ---- jobs and runs ---- */
 
 static void jobs_make(Plan *plan, Place **places, size_t cells) {
@@ -176,6 +201,7 @@ void plan_jobs(Plan *plan) {
   for (size_t v = 1; v < plan->variant_count; v++) check_changes(plan, &plan->variants[v]);
   if (!plan->env_names) envs_collect(plan, places, study->point_count);
   check_env_folders(plan);
+  check_envs(plan, places, study->point_count);
   compare_read(plan);
   if (diag_errors(plan->diag)) return; /* a bad cell knows no environment */
   jobs_make(plan, places, cells);

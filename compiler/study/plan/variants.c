@@ -20,31 +20,80 @@ static Variant *variant_add(Plan *plan, Variant variant) {
   return &plan->variants[plan->variant_count - 1];
 }
 
+/* ---- overlays ---- */
+
+/* `above` with the parts of a key behind it, which dots separate. */
+static TreePath path_below(Arena *arena, const TreePath *above, const char *key) {
+  TreePath path = {NULL, NULL, 0};
+  size_t capacity = 0;
+  for (size_t i = 0; i < above->count; i++)
+    PUSH(arena, path.names, path.count, capacity, above->names[i]);
+  bool dotted = !strpbrk(key, "[( ");
+  for (const char *at = key; *at;) {
+    size_t length = dotted ? strcspn(at, ".") : strlen(at);
+    PUSH(arena, path.names, path.count, capacity, arena_copy(arena, at, length));
+    at += length + (at[length] == '.');
+  }
+  return path;
+}
+
+/* Whether an overlay says what an entry below `above` says, or a part of it. */
+static bool says_too(Arena *arena, const Tree *overlay, const TreePath *above,
+                     const TreeEntry *entry) {
+  TreePath path = path_below(arena, above, entry->key);
+  const Tree *value = entry->value;
+  if (value->kind != TREE_MAP) return tree_sets(arena, overlay, &path);
+  for (size_t i = 0; i < value->entry_count; i++)
+    if (says_too(arena, overlay, &path, &value->entries[i])) return true;
+  return false;
+}
+
+/* Adds what no entry before it has said: of two the last would hold, and nobody would know. */
+static void overlay_add(Plan *plan, Tree *overlay, TreeEntry entry) {
+  for (size_t i = 0; i < overlay->entry_count; i++) {
+    const TreeEntry *before = &overlay->entries[i];
+    if (says_too(plan->arena, tree_map_of(plan->arena, before->key_span, *before),
+                 &(TreePath){NULL, NULL, 0}, &entry))
+      return (void)diag_error(plan->diag, entry.key_span, "leave one of them out",
+                              "'%.*s' and '%.*s' set the same thing", (int)before->key_text.length,
+                              before->key_text.text, (int)entry.key_text.length,
+                              entry.key_text.text);
+  }
+  tree_put(plan->arena, overlay, entry);
+}
+
 /* What a variant says besides `spec`. */
 static Tree *overlay_of(Plan *plan, const Tree *map, const Tree *bottom) {
   Tree *overlay = tree_map(plan->arena, map->span);
   for (size_t i = 0; i < map->entry_count; i++) {
     TreeEntry entry = map->entries[i];
+    bool root = key_is_root(entry.key) && strcmp(entry.key, "extends");
     if (strcmp(entry.key, "spec") == 0) continue;
-    if (bottom && !strchr(entry.key, '.') && !key_is_root(entry.key)) {
+    if (bottom && !strchr(entry.key, '.') && !root) {
       TreePath path; /* a bare name is a constant, as in `key=value` */
       if (!tree_path(plan->arena, plan->diag, bottom, entry.key_text, &path)) continue;
       entry.key = arena_printf(plan->arena, "constants.%s", entry.key);
     }
-    tree_put(plan->arena, overlay, entry);
+    overlay_add(plan, overlay, entry);
   }
   return overlay->entry_count ? overlay : NULL;
 }
+
+/* ---- what is laid on all ---- */
 
 /* The base with what `with` says laid on. */
 static Tree *base_lay(Plan *plan, Tree *tree) {
   Study *study = plan->study;
   const Tree *common = tree_get(study->tree, "with");
+  Tree *said = common ? tree_map(plan->arena, common->span) : NULL;
   size_t capacity = 0;
   for (size_t i = 0; common && i < common->entry_count && tree; i++) {
     const TreeEntry *entry = &common->entries[i];
+    TreeEntry whole = *entry;
     TreePath path;
     if (!tree_path(plan->arena, plan->diag, tree, entry->key_text, &path)) continue;
+    whole.key = path_text(plan->arena, &path);
+    overlay_add(plan, said, whole);
     StudyChange change = {path_text(plan->arena, &path), value_at(plan->arena, tree, &path),
                           value_text(plan->arena, entry->value)};
     PUSH(plan->arena, study->with, study->with_count, capacity, change);
