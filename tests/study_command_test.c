@@ -111,6 +111,34 @@ START_TEST(arrows_are_of_what_runs_keep) {
 }
 END_TEST
 
+/* A variant's name means nothing to gnuplot; where figures are missing the command says so. */
+START_TEST(any_name_stands_in_figures) {
+  static const char text[] = "study: s\nbase: bandit.yaml\nsteps: 1\nseeds: 1\n"
+                             "variants: {10% data: {K: 2}, 10% of: {K: 3}, a%%b: {K: 5}}\n"
+                             "score: {metric: losses/field}\noptions: {log-every: 1}\n";
+  static const char *const names[] = {">10% data<", ">10% of<", ">a%%b<"};
+  folder_open();
+  Front f = front_open();
+  int status;
+  const char *said = ablate(&f, text, "-o out", &status), *reason = NULL;
+  ck_assert_msg(status == 0, "%s", said);
+  if (system("command -v gnuplot > said.txt") == 0) {
+    ck_assert_msg(!strstr(said, "warning"), "%s", said);
+    Source *svg = source_read(f.arena, "out/report/figures/aggregates.svg", &reason);
+    for (size_t i = 0; i < COUNTOF(names); i++)
+      ck_assert_msg(strstr(svg->text, names[i]) != NULL, "no %s", names[i]);
+  } else {
+    printf("SKIP: any_name_stands_in_figures: there is no gnuplot\n");
+  }
+  ck_assert_int_eq(system("PATH=/nowhere " RLC_BUILD "/rlc report out > said.txt 2>&1"), 0);
+  ck_assert_ptr_nonnull(strstr(source_read(f.arena, "said.txt", &reason)->text,
+                               "warning: the report has no figures: gnuplot is not installed"));
+  ck_assert_int_eq(system("rm -r out said.txt"), 0);
+  front_close(&f);
+  folder_close();
+}
+END_TEST
+
 static void ablate_refuses(const char *text, const char *options, const char *expected) {
   Front f = front_open();
   int status;
@@ -181,6 +209,7 @@ int main(void) {
   tcase_add_test(tcase, warnings_are_said_once);
   tcase_add_test(tcase, what_cannot_be_timed_has_a_bound);
   tcase_add_test(tcase, arrows_are_of_what_runs_keep);
+  tcase_add_test(tcase, any_name_stands_in_figures);
   tcase_add_test(tcase, commands_refused);
   tcase_set_timeout(tcase, 120);
   suite_add_tcase(suite, tcase);

@@ -190,6 +190,17 @@ static PlotRange bars_x(const Panel *panel) {
   return range_padded(range, 0.06, panel->x_log);
 }
 
+/* gnuplot takes the text of a tic as the format of its number. */
+static const char *tic_label(Arena *arena, const char *text) {
+  char *label = NEW_ARRAY(arena, char, 2 * strlen(text) + 1), *to = label;
+  for (; *text; text++) {
+    if (*text == '%') *to++ = '%';
+    *to++ = *text;
+  }
+  *to = '\0';
+  return label;
+}
+
 static void bars_data(Plotter *plotter, const Panel *panel) {
   fprintf(plotter->out, "$d%zu << EOD\n", plotter->data);
   for (size_t i = 0; i < panel->count; i++) {
@@ -200,7 +211,7 @@ static void bars_data(Plotter *plotter, const Panel *panel) {
   fprintf(plotter->out, "EOD\nset ytics (");
   for (size_t i = 0; i < panel->count; i++) {
     fprintf(plotter->out, i ? ", " : "");
-    plot_quoted(panel->bars[i].label, plotter->out);
+    plot_quoted(tic_label(plotter->arena, panel->bars[i].label), plotter->out);
     fprintf(plotter->out, " %zu", i + 1);
   }
   fprintf(plotter->out, ")\nunset logscale y\nset yrange [%zu.6:0.4]\n", panel->count);

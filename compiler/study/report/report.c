@@ -103,7 +103,7 @@ static void leftovers_remove(Arena *arena, const char *folder) {
   if (list) closedir(list);
 }
 
-static bool results_write(Session *session, const Results *results, bool play) {
+static bool results_write(Session *session, const Results *results, bool asked) {
   Arena *arena = results->arena;
   char *made = arena_printf(arena, "%s/.report-XXXXXX", results->folder);
   if (!mkdtemp(made))
@@ -115,8 +115,10 @@ static bool results_write(Session *session, const Results *results, bool play) {
   Tables tables = tables_make(results);
   Figures figures = figures_make(results, &tables);
   Page page = {
-      session, results, &tables, &figures, page_facts(results), pictures_make(results, play)};
+      session, results, &tables, &figures, page_facts(results), pictures_make(results, asked)};
   if (files.good) figures_draw(arena, &figures, made, page.facts.date);
+  if (files.good && figures.missing && asked)
+    fprintf(stderr, "warning: the report has no figures: %s\n", figures.missing);
   if (files.good) write_files(&files, &page);
   if (!files.good) return folder_remove(made), false;
   if (!take_place(arena, made, arena_printf(arena, "%s/report", results->folder))) return false;
@@ -124,14 +126,14 @@ static bool results_write(Session *session, const Results *results, bool play) {
   return true;
 }
 
-bool report_make(Session *session, const char *folder, bool play) {
+bool report_make(Session *session, const char *folder, bool asked) {
   Session own = *session;
   own.arena = arena_make();
   own.diag = diag_make(own.arena);
   Study *study = study_open(&own, folder);
   Runner runner = {&own, study, own.arena, folder};
   bool good = study && study_states(&runner);
-  if (good) good = results_write(&own, results_read(own.arena, study, folder), play);
+  if (good) good = results_write(&own, results_read(own.arena, study, folder), asked);
   arena_free(own.arena);
   return good;
 }

@@ -9,9 +9,9 @@
 
 #include "compiler/study/folder/stored.h"
 
-/* Makes DIR/report anew from what is in the study's folder. play: with thumbnails of what policies
- * do, which are drawn where they are missing; else with those that are there. False after a
- * message. */
-bool report_make(Session *session, const char *folder, bool play);
+/* Makes DIR/report anew from what is in the study's folder. asked: by a person, for whom thumbnails
+ * of what policies do are drawn where they are missing, and who is told where figures cannot be;
+ * else it has the thumbnails that are there. False after a message. */
+bool report_make(Session *session, const char *folder, bool asked);
 
 #endif
