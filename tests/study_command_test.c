@@ -19,6 +19,17 @@ static const char *ablate(Front *f, const char *text, const char *options, int *
   return said;
 }
 
+/* Everything below the working directory, with sizes and times. */
+static const char *listing(Front *f) {
+  char line[4096];
+  const char *text = "";
+  FILE *pipe = popen("find . -printf '%p %s %T@\\n' | sort", "r");
+  ck_assert_ptr_nonnull(pipe);
+  while (fgets(line, sizeof line, pipe)) text = arena_printf(f->arena, "%s%s", text, line);
+  ck_assert_int_eq(pclose(pipe), 0);
+  return text;
+}
+
 static const char toy[] = "study: s\nbase: bandit.yaml\nsteps: 10\nseeds: 2\n"
                           "grid: {entropy_weight: [0.0, 0.5]}\n"
                           "variants:\n  none: {constants.entropy_weight: 0}\n"
@@ -84,6 +95,19 @@ static size_t arrows_check(const char *path) {
   return rows;
 }
 
+/* By a dry run: neither beside the study's file nor into its folder. */
+static void nothing_is_written(Front *f, const char *text) {
+  file_write("case.yaml", text);
+  const char *before = listing(f);
+  ck_assert_ptr_nonnull(strstr(before, "out/study.json"));
+  FILE *pipe = popen(RLC_BUILD "/rlc ablate case.yaml --dry-run --seconds 0.01 -o out", "r");
+  ck_assert_ptr_nonnull(pipe);
+  while (fgetc(pipe) != EOF) {
+  }
+  ck_assert_int_eq(WEXITSTATUS(pclose(pipe)), 0);
+  ck_assert_str_eq(listing(f), before);
+}
+
 START_TEST(arrows_are_of_what_runs_keep) {
   static const char text[] =
       "study: s\nbase: bandit.yaml\nsteps: 1\nseeds: 2\nwith: {K: 1}\n"
@@ -97,6 +121,7 @@ START_TEST(arrows_are_of_what_runs_keep) {
   said = ablate(&f, text, "-o out", &status);
   ck_assert_msg(status == 0, "%s", said);
   ck_assert_uint_eq(arrows_check("out/report/tables/arrows_gradient.csv"), 169);
+  nothing_is_written(&f, text);
   ck_assert_int_eq(
       truncate("out/runs/vector_field/_/seed-1/checkpoints/000001-step-1.safetensors", 1000), 0);
   ck_assert_int_eq(system(RLC_BUILD "/rlc report out > said.txt"), 0);
