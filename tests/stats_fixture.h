@@ -16,22 +16,22 @@ enum { TASKS = 8, VALUES = 4096 };
 
 typedef struct Table {
   size_t runs[TASKS];
-  double values[VALUES]; /* task by task: [run][step] */
+  double values[VALUES]; /* task by task: [run] */
   const double *score[TASKS];
   StatsScores scores; /* points into the table: tables are not copied */
 } Table;
 
 /* Sets up a table of values that are filled in before or after. */
-static inline void table_shape(Table *table, size_t tasks, const size_t *runs, size_t steps) {
+static inline void table_shape(Table *table, size_t tasks, const size_t *runs) {
   double *at = table->values;
   ck_assert_uint_le(tasks, TASKS);
   for (size_t task = 0; task < tasks; task++) {
     table->runs[task] = runs[task];
     table->score[task] = at;
-    at += runs[task] * steps;
+    at += runs[task];
     ck_assert(at <= table->values + VALUES);
   }
-  table->scores = (StatsScores){tasks, steps, table->runs, table->score, NULL};
+  table->scores = (StatsScores){tasks, table->runs, table->score, NULL};
 }
 
 /* Uniform in (0, 1), by its number. */

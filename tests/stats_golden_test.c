@@ -89,32 +89,31 @@ static void assert_equal(double ours, double theirs, const char *what) {
 
 typedef struct Case {
   char name[64], statistic[64];
-  size_t tasks, steps, runs[2]; /* of a task of x, of y */
+  size_t tasks, runs[2]; /* of a task of x, of y */
   Table x, y;
   char draws[DRAWS];
   Numbers value, low, high, far_low, far_high; /* of the statistic */
 } Case;
 
-static void read_table(JsonReader *json, const char *name, Table *table, size_t tasks, size_t runs,
-                       size_t steps) {
+static void read_table(JsonReader *json, const char *name, Table *table, size_t tasks,
+                       size_t runs) {
   static Numbers numbers;
   size_t of[TASKS];
   for (size_t i = 0; i < TASKS; i++) of[i] = runs;
   read_numbers(json, name, &numbers);
-  ck_assert_uint_eq(numbers.count, tasks * runs * steps);
+  ck_assert_uint_eq(numbers.count, tasks * runs);
   memcpy(table->values, numbers.value, numbers.count * sizeof(double));
-  table_shape(table, tasks, of, steps);
+  table_shape(table, tasks, of);
 }
 
 static void read_case(JsonReader *json, Case *c) {
   json_enter(json, '{');
   read_text(json, "name", c->name, sizeof c->name);
   c->tasks = (size_t)read_number(json, "tasks");
-  c->steps = (size_t)read_number(json, "steps");
   c->runs[0] = (size_t)read_number(json, "x_runs");
   c->runs[1] = (size_t)read_number(json, "y_runs");
-  read_table(json, "x", &c->x, c->tasks, c->runs[0], c->steps);
-  read_table(json, "y", &c->y, c->tasks, c->runs[1], c->steps);
+  read_table(json, "x", &c->x, c->tasks, c->runs[0]);
+  read_table(json, "y", &c->y, c->tasks, c->runs[1]);
   read_text(json, "draws", c->draws, sizeof c->draws);
   enter(json, "results");
   json_enter(json, '[');
@@ -158,15 +157,14 @@ static void compute(const Golden *g, const Case *c, const StatsOptions *options,
     out[0] = stats_improvement(&c->x.scores, &c->y.scores, options);
     return;
   }
-  bool of_means = strcmp(c->statistic, "profile of means") == 0;
-  if (of_means || strcmp(c->statistic, "profile") == 0) {
-    stats_profile(&c->x.scores, g->taus.value, g->taus.count, of_means, options, out);
+  if (strcmp(c->statistic, "profile") == 0) {
+    stats_profile(&c->x.scores, g->taus.value, g->taus.count, options, out);
     return;
   }
   StatsKind kind = 0;
   while (kind < STATS_KINDS && strcmp(stats_names[kind], c->statistic) != 0) kind++;
   ck_assert_msg(kind < STATS_KINDS, "statistic '%s'", c->statistic);
-  stats_aggregate(kind, &c->x.scores, options, out);
+  out[0] = stats_aggregate(kind, &c->x.scores, options);
 }
 
 static void check_same_draws(const Golden *g, const Case *c) {
@@ -233,8 +231,8 @@ static void check_pairs(const Golden *g, const char *name, const Numbers *pairs,
   static Table x, y;
   size_t runs[TASKS];
   for (size_t i = 0; i < pairs->count; i++) runs[i] = (size_t)pairs->value[i];
-  table_shape(&x, pairs->count, runs, 1);
-  table_shape(&y, pairs->count, runs, 1);
+  table_shape(&x, pairs->count, runs);
+  table_shape(&y, pairs->count, runs);
   memcpy(x.values, differences->value, differences->count * sizeof(double));
   memset(y.values, 0, sizeof y.values);
   StatsContrast out = stats_contrast(&x.scores, &y.scores, &(StatsOptions){0, g->level, NULL});

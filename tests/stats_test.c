@@ -64,7 +64,7 @@ static void simple_draw(const StatsDraws *draws, uint32_t resample, uint32_t sam
 static const StatsDraws simple = {simple_draw};
 
 static void naive_resample(const Table *t, uint32_t number, uint32_t sample, Table *out) {
-  table_shape(out, t->scores.tasks, t->runs, 1);
+  table_shape(out, t->scores.tasks, t->runs);
   for (size_t task = 0, at = 0; task < t->scores.tasks; task++) {
     uint32_t index[VALUES];
     simple_draw(NULL, number, sample, task, t->runs[task], index);
@@ -84,11 +84,11 @@ static void assert_naive(StatsEstimate ours, double value, double *resampled) {
 START_TEST(aggregates_written_out) {
   static Table t, drawn;
   table_fill(&t, 3);
-  table_shape(&t, 6, unequal, 1);
+  table_shape(&t, 6, unequal);
   for (StatsKind kind = 0; kind < STATS_KINDS; kind++) {
     StatsEstimate out;
     double resampled[NAIVE];
-    stats_aggregate(kind, &t.scores, &written_out, &out);
+    out = stats_aggregate(kind, &t.scores, &written_out);
     for (uint32_t b = 0; b < NAIVE; b++) {
       naive_resample(&t, b, 0, &drawn);
       resampled[b] = naive(kind, &drawn);
@@ -122,8 +122,8 @@ START_TEST(improvement_written_out) {
   table_fill(&y, 5);
   for (size_t i = 0; i < 20; i++) /* many ties */
     x.values[i] = round(2 * x.values[i]), y.values[i] = round(2 * y.values[i]);
-  table_shape(&x, 3, of_x, 1);
-  table_shape(&y, 3, of_y, 1);
+  table_shape(&x, 3, of_x);
+  table_shape(&y, 3, of_y);
   for (uint32_t b = 0; b < NAIVE; b++) {
     naive_resample(&x, b, 0, &drawn_x);
     naive_resample(&y, b, 1, &drawn_y);
@@ -134,13 +134,13 @@ START_TEST(improvement_written_out) {
 }
 END_TEST
 
-/* The share above tau of tasks or of runs; each task counts the same. */
-static double naive_profile(const Table *t, double tau, bool of_means) {
+/* The share of runs above tau; each task counts the same. */
+static double naive_profile(const Table *t, double tau) {
   double sum = 0;
   for (size_t task = 0; task < t->scores.tasks; task++) {
     double above = 0;
     for (size_t i = 0; i < t->runs[task]; i++) above += t->score[task][i] > tau;
-    sum += of_means ? naive_task(t, task, 1e300) > tau : above / (double)t->runs[task];
+    sum += above / (double)t->runs[task];
   }
   return sum / (double)t->scores.tasks;
 }
@@ -151,50 +151,27 @@ START_TEST(profiles_written_out) {
   static Table t, drawn;
   table_fill(&t, 6);
   for (size_t i = 0; i < 30; i++) t.values[i] = round(4 * t.values[i]) / 4; /* some at thresholds */
-  table_shape(&t, 6, unequal, 1);
-  for (int of_means = 0; of_means < 2; of_means++) {
-    StatsEstimate out[TAUS];
-    stats_profile(&t.scores, tau, TAUS, of_means, &written_out, out);
-    for (size_t k = 0; k < TAUS; k++) {
-      double resampled[NAIVE];
-      for (uint32_t b = 0; b < NAIVE; b++) {
-        naive_resample(&t, b, 0, &drawn);
-        resampled[b] = naive_profile(&drawn, tau[k], of_means);
-      }
-      assert_naive(out[k], naive_profile(&t, tau[k], of_means), resampled);
-      if (k > 0) ck_assert_double_le(out[k].value, out[k - 1].value);
+  table_shape(&t, 6, unequal);
+  StatsEstimate out[TAUS];
+  stats_profile(&t.scores, tau, TAUS, &written_out, out);
+  for (size_t k = 0; k < TAUS; k++) {
+    double resampled[NAIVE];
+    for (uint32_t b = 0; b < NAIVE; b++) {
+      naive_resample(&t, b, 0, &drawn);
+      resampled[b] = naive_profile(&drawn, tau[k]);
     }
-    ck_assert_double_eq(out[0].low, 1);
-    ck_assert_double_eq(out[TAUS - 1].high, 0);
+    assert_naive(out[k], naive_profile(&t, tau[k]), resampled);
+    if (k > 0) ck_assert_double_le(out[k].value, out[k - 1].value);
   }
-}
-END_TEST
-
-/* A step of a curve is what its scores are by themselves. */
-START_TEST(curves_step_by_step) {
-  enum { STEPS = 5 };
-  static Table t, step;
-  table_fill(&t, 7);
-  table_shape(&t, 6, unequal, STEPS);
-  table_shape(&step, 6, unequal, 1);
-  for (StatsKind kind = 0; kind < STATS_KINDS; kind++) {
-    StatsEstimate out[STEPS], alone;
-    stats_aggregate(kind, &t.scores, &usual, out);
-    for (size_t s = 0; s < STEPS; s++) {
-      for (size_t i = 0; i < 30; i++) step.values[i] = t.values[i * STEPS + s];
-      stats_aggregate(kind, &step.scores, &usual, &alone);
-      ck_assert_mem_eq(&alone, &out[s], sizeof alone);
-    }
-  }
+  ck_assert_double_eq(out[0].low, 1);
+  ck_assert_double_eq(out[TAUS - 1].high, 0);
 }
 END_TEST
 
 /* ---- what holds of all scores ---- */
 
 static StatsEstimate aggregate(StatsKind kind, const Table *t, StatsOptions options) {
-  StatsEstimate out;
-  stats_aggregate(kind, &t->scores, &options, &out);
-  return out;
+  return stats_aggregate(kind, &t->scores, &options);
 }
 
 /* Runs and tasks in the opposite order. */
@@ -203,7 +180,7 @@ static void turned(const Table *t, Table *out) {
   for (size_t task = 0; task < n; task++) runs[task] = t->runs[n - 1 - task];
   for (size_t task = n; task-- > 0;)
     for (size_t i = t->runs[task]; i-- > 0;) out->values[at++] = t->score[task][i];
-  table_shape(out, n, runs, 1);
+  table_shape(out, n, runs);
 }
 
 START_TEST(order_does_not_matter) {
@@ -212,8 +189,8 @@ START_TEST(order_does_not_matter) {
   StatsEstimate one[2], other[2];
   table_fill(&x, 8);
   table_fill(&y, 9);
-  table_shape(&x, 6, unequal, 1);
-  table_shape(&y, 6, unequal, 1);
+  table_shape(&x, 6, unequal);
+  table_shape(&y, 6, unequal);
   turned(&x, &x_turned);
   turned(&y, &y_turned);
   for (StatsKind kind = 0; kind < STATS_KINDS; kind++)
@@ -222,8 +199,8 @@ START_TEST(order_does_not_matter) {
                stats_improvement(&x.scores, &y.scores, &usual).value);
   assert_close(stats_contrast(&x_turned.scores, &y_turned.scores, &usual).difference.value,
                stats_contrast(&x.scores, &y.scores, &usual).difference.value);
-  stats_profile(&x.scores, tau, 2, false, &usual, one);
-  stats_profile(&x_turned.scores, tau, 2, false, &usual, other);
+  stats_profile(&x.scores, tau, 2, &usual, one);
+  stats_profile(&x_turned.scores, tau, 2, &usual, other);
   for (size_t i = 0; i < 2; i++) assert_close(one[i].value, other[i].value);
 }
 END_TEST
@@ -233,12 +210,12 @@ START_TEST(units_do_not_matter) {
   static Table x, y, scaled_x, scaled_y;
   table_fill(&x, 10);
   table_fill(&y, 11);
-  table_shape(&x, 6, unequal, 1);
-  table_shape(&y, 6, unequal, 1);
+  table_shape(&x, 6, unequal);
+  table_shape(&y, 6, unequal);
   for (size_t i = 0; i < 30; i++)
     scaled_x.values[i] = 250 * x.values[i] - 40, scaled_y.values[i] = 250 * y.values[i] - 40;
-  table_shape(&scaled_x, 6, unequal, 1);
-  table_shape(&scaled_y, 6, unequal, 1);
+  table_shape(&scaled_x, 6, unequal);
+  table_shape(&scaled_y, 6, unequal);
   for (StatsKind kind = STATS_IQM; kind <= STATS_MEDIAN; kind++) {
     StatsEstimate e = aggregate(kind, &x, usual);
     assert_estimate(aggregate(kind, &scaled_x, usual), 250 * e.value - 40, 250 * e.low - 40,
@@ -263,7 +240,7 @@ END_TEST
 START_TEST(intervals_are_nested) {
   static Table t;
   table_fill(&t, 100 + (uint64_t)_i);
-  table_shape(&t, 6, unequal, 1);
+  table_shape(&t, 6, unequal);
   for (StatsKind kind = 0; kind < STATS_KINDS; kind++) {
     StatsEstimate wide = aggregate(kind, &t, (StatsOptions){500, 0.95, NULL});
     StatsEstimate narrow = aggregate(kind, &t, (StatsOptions){500, 0.5, NULL});
@@ -280,7 +257,7 @@ START_TEST(draws_are_pinned) {
   static Table t;
   static const size_t runs[] = {4, 4};
   for (uint32_t i = 0; i < 8; i++) t.values[i] = i * i;
-  table_shape(&t, 2, runs, 1);
+  table_shape(&t, 2, runs);
   StatsEstimate e = aggregate(STATS_MEAN, &t, (StatsOptions){7, 0.9, NULL});
   char text[128];
   snprintf(text, sizeof text, "%.17g %.17g %.17g", e.value, e.low, e.high);
@@ -293,7 +270,7 @@ END_TEST
 START_TEST(equal_scores) {
   static Table t;
   for (size_t i = 0; i < 30; i++) t.values[i] = 0.25;
-  table_shape(&t, 6, unequal, 1);
+  table_shape(&t, 6, unequal);
   for (StatsKind kind = STATS_IQM; kind <= STATS_MEDIAN; kind++)
     assert_estimate(aggregate(kind, &t, usual), 0.25, 0.25, 0.25);
   assert_estimate(aggregate(STATS_GAP, &t, usual), 0.75, 0.75, 0.75);
@@ -321,16 +298,16 @@ START_TEST(single_runs_have_no_interval) {
   static const double tau[] = {1};
   StatsEstimate out;
   for (uint32_t i = 0; i < 8; i++) t.values[i] = i;
-  table_shape(&t, 1, (size_t[]){1}, 1);
+  table_shape(&t, 1, (size_t[]){1});
   for (StatsKind kind = STATS_IQM; kind <= STATS_MEDIAN; kind++)
     assert_no_interval(aggregate(kind, &t, usual), 0, single);
-  table_shape(&t, 3, (size_t[]){3, 1, 2}, 1); /* means 1, 3, 4.5 */
+  table_shape(&t, 3, (size_t[]){3, 1, 2}); /* means 1, 3, 4.5 */
   assert_no_interval(aggregate(STATS_MEDIAN, &t, usual), 3, single);
   assert_no_interval(stats_improvement(&t.scores, &t.scores, &usual), 0.5, single);
   assert_no_interval(stats_contrast(&t.scores, &t.scores, &usual).difference, 0, single);
-  stats_profile(&t.scores, tau, 1, false, &usual, &out);
+  stats_profile(&t.scores, tau, 1, &usual, &out);
   assert_no_interval(out, (1.0 / 3 + 1 + 1) / 3, single);
-  table_shape(&t, 1, (size_t[]){4}, 1);
+  table_shape(&t, 1, (size_t[]){4});
   assert_no_interval(aggregate(STATS_IQM, &t, (StatsOptions){0, 0.95, NULL}), 1.5, "no resamples");
 }
 END_TEST
@@ -340,21 +317,21 @@ START_TEST(tasks_without_runs_are_left_out) {
   table_fill(&t, 12);
   table_fill(&full, 12);
   table_fill(&y, 13);
-  table_shape(&t, 4, (size_t[]){3, 4, 0, 0}, 1);
-  table_shape(&full, 2, (size_t[]){3, 4}, 1);
+  table_shape(&t, 4, (size_t[]){3, 4, 0, 0});
+  table_shape(&full, 2, (size_t[]){3, 4});
   for (StatsKind kind = 0; kind < STATS_KINDS; kind++) {
     StatsEstimate with = aggregate(kind, &t, usual), without = aggregate(kind, &full, usual);
     ck_assert_mem_eq(&with, &without, sizeof with);
     ck_assert_uint_eq(with.tasks, 2);
   }
-  table_shape(&y, 4, (size_t[]){0, 4, 3, 0}, 1); /* only the second is in both */
+  table_shape(&y, 4, (size_t[]){0, 4, 3, 0}); /* only the second is in both */
   StatsEstimate wins = stats_improvement(&t.scores, &y.scores, &usual);
   ck_assert_uint_eq(wins.tasks, 1);
   ck_assert_uint_eq(wins.runs, 8);
-  table_shape(&y, 4, (size_t[]){0, 0, 3, 2}, 1);
+  table_shape(&y, 4, (size_t[]){0, 0, 3, 2});
   assert_nothing(stats_improvement(&t.scores, &y.scores, &usual),
                  "no environment in which both have runs");
-  table_shape(&t, 2, (size_t[]){0, 0}, 1);
+  table_shape(&t, 2, (size_t[]){0, 0});
   assert_nothing(aggregate(STATS_IQM, &t, usual), "no runs");
   StatsContrast none = stats_contrast(&t.scores, &t.scores, &usual);
   assert_nothing(none.difference, "no runs");
@@ -368,8 +345,8 @@ START_TEST(not_finite_is_refused) {
   const char *why = "a score is not a finite number";
   table_fill(&t, 14);
   table_fill(&good, 14);
-  table_shape(&t, 2, (size_t[]){3, 3}, 1);
-  table_shape(&good, 2, (size_t[]){3, 3}, 1);
+  table_shape(&t, 2, (size_t[]){3, 3});
+  table_shape(&good, 2, (size_t[]){3, 3});
   t.values[5] = bad[_i];
   StatsEstimate out;
   for (StatsKind kind = 0; kind < STATS_KINDS; kind++)
@@ -379,7 +356,7 @@ START_TEST(not_finite_is_refused) {
   StatsContrast c = stats_contrast(&t.scores, &good.scores, &usual);
   assert_nothing(c.difference, why);
   ck_assert(isnan(c.p));
-  stats_profile(&t.scores, tau, 1, true, &usual, &out);
+  stats_profile(&t.scores, tau, 1, &usual, &out);
   assert_nothing(out, why);
 }
 END_TEST
@@ -409,8 +386,8 @@ static double naive_swaps(StatsKind kind, const Table *x, const Table *y) {
       bool swap = choice >> i & 1;
       a.values[i] = (swap ? y : x)->values[i], b.values[i] = (swap ? x : y)->values[i];
     }
-    table_shape(&a, tasks, x->runs, 1);
-    table_shape(&b, tasks, x->runs, 1);
+    table_shape(&a, tasks, x->runs);
+    table_shape(&b, tasks, x->runs);
     double far = fabs(naive(kind, &a) - naive(kind, &b));
     bool tied = fabs(far - seen) < 1e-9;
     reached +=
@@ -432,8 +409,8 @@ START_TEST(swaps_written_out) {
         x.values[k] += 0.4;
         if (seed % 2) x.values[k] = round(x.values[k]), y.values[k] = round(y.values[k]);
       }
-      table_shape(&x, tasks, runs[i], 1);
-      table_shape(&y, tasks, runs[i], 1);
+      table_shape(&x, tasks, runs[i]);
+      table_shape(&y, tasks, runs[i]);
       for (StatsKind kind = 0; kind < STATS_KINDS; kind++) {
         StatsSwap swap = stats_swap(kind, &x.scores, &y.scores);
         assert_close(swap.difference, naive(kind, &x) - naive(kind, &y));
@@ -451,8 +428,8 @@ START_TEST(random_swaps_are_near) {
   static Table x, y;
   for (uint32_t i = 0; i < COUNT; i++)
     x.values[i] = 0.9 * made_up(8, i), y.values[i] = 0.6 * made_up(9, i);
-  table_shape(&x, 2, (size_t[]){20, 10}, 1);
-  table_shape(&y, 2, x.runs, 1);
+  table_shape(&x, 2, (size_t[]){20, 10});
+  table_shape(&y, 2, x.runs);
   double exact = stats_contrast(&x.scores, &y.scores, &usual).p;
   StatsSwap swap = stats_swap(STATS_GAP, &x.scores, &y.scores);
   ck_assert_double_gt(exact, 0.001);
@@ -469,8 +446,8 @@ START_TEST(least_p_is_reached) {
   static Table x, y;
   for (uint32_t i = 0; i < 50; i++) x.values[i] = 1 + i, y.values[i] = 0;
   for (size_t n = 1; n <= 45; n++) {
-    table_shape(&x, 1, &n, 1);
-    table_shape(&y, 1, &n, 1);
+    table_shape(&x, 1, &n);
+    table_shape(&y, 1, &n);
     ck_assert_double_eq(stats_least_p(n), stats_contrast(&x.scores, &y.scores, &usual).p);
     if (n > STATS_SWAP_PAIRS) continue;
     for (StatsKind kind = 0; kind < STATS_GAP; kind++)
@@ -478,7 +455,7 @@ START_TEST(least_p_is_reached) {
   }
   ck_assert_double_eq(stats_least_p(5), 0.0625);
   ck_assert(isnan(stats_least_p(0)));
-  table_shape(&x, 1, (size_t[]){0}, 1);
+  table_shape(&x, 1, (size_t[]){0});
   ck_assert(isnan(stats_swap(STATS_IQM, &x.scores, &x.scores).p));
 }
 END_TEST
@@ -491,8 +468,8 @@ START_TEST(assumed_scores_have_no_interval) {
   table_fill(&y, 15);
   table_fill(&x, 16);
   for (size_t i = 3; i < 6; i++) x.values[i] = 0;
-  table_shape(&x, 2, (size_t[]){3, 3}, 1);
-  table_shape(&y, 2, x.runs, 1);
+  table_shape(&x, 2, (size_t[]){3, 3});
+  table_shape(&y, 2, x.runs);
   x.scores.assumed = assumed;
   double mean = aggregate(STATS_MEAN, &y, usual).value;
   ck_assert(isfinite(mean));
@@ -509,7 +486,6 @@ int main(void) {
       {aggregates_written_out, 1},
       {improvement_written_out, 1},
       {profiles_written_out, 1},
-      {curves_step_by_step, 1},
       {order_does_not_matter, 1},
       {units_do_not_matter, 1},
       {intervals_are_nested, 20},

@@ -3,14 +3,13 @@
 
 usage: rliable_golden.py > tests/golden/rliable.json
 
-tests/stats_test.c compares compiler/study with it. Runs in a virtual environment, a minute or two:
+tests/stats_golden_test.c compares compiler/study with it. Runs in a virtual environment, a minute or two:
   python3 -m venv build/venv-rliable
   build/venv-rliable/bin/pip install -r tests/oracles/rliable_requirements.txt
 
-`cases`: scores [task][run][step], the draws of SHORT resamples, and of each statistic its values with
+`cases`: scores [task][run], the draws of SHORT resamples, and of each statistic its values with
 two intervals: [low, high] from these draws, [far low, far high] from LONG resamples of its own.
-rliable is called as it is; what it draws is recorded on the way. It draws the steps of a curve
-apart, rlc draws whole runs: so each step is given to rliable by itself, from the same seed.
+rliable is called as it is; what it draws is recorded on the way. Each step of a curve is a case.
 A draw is a digit 0-9a-z; they stand [resample][sample][run][task].
 
 `pairs`: differences by task and the p-value of scipy's permutation test with random signs.
@@ -58,19 +57,13 @@ def interval(scores, function, resamples, seed):
     return np.ravel(value["x"]), bounds["x"], "".join(recorded.draws)
 
 
-def result(statistic, steps, function):
-    """Of each of `steps`, which are scores as rliable takes them."""
-    out = {"statistic": statistic, "value": [], "low": [], "high": [], "far_low": [], "far_high": []}
-    drawn = set()
-    for scores in steps:
-        value, near, draws = interval(scores, function, SHORT, SEED)
-        _, far, _ = interval(scores, function, LONG, SEED + 1)
-        drawn.add(draws)
-        for name, numbers in zip(out, [None, value, near[0], near[1], far[0], far[1]]):
-            if numbers is not None:
-                out[name] += [float(f"{x:.12g}") for x in numbers]
-    (draws,) = drawn
-    return out, draws
+def result(statistic, scores, function):
+    """Of scores as rliable takes them."""
+    value, near, draws = interval(scores, function, SHORT, SEED)
+    _, far, _ = interval(scores, function, LONG, SEED + 1)
+    numbers = {"value": value, "low": near[0], "high": near[1], "far_low": far[0], "far_high": far[1]}
+    return {"statistic": statistic} | {name: [float(f"{x:.12g}") for x in of]
+                                       for name, of in numbers.items()}, draws
 
 
 def aggregates():
@@ -82,7 +75,6 @@ def aggregates():
 
 def profiles():
     yield "profile", lambda x: library.score_distributions(x, TAUS)
-    yield "profile of means", lambda x: library.average_score_distributions(x, TAUS)
 
 
 def improvement():
@@ -90,23 +82,26 @@ def improvement():
 
 
 def case(name, x, y, statistics):
-    """x, y: [run][task][step]"""
-    steps = [x[..., s] if y is None else [x[..., s], y[..., s]] for s in range(x.shape[2])]
-    results = [result(statistic, steps, function) for statistic, function in statistics]
+    """x, y: [run][task]"""
+    results = [result(statistic, x if y is None else [x, y], function)
+               for statistic, function in statistics]
     (draws,) = {draws for _, draws in results}
     y = x[:0] if y is None else y
-    return {"name": name, "tasks": x.shape[1], "steps": x.shape[2], "x_runs": x.shape[0],
-            "y_runs": y.shape[0], "x": np.ravel(x.transpose(1, 0, 2)).tolist(),
-            "y": np.ravel(y.transpose(1, 0, 2)).tolist(), "draws": draws,
+    return {"name": name, "tasks": x.shape[1], "x_runs": x.shape[0],
+            "y_runs": y.shape[0], "x": np.ravel(x.T).tolist(),
+            "y": np.ravel(y.T).tolist(), "draws": draws,
             "results": [numbers for numbers, _ in results]}
 
 
 def cases():
     rng = np.random.default_rng(7)
 
-    def scores(runs, tasks, steps=1, digits=4):
+    def curves(runs, tasks, steps, digits=4):
         return np.round(rng.lognormal(-0.5 + 0.1 * np.arange(tasks)[:, None], 0.7,
                                       (runs, tasks, steps)), digits)
+
+    def scores(runs, tasks, digits=4):
+        return curves(runs, tasks, 1, digits)[..., 0]
 
     both = [*aggregates(), *profiles()]
     yield case("six tasks", scores(10, 6) - 0.2, None, both)
@@ -114,7 +109,9 @@ def cases():
     yield case("one task", scores(5, 1), None, both)
     yield case("two runs", scores(2, 4), None, both)
     yield case("ties", scores(6, 3, digits=0), None, both)
-    yield case("a curve", np.sort(scores(6, 2, 5), axis=2), None, aggregates())
+    rising = np.sort(curves(6, 2, 5), axis=2)
+    for step in range(5):
+        yield case(f"step {step + 1} of a curve", rising[..., step], None, aggregates())
     yield case("more of x", scores(8, 3), scores(5, 3) + 0.3, improvement())
     yield case("ties of x and y", scores(4, 3, digits=0), scores(9, 3, digits=0), improvement())
     same = scores(5, 2)

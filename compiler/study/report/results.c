@@ -107,7 +107,7 @@ static StatsScores scores_room(const Results *r, size_t env, size_t **runs, doub
   *score = NEW_ARRAY(r->arena, double *, tasks);
   for (size_t t = 0; t < tasks; t++)
     (*score)[t] = NEW_ARRAY(r->arena, double, r->study->seed_count);
-  return (StatsScores){tasks, 1, *runs, (const double *const *)*score, NULL};
+  return (StatsScores){tasks, *runs, (const double *const *)*score, NULL};
 }
 
 /* Where runs of a point failed and all its runs of an environment count as one number: that is
@@ -244,7 +244,7 @@ static Curve curve_make(const Results *r, const char *column, size_t point, size
   if (options.resamples > CURVE_RESAMPLES) options.resamples = CURVE_RESAMPLES;
   while (!isnan(step = next_step(&strands))) {
     if (!step_scores(r, &strands, step, env == ALL_ENVS, runs, score)) continue;
-    stats_aggregate(r->headline, &scores, &options, &curve.value[curve.count]);
+    curve.value[curve.count] = stats_aggregate(r->headline, &scores, &options);
     curve.step[curve.count++] = step;
   }
   return curve;
@@ -306,7 +306,7 @@ Curve results_profile(const Results *r, size_t point) {
   for (size_t i = 0; i < THRESHOLDS; i++)
     profile.step[i] = low + (high - low) * (double)i / (THRESHOLDS - 1);
   if (options.resamples > CURVE_RESAMPLES) options.resamples = CURVE_RESAMPLES;
-  stats_profile(&scores, profile.step, THRESHOLDS, false, &options, profile.value);
+  stats_profile(&scores, profile.step, THRESHOLDS, &options, profile.value);
   for (size_t i = 0; i < THRESHOLDS; i++) profile.step[i] *= sign;
   return profile;
 }

@@ -52,10 +52,8 @@ static void curve_put(Curve *curve, double step, StatsEstimate value) {
 }
 
 static StatsEstimate score_of(const Results *r, size_t point, size_t env) {
-  StatsEstimate value;
   StatsScores scores = results_scores(r, r->study->points[point].same_as, env, FIELD_SCORE, false);
-  stats_aggregate(r->headline, &scores, &r->options, &value);
-  return value;
+  return stats_aggregate(r->headline, &scores, &r->options);
 }
 
 static Curve sweep_make(const Results *r, size_t first, size_t axis, size_t env, bool *taken) {

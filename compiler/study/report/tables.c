@@ -37,7 +37,7 @@ static void set_aggregate(const Results *r, const ReportTable *table, size_t row
                           StatsKind kind, size_t env) {
   StatsScores scores = results_scores(r, r->shown[row], env, FIELD_SCORE, false);
   Cell *cell = table_cell(table, row, column);
-  stats_aggregate(kind, &scores, &r->options, &cell->estimate);
+  cell->estimate = stats_aggregate(kind, &scores, &r->options);
   cell->failed = !isnan(cell->estimate.value) && results_failed(r, r->shown[row], env) > 0;
 }
 
@@ -188,8 +188,8 @@ static void aggregates_table(const Results *r, Tables *tables) {
     set_text(table, i, 1, runs_text(r, r->shown[i]));
     for (size_t k = 0; k < count; k++)
       set_aggregate(r, table, i, AGGREGATE_FIRST + k, kinds[k], ALL_ENVS);
-    stats_aggregate(STATS_MEAN, &areas, &r->options,
-                    &table_cell(table, i, AGGREGATE_FIRST + count)->estimate);
+    table_cell(table, i, AGGREGATE_FIRST + count)->estimate =
+        stats_aggregate(STATS_MEAN, &areas, &r->options);
   }
   Bold bold = {0};
   for (size_t k = 0; k <= count; k++) {

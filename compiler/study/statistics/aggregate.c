@@ -6,18 +6,13 @@
 #include "compiler/study/statistics/bootstrap.h"
 
 const char *const stats_names[STATS_KINDS] = {
-#define AGGREGATE(kind, name, function, doc) [STATS_##kind] = name,
-#include "compiler/study/statistics/stats.def"
-};
-
-const char *const stats_docs[STATS_KINDS] = {
-#define AGGREGATE(kind, name, function, doc) [STATS_##kind] = doc,
+#define AGGREGATE(kind, name, function) [STATS_##kind] = name,
 #include "compiler/study/statistics/stats.def"
 };
 
 /* The mean of what is left without the lowest and the highest quarter of all runs, each rounded
  * down. */
-static double aggregate_iqm(const Column *c, const uint32_t *times) {
+static double aggregate_iqm(const Sample *c, const uint32_t *times) {
   size_t runs = 0, before = 0;
   for (size_t task = 0; task < c->strata->tasks; task++) runs += c->strata->runs[task];
   size_t cut = runs / 4, end = runs - cut;
@@ -33,24 +28,24 @@ static double aggregate_iqm(const Column *c, const uint32_t *times) {
   return sum / (double)(end - cut);
 }
 
-static double task_mean(const Column *c, size_t task, const uint32_t *times, double most) {
+static double task_mean(const Sample *c, size_t task, const uint32_t *times, double most) {
   double sum = 0;
   for (size_t i = c->strata->first[task]; i < c->strata->first[task + 1]; i++)
     sum += times[i] * (c->score[i] < most ? c->score[i] : most);
   return sum / (double)c->strata->runs[task];
 }
 
-static double capped_mean(const Column *c, const uint32_t *times, double most) {
+static double capped_mean(const Sample *c, const uint32_t *times, double most) {
   double sum = 0;
   for (size_t task = 0; task < c->strata->tasks; task++) sum += task_mean(c, task, times, most);
   return sum / (double)c->strata->tasks;
 }
 
-static double aggregate_mean(const Column *c, const uint32_t *times) {
+static double aggregate_mean(const Sample *c, const uint32_t *times) {
   return capped_mean(c, times, INFINITY);
 }
 
-static double aggregate_gap(const Column *c, const uint32_t *times) {
+static double aggregate_gap(const Sample *c, const uint32_t *times) {
   return 1 - capped_mean(c, times, 1);
 }
 
@@ -63,53 +58,49 @@ static void sort_in_place(double *value, size_t count) {
   }
 }
 
-static double aggregate_median(const Column *c, const uint32_t *times) {
+static double aggregate_median(const Sample *c, const uint32_t *times) {
   size_t tasks = c->strata->tasks;
   for (size_t task = 0; task < tasks; task++) c->means[task] = task_mean(c, task, times, INFINITY);
   sort_in_place(c->means, tasks);
   return 0.5 * (c->means[(tasks - 1) / 2] + c->means[tasks / 2]);
 }
 
-/* ---- every step of a curve ---- */
-
-typedef struct Columns {
-  Aggregate *of;
-  Column *column;
-  size_t count;
-} Columns;
-
-static void columns_compute(const void *what, const uint32_t *times, double *values) {
-  const Columns *columns = what;
-  for (size_t i = 0; i < columns->count; i++) values[i] = columns->of(&columns->column[i], times);
-}
-
 static Aggregate *const functions[STATS_KINDS] = {
-#define AGGREGATE(kind, name, function, doc) [STATS_##kind] = function,
+#define AGGREGATE(kind, name, function) [STATS_##kind] = function,
 #include "compiler/study/statistics/stats.def"
 };
 
 Aggregate *aggregate_function(StatsKind kind) { return functions[kind]; }
 
-Column column_make(Arena *arena, const Strata *strata, const double *score) {
-  return (Column){strata, score, strata_order(arena, score, 0, strata->first[strata->count]),
+Sample sample_make(Arena *arena, const Strata *strata, const double *score) {
+  return (Sample){strata, score, strata_order(arena, score, 0, strata->first[strata->count]),
                   NEW_ARRAY(arena, double, strata->tasks)};
 }
 
-void stats_aggregate(StatsKind kind, const StatsScores *scores, const StatsOptions *options,
-                     StatsEstimate *out) {
+typedef struct Aggregated {
+  Aggregate *of;
+  Sample sample;
+} Aggregated;
+
+static void aggregate_compute(const void *what, const uint32_t *times, double *values) {
+  const Aggregated *aggregated = what;
+  values[0] = aggregated->of(&aggregated->sample, times);
+}
+
+StatsEstimate stats_aggregate(StatsKind kind, const StatsScores *scores,
+                              const StatsOptions *options) {
   Arena *arena = arena_make();
   Strata strata = strata_make(arena, scores, NULL);
   const char *missing = strata_missing(&strata, scores, NULL);
-  size_t steps = scores->steps;
-  Columns columns = {functions[kind], NEW_ARRAY(arena, Column, steps), steps};
-  for (size_t i = 0; i < steps; i++) {
-    out[i] = estimate_missing(&strata, missing);
-    if (missing) continue;
-    columns.column[i] = column_make(arena, &strata, strata_scores(arena, &strata, scores, NULL, i));
+  StatsEstimate out = estimate_missing(&strata, missing);
+  if (!missing) {
+    Aggregated aggregated = {
+        functions[kind], sample_make(arena, &strata, strata_scores(arena, &strata, scores, NULL))};
+    Statistic statistic = {stats_names[kind], &strata, 1, aggregate_compute, &aggregated};
+    bootstrap(&statistic, options, &out);
   }
-  Statistic statistic = {stats_names[kind], &strata, steps, columns_compute, &columns};
-  if (!missing) bootstrap(&statistic, options, out);
   arena_free(arena);
+  return out;
 }
 
 double stats_area(const double *step, const double *value, size_t count) {

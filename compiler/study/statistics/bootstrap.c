@@ -17,7 +17,7 @@ Strata strata_make(Arena *arena, const StatsScores *x, const StatsScores *y) {
   Strata s = {.runs = NEW_ARRAY(arena, size_t, most),
               .task = NEW_ARRAY(arena, size_t, most),
               .first = NEW_ARRAY(arena, size_t, most + 1)};
-  if (y && (x->tasks != y->tasks || x->steps != y->steps)) bug("scores of unlike shapes");
+  if (y && x->tasks != y->tasks) bug("scores of unlike shapes");
   for (size_t i = 0; i < most; i++) {
     size_t task = i % x->tasks;
     const StatsScores *of = i < x->tasks ? x : y;
@@ -33,7 +33,7 @@ Strata strata_make(Arena *arena, const StatsScores *x, const StatsScores *y) {
   return s;
 }
 
-/* The scores behind a stratum: [run][step]. */
+/* The scores behind a stratum: [run]. */
 static const double *stratum_scores(const Strata *s, size_t i, const StatsScores *x,
                                     const StatsScores *y) {
   return (i < s->tasks ? x : y)->score[s->task[i]];
@@ -43,18 +43,17 @@ const char *strata_missing(const Strata *s, const StatsScores *x, const StatsSco
   if (s->count == 0) return y ? "no environment in which both have runs" : "no runs";
   for (size_t i = 0; i < s->count; i++) {
     const double *score = stratum_scores(s, i, x, y);
-    for (size_t k = 0; k < s->runs[i] * x->steps; k++)
+    for (size_t k = 0; k < s->runs[i]; k++)
       if (!isfinite(score[k])) return "a score is not a finite number";
   }
   return NULL;
 }
 
-double *strata_scores(Arena *arena, const Strata *s, const StatsScores *x, const StatsScores *y,
-                      size_t step) {
+double *strata_scores(Arena *arena, const Strata *s, const StatsScores *x, const StatsScores *y) {
   double *scores = NEW_ARRAY(arena, double, s->first[s->count]), *to = scores;
   for (size_t i = 0; i < s->count; i++) {
     const double *score = stratum_scores(s, i, x, y);
-    for (size_t run = 0; run < s->runs[i]; run++) *to++ = score[run * x->steps + step];
+    for (size_t run = 0; run < s->runs[i]; run++) *to++ = score[run];
   }
   return scores;
 }

@@ -21,9 +21,9 @@ Strata strata_make(Arena *arena, const StatsScores *x, const StatsScores *y);
 /* Why there is no value of these scores; NULL when there is one. */
 const char *strata_missing(const Strata *strata, const StatsScores *x, const StatsScores *y);
 
-/* The scores of a step in the order of the strata: [run]. */
+/* The scores in the order of the strata: [run]. */
 double *strata_scores(Arena *arena, const Strata *strata, const StatsScores *x,
-                      const StatsScores *y, size_t step);
+                      const StatsScores *y);
 
 /* Numbers of runs in rising order of their scores, `count` of them from `first` on. */
 uint32_t *strata_order(Arena *arena, const double *score, size_t first, size_t count);
@@ -40,17 +40,17 @@ typedef struct Statistic {
 /* Values and intervals of a statistic into out[values]. */
 void bootstrap(const Statistic *statistic, const StatsOptions *options, StatsEstimate *out);
 
-/* The scores of a step, as an aggregate takes them. Of a stratum as many count as it has `runs`;
+/* Scores as an aggregate takes them. Of a stratum as many count as it has `runs`;
  * where `first` leaves room for more, `times` says which. */
-typedef struct Column {
+typedef struct Sample {
   const Strata *strata;
   const double *score;   /* [run] */
   const uint32_t *order; /* [run], by rising score */
   double *means;         /* [task], to work with */
-} Column;
+} Sample;
 
-Column column_make(Arena *arena, const Strata *strata, const double *score);
-typedef double Aggregate(const Column *column, const uint32_t *times);
+Sample sample_make(Arena *arena, const Strata *strata, const double *score);
+typedef double Aggregate(const Sample *sample, const uint32_t *times);
 Aggregate *aggregate_function(StatsKind kind);
 
 /* What is said of a statistic without a value. */

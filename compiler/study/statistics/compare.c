@@ -54,7 +54,7 @@ StatsEstimate stats_improvement(const StatsScores *x, const StatsScores *y,
   const char *missing = strata_missing(&strata, x, y);
   StatsEstimate out = estimate_missing(&strata, missing);
   if (!missing) {
-    double *score = strata_scores(arena, &strata, x, y, 0);
+    double *score = strata_scores(arena, &strata, x, y);
     uint32_t **order = NEW_ARRAY(arena, uint32_t *, strata.tasks);
     for (size_t i = 0; i < strata.tasks; i++) order[i] = versus_order(arena, &strata, score, i);
     Versus versus = {&strata, score, order};

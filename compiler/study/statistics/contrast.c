@@ -97,19 +97,19 @@ static StatsScores differences(Arena *arena, const StatsScores *x, const StatsSc
     by_task[task] = d;
     assumed[task] = (x->assumed && x->assumed[task]) || (y->assumed && y->assumed[task]);
   }
-  return (StatsScores){x->tasks, 1, x->runs, by_task, assumed};
+  return (StatsScores){x->tasks, x->runs, by_task, assumed};
 }
 
 StatsContrast stats_contrast(const StatsScores *x, const StatsScores *y,
                              const StatsOptions *options) {
-  if (x->tasks != y->tasks || x->steps != 1 || y->steps != 1) bug("pairs of unlike scores");
+  if (x->tasks != y->tasks) bug("pairs of unlike scores");
   Arena *arena = arena_make();
   size_t runs = 0, terms = 0;
   for (size_t task = 0; task < x->tasks; task++) runs += x->runs[task];
   double *term = NEW_ARRAY(arena, double, runs);
   StatsScores difference = differences(arena, x, y, term, &terms);
   StatsContrast out = {.p = NAN};
-  stats_aggregate(STATS_MEAN, &difference, options, &out.difference);
+  out.difference = stats_aggregate(STATS_MEAN, &difference, options);
   if (!isnan(out.difference.value)) out.p = signs_p(term, terms, &out.exact);
   arena_free(arena);
   return out;

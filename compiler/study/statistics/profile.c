@@ -45,20 +45,7 @@ static void profile_runs(const void *what, const uint32_t *times, double *values
   for (size_t k = 0; k < p->taus; k++) values[k] /= (double)p->strata->tasks;
 }
 
-static void profile_means(const void *what, const uint32_t *times, double *values) {
-  const Profile *p = what;
-  const Strata *s = p->strata;
-  memset(values, 0, p->taus * sizeof *values);
-  for (size_t task = 0; task < s->tasks; task++) {
-    double sum = 0;
-    for (size_t i = s->first[task]; i < s->first[task + 1]; i++) sum += times[i] * p->score[i];
-    size_t below = thresholds_below(p->tau, p->taus, sum / (double)s->runs[task]);
-    for (size_t k = 0; k < below; k++) values[k] += 1;
-  }
-  for (size_t k = 0; k < p->taus; k++) values[k] /= (double)s->tasks;
-}
-
-void stats_profile(const StatsScores *scores, const double *tau, size_t taus, bool of_means,
+void stats_profile(const StatsScores *scores, const double *tau, size_t taus,
                    const StatsOptions *options, StatsEstimate *out) {
   Arena *arena = arena_make();
   Strata strata = strata_make(arena, scores, NULL);
@@ -72,11 +59,10 @@ void stats_profile(const StatsScores *scores, const double *tau, size_t taus, bo
   p.above = NEW_ARRAY(arena, uint32_t, runs);
   p.count = NEW_ARRAY(arena, uint32_t, taus + 1);
   if (!missing) {
-    p.score = strata_scores(arena, &strata, scores, NULL, 0);
+    p.score = strata_scores(arena, &strata, scores, NULL);
     for (size_t i = 0; i < runs; i++)
       p.above[i] = (uint32_t)thresholds_below(tau, taus, p.score[i]);
-    Statistic statistic = {of_means ? "profile of means" : "profile", &strata, taus,
-                           of_means ? profile_means : profile_runs, &p};
+    Statistic statistic = {"profile", &strata, taus, profile_runs, &p};
     bootstrap(&statistic, options, out);
   }
   arena_free(arena);

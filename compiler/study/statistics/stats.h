@@ -3,9 +3,8 @@
  *
  * They are those of Agarwal et al., "Deep reinforcement learning at the edge of the statistical
  * precipice" (NeurIPS 2021, arXiv:2108.13264), and of its library rliable: given the same draws
- * they are equal to it (tests/stats_test.c). A task is an environment; a run is a seed in it. Runs
- * are resampled within each task, all steps of a run together. Intervals are those of the
- * percentile method.
+ * they are equal to it (tests/stats_golden_test.c). A task is an environment; a run is a seed in
+ * it. Runs are resampled within each task. Intervals are those of the percentile method.
  *
  * The number of runs may differ between tasks, as it does while a study goes on, and a task may
  * have none: then it is left out, and `tasks` says so. Numbers that are not finite are refused:
@@ -21,9 +20,9 @@
 
 /* The scores of one way of training. More is better; normalised where tasks are put together. */
 typedef struct StatsScores {
-  size_t tasks, steps;        /* steps: values of a run; 1 for scores, more for curves */
+  size_t tasks;
   const size_t *runs;         /* by task */
-  const double *const *score; /* by task: [run][step] */
+  const double *const *score; /* by task: [run] */
   const bool *assumed;        /* by task: the scores are a number that failed runs were given, so
                                  that there is no interval; NULL: none are */
 } StatsScores;
@@ -58,21 +57,21 @@ typedef struct StatsOptions {
 /* ---- one way of training ---- */
 
 typedef enum StatsKind {
-#define AGGREGATE(kind, name, function, doc) STATS_##kind,
+#define AGGREGATE(kind, name, function) STATS_##kind,
 #include "compiler/study/statistics/stats.def"
   STATS_KINDS
 } StatsKind;
 
-extern const char *const stats_names[STATS_KINDS], *const stats_docs[STATS_KINDS];
+extern const char *const stats_names[STATS_KINDS];
 
-/* The statistic of all runs of all tasks, step by step, into out[steps]. With several steps this is
- * a sample-efficiency curve, and its intervals hold at each step for itself. */
-void stats_aggregate(StatsKind kind, const StatsScores *scores, const StatsOptions *options,
-                     StatsEstimate *out);
+/* The statistic of all runs of all tasks. Of the values that runs have at each step this is a
+ * sample-efficiency curve, and its intervals hold at each step for itself. */
+StatsEstimate stats_aggregate(StatsKind kind, const StatsScores *scores,
+                              const StatsOptions *options);
 
 /* The share of runs whose score is above each threshold, averaged over tasks, into out[taus]: a
- * performance profile; of_means: the share of tasks whose mean is. Thresholds rise; one step. */
-void stats_profile(const StatsScores *scores, const double *tau, size_t taus, bool of_means,
+ * performance profile. Thresholds rise. */
+void stats_profile(const StatsScores *scores, const double *tau, size_t taus,
                    const StatsOptions *options, StatsEstimate *out);
 
 /* The area under a curve by trapezoids, over the range of its steps, which rise: the mean height.
@@ -82,7 +81,7 @@ double stats_area(const double *step, const double *value, size_t count);
 /* ---- two ways of training ---- */
 
 /* The probability that a run of x scores more than one of y in the same task, ties half, averaged
- * over the tasks in which both have runs. One step. */
+ * over the tasks in which both have runs. */
 StatsEstimate stats_improvement(const StatsScores *x, const StatsScores *y,
                                 const StatsOptions *options);
 

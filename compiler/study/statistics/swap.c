@@ -15,7 +15,7 @@
 /* Both runs of every pair, one behind the other; of each pair one counts, and the other makes the
  * other sample. */
 typedef struct Swaps {
-  Column column;
+  Sample sample;
   Aggregate *of, *mean;
   size_t pairs;
   double seen, seen_mean;     /* with every run in its place */
@@ -29,15 +29,15 @@ static Swaps swaps_make(Arena *arena, StatsKind kind, const StatsScores *x, cons
   Swaps s = {.of = aggregate_function(kind),
              .mean = aggregate_function(STATS_MEAN),
              .pairs = strata->first[strata->count]};
-  const double *of_x = strata_scores(arena, strata, x, NULL, 0);
-  const double *of_y = strata_scores(arena, strata, y, NULL, 0);
+  const double *of_x = strata_scores(arena, strata, x, NULL);
+  const double *of_y = strata_scores(arena, strata, y, NULL);
   double *score = NEW_ARRAY(arena, double, 2 * s.pairs);
   for (size_t i = 0; i < s.pairs; i++) {
     score[2 * i] = of_x[i], score[2 * i + 1] = of_y[i];
     s.same = fmax(s.same, SAME * fmax(fabs(of_x[i]), fabs(of_y[i])));
   }
   for (size_t i = 0; i <= strata->count; i++) strata->first[i] *= 2;
-  s.column = column_make(arena, strata, score);
+  s.sample = sample_make(arena, strata, score);
   s.times = NEW_ARRAY(arena, uint32_t, 2 * s.pairs);
   s.opposite = NEW_ARRAY(arena, uint32_t, 2 * s.pairs);
   return s;
@@ -49,7 +49,7 @@ static void pair_set(const Swaps *s, size_t pair, bool swapped) {
 }
 
 static double difference_of(const Swaps *s, Aggregate *of) {
-  return of(&s->column, s->times) - of(&s->column, s->opposite);
+  return of(&s->sample, s->times) - of(&s->sample, s->opposite);
 }
 
 /* Whether the choice that is set is as far from zero as what was seen. */
