@@ -16,7 +16,7 @@ build=$1
 shift
 export RLC_CACHE="$PWD/$build/cache"
 # The longest first, so that no core waits for them at the end.
-[ $# -gt 0 ] || set -- $({ echo specs_test; echo specs_test@cuda; echo rename_test; echo trainer_test; echo agree_test; echo random_test; echo diag_test; for name in codegen_test codegen_chosen_test codegen_scan_test codegen_memory_test codegen_emit_test narrow_test overlap_test trees_test watch_test; do echo $name@c; done; ls tests/*_test.c | sed 's|tests/||; s|\.c$||'; } | awk '!seen[$0]++')
+[ $# -gt 0 ] || set -- $({ echo specs_test; echo specs_test@cuda; echo rename_test; echo trainer_test; echo agree_test; echo random_test; echo diag_test; for name in codegen_test codegen_chosen_test codegen_scan_test codegen_memory_test codegen_emit_test narrow_test overlap_test trees_test marks_test; do echo $name@c; done; ls tests/*_test.c | sed 's|tests/||; s|\.c$||'; } | awk '!seen[$0]++')
 rm -rf "$build/tests/out"
 mkdir -p "$build/tests/out"
 # A loaded machine is no failure: Check's own limit of 4 seconds a test is for quiet ones.

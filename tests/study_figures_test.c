@@ -180,7 +180,7 @@ static Opened grid_opened(bool old) {
 START_TEST(values_with_blanks_have_panels_of_their_own) {
   for (int old = 0; old < 2; old++) {
     Opened o = grid_opened(old);
-    Figures figures = figures_make(o.results, &(Tables){0});
+    ReportFigures figures = figures_make(o.results, &(Tables){0});
     ck_assert_uint_eq(figures.figure[0].count, 2);
     ck_assert_str_eq(figures.figure[0].panels[0].title, "y = gamma * v");
     ck_assert_str_eq(figures.figure[0].panels[1].title, "y = gamma * q");

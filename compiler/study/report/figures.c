@@ -10,7 +10,7 @@ enum { MOST_LINES = FIGURE_COLOURS + 1 };
 
 /* ---- parts ---- */
 
-Figure *figure_add(const Results *r, Figures *figures, Figure figure) {
+Figure *figure_add(const Results *r, ReportFigures *figures, Figure figure) {
   PUSH(r->arena, figures->figure, figures->count, figures->capacity, figure);
   return &figures->figure[figures->count - 1];
 }
@@ -244,7 +244,8 @@ static Reach curve_reach(const Results *r, size_t metric, size_t env) {
   return results_reach(&raw, column, env);
 }
 
-static void curves_figure(const Results *r, Figures *figures, const Facets *facets, size_t metric) {
+static void curves_figure(const Results *r, ReportFigures *figures, const Facets *facets,
+                          size_t metric) {
   const Study *study = r->study;
   const StudyCurve *curve = &study->curves[metric];
   bool all = r->normalised && study->env_count > 1 && results_is_score(r, curve->column);
@@ -275,7 +276,7 @@ static const Curve *profile_at(const void *what, size_t shown) {
   return &((const Curve *)what)[shown];
 }
 
-static void profile_figure(const Results *r, Figures *figures, const Facets *facets) {
+static void profile_figure(const Results *r, ReportFigures *figures, const Facets *facets) {
   Curve *profiles = NEW_ARRAY(r->arena, Curve, r->shown_count);
   bool less = results_less(r), any = false;
   for (size_t i = 0; i < r->shown_count; i++) {
@@ -304,8 +305,8 @@ static void profile_figure(const Results *r, Figures *figures, const Facets *fac
   keys_make(r, figure, facets);
 }
 
-Figures figures_make(const Results *r, const Tables *tables) {
-  Figures figures = {0};
+ReportFigures figures_make(const Results *r, const Tables *tables) {
+  ReportFigures figures = {0};
   Facets facets = facets_make(r);
   const ReportTable *aggregates = table_named(tables, "aggregates");
   const ReportTable *comparisons = table_named(tables, "comparisons");

@@ -48,15 +48,15 @@ typedef struct Figure {
   const char **inlined; /* by panel: an <svg> for the page; NULL: gnuplot was not there */
 } Figure;
 
-typedef struct Figures {
+typedef struct ReportFigures {
   Figure *figure;
   size_t count, capacity;
   const char *missing; /* why there are no pictures; NULL: there are */
-} Figures;
+} ReportFigures;
 
-Figures figures_make(const Results *results, const Tables *tables);
+ReportFigures figures_make(const Results *results, const Tables *tables);
 /* plot.c: draws them into `folder`/figures as SVG and PDF, dated `date` (14 digits), and fills
  * `inlined`. What stands in the way goes to `missing`. */
-void figures_draw(Arena *arena, Figures *figures, const char *folder, const char *date);
+void figures_draw(Arena *arena, ReportFigures *figures, const char *folder, const char *date);
 
 #endif

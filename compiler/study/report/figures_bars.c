@@ -1,4 +1,4 @@
-/* Figures of bars: the columns of estimates of tables. */
+/* ReportFigures of bars: the columns of estimates of tables. */
 #include "compiler/study/report/figures_parts.h"
 
 #include <math.h>
@@ -49,7 +49,7 @@ static size_t env_named(const Results *r, const char *name) {
   return ALL_ENVS;
 }
 
-void intervals_figure(const Results *r, Figures *figures, const ReportTable *table,
+void intervals_figure(const Results *r, ReportFigures *figures, const ReportTable *table,
                       const char *title) {
   Figure *figure =
       figure_add(r, figures, (Figure){.name = table->name, .title = title, .columns = 3});
@@ -82,7 +82,7 @@ static ReportTable rows_of(const Results *r, const ReportTable *table, const cha
   return part;
 }
 
-void comparisons_figure(const Results *r, Figures *figures, const ReportTable *table) {
+void comparisons_figure(const Results *r, ReportFigures *figures, const ReportTable *table) {
   enum { DIFFERENCE = 2, BETTER = 5 };
   Figure *figure = figure_add(r, figures, (Figure){.name = table->name, .columns = 2});
   figure->title = table->title;

@@ -1,4 +1,4 @@
-/* Figures of scores over a constant's values, and of arrows. */
+/* ReportFigures of scores over a constant's values, and of arrows. */
 #include "compiler/study/report/figures_parts.h"
 
 #include <math.h>
@@ -66,7 +66,7 @@ static void sweep_panel(const Results *r, Figure *figure, size_t axis, size_t en
   }
 }
 
-void sweep_figure(const Results *r, Figures *figures, size_t axis) {
+void sweep_figure(const Results *r, ReportFigures *figures, size_t axis) {
   const StudyAxis *of = &r->study->axes[axis];
   Figure *figure = figure_add(r, figures, (Figure){.columns = 3});
   figure->name = figure_file(r, "over_", of->name);
@@ -88,7 +88,7 @@ void sweep_figure(const Results *r, Figures *figures, size_t axis) {
 
 /* ---- arrows ---- */
 
-void arrows_figure(const Results *r, Figures *figures, const StudyArrows *arrows) {
+void arrows_figure(const Results *r, ReportFigures *figures, const StudyArrows *arrows) {
   const Study *study = r->study;
   Figure *figure = figure_add(r, figures, (Figure){.columns = 3});
   const char *problem = "";

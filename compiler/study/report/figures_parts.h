@@ -10,7 +10,7 @@ extern const char *const figure_colours[FIGURE_COLOURS];
 #define BASE_COLOUR  "#555555" /* of what others are compared with */
 #define FAINT_COLOUR "#cccccc"
 
-Figure *figure_add(const Results *results, Figures *figures, Figure figure);
+Figure *figure_add(const Results *results, ReportFigures *figures, Figure figure);
 /* The next panel of a figure, which has `most` in the end. */
 Panel *panel_add(const Results *results, Figure *figure, size_t most);
 /* Its axis ends where those runs end that are not far out. */
@@ -25,14 +25,14 @@ const char *env_words(const Results *results, size_t env);
 /* ---- figures_bars.c ---- */
 
 /* Each column of estimates of a table. */
-void intervals_figure(const Results *results, Figures *figures, const ReportTable *table,
+void intervals_figure(const Results *results, ReportFigures *figures, const ReportTable *table,
                       const char *title);
-void comparisons_figure(const Results *results, Figures *figures, const ReportTable *table);
+void comparisons_figure(const Results *results, ReportFigures *figures, const ReportTable *table);
 
 /* ---- figures_field.c ---- */
 
 /* Scores over an axis of the study. */
-void sweep_figure(const Results *results, Figures *figures, size_t axis);
-void arrows_figure(const Results *results, Figures *figures, const StudyArrows *arrows);
+void sweep_figure(const Results *results, ReportFigures *figures, size_t axis);
+void arrows_figure(const Results *results, ReportFigures *figures, const StudyArrows *arrows);
 
 #endif

@@ -42,7 +42,7 @@ typedef struct Page {
   Session *session;
   const Results *results;
   const Tables *tables;
-  const Figures *figures;
+  const ReportFigures *figures;
   Facts facts;
   Pictures pictures;
 } Page;

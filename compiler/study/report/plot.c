@@ -1,4 +1,4 @@
-/* Figures drawn by gnuplot: every panel as an SVG of its own for the page, where panels stand
+/* ReportFigures drawn by gnuplot: every panel as an SVG of its own for the page, where panels stand
  * beside or below each other as there is room, and every figure as one SVG and one PDF for papers.
  */
 #define _GNU_SOURCE
@@ -90,7 +90,7 @@ static void svg_begin(const Plotter *plotter, size_t width, size_t height, const
           width, height, file);
 }
 
-static void script_write(Plotter *plotter, const Figures *figures) {
+static void script_write(Plotter *plotter, const ReportFigures *figures) {
   fprintf(plotter->out, "set encoding utf8\nset key off\nset datafile missing 'nan'\n");
   for (size_t f = 0; f < figures->count; f++) {
     const Figure *figure = &figures->figure[f];
@@ -136,7 +136,7 @@ static int gnuplot_run(const char *folder) {
 }
 
 /* The date that a PDF says it was made on would be another each time. */
-static bool pdf_date(Arena *arena, const char *path, const char *date) {
+static bool pdf_date_set(Arena *arena, const char *path, const char *date) {
   static const char mark[] = "/CreationDate (D:";
   FILE *file = fopen(path, "r+");
   if (!file) return false;
@@ -182,14 +182,14 @@ static bool publish(Arena *arena, const Figure *figure, const char *from, const 
   static const char *const kinds[] = {"svg", "pdf"};
   for (size_t i = 0; i < COUNTOF(kinds); i++) {
     const char *path = arena_printf(arena, "%s/%s.%s", from, figure->name, kinds[i]);
-    if (i == 1 && !pdf_date(arena, path, date)) return false;
+    if (i == 1 && !pdf_date_set(arena, path, date)) return false;
     if (rename(path, arena_printf(arena, "%s/%s.%s", to, figure->name, kinds[i])) != 0)
       return false;
   }
   return true;
 }
 
-static const char *collect(Arena *arena, Figures *figures, const char *work, const char *to,
+static const char *collect(Arena *arena, ReportFigures *figures, const char *work, const char *to,
                            const char *date) {
   for (size_t f = 0; f < figures->count; f++) {
     Figure *figure = &figures->figure[f];
@@ -205,7 +205,7 @@ static const char *collect(Arena *arena, Figures *figures, const char *work, con
   return NULL;
 }
 
-static const char *draw_in(Arena *arena, Figures *figures, const char *work, const char *to,
+static const char *draw_in(Arena *arena, ReportFigures *figures, const char *work, const char *to,
                            const char *date) {
   FILE *out = fopen(arena_printf(arena, "%s/plot.gp", work), "w");
   if (!out) return "no place to draw in";
@@ -221,7 +221,7 @@ static const char *draw_in(Arena *arena, Figures *figures, const char *work, con
   return arena_printf(arena, "gnuplot failed: %.200s", said ? said->text : "it said nothing");
 }
 
-void figures_draw(Arena *arena, Figures *figures, const char *folder, const char *date) {
+void figures_draw(Arena *arena, ReportFigures *figures, const char *folder, const char *date) {
   char *work = arena_printf(arena, "%s/draw", folder);
   const char *to = arena_printf(arena, "%s/figures", folder);
   if (!folder_make(work) || !folder_make(to))

@@ -113,7 +113,7 @@ static bool results_write(Session *session, const Results *results, bool asked) 
   chmod(made, 0755);
   Files files = {arena, made, folder_make(arena_printf(arena, "%s/tables", made))};
   Tables tables = tables_make(results);
-  Figures figures = figures_make(results, &tables);
+  ReportFigures figures = figures_make(results, &tables);
   Page page = {
       session, results, &tables, &figures, page_facts(results), pictures_make(results, asked)};
   if (files.good) figures_draw(arena, &figures, made, page.facts.date);

@@ -112,7 +112,7 @@ START_TEST(median_of_laps) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("watch");
+  Suite *suite = suite_create("marks");
   TCase *tcase = tcase_create("all");
   tcase_set_timeout(tcase, 120);
   tcase_add_test(tcase, every_kernel_is_marked);
