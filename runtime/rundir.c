@@ -198,8 +198,7 @@ static bool make_resumed(const Options *options, char path[OUTPUT_PATH], RunErro
          run_fail(error, "cannot resume from '%s': it is no run directory", path);
 }
 
-/* The name of the number-th provenance file: provenance.json, provenance-2.json ... */
-static bool provenance_name(char file[OUTPUT_PATH], const char *path, int number, RunError *error) {
+bool rundir_provenance(char *file, const char *path, int number, RunError *error) {
   return number == 1 ? path_make(file, error, "%s/provenance.json", path)
                      : path_make(file, error, "%s/provenance-%d.json", path, number);
 }
@@ -208,7 +207,7 @@ int rundir_sessions(const char *path) {
   char file[OUTPUT_PATH];
   RunError ignored;
   int count = 0;
-  while (provenance_name(file, path, count + 1, &ignored) && access(file, F_OK) == 0) count++;
+  while (rundir_provenance(file, path, count + 1, &ignored) && access(file, F_OK) == 0) count++;
   return count;
 }
 
@@ -216,7 +215,7 @@ void rundir_adopt(Options *options) {
   char file[OUTPUT_PATH];
   RunError ignored;
   int last = rundir_sessions(options->resume);
-  if (last > 0 && provenance_name(file, options->resume, last, &ignored))
+  if (last > 0 && rundir_provenance(file, options->resume, last, &ignored))
     options_adopt(options, file);
 }
 
@@ -238,7 +237,7 @@ bool rundir_lock(const char *path, int *lock, RunError *error) {
 bool rundir_resumed(const Options *options, const RlcModule *module, RunError *error) {
   char file[OUTPUT_PATH];
   int next = rundir_sessions(options->resume) + 1;
-  return provenance_name(file, options->resume, next, error) &&
+  return rundir_provenance(file, options->resume, next, error) &&
          write_provenance(options, module, file, error);
 }
 

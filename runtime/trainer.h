@@ -191,6 +191,9 @@ bool rundir_make(const Options *options, const RlcModule *module, char *director
                  RunError *error);
 /* How often a run was begun or gone on with: its provenance files. */
 int rundir_sessions(const char *directory);
+/* The path of the number-th of them, from 1: provenance.json, provenance-2.json ... `file` has
+ * OUTPUT_PATH bytes. False with an error when that is too few. */
+bool rundir_provenance(char *file, const char *directory, int number, RunError *error);
 /* How many seeds' runs it was made for, and the first of them: 1 where it is one run's own, or
  * cannot be read. Those of several lie in it, each in a directory of its own. */
 uint32_t rundir_seeds(const char *directory, uint64_t *first);

@@ -1,10 +1,12 @@
-/* Where runs come from, by their provenance.json: what all of them have in common is told once. */
+/* Where runs come from, by what each says of every time that it was begun or gone on with: what all
+ * of them have in common is told once. */
 #include "compiler/study/report/page.h"
 
 #include <string.h>
 #include <unistd.h>
 
 #include "runtime/json.h"
+#include "runtime/trainer.h"
 
 enum { FACT_SIZE = 4096 };
 
@@ -60,13 +62,20 @@ static const char *pdf_date(Arena *arena, const char *date) {
   return digits;
 }
 
+/* What resumed a run made it too. */
+static void run_read(const Results *r, const StudyRun *run, Facts *facts) {
+  const char *directory = arena_printf(r->arena, "%s/%s", r->folder, run->folder);
+  char file[OUTPUT_PATH];
+  RunError ignored;
+  int sessions = rundir_sessions(directory);
+  for (int i = 1; i <= sessions && rundir_provenance(file, directory, i, &ignored); i++)
+    provenance_read(r->arena, file, facts);
+}
+
 Facts page_facts(const Results *r) {
   Facts facts = {0};
   for (size_t i = 0; i < r->study->run_count; i++)
-    provenance_read(
-        r->arena,
-        arena_printf(r->arena, "%s/%s/provenance.json", r->folder, r->study->runs[i].folder),
-        &facts);
+    if (r->study->runs[i].state != STUDY_FOREIGN) run_read(r, &r->study->runs[i], &facts);
   facts.date = pdf_date(r->arena, facts.latest);
   return facts;
 }

@@ -61,7 +61,9 @@ static void write_versions(const Page *page, FILE *out) {
             rows[i].words->count, rows[i].name);
     for (size_t k = 0; k < rows[i].words->count; k++)
       page_put(out, k ? ", " : "", rows[i].words->text[k], "");
-    fputs(". <code>provenance.json</code> of each run says which.</p>\n", out);
+    fputs(". <code>provenance.json</code> of each run, and <code>provenance-2.json</code> ... of "
+          "one that was gone on with, say which.</p>\n",
+          out);
   }
 }
 
@@ -298,7 +300,7 @@ static void write_provenance(const Page *page, FILE *out) {
   write_terms("Kernel", &facts->kernels, out);
   write_terms("Simulator", &facts->simulators, out);
   if (facts->first) {
-    page_put(out, "<dt>Runs were begun</dt><dd>", facts->first, "");
+    page_put(out, "<dt>Runs were begun or gone on with</dt><dd>", facts->first, "");
     if (strcmp(facts->first, facts->latest) != 0) page_put(out, " to ", facts->latest, "");
     fputs("</dd>\n", out);
   }

@@ -11,10 +11,10 @@ typedef struct Words {
   size_t count, capacity;
 } Words;
 
-/* What the runs' provenance.json say; each once. */
+/* What the provenance files of the runs that count say; each once. */
 typedef struct Facts {
   Words compilers, targets, cpus, kernels, simulators;
-  const char *first, *latest; /* when runs were begun; NULL: none was */
+  const char *first, *latest; /* when runs were begun or gone on with; NULL: none was */
   const char *date;           /* the latest in 14 digits */
 } Facts;
 

@@ -68,22 +68,24 @@ static void write_files(Files *files, const Page *page) {
 
 /* ---- the folder ---- */
 
-/* Puts `made` in the place of `path`. Where two names cannot be exchanged at once the old one goes
- * away first, and comes back if that was in vain. False after a message, without `made`. */
+/* Puts `made` in the place of `path`, whatever others put there or take away meanwhile. Where two
+ * names cannot be exchanged at once the old one goes away first, and comes back if that was in
+ * vain. False after a message, without `made`. */
 static bool take_place(Arena *arena, const char *made, const char *path) {
-  if (access(path, F_OK) != 0) {
-    if (rename(made, path) == 0) return true;
-  } else if (renameat2(AT_FDCWD, made, AT_FDCWD, path, RENAME_EXCHANGE) == 0) {
-    return folder_remove(made);
-  } else {
-    const char *old = arena_printf(arena, "%s.old", made);
-    bool away = rename(path, old) == 0;
-    if (away && rename(made, path) == 0) return folder_remove(old);
+  const char *old = arena_printf(arena, "%s.old", made);
+  bool again;
+  do {
+    if (renameat2(AT_FDCWD, made, AT_FDCWD, path, RENAME_EXCHANGE) == 0) return folder_remove(made);
+    bool away = errno != ENOENT && rename(path, old) == 0;
+    if (!away && errno != ENOENT) break;
+    if (rename(made, path) == 0) return !away || folder_remove(old);
     int reason = errno;
-    if (away && rename(old, path) != 0)
+    again = reason == ENOTEMPTY || reason == EEXIST; /* another report is there since */
+    if (away && again && !folder_remove(old)) break;
+    if (away && !again && rename(old, path) != 0)
       fprintf(stderr, "error: the report is now '%s': %s\n", old, strerror(errno));
     errno = reason;
-  }
+  } while (again);
   fprintf(stderr, "error: cannot put '%s' in place: %s\n", path, strerror(errno));
   folder_remove(made);
   return false;

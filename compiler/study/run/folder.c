@@ -26,14 +26,16 @@ bool folder_make(const char *path) {
 
 static int entry_remove(const char *path, const struct stat *status, int type, struct FTW *place) {
   (void)status, (void)type, (void)place;
-  if (remove(path) == 0) return 0;
+  if (remove(path) == 0 || errno == ENOENT) return 0;
   return fprintf(stderr, "error: cannot remove '%s': %s\n", path, strerror(errno)), 1;
 }
 
-/* What a link leads to belongs to somebody else: the link alone goes. */
+/* What a link leads to belongs to somebody else: the link alone goes. What somebody else removes
+ * meanwhile is gone all the same. */
 bool folder_remove(const char *path) {
   enum { OPEN_AT_ONCE = 16 };
   int status = nftw(path, entry_remove, OPEN_AT_ONCE, FTW_DEPTH | FTW_PHYS);
+  if (status < 0 && errno == ENOENT) status = 0;
   if (status < 0) fprintf(stderr, "error: cannot remove '%s': %s\n", path, strerror(errno));
   return status == 0;
 }

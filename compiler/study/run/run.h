@@ -46,7 +46,7 @@ bool folder_make(const char *path);
 /* Writes study.yaml and study.json, each as a whole or not at all. False after a message. */
 bool folder_write(const Runner *runner);
 /* Removes a directory with all that is in it, or a file; of a link the link alone, wherever it
- * leads. False after a message. */
+ * leads. Others may remove it too meanwhile. False after a message. */
 bool folder_remove(const char *path);
 
 /* ---- record.c: what a run was begun with, and how it failed ---- */
