@@ -2,7 +2,10 @@
 #include "tests/report_fixture.h"
 
 #include <arpa/inet.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "compiler/study/report/serve.h"
@@ -221,7 +224,43 @@ START_TEST(the_page_counts_what_runs) {
       strstr(page, "6 of 9 runs done, 0 failed, 1 running, 2 waiting or interrupted."));
   ck_assert_ptr_nonnull(strstr(page, "6 done, 0 failed, 1 running, 0 interrupted, 2 waiting."));
   free(page);
-  close(lock);
+  close(lock); /* as who is killed, without a word in any file */
+  ck_assert(look_long());
+  page = ask("GET", "/", NULL);
+  ck_assert_ptr_nonnull(strstr(page, "6 done, 0 failed, 0 running, 0 interrupted, 3 waiting."));
+  free(page);
+}
+END_TEST
+
+/* Looks, with files of so many bytes at most, until something is said, or for two minutes. */
+static void look_in_vain(rlim_t bytes, char *said, size_t size) {
+  struct rlimit before, few;
+  ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+  few = before, few.rlim_cur = bytes;
+  said[0] = '\0';
+  for (int i = 0; i < 240 && !*said; i++) {
+    nanosleep(&(struct timespec){.tv_nsec = 500000000}, NULL);
+    free(ask("GET", "/", NULL));
+    Capture capture = capture_begin(STDERR_FILENO);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &few), 0);
+    bool made = server_look(server);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
+    capture_end(&capture, said, size);
+    ck_assert(!made);
+  }
+}
+
+/* A disk may be full for a while. */
+START_TEST(what_could_not_be_made_is_made_later) {
+  char said[4096];
+  signal(SIGXFSZ, SIG_IGN);
+  study_write(&(Made){.done = 6});
+  look_in_vain(3000, said, sizeof said);
+  ck_assert_msg(strstr(said, "error: cannot write '"), "%s", said);
+  ck_assert(look_long());
+  char *page = ask("GET", "/", NULL);
+  ck_assert_ptr_nonnull(strstr(page, "6 of 9 runs done"));
+  free(page);
 }
 END_TEST
 
@@ -250,6 +289,57 @@ START_TEST(what_is_no_study_is_not_served) {
 }
 END_TEST
 
+/* ---- the command ---- */
+
+/* `rlc watch` with a port; it begins to say where it is in `said`. */
+static pid_t watch_start(const char *port, char *said, size_t size) {
+  int told[2];
+  ck_assert_int_eq(pipe(told), 0);
+  pid_t child = fork();
+  if (child == 0) {
+    dup2(told[1], 1), dup2(told[1], 2);
+    close(told[0]), close(told[1]);
+    execl(RLC_BUILD "/rlc", "rlc", "watch", folder, "--port", port, NULL);
+    _exit(126);
+  }
+  close(told[1]);
+  size_t used = 0;
+  for (ssize_t got; used < size - 1 && (got = read(told[0], said + used, 1)) > 0;)
+    if (said[used++] == '\n') break;
+  said[used] = '\0';
+  close(told[0]);
+  return child;
+}
+
+static int watch_end(pid_t child) {
+  int status = -1;
+  ck_assert_int_eq(waitpid(child, &status, 0), child);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* A port that is asked for is that one or an error; a signal ends the command, and it is well. */
+START_TEST(a_port_is_insisted_on) {
+  char said[1024], port[16];
+  ck_assert_int_eq(watch_end(watch_start("65536", said, sizeof said)), 1);
+  ck_assert_str_eq(said, "error: there is no port 65536\n");
+  snprintf(port, sizeof port, "%u", server_port(server));
+  ck_assert_int_eq(watch_end(watch_start(port, said, sizeof said)), 1);
+  ck_assert_msg(strstr(said, "Address already in use; another port is --port N"), "%s", said);
+  server_stop(server);
+  static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+  for (size_t i = 0; i < COUNTOF(signals); i++) {
+    char expected[4200];
+    pid_t child = watch_start(port, said, sizeof said);
+    snprintf(expected, sizeof expected, "http://127.0.0.1:%s/ shows %s; ^C ends it\n", port,
+             folder);
+    ck_assert_str_eq(said, expected);
+    kill(child, signals[i]);
+    ck_assert_int_eq(watch_end(child), 0);
+  }
+  server = server_start(&session, folder, 0);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("serve");
   TCase *cases = tcase_create("serve");
@@ -264,8 +354,10 @@ int main(void) {
   tcase_add_test(cases, nonsense_does_no_harm);
   tcase_add_test(cases, the_page_follows_the_runs);
   tcase_add_test(cases, the_page_counts_what_runs);
+  tcase_add_test(cases, what_could_not_be_made_is_made_later);
   tcase_add_test(cases, what_does_not_change_is_not_made_again);
   tcase_add_test(cases, what_is_no_study_is_not_served);
+  tcase_add_test(cases, a_port_is_insisted_on);
   suite_add_tcase(suite, cases);
   return suite_run(suite);
 }

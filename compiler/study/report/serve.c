@@ -5,18 +5,22 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <microhttpd.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "compiler/study/report/report.h"
+#include "compiler/study/run/run.h"
 #include "runtime/trainer.h"
 
 #define ASKED_LATELY 60.0 /* seconds */
 #define SHARE        20.0 /* of the time that passes is left for other things, to one */
+#define AFTER_FAULT  10.0 /* seconds until a report that could not be made is tried again */
 
 struct Server {
   Session *session;
@@ -26,7 +30,7 @@ struct Server {
   uint16_t port;
   _Atomic double asked; /* when the page was asked for last */
   uint64_t seen;        /* what the runs looked like when the report was made */
-  double made, took;    /* when, and for how long */
+  double next;          /* when they are looked at again, at the earliest */
 };
 
 /* What makes the page live: it asks for itself and shows what has changed, in place. */
@@ -188,70 +192,89 @@ static uint64_t look_at(const Server *server, uint64_t hash, const char *path) {
   return hash_bytes(hash, facts, sizeof facts);
 }
 
-/* What the files of all runs look like; 0: the study cannot be read. */
+/* What all runs look like: their states, for who is killed leaves no file behind, and their files.
+ * 0 after a message: the study or a run cannot be read. */
 static uint64_t runs_look(const Server *server) {
   static const char *const files[] = {"/progress.csv", "/evaluations.csv", "/result.json", ".json"};
   Session own = *server->session;
   own.arena = arena_make();
-  const Study *study = study_open(&own, server->folder);
+  Study *study = study_open(&own, server->folder);
+  const Runner runner = {&own, study, own.arena, server->folder};
+  bool good = study && study_states(&runner);
   uint64_t hash = look_at(server, HASH_SEED, "study.json");
-  for (size_t i = 0; study && i < study->run_count; i++)
+  for (size_t i = 0; good && i < study->run_count; i++) {
+    const StudyRun *run = &study->runs[i];
+    hash = hash_bytes(hash, &run->state, sizeof run->state);
     for (size_t k = 0; k < COUNTOF(files); k++)
-      hash =
-          look_at(server, hash, arena_printf(own.arena, "%s%s", study->runs[i].folder, files[k]));
+      hash = look_at(server, hash, arena_printf(own.arena, "%s%s", run->folder, files[k]));
+  }
   arena_free(own.arena);
-  return study ? hash : 0;
+  return good ? hash : 0;
 }
 
-static bool make_anew(Server *server, uint64_t look) {
+/* Makes the report where the runs are not as they were when it was made; whether it did. */
+static bool follow(Server *server) {
   double began = run_clock();
-  bool good = report_make(server->session, server->folder, false);
-  server->seen = look;
-  server->made = run_clock();
-  server->took = server->made - began;
-  return good;
+  uint64_t look = runs_look(server);
+  bool other = look != server->seen;
+  bool made = other && look && report_make(server->session, server->folder, false);
+  double now = run_clock(), pause = SHARE * (now - began);
+  if (made) server->seen = look;
+  if (other && !made) pause = fmax(pause, AFTER_FAULT);
+  server->next = now + pause;
+  return made;
 }
 
 bool server_look(Server *server) {
   double now = run_clock();
-  if (now - server->asked > ASKED_LATELY || now - server->made < SHARE * server->took) return false;
-  uint64_t look = runs_look(server);
-  return look != 0 && look != server->seen && make_anew(server, look);
+  return now - server->asked <= ASKED_LATELY && now >= server->next && follow(server);
 }
 
 /* ---- from start to stop ---- */
 
-static struct MHD_Daemon *listen_on(Server *server, uint16_t port) {
+/* A socket that listens at a port of the loopback address; -1: errno says why there is none. */
+static int socket_on(uint16_t port) {
   struct sockaddr_in address = {
       .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
-  return MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD, port, NULL, NULL, handle, server,
-                          MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_CONNECTION_TIMEOUT, 30u,
-                          MHD_OPTION_CONNECTION_LIMIT, 64u, MHD_OPTION_END);
+  int at = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
+  if (at < 0) return -1;
+  if (setsockopt(at, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+      bind(at, (struct sockaddr *)&address, sizeof address) == 0 && listen(at, SOMAXCONN) == 0)
+    return at;
+  int reason = errno;
+  close(at);
+  errno = reason;
+  return -1;
 }
 
+/* The port is known before the daemon's thread begins, which compares it. */
 static bool listen_somewhere(Server *server, uint16_t port) {
+  struct sockaddr_in address;
+  socklen_t size = sizeof address;
   server->port = port ? port : SERVER_PORT;
-  server->daemon = listen_on(server, server->port);
-  if (!server->daemon && !port) server->daemon = listen_on(server, 0);
-  if (!server->daemon)
-    return fprintf(stderr, "error: cannot listen on 127.0.0.1:%u: %s; another port is --port N\n",
-                   server->port, strerror(errno)),
-           false;
-  const union MHD_DaemonInfo *info = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT);
-  if (info) server->port = info->port;
-  return true;
+  int at = socket_on(server->port);
+  if (at < 0 && !port) at = socket_on(0);
+  if (at >= 0 && getsockname(at, (struct sockaddr *)&address, &size) == 0) {
+    server->port = ntohs(address.sin_port);
+    server->daemon =
+        MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD, server->port, NULL, NULL, handle, server,
+                         MHD_OPTION_LISTEN_SOCKET, at, MHD_OPTION_CONNECTION_TIMEOUT, 30u,
+                         MHD_OPTION_CONNECTION_LIMIT, 64u, MHD_OPTION_END);
+  }
+  if (server->daemon) return true;
+  return fprintf(stderr, "error: cannot listen on 127.0.0.1:%u: %s; another port is --port N\n",
+                 server->port, strerror(errno)),
+         false;
 }
 
 Server *server_start(Session *session, const char *folder, uint16_t port) {
   Server *server = NEW(session->arena, Server);
   *server = (Server){.session = session, .folder = folder, .directory = -1, .asked = run_clock()};
-  uint64_t look = 0;
   server->directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (server->directory < 0)
     return fprintf(stderr, "error: cannot open the folder '%s': %s\n", folder, strerror(errno)),
            NULL;
-  look = runs_look(server);
-  if (look && make_anew(server, look) && listen_somewhere(server, port)) return server;
+  if (follow(server) && listen_somewhere(server, port)) return server;
   close(server->directory);
   return NULL;
 }

@@ -11,8 +11,9 @@ typedef struct Server Server;
  * nothing is taken. port 0: SERVER_PORT, or any that is free. NULL after a message. */
 Server *server_start(Session *session, const char *folder, uint16_t port);
 uint16_t server_port(const Server *server);
-/* Looks at the runs; makes the report anew when something happened, someone has asked for it
- * lately, and making it would take less than a twentieth of the time. Returns whether it did. */
+/* Looks at the runs, if someone has asked for the report lately, and makes it anew when something
+ * happened, or when it could not be made before. Looking and making take less than a twentieth of
+ * the time. Returns whether it was made. */
 bool server_look(Server *server);
 void server_stop(Server *server);
 
