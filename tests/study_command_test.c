@@ -164,6 +164,37 @@ START_TEST(any_name_stands_in_figures) {
 }
 END_TEST
 
+/* ---- what policies do ---- */
+
+/* What can be drawn is in the page, of each point once; what cannot be drawn is told. */
+START_TEST(what_policies_do_is_drawn) {
+  static const char text[] =
+      "study: s\nbase: sac.yaml\nenvs: [InvertedPendulum-v5, Pendulum-v1]\nsteps: 60\nseeds: 1\n"
+      "with: {hidden: 16, batch_size: 16, warmup: 20}\n"
+      "options: {eval-every: 30, eval-episodes: 1}\n";
+  folder_open();
+  Front f = front_open();
+  int status;
+  const char *said = ablate(&f, text, "-o out", &status), *reason = NULL;
+  ck_assert_msg(status == 0, "%s", said);
+  const char *page = source_read(f.arena, "out/report/report.html", &reason)->text;
+  const char *undrawn = strstr(page, "Not drawn: ");
+  ck_assert_msg(undrawn && strstr(undrawn, "Pendulum-v1: no thumbnail: Pendulum-v1 has nothing"),
+                "%.300s", undrawn ? undrawn : "nothing is undrawn");
+  ck_assert(access("out/runs/sac/Pendulum-v1/seed-1/thumbnail.jpg", F_OK) != 0);
+  if (strncmp(undrawn, "Not drawn: InvertedPendulum", 27) == 0) {
+    printf("SKIP: no pictures are made here: %.*s\n", (int)strcspn(undrawn, "<"), undrawn);
+  } else {
+    ck_assert(access("out/runs/sac/InvertedPendulum-v5/seed-1/thumbnail.jpg", F_OK) == 0);
+    ck_assert_ptr_nonnull(strstr(page, "src=\"data:image/jpeg;base64,/9j/"));
+    ck_assert_ptr_nonnull(strstr(page, "sac, InvertedPendulum-v5, seed 1<"));
+  }
+  ck_assert_int_eq(system("rm -r out"), 0);
+  front_close(&f);
+  folder_close();
+}
+END_TEST
+
 static void ablate_refuses(const char *text, const char *options, const char *expected) {
   Front f = front_open();
   int status;
@@ -235,6 +266,7 @@ int main(void) {
   tcase_add_test(tcase, what_cannot_be_timed_has_a_bound);
   tcase_add_test(tcase, arrows_are_of_what_runs_keep);
   tcase_add_test(tcase, any_name_stands_in_figures);
+  tcase_add_test(tcase, what_policies_do_is_drawn);
   tcase_add_test(tcase, commands_refused);
   tcase_set_timeout(tcase, 120);
   suite_add_tcase(suite, tcase);
