@@ -3,9 +3,15 @@
 #include "runtime/run.h"
 #include "runtime/device/cohort.h"
 
+#include <fcntl.h>
 #include <malloc.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "runtime/crc32c.h"
+#include "runtime/output.h"
 
 enum { RESULT_NAME = 32 };
 
@@ -23,6 +29,30 @@ static size_t shares_list(LogValue *values, char (*names)[RESULT_NAME], const ch
   return threads;
 }
 
+/* The checksum of a table as it was left, so that one that was damaged since is known; NAN: it
+ * cannot be read. */
+static double table_checksum(const Trainer *trainer, const char *name) {
+  char path[OUTPUT_PATH], block[4096];
+  RunError error;
+  uint32_t sum = 0;
+  if (!path_make(path, &error, "%s/%s", trainer->directory, name)) return NAN;
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  ssize_t got = file < 0 ? -1 : 1;
+  while (got > 0 && (got = read(file, block, sizeof block)) > 0)
+    sum = crc32c(sum, block, (size_t)got);
+  if (file >= 0) close(file);
+  return got < 0 ? (double)NAN : (double)sum;
+}
+
+/* Whether a run was to learn and never did, as when a condition of its loop never held. */
+static bool is_idle(const Trainer *trainer) {
+  const RlcModule *module = trainer->module;
+  bool learns = false;
+  for (uint32_t i = 0; i < module->step_count; i++)
+    learns |= module->steps[i].op == RLC_DO_RUN && module->steps[i].flags & RLC_IS_UPDATE;
+  return learns && !trainer->state.updates;
+}
+
 static bool result_write(Trainer *trainer) {
   const TrainState *state = &trainer->state;
   const EvaluationResult *result = state->result;
@@ -33,11 +63,14 @@ static bool result_write(Trainer *trainer) {
       {"iterations", (double)state->iteration},
       {"episodes", (double)state->episodes},
       {"finished", trainer_finished(trainer)},
+      {"idle", is_idle(trainer)},
       {"eval/mean_reward", result[0].mean},
       {"eval/std_reward", result[0].std},
       {"eval_sample/mean_reward", result[1].mean},
       {"eval_sample/std_reward", result[1].std},
       {"seconds", trainer->seconds_before + run_clock() - trainer->started},
+      {"crc32c/progress.csv", table_checksum(trainer, "progress.csv")},
+      {"crc32c/evaluations.csv", table_checksum(trainer, "evaluations.csv")},
   };
   enum { FIXED = sizeof fixed / sizeof *fixed };
   LogValue *values = run_take(FIXED + 2 * threads, sizeof *values, &trainer->error);
@@ -145,13 +178,8 @@ static bool run_train(Run *run, Trainer *trainer, const LogMark *mark) {
   return good && closed && result_write(trainer);
 }
 
-/* A run that was to learn and never did, as when a condition of its loop never held. */
 static void idle_note(const Run *run, const Trainer *trainer) {
-  const RlcModule *module = trainer->module;
-  bool learns = false;
-  for (uint32_t i = 0; i < module->step_count; i++)
-    learns |= module->steps[i].op == RLC_DO_RUN && module->steps[i].flags & RLC_IS_UPDATE;
-  if (learns && !trainer->state.updates)
+  if (is_idle(trainer))
     board_say(run->session->board, "note: %sno update was made in %llu steps\n", run->label,
               (unsigned long long)trainer->state.step);
 }

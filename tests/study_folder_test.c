@@ -167,6 +167,41 @@ START_TEST(a_run_of_other_options_does_not_count) {
 }
 END_TEST
 
+/* ---- what a run left ---- */
+
+/* What is done is done, but a table that is not as it was left gives no score. */
+START_TEST(damaged_tables_give_no_score) {
+  Asked asked = {.name = "damaged", .points = 1};
+  study_good(&asked);
+  report_of(&asked);
+  file_has(&asked, "report/tables/runs.csv", "sac,Pendulum-v1,1,done,1500,-", true);
+  Path table = run_file(&asked, 0, 1, "/evaluations.csv");
+  Bytes whole = file_read(table.text);
+  ck_assert_int_eq(truncate(table.text, (off_t)whole.size - 7), 0);
+  report_of(&asked);
+  file_has(&asked, "report/tables/runs.csv",
+           "sac,Pendulum-v1,1,done,0,,,its evaluations.csv is not as the trainer left it\n", true);
+  file_has(&asked, "report/tables/runs.csv", "sac,Pendulum-v1,2,done,1500,-", true);
+  unlink(table.text);
+  report_of(&asked);
+  file_has(&asked, "report/tables/runs.csv", ",,,its evaluations.csv cannot be read: ", true);
+  file_write(table.text, whole.data, whole.size);
+  unlink(run_file(&asked, 0, 1, "/progress.csv").text);
+  report_of(&asked);
+  file_has(&asked, "report/tables/runs.csv", ",,,its progress.csv cannot be read: ", true);
+  free(whole.data);
+}
+END_TEST
+
+/* Updates begin after 200 steps. */
+START_TEST(runs_that_never_learnt_are_told) {
+  Asked asked = {.name = "idle", .points = 1, .steps = 100};
+  SAYS(&asked, 0, "2 of 2 runs done", "warning: 2 of 2 runs made no update in 100 steps, as sac, ");
+  report_of(&asked);
+  file_has(&asked, "report/tables/runs.csv", ",no update was made\n", true);
+}
+END_TEST
+
 /* ---- data files ---- */
 
 /* A file that changes while a study goes on is read by no run that begins later. */
@@ -268,6 +303,8 @@ int main(void) {
   tcase_add_test(tests, the_folder_of_another_study_is_refused);
   tcase_add_test(tests, runs_that_were_exchanged_do_not_count);
   tcase_add_test(tests, a_run_of_other_options_does_not_count);
+  tcase_add_test(tests, damaged_tables_give_no_score);
+  tcase_add_test(tests, runs_that_never_learnt_are_told);
   tcase_add_test(tests, a_data_file_that_changes_stops_the_study);
   tcase_add_test(tests, kills_leave_no_trace);
   return suite_run(suite);

@@ -192,6 +192,21 @@ START_TEST(an_unfinished_study_says_so) {
 }
 END_TEST
 
+/* Of trainers that left no checksums; tables of a run that goes on may end anywhere. */
+START_TEST(tables_that_end_within_a_line_give_no_score) {
+  char said[4096];
+  study_write(&(Made){0});
+  made_text("runs/sac/A-v1/seed-1/evaluations.csv", "step,eval/mean_reward\n100,20\n500,10");
+  made_text("runs/sac/A-v1/seed-2/evaluations.csv", "step,eval/mean_reward\n100,20\n500,nan\n");
+  made_text("runs/sac/A-v1/seed-3/evaluations.csv", "");
+  made_text("runs/sac/A-v1/seed-3/progress.csv", "");
+  ck_assert_msg(report_ask(said, sizeof said), "%s", said);
+  HAS("tables/runs.csv", "sac,A-v1,1,done,500,,,its evaluations.csv ends within a line\n",
+      "sac,A-v1,2,done,0,,,", "evaluations.csv:3: what is not a number\n",
+      "sac,A-v1,3,done,0,,,it is done and has logged nothing\n");
+}
+END_TEST
+
 START_TEST(nothing_has_run_yet) {
   study_write(&(Made){.done = 1});
   tree_remove(path_in(folder, "runs").text);
@@ -429,6 +444,7 @@ int main(void) {
   tcase_add_test(cases, one_seed_has_no_intervals_and_nothing_bold);
   tcase_add_test(cases, a_failed_run_is_shown_and_counts_as_the_worst);
   tcase_add_test(cases, an_unfinished_study_says_so);
+  tcase_add_test(cases, tables_that_end_within_a_line_give_no_score);
   tcase_add_test(cases, nothing_has_run_yet);
   tcase_add_test(cases, what_is_no_study_is_refused);
   tcase_add_test(cases, the_page_stands_for_itself);

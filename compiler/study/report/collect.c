@@ -40,12 +40,13 @@ static bool read_header(Reader *r, LogTable *table) {
   return true;
 }
 
-/* A number, or nothing, which is NAN. */
+/* A number, or nothing, which is NAN; no trainer writes "nan". */
 static bool read_field(Reader *r, double *value) {
   size_t length = field_length(r);
   char *end = (char *)r->at;
   *value = length ? strtod(r->at, &end) : NAN;
-  if (end != r->at + length) return unreadable(r, "what is not a number");
+  if (end != r->at + length || (length && isnan(*value)))
+    return unreadable(r, "what is not a number");
   r->at += length;
   return true;
 }
@@ -65,7 +66,9 @@ static bool read_row(Reader *r, LogTable *table) {
   return true;
 }
 
-static bool read_table(Arena *arena, const char *path, LogTable *table, const char **error) {
+static bool read_table(Arena *arena, const char *folder, const char *name, LogTable *table,
+                       const char **cut, const char **error) {
+  const char *path = arena_printf(arena, "%s/%s", folder, name);
   *table = (LogTable){0};
   if (access(path, F_OK) != 0 && errno == ENOENT) return true;
   const char *reason = NULL;
@@ -76,6 +79,7 @@ static bool read_table(Arena *arena, const char *path, LogTable *table, const ch
   }
   size_t lines = 0;
   for (size_t i = 0; i < source->size; i++) lines += source->text[i] == '\n';
+  if (source->size && source->text[source->size - 1] != '\n') *cut = name;
   if (lines == 0) return true;
   Reader reader = {arena, path, source->text, 1, error};
   if (!read_header(&reader, table)) return false;
@@ -87,9 +91,9 @@ static bool read_table(Arena *arena, const char *path, LogTable *table, const ch
 }
 
 bool logs_read(Arena *arena, const char *folder, RunLogs *logs, const char **error) {
-  return read_table(arena, arena_printf(arena, "%s/evaluations.csv", folder), &logs->evaluations,
-                    error) &&
-         read_table(arena, arena_printf(arena, "%s/progress.csv", folder), &logs->progress, error);
+  logs->cut = NULL;
+  return read_table(arena, folder, "evaluations.csv", &logs->evaluations, &logs->cut, error) &&
+         read_table(arena, folder, "progress.csv", &logs->progress, &logs->cut, error);
 }
 
 /* ---- columns ---- */

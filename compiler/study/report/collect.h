@@ -15,6 +15,7 @@ typedef struct LogTable {
 
 typedef struct RunLogs {
   LogTable evaluations, progress; /* no columns where there is no file yet */
+  const char *cut; /* the file whose last line has no end, which is left out; NULL: none */
 } RunLogs;
 
 /* Reads evaluations.csv and progress.csv of a run's folder. False with a reason that names file and

@@ -4,6 +4,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "compiler/study/run/run.h"
+#include "runtime/crc32c.h"
+
 enum { CURVE_RESAMPLES = 2000 }; /* at most: a band needs no third digit */
 
 size_t results_run(const Results *r, size_t point, size_t env, size_t seed) {
@@ -28,15 +31,47 @@ static double last_step(const LogTable *table) {
   return table->rows ? table->step[table->rows - 1] : 0;
 }
 
+/* How a table of a run that is done is not what its trainer left; NULL: it is, or is by a trainer
+ * that did not say. */
+static const char *table_damaged(const Results *r, const StudyRun *run, const char *name) {
+  const Runner runner = {.study = (Study *)r->study, .arena = r->arena, .folder = r->folder};
+  double sum = run_result(&runner, run, arena_printf(r->arena, "crc32c/%s", name));
+  const char *path = arena_printf(r->arena, "%s/%s/%s", r->folder, run->folder, name), *reason;
+  if (isnan(sum)) return NULL;
+  const Source *source = source_read(r->arena, path, &reason);
+  if (!source) return arena_printf(r->arena, "its %s cannot be read: %s", name, reason);
+  if (crc32c(0, source->text, source->size) == sum) return NULL;
+  return arena_printf(r->arena, "its %s is not as the trainer left it", name);
+}
+
+/* Its tables, as far as they can be trusted: a run that goes on may be writing a line. False with a
+ * problem where they cannot. */
+static bool tables_read(const Results *r, const StudyRun *run, RunResult *result) {
+  static const char *const names[] = {"evaluations.csv", "progress.csv"};
+  const char *path = arena_printf(r->arena, "%s/%s", r->folder, run->folder);
+  bool done = run->state == STUDY_DONE;
+  for (size_t i = 0; done && !result->problem && i < COUNTOF(names); i++)
+    result->problem = table_damaged(r, run, names[i]);
+  if (result->problem || !logs_read(r->arena, path, &result->logs, &result->problem)) return false;
+  result->step = fmax(last_step(&result->logs.evaluations), last_step(&result->logs.progress));
+  if (done && result->logs.cut)
+    result->problem = arena_printf(r->arena, "its %s ends within a line", result->logs.cut);
+  else if (done && result->step == 0)
+    result->problem = "it is done and has logged nothing";
+  return !result->problem && result->step > 0;
+}
+
+static bool is_idle(const Results *r, const StudyRun *run) {
+  const Runner runner = {.study = (Study *)r->study, .arena = r->arena, .folder = r->folder};
+  return run_result(&runner, run, "idle") == 1;
+}
+
 static void read_run(Results *r, size_t run) {
   const Study *study = r->study;
   RunResult *result = &r->runs[run];
   *result = (RunResult){.score = NAN, .area = NAN, .last = NAN};
   if (study->runs[run].state == STUDY_FOREIGN) return;
-  const char *path = arena_printf(r->arena, "%s/%s", r->folder, study->runs[run].folder);
-  if (!logs_read(r->arena, path, &result->logs, &result->problem)) return;
-  result->step = fmax(last_step(&result->logs.evaluations), last_step(&result->logs.progress));
-  if (result->step == 0) return;
+  if (!tables_read(r, &study->runs[run], result)) return;
   const char *column = study->score.column;
   if (!logs_have(&result->logs, column)) {
     result->problem = arena_printf(r->arena, "it has not logged '%s'", column);
@@ -48,6 +83,7 @@ static void read_run(Results *r, size_t run) {
   result->score = result->last;
   result->area =
       stats_area(result->score_series.step, result->score_series.value, result->score_series.count);
+  if (is_idle(r, &study->runs[run])) result->problem = "no update was made";
   if (isnan(result->score)) result->problem = arena_printf(r->arena, "'%s' has no value", column);
   if (!isfinite(result->score)) result->score = NAN;
 }

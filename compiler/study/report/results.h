@@ -12,7 +12,8 @@ typedef struct RunResult {
   double score;        /* NAN: it does not count: not ended, or its metric is not there */
   double area;         /* under score_series; NAN as above, and for failed runs */
   double step;         /* the last that was logged; 0: none */
-  const char *problem; /* its logs, its metric: why there is no score though it is done */
+  const char *problem; /* its logs, its metric: why there is no score though it is done; or that it
+                          did not learn */
 } RunResult;
 
 #define NO_RUN   SIZE_MAX

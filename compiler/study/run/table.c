@@ -289,6 +289,26 @@ static void say_failures(const Runner *runner) {
   if (any) printf("failed runs are tried again with --retry, when their cause is gone\n");
 }
 
+/* A condition of the loop that never held, as of a warm-up longer than the run, looks like a
+ * result.
+ */
+static void say_idle(const Runner *runner) {
+  const Study *study = runner->study;
+  char name[WIDEST], first[WIDEST];
+  size_t idle = 0;
+  for (size_t i = 0; i < study->run_count; i++) {
+    const StudyRun *run = &study->runs[i];
+    if (run->state != STUDY_DONE || run_result(runner, run, "idle") != 1) continue;
+    run_name(runner, run, name);
+    if (idle++ == 0) memcpy(first, name, sizeof name);
+  }
+  if (idle)
+    fprintf(stderr,
+            "warning: %zu of %zu runs made no update in %llu steps, as %s: their scores are of "
+            "what nothing was learnt by\n",
+            idle, study->run_count, (unsigned long long)study->steps, first);
+}
+
 static void say_stopped(int signal) {
   fprintf(stderr, "stopped by %s: what ran has written checkpoints\n",
           signal == SIGINT    ? "SIGINT"
@@ -305,6 +325,7 @@ int study_sum_up(const Runner *runner, int signal) {
          of[STUDY_FAILED]);
   say_failures(runner);
   fflush(stdout);
+  say_idle(runner);
   if (signal) say_stopped(signal);
   if (left)
     fprintf(stderr, "%zu run%s left; go on with: %s ablate %s -o %s\n", left,
