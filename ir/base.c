@@ -121,17 +121,22 @@ static char *stream_read(Arena *arena, FILE *file, size_t *size, const char **er
   return text;
 }
 
-Source *source_read(Arena *arena, const char *path, const char **error) {
+char *source_bytes(Arena *arena, const char *path, size_t *size, const char **error) {
   struct stat status;
   FILE *file = fopen(path, "rb");
   if (!file) return *error = arena_printf(arena, "%s", strerror(errno)), NULL;
   char *text = NULL;
-  size_t size = 0;
   if (fstat(fileno(file), &status) == 0 && S_ISDIR(status.st_mode))
     *error = "is a directory";
   else
-    text = stream_read(arena, file, &size, error);
+    text = stream_read(arena, file, size, error);
   fclose(file);
+  return text;
+}
+
+Source *source_read(Arena *arena, const char *path, const char **error) {
+  size_t size = 0;
+  char *text = source_bytes(arena, path, &size, error);
   if (!text) return NULL;
   if (memchr(text, 0, size)) return *error = "contains a NUL byte", NULL;
   Source *source = source_from_text(arena, path, "");

@@ -66,6 +66,8 @@ typedef struct Span {
 /* Reads a whole file. NULL with a reason in *error ("is a directory", "No such file or directory",
  * "contains a NUL byte"). */
 Source *source_read(Arena *arena, const char *path, const char **error);
+/* All bytes of a file, NUL among them perhaps, and one more behind them; NULL with a reason. */
+char *source_bytes(Arena *arena, const char *path, size_t *size, const char **error);
 Source *source_from_text(Arena *arena, const char *name, const char *text);
 
 /* ---- diagnostics ---- */

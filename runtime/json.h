@@ -5,6 +5,10 @@
 
 #include "runtime/output.h"
 
+#define JSON_ESCAPE 8 /* bytes of a character in a string, at most, with an end */
+/* Whether a character must be escaped in a string, and how. */
+bool json_escape(char c, char text[JSON_ESCAPE]);
+
 #define JSON_DEPTH 16 /* deepest nesting written, and skipped by the reader */
 
 /* Writes commas, line breaks and indentation; the caller opens, names, writes and closes. */

@@ -40,18 +40,18 @@ void json_close(JsonWriter *json) {
   output_put(json->out, &json->close[json->depth], 1);
 }
 
+bool json_escape(char c, char text[JSON_ESCAPE]) {
+  if ((unsigned char)c < 0x20) return snprintf(text, JSON_ESCAPE, "\\u%04x", c), true;
+  return (c == '"' || c == '\\') && (snprintf(text, JSON_ESCAPE, "\\%c", c), true);
+}
+
 static void quoted(FileOutput *out, const char *text) {
   output_text(out, "\"");
-  for (const char *at = text; *at; at++) {
-    unsigned char c = (unsigned char)*at;
-    if (c == '"' || c == '\\') output_text(out, "\\");
-    if (c >= 0x20) {
-      output_put(out, at, 1);
-    } else {
-      char escape[8];
-      snprintf(escape, sizeof escape, "\\u%04x", c);
+  for (char escape[JSON_ESCAPE]; *text; text++) {
+    if (json_escape(*text, escape))
       output_text(out, escape);
-    }
+    else
+      output_put(out, text, 1);
   }
   output_text(out, "\"");
 }

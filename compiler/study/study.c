@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "runtime/json.h"
+
 const char *study_folder(Arena *arena, const char *name) {
   char *folder = arena_copy(arena, *name ? name : "_", strlen(*name ? name : "_"));
   for (char *c = folder; *c; c++)
@@ -28,6 +30,19 @@ const char *study_point_value(const StudyPoint *point, const char *key) {
   for (size_t i = 0; i < point->value_count; i++)
     if (strcmp(point->values[i].key, key) == 0) return point->values[i].value;
   return NULL;
+}
+
+bool text_same(const char *a, const char *b) { return a == b || (a && b && strcmp(a, b) == 0); }
+
+void text_quote(const char *text, FILE *out) {
+  fputc('"', out);
+  for (char escape[JSON_ESCAPE]; *text; text++) {
+    if (json_escape(*text, escape))
+      fputs(escape, out);
+    else
+      fputc(*text, out);
+  }
+  fputc('"', out);
 }
 
 const char *study_options(Arena *arena, const Study *study) {

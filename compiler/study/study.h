@@ -190,6 +190,10 @@ const char *study_folder(Arena *arena, const char *name);
 const char *study_point_name(Arena *arena, const StudyPoint *point, const char *but);
 /* The value of a point for a key of the grid by its label; NULL: it has none. */
 const char *study_point_value(const StudyPoint *point, const char *key);
+/* Whether two texts are equal, either of which may be NULL. */
+bool text_same(const char *a, const char *b);
+/* A text as JSON. */
+void text_quote(const char *text, FILE *out);
 /* Steps and options as on a trainer's command line. */
 const char *study_options(Arena *arena, const Study *study);
 

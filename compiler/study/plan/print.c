@@ -33,10 +33,6 @@ static void print_change(const StudyChange *change) {
   print_value(change->after);
 }
 
-static bool text_same(const char *a, const char *b) {
-  return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 static bool change_is_of(const StudyChange *change, const StudyPoint *point) {
   for (size_t i = 0; i < point->change_count; i++) {
     const StudyChange *other = &point->changes[i];
@@ -162,17 +158,10 @@ void study_print(const Study *study, const StudyEstimate *estimate) {
 /* ---- JSON ---- */
 
 static void print_json_text(const char *text) {
-  if (!text) return (void)printf("null");
-  putchar('"');
-  for (; *text; text++) {
-    if (*text == '"' || *text == '\\')
-      printf("\\%c", *text);
-    else if ((unsigned char)*text < 0x20)
-      printf("\\u%04x", *text);
-    else
-      putchar(*text);
-  }
-  putchar('"');
+  if (text)
+    text_quote(text, stdout);
+  else
+    printf("null");
 }
 
 static void print_json_field(const char *before, const char *name, const char *text) {

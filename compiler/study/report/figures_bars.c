@@ -1,4 +1,4 @@
-/* ReportFigures of bars: the columns of estimates of tables. */
+/* Figures of bars: the columns of estimates of tables. */
 #include "compiler/study/report/figures_parts.h"
 
 #include <math.h>
@@ -82,8 +82,16 @@ static ReportTable rows_of(const Results *r, const ReportTable *table, const cha
   return part;
 }
 
+static size_t column_named(const ReportTable *table, const char *name) {
+  size_t column = 0;
+  while (column < table->column_count && strcmp(table->columns[column].name, name)) column++;
+  if (column == table->column_count) bug("no column '%s' in the table '%s'", name, table->name);
+  return column;
+}
+
 void comparisons_figure(const Results *r, ReportFigures *figures, const ReportTable *table) {
-  enum { DIFFERENCE = 2, BETTER = 5 };
+  size_t difference = column_named(table, "difference"),
+         better = column_named(table, "probability_of_improvement");
   Figure *figure = figure_add(r, figures, (Figure){.name = table->name, .columns = 2});
   figure->title = table->title;
   for (size_t i = 0; i < table->row_count; i++) {
@@ -91,11 +99,11 @@ void comparisons_figure(const Results *r, ReportFigures *figures, const ReportTa
     if (i && strcmp(env, table->cells[1].text) == 0) break;
     ReportTable part = rows_of(r, table, env);
     const char *in = strcmp(env, "all") == 0 ? "" : arena_printf(r->arena, ", %s", env);
-    Panel *panel = column_panel(r, figure, &part, DIFFERENCE, 0);
+    Panel *panel = column_panel(r, figure, &part, difference, 0);
     Reach reach = difference_reach(r, env_named(r, env));
     panel->title = arena_printf(r->arena, "difference%s", in);
     panel_end(panel, &reach);
-    panel = column_panel(r, figure, &part, BETTER, 0.5);
+    panel = column_panel(r, figure, &part, better, 0.5);
     panel->title = arena_printf(r->arena, "P(better)%s", in);
     panel->low = 0, panel->high = 1;
   }

@@ -1,4 +1,4 @@
-/* ReportFigures of scores over a constant's values, and of arrows. */
+/* Figures of scores over a constant's values, and of arrows. */
 #include "compiler/study/report/figures_parts.h"
 
 #include <math.h>

@@ -151,7 +151,7 @@ static bool starts_with(const char *text, const char *start) {
   return strncmp(text, start, strlen(start)) == 0;
 }
 
-/* ReportFigures whose name begins so. */
+/* Figures whose name begins so. */
 static void write_all(const Page *page, const char *start, FILE *out) {
   for (size_t i = 0; i < page->figures->count; i++)
     if (starts_with(page->figures->figure[i].name, start))

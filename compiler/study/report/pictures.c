@@ -1,15 +1,10 @@
 /* What the trained policies do, as thumbnails that `rlc play` draws: one for each point in each
  * environment, of its first seed that is done, kept in the run's directory. */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include "compiler/study/report/page.h"
+#include "compiler/study/report/program.h"
+
+#include <string.h>
+#include <unistd.h>
 
 #define THUMBNAIL "thumbnail.jpg"
 
@@ -34,21 +29,12 @@ static const char *reason_in(Arena *arena, const char *path) {
 
 /* Draws the thumbnail of a run. NULL, or why there is none. */
 static const char *draw(Arena *arena, const char *run) {
-  extern char **environ;
   const char *said = arena_printf(arena, "%s/play.said", run);
   const char *made = arena_printf(arena, "%s/" THUMBNAIL, run);
-  char *const arguments[] = {"rlc", "play", (char *)run, "--thumbnail", (char *)made, NULL};
-  posix_spawn_file_actions_t actions;
-  pid_t child;
-  int status = -1;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, 2, said, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-  int failed = posix_spawn(&child, "/proc/self/exe", &actions, NULL, arguments, environ);
-  posix_spawn_file_actions_destroy(&actions);
-  if (failed) return strerror(failed);
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  char *const arguments[] = {"/proc/self/exe", "play",       (char *)run,
+                             "--thumbnail",    (char *)made, NULL};
+  int status = program_run(arguments, NULL, said);
+  if (status < 0) return strerror(-status);
   const char *reason = status == 0 ? NULL : reason_in(arena, said);
   unlink(said);
   return reason;
@@ -68,13 +54,10 @@ static const char *base64(Arena *arena, const unsigned char *bytes, size_t size)
 }
 
 static const char *read_base64(Arena *arena, const char *path) {
-  unsigned char *bytes = NULL;
-  size_t size = 0, capacity = 0;
-  FILE *file = fopen(path, "rb");
-  if (!file) return NULL;
-  for (int c; (c = fgetc(file)) != EOF;) PUSH(arena, bytes, size, capacity, (unsigned char)c);
-  fclose(file);
-  return size ? base64(arena, bytes, size) : NULL;
+  const char *reason;
+  size_t size;
+  const void *bytes = source_bytes(arena, path, &size, &reason);
+  return bytes && size ? base64(arena, bytes, size) : NULL;
 }
 
 static void picture_add(const Results *r, Pictures *pictures, size_t point, size_t env) {

@@ -1,16 +1,15 @@
-/* ReportFigures drawn by gnuplot: every panel as an SVG of its own for the page, where panels stand
+/* Figures drawn by gnuplot: every panel as an SVG of its own for the page, where panels stand
  * beside or below each other as there is room, and every figure as one SVG and one PDF for papers.
  */
 #define _GNU_SOURCE
 #include "compiler/study/report/plot.h"
 
 #include <errno.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "compiler/study/report/program.h"
 #include "compiler/study/run/run.h"
 
 enum { KEY_HEIGHT = 22 };
@@ -113,37 +112,17 @@ static void script_write(Plotter *plotter, const ReportFigures *figures) {
   fprintf(plotter->out, "unset output\n");
 }
 
-/* ---- gnuplot ---- */
-
-/* Runs it in `folder` on plot.gp; what it says goes to said.txt. Its status, or -errno. */
-static int gnuplot_run(const char *folder) {
-  extern char **environ;
-  char *const arguments[] = {"gnuplot", "-d", "plot.gp", NULL};
-  posix_spawn_file_actions_t actions;
-  pid_t child;
-  int status = -1;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addchdir_np(&actions, folder);
-  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", 0, 0);
-  posix_spawn_file_actions_addopen(&actions, 2, "said.txt", 0101, 0666);
-  posix_spawn_file_actions_adddup2(&actions, 2, 1);
-  int reason = posix_spawnp(&child, "gnuplot", &actions, NULL, arguments, environ);
-  posix_spawn_file_actions_destroy(&actions);
-  if (reason) return -reason;
-  while (waitpid(child, &status, 0) < 0)
-    if (errno != EINTR) return -errno;
-  return status;
-}
+/* ---- what gnuplot wrote ---- */
 
 /* The date that a PDF says it was made on would be another each time. */
 static bool pdf_date_set(Arena *arena, const char *path, const char *date) {
   static const char mark[] = "/CreationDate (D:";
   FILE *file = fopen(path, "r+");
   if (!file) return false;
-  char *bytes = NULL;
-  size_t size = 0, capacity = 0;
-  for (int c; (c = fgetc(file)) != EOF;) PUSH(arena, bytes, size, capacity, (char)c);
-  char *at = size ? memmem(bytes, size, mark, sizeof mark - 1) : NULL;
+  const char *reason;
+  size_t size = 0;
+  char *bytes = source_bytes(arena, path, &size, &reason);
+  char *at = bytes ? memmem(bytes, size, mark, sizeof mark - 1) : NULL;
   bool good = at && at + sizeof mark - 1 + 14 <= bytes + size &&
               fseek(file, at - bytes + (long)sizeof mark - 1, SEEK_SET) == 0 &&
               fwrite(date, 1, 14, file) == 14;
@@ -212,12 +191,14 @@ static const char *draw_in(Arena *arena, ReportFigures *figures, const char *wor
   Plotter plotter = {.arena = arena, .out = out};
   script_write(&plotter, figures);
   if (fclose(out) != 0) return "no room to draw in";
-  int status = gnuplot_run(work);
+  char *const arguments[] = {"gnuplot", "-d", "plot.gp", NULL};
+  const char *words = arena_printf(arena, "%s/said.txt", work);
+  int status = program_run(arguments, work, words);
   if (status == -ENOENT) return "gnuplot is not installed (Debian: gnuplot-nox)";
   if (status < 0) return arena_printf(arena, "gnuplot cannot be started: %s", strerror(-status));
   if (status == 0) return collect(arena, figures, work, to, date);
   const char *reason = NULL;
-  Source *said = source_read(arena, arena_printf(arena, "%s/said.txt", work), &reason);
+  Source *said = source_read(arena, words, &reason);
   return arena_printf(arena, "gnuplot failed: %.200s", said ? said->text : "it said nothing");
 }
 

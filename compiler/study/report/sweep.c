@@ -17,10 +17,6 @@ bool results_log(const Results *r, const char *column) {
   return false;
 }
 
-static bool same_text(const char *a, const char *b) {
-  return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 /* Whether each change of a point, but for one path, is a change of another. */
 static bool changes_within(const StudyPoint *a, const StudyPoint *b, const char *but) {
   for (size_t i = 0; i < a->change_count; i++) {
@@ -28,7 +24,7 @@ static bool changes_within(const StudyPoint *a, const StudyPoint *b, const char 
     bool found = strcmp(change->path, but) == 0;
     for (size_t k = 0; k < b->change_count && !found; k++)
       found = strcmp(change->path, b->changes[k].path) == 0 &&
-              same_text(change->after, b->changes[k].after);
+              text_same(change->after, b->changes[k].after);
     if (!found) return false;
   }
   return true;

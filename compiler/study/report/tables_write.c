@@ -151,17 +151,6 @@ void table_html(const ReportTable *table, FILE *out) {
 
 /* ---- scores for rliable ---- */
 
-static void json_text(const char *text, FILE *out) {
-  fputc('"', out);
-  for (; *text; text++) {
-    if ((unsigned char)*text < ' ')
-      fprintf(out, "\\u%04x", *text);
-    else
-      fprintf(out, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
-  }
-  fputc('"', out);
-}
-
 /* The runs of a seed in every environment; false when one has no score. */
 static bool seed_runs(const Results *r, size_t point, size_t seed, size_t *run) {
   for (size_t e = 0; e < r->study->env_count; e++) {
@@ -186,7 +175,7 @@ void scores_json(const Results *r, ScoresKind kind, FILE *out) {
   for (size_t i = 0; i < r->shown_count; i++) {
     const char *between = "";
     fputs(i ? ",\n " : "\n ", out);
-    json_text(r->study->points[r->shown[i]].name, out);
+    text_quote(r->study->points[r->shown[i]].name, out);
     fputs(": [", out);
     for (size_t s = 0; s < r->study->seed_count; s++) {
       if (!seed_runs(r, r->shown[i], s, run)) continue;
