@@ -43,13 +43,22 @@ static bool wants_help(int argc, char **argv) {
   return false;
 }
 
+/* Nothing stands behind `--` of a command that hands nothing on. */
+static bool rest_allowed(const Session *session, int command) {
+  if (!session->rest_count || strstr(commands[command].arguments, "[-- ")) return true;
+  fprintf(stderr, "error: `rlc %s` takes nothing behind `--`, but '%s' stands there\n",
+          commands[command].name, session->rest[0]);
+  return false;
+}
+
 /* A command whose row has no arguments gets none. */
 static bool arguments_allowed(const Session *session, int command) {
   const char *extra = session->spec             ? session->spec
                       : session->override_count ? session->overrides[0]
                       : session->rest_count     ? session->rest[0]
                                                 : NULL;
-  if (*commands[command].arguments || !extra) return true;
+  if (*commands[command].arguments) return rest_allowed(session, command);
+  if (!extra) return true;
   fprintf(stderr, "error: `rlc %s` takes no arguments, but '%s' stands there\n",
           commands[command].name, extra);
   return false;

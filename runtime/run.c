@@ -122,8 +122,7 @@ static bool checkpoint_resume(Run *run, Trainer *trainer, LogMark *mark) {
   return save_read(trainer, mark, &seed);
 }
 
-/* Makes the trainer and its run directory; on resume the directory is there, and a provenance file
- * is added only when its checkpoint could be read. */
+/* Makes the trainer and its run directory; on resume the directory is there. */
 static bool run_make(Run *run, Trainer *trainer, LogMark *mark) {
   Options *options = &run->options;
   const RlcModule *named = &run->session->named;
@@ -131,8 +130,7 @@ static bool run_make(Run *run, Trainer *trainer, LogMark *mark) {
   if (!make_trainer(run, trainer)) return false;
   if (!rundir_make(options, named, trainer->directory, sizeof trainer->directory, &trainer->error))
     return false;
-  if (!options->resume) return true;
-  return checkpoint_resume(run, trainer, mark) && rundir_resumed(options, named, &trainer->error);
+  return !options->resume || checkpoint_resume(run, trainer, mark);
 }
 
 /* ---- training ---- */
@@ -161,12 +159,22 @@ static void note_finished(const Trainer *trainer) {
             (unsigned long long)trainer->state.step, (unsigned long long)trainer->options.steps);
 }
 
-static bool run_train(Run *run, Trainer *trainer, const LogMark *mark) {
+/* A run that goes on gets a provenance file only when its checkpoint and its tables let it. */
+static bool logs_begin(Run *run, Trainer *trainer, const LogMark *mark) {
   const Metrics *metrics = &trainer->metrics;
-  bool only = run->session->count == 1;
+  RunError closing;
   trainer->log = log_open(trainer->directory, metrics->name, metrics->columns, evaluation_columns,
                           EVALUATION_COLUMNS, trainer->resumed ? mark : NULL, &trainer->error);
   if (!trainer->log) return false;
+  if (!trainer->resumed || rundir_resumed(&run->options, &run->session->named, &trainer->error))
+    return true;
+  log_close(trainer->log, &closing);
+  return false;
+}
+
+static bool run_train(Run *run, Trainer *trainer, const LogMark *mark) {
+  bool only = run->session->count == 1;
+  if (!logs_begin(run, trainer, mark)) return false;
   if (only && !trainer->options.quiet) fprintf(stderr, "run directory: %s\n", trainer->directory);
   if (only) note_finished(trainer);
   trainer->limited = session_begin(run->session);

@@ -40,6 +40,8 @@ static const struct {
     {"check specs/sac.yaml --steps 1000", "error: `rlc check` has no option '--steps'\n"},
     {"envs Hopper-v5", "error: `rlc envs` takes no arguments, but 'Hopper-v5' stands there\n"},
     {"ops K=8", "error: `rlc ops` takes no arguments, but 'K=8' stands there\n"},
+    {"report x -- --steps",
+     "error: `rlc report` takes nothing behind `--`, but '--steps' stands there\n"},
     {"keys -- --steps", "error: `rlc keys` takes no arguments, but '--steps' stands there\n"},
     {"keys --json", "error: `rlc keys` has no option '--json'\n"},
     {"chekc", "error: there is no command 'chekc'; did you mean 'check'?; `rlc help` lists them\n"},

@@ -241,11 +241,35 @@ START_TEST(warnings_are_said_once) {
 }
 END_TEST
 
+/* What the folder holds is of other options: no estimate of it is made. */
+START_TEST(a_refused_folder_has_no_estimate) {
+  static const char text[] = "study: s\nbase: bandit.yaml\nsteps: 1\nseeds: 1\n"
+                             "score: {metric: losses/field}\noptions: {log-every: %d}\n";
+  folder_open();
+  Front f = front_open();
+  int status;
+  const char *said = ablate(&f, arena_printf(f.arena, text, 1), "-o out", &status);
+  ck_assert_msg(status == 0, "%s", said);
+  said = ablate(&f, arena_printf(f.arena, text, 2), "-o out --dry-run", &status);
+  ck_assert_int_eq(status, 1);
+  ck_assert_msg(strstr(said, "that were made with '--steps 1 --log-every 1'"), "%s", said);
+  ck_assert_msg(strstr(said, "\nestimate: none, as long as the study's folder is refused\n"), "%s",
+                said);
+  ck_assert_int_eq(system("rm -r out"), 0);
+  front_close(&f);
+  folder_close();
+}
+END_TEST
+
 START_TEST(commands_refused) {
   folder_open();
   ablate_refuses(toy, "--dry-run K=3",
                  "error: what a study runs is in its file: 'K=3' belongs under 'grid' or into a "
                  "variant\n");
+  ablate_refuses(
+      toy, "-o out -- --steps 3",
+      "error: '--steps' behind `--` is for sbatch or mpirun, and there is no --launcher "
+      "slurm or mpi; the trainer's options stand in the study's file, under `options:`\n");
   ablate_refuses(
       toy, "--dry-run --target cc",
       "error: there is no target 'cc'; did you mean 'c'?; there are native, c and cuda\n");
@@ -267,6 +291,7 @@ int main(void) {
   tcase_add_test(tcase, arrows_are_of_what_runs_keep);
   tcase_add_test(tcase, any_name_stands_in_figures);
   tcase_add_test(tcase, what_policies_do_is_drawn);
+  tcase_add_test(tcase, a_refused_folder_has_no_estimate);
   tcase_add_test(tcase, commands_refused);
   tcase_set_timeout(tcase, 120);
   suite_add_tcase(suite, tcase);

@@ -90,7 +90,7 @@ START_TEST(a_folder_that_is_a_file_is_refused) {
   Path file = path_in(folder, "file"), below = path_in(folder, "file/below");
   Path deep = path_in(folder, "new/and/deep");
   file_write(file.text, "x", 1);
-  SAYS(&(Asked){.name = "file"}, 1, "/file' is not empty and no study's folder");
+  SAYS(&(Asked){.name = "file"}, 1, "/file' is a file, and a study needs a folder");
   ck_assert(!directories_make(file.text, &error));
   ck_assert_msg(strstr(error.text, "/file' is no directory") != NULL, "%s", error.text);
   ck_assert(!directories_make(below.text, &error));

@@ -113,10 +113,37 @@ START_TEST(a_killed_trainer_is_no_failure) {
   ck_assert_uint_eq(trainers_of(command, &trainer, 1), 1);
   kill(trainer, SIGKILL);
   Ended ended = study_wait(&asked, command);
-  ck_assert_msg(ended.status == 1 && strstr(ended.said, "interrupted"), "%d: %s", ended.status,
-                ended.said);
+  ck_assert_msg(ended.status == 1 && strstr(ended.said, "interrupted by signal 9 (Killed)\n"),
+                "%d: %s", ended.status, ended.said);
   ck_assert_uint_eq(study_count(&asked, STUDY_PARTIAL), 1);
   SAYS(&asked, 0, "goes on", "1 of 1 runs done, 0 failed");
+}
+END_TEST
+
+/* What was damaged since is no failure of a run; what to remove is said. */
+START_TEST(damaged_runs_are_no_failures) {
+  Asked asked = {.name = "hurt", .steps = LONG_STEPS, .points = 1, .seeds = 1};
+  pid_t command = study_start(&asked), trainer;
+  wait_checkpoint(&asked, 0);
+  ck_assert_uint_eq(trainers_of(command, &trainer, 1), 1);
+  kill(trainer, SIGKILL);
+  study_wait(&asked, command);
+  Path table = run_file(&asked, 0, 1, "/progress.csv"), program = trainer_file(&asked);
+  Bytes whole = file_read(table.text);
+  file_write(table.text, "", 0);
+  for (int i = 0; i < 2; i++)
+    SAYS(&asked, 1, "could not begin: cannot go on with '", "progress.csv': it has 0 bytes",
+         "if what is there is damaged, remove '", "/seed-1' to make that run anew",
+         "1 run is left");
+  ck_assert(access(run_file(&asked, 0, 1, "/provenance-2.json").text, F_OK) != 0);
+  file_write(table.text, whole.data, whole.size);
+  free(whole.data);
+  file_write(program.text, "#!/bin/sh\nkill -SEGV $$\n", 24);
+  chmod(program.text, 0755);
+  SAYS(&asked, 1, "could not begin: ended by signal 11", "if its trainer is damaged, remove '",
+       "to have it made again");
+  unlink(program.text);
+  SAYS(&asked, 0, "compiling 1 trainer", "1 of 1 runs done, 0 failed");
 }
 END_TEST
 
@@ -408,6 +435,7 @@ int main(void) {
   tcase_add_test(tests, signals_are_passed_on);
   tcase_add_test(tests, trainers_end_with_their_command);
   tcase_add_test(tests, a_killed_trainer_is_no_failure);
+  tcase_add_test(tests, damaged_runs_are_no_failures);
   tcase_add_test(tests, ends_that_nobody_tells);
   tcase_add_test(tests, a_failure_is_kept_and_told);
   tcase_add_test(tests, a_retry_keeps_checkpoints);

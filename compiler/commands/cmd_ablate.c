@@ -1,6 +1,7 @@
 /* rlc ablate: a study of variants of a loss. */
 #include "compiler/commands/session.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "compiler/build.h"
@@ -10,7 +11,8 @@
 
 static int dry_run(Session *session, Study *study) {
   bool good = study_check(session, study, !session->json);
-  StudyEstimate estimate = study_estimate(session, study);
+  StudyEstimate estimate = {.refused = true, .core_seconds = NAN, .wall_seconds = NAN};
+  if (good) estimate = study_estimate(session, study);
   (session->json ? study_print_json : study_print)(study, &estimate);
   return good ? 0 : EXIT_USER;
 }
@@ -27,6 +29,18 @@ static int make(Session *session, Study *study) {
   return 0;
 }
 
+/* Slurm and MPI are started with what stands behind `--`. */
+static bool rest_taken(const Session *session) {
+  bool local = !session->launcher || strcmp(session->launcher, "local") == 0;
+  if (!local || !session->rest_count) return true;
+  return fprintf(
+             stderr,
+             "error: '%s' behind `--` is for sbatch or mpirun, and there is no --launcher slurm "
+             "or mpi; the trainer's options stand in the study's file, under `options:`\n",
+             session->rest[0]),
+         false;
+}
+
 int command_ablate(Session *session) {
   if (session->override_count)
     return fprintf(stderr,
@@ -34,6 +48,7 @@ int command_ablate(Session *session) {
                    "variant\n",
                    session->overrides[0]),
            EXIT_USER;
+  if (!rest_taken(session)) return EXIT_USER;
   if (!build_target(session, false) || !build_march(session, true)) return EXIT_USER;
   Study *study = study_load(session);
   if (!study) return EXIT_USER;

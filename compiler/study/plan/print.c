@@ -113,6 +113,8 @@ static void print_about(double seconds, bool bound) {
 }
 
 static void print_estimate(const Study *study, const StudyEstimate *estimate) {
+  if (estimate->refused)
+    return (void)printf("estimate: none, as long as the study's folder is refused\n");
   if (estimate->left == 0) return (void)printf("estimate: no run is left\n");
   if (isnan(estimate->core_seconds))
     return (void)printf("estimate: none, no trainer could be made to time it\n");

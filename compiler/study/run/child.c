@@ -192,10 +192,25 @@ static bool is_full(const Runner *runner, const char *text) {
   return full;
 }
 
+/* What is damaged would stand in the way for ever: says what to remove. */
+static void say_remedy(const Runner *runner, const StudyRun *run, const StudyRecord *record,
+                       int status, char text[1024]) {
+  size_t used = strlen(text), room = 1024 - used;
+  if (WIFSIGNALED(status))
+    snprintf(text + used, room, "; if its trainer is damaged, remove '%s' to have it made again",
+             trainer_path(runner, record->trainer));
+  else if (run->state == STUDY_PARTIAL)
+    snprintf(text + used, room,
+             "; if what is there is damaged, remove '%s/%s' to make that run anew", runner->folder,
+             run->folder);
+}
+
 StudyEnd child_end(const Runner *runner, const StudyChild *child, int status, char text[1024]) {
   StudyRun *run = &runner->study->runs[child->run];
   text[0] = '\0';
   if (is_interruption(status) || status == 0) {
+    if (WIFSIGNALED(status))
+      snprintf(text, 1024, " by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
     if (!study_state(runner, run, true)) return END_UNREADABLE;
     return run->state == STUDY_DONE ? END_DONE : END_INTERRUPTED;
   }
@@ -214,5 +229,7 @@ StudyEnd child_end(const Runner *runner, const StudyChild *child, int status, ch
     end = END_NOT_BEGUN;
   else if (!record_write(runner, run, &record))
     end = END_FULL;
-  return study_state(runner, run, true) ? end : END_UNREADABLE;
+  if (!study_state(runner, run, true)) return END_UNREADABLE;
+  if (end == END_NOT_BEGUN) say_remedy(runner, run, &record, status, text);
+  return end;
 }

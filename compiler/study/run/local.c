@@ -116,7 +116,8 @@ static void run_end(StudyLocal *local, size_t at, int status) {
     table_event(local->table, run, true, arena_printf(local->runner->arena, "failed: %s", text));
     break;
   case END_INTERRUPTED:
-    table_event(local->table, run, !local->signal, "interrupted");
+    table_event(local->table, run, !local->signal,
+                arena_printf(local->runner->arena, "interrupted%s", text));
     break;
   case END_NOT_BEGUN:
     table_event(local->table, run, true,
@@ -137,7 +138,7 @@ static void runs_end(StudyLocal *local) {
   for (size_t i = 0; i < local->count;) {
     int status;
     pid_t ended = waitpid(local->children[i].pid, &status, WNOHANG);
-    if (ended < 0) status = SIGKILL; /* gone, nobody knows how: its files say how far it came */
+    if (ended < 0) status = W_EXITCODE(128 + SIGTERM, 0); /* gone: its files say how far it came */
     if (ended != 0)
       run_end(local, i, status);
     else

@@ -2,6 +2,7 @@
  * a lock, so that two commands on one folder do no harm; then runs are made. */
 #include "compiler/study/run/run.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -35,9 +36,10 @@ static bool is_ours(const Runner *runner) {
       return true;
   int reason;
   if (rundir_empty(runner->folder, &reason)) return true;
-  return fprintf(stderr, "error: '%s' is not empty and no study's folder: choose another with -o\n",
-                 runner->folder),
-         false;
+  const char *why = reason == ENOTDIR ? "is a file, and a study needs a folder"
+                    : reason          ? "cannot be read"
+                                      : "is not empty and no study's folder";
+  return fprintf(stderr, "error: '%s' %s: choose another with -o\n", runner->folder, why), false;
 }
 
 static bool prepare_locked(const Runner *runner) {

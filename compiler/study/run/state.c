@@ -88,8 +88,9 @@ static void report_other(const Runner *runner, const StudyRun *run, const StudyR
   if (strcmp(record->hash, job->hash) != 0)
     fprintf(stderr,
             "error: '%s' on %s is another program now (%s, its runs in '%s' were made with %s): "
-            "the spec, rlc or the target has changed",
-            point, env, job->hash, runner->folder, record->hash);
+            "the spec, %srlc or the target has changed",
+            point, env, job->hash, runner->folder, record->hash,
+            study->file_count ? "a data file, " : "");
   else
     fprintf(stderr, "error: '%s' on %s has runs in '%s' that were made with '%s', not '%s'", point,
             env, runner->folder, record->options, options);
