@@ -94,17 +94,30 @@ static Scores scores_of(const Csv *runs, const char *variant, const char *env) {
   return scores;
 }
 
-/* The last value of a curve, or its highest. */
-static double curve_value(const Csv *curves, const char *metric, const char *variant,
-                          bool highest) {
+/* The last value of a curve, or its highest; of its values or of an end of its intervals. */
+static double curve_end(const Csv *curves, const char *metric, const char *variant,
+                        const char *column, bool highest) {
   double value = NAN;
   for (size_t i = 1; i < curves->count; i++)
     if (is(curves, i, "metric", metric) && is(curves, i, "variant", variant)) {
-      double at = strtod(cell(curves, i, "iqm"), NULL);
+      double at = strtod(cell(curves, i, column), NULL);
       value = highest ? fmax(value, at) : at;
     }
   ck_assert_msg(!isnan(value), "no curve of %s of %s", metric, variant);
   return value;
+}
+
+static double curve_value(const Csv *curves, const char *metric, const char *variant,
+                          bool highest) {
+  return curve_end(curves, metric, variant, "iqm", highest);
+}
+
+/* "-24 (-29, -21)" */
+static const char *curve_last(Arena *arena, const Csv *curves, const char *metric,
+                              const char *variant, int digits, const char *format) {
+  return arena_printf(arena, format, digits, curve_end(curves, metric, variant, "iqm", false),
+                      digits, curve_end(curves, metric, variant, "iqm low", false), digits,
+                      curve_end(curves, metric, variant, "iqm high", false));
 }
 
 static double aggregate_value(const Csv *aggregates, const char *variant) {
@@ -251,6 +264,44 @@ START_TEST(distances_of_gradient_ascent) {
 }
 END_TEST
 
+/* Entropies at the end, "-70 (intervals of 95 % from -81 to -62)" the first. */
+START_TEST(entropies_of_retries) {
+  static const char *const variants[][4] = {
+      {"remac_paper_halfcheetah K=1", "remac_paper_halfcheetah K=2", "remac_paper_halfcheetah K=4",
+       "K=8 M=16"},
+      {"remac_paper_halfcheetah eps=1", "remac_paper_halfcheetah eps=1e-1",
+       "remac_paper_halfcheetah eps=1e-2", "remac_paper_halfcheetah eps=1e-8"}};
+  static const char *const studies[] = {"remac_tries", "remac_eps"};
+  for (size_t s = 0; s < COUNTOF(studies); s++) {
+    Said said = said_of(studies[s]);
+    Csv curves = csv_read(said.arena, studies[s], "curves");
+    for (size_t v = 0; v < 4; v++)
+      says(&said, curve_last(said.arena, &curves, "actor/entropy", variants[s][v], s == 1 && v == 0,
+                             v ? "%.*f (%.*f, %.*f) for"
+                               : "%.*f (intervals of 95 %% from %.*f to %.*f) for"));
+    arena_free(said.arena);
+  }
+}
+END_TEST
+
+START_TEST(returns_of_retries) {
+  Said said = said_of("remac_tries");
+  Csv all = csv_read(said.arena, said.study, "aggregates");
+  double low = INFINITY, high = -INFINITY;
+  for (size_t i = 1; i < all.count; i++) {
+    double mean = strtod(cell(&all, i, "mean"), NULL);
+    low = fmin(low, mean), high = fmax(high, mean);
+  }
+  says(&said, arena_printf(said.arena, "between %.0f and %.0f in the mean", low, high));
+  said = said_of("remac_eps");
+  all = csv_read(said.arena, said.study, "aggregates");
+  says(&said, arena_printf(said.arena, "(%.0f and %.0f for 1 and 0.1, %.0f for 1e-8)",
+                           aggregate_value(&all, "remac_paper_halfcheetah eps=1"),
+                           aggregate_value(&all, "remac_paper_halfcheetah eps=1e-1"),
+                           aggregate_value(&all, "remac_paper_halfcheetah eps=1e-8")));
+}
+END_TEST
+
 /* ---- studies ---- */
 
 START_TEST(studies_can_be_read) {
@@ -282,6 +333,8 @@ int main(void) {
   tcase_add_test(tcase, estimators_at_their_end);
   tcase_add_test(tcase, how_far_policies_move);
   tcase_add_test(tcase, distances_of_gradient_ascent);
+  tcase_add_test(tcase, entropies_of_retries);
+  tcase_add_test(tcase, returns_of_retries);
   tcase_add_test(tcase, studies_can_be_read);
   suite_add_tcase(suite, tcase);
   return suite_run(suite);
