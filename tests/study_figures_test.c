@@ -27,7 +27,7 @@ static Opened opened(const Made *made) {
 
 static Reach reach_of(const Made *made, const char *metric, size_t env) {
   Opened o = opened(made);
-  Reach reach = results_reach(o.results, metric, env);
+  Reach reach = results_reach(o.results, metric, env, SCALE_NORMAL);
   arena_free(o.session.arena);
   return reach;
 }

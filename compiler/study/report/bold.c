@@ -5,8 +5,8 @@
 
 #include <math.h>
 
-static bool is_better(const Results *r, StatsKind kind, double a, double b) {
-  return kind == STATS_GAP || results_less(r) ? a < b : a > b;
+static bool is_better(const Results *r, const BoldColumn *of, double a, double b) {
+  return of->kind == STATS_GAP || results_less(r, of->of.scale) ? a < b : a > b;
 }
 
 static size_t best_row(const Results *r, const ReportTable *table, const BoldColumn *of,
@@ -18,7 +18,7 @@ static size_t best_row(const Results *r, const ReportTable *table, const BoldCol
     if (isnan(value)) continue;
     ++*rows;
     if (best == SIZE_MAX ||
-        is_better(r, of->kind, value, table_cell(table, best, of->column)->estimate.value))
+        is_better(r, of, value, table_cell(table, best, of->column)->estimate.value))
       best = i;
   }
   return best;
@@ -33,10 +33,10 @@ static void rows_told(const Results *r, const ReportTable *table, const BoldColu
     StatsScores of_best, of_row;
     p[i] = NAN;
     if (i == best || isnan(table_cell(table, i, of->column)->estimate.value)) continue;
-    results_pairs(r, r->shown[best], r->shown[i], of->env, of->field, &of_best, &of_row);
+    results_pairs(r, r->shown[best], r->shown[i], &of->of, &of_best, &of_row);
     StatsSwap swap = stats_swap(of->kind, &of_best, &of_row);
     if (swap.pairs > bold->pairs) bold->pairs = swap.pairs;
-    p[i] = swap.difference == 0 || is_better(r, of->kind, swap.difference, 0) ? swap.p : 1;
+    p[i] = swap.difference == 0 || is_better(r, of, swap.difference, 0) ? swap.p : 1;
   }
 }
 

@@ -237,11 +237,9 @@ static const char *band_words(const Results *r) {
 /* Curves are in their own units but where all environments are together; a logarithmic axis has
  * room for everything. */
 static Reach curve_reach(const Results *r, size_t metric, size_t env) {
-  Results raw = *r;
-  raw.normalised = r->normalised && env == ALL_ENVS;
   const char *column = r->study->curves[metric].column;
   if (env != ALL_ENVS && results_log(r, column)) return (Reach){0};
-  return results_reach(&raw, column, env);
+  return results_reach(r, column, env, env_scale(env));
 }
 
 static void curves_figure(const Results *r, ReportFigures *figures, const Facets *facets,
@@ -278,7 +276,7 @@ static const Curve *profile_at(const void *what, size_t shown) {
 
 static void profile_figure(const Results *r, ReportFigures *figures, const Facets *facets) {
   Curve *profiles = NEW_ARRAY(r->arena, Curve, r->shown_count);
-  bool less = results_less(r), any = false;
+  bool less = results_less(r, SCALE_NORMAL), any = false;
   for (size_t i = 0; i < r->shown_count; i++) {
     profiles[i] = results_profile(r, r->shown[i]);
     any |= profiles[i].count > 0;

@@ -25,19 +25,17 @@ static Panel *column_panel(const Results *r, Figure *figure, const ReportTable *
  * as scores fall. */
 static Reach column_reach(const Results *r, const ReportTable *table, size_t column) {
   const char *score = r->study->score.column, *name = table->columns[column].name;
-  Results raw = *r;
-  for (size_t e = 0; strcmp(table->name, "scores") == 0 && e < r->study->env_count; e++) {
-    raw.normalised = false;
-    if (strcmp(name, env_title(r->study->envs[e])) == 0) return results_reach(&raw, score, e);
-  }
-  Reach reach = results_reach(r, score, ALL_ENVS);
+  for (size_t e = 0; strcmp(table->name, "scores") == 0 && e < r->study->env_count; e++)
+    if (strcmp(name, env_title(r->study->envs[e])) == 0)
+      return results_reach(r, score, e, SCALE_RAW);
+  Reach reach = results_reach(r, score, ALL_ENVS, SCALE_NORMAL);
   if (strcmp(name, stats_names[STATS_GAP]) != 0) return reach;
   return (Reach){1 - reach.high, 1 - reach.low, false, reach.below};
 }
 
 /* A difference of two scores is at most as large as their range. */
 static Reach difference_reach(const Results *r, size_t env) {
-  Reach reach = results_reach(r, r->study->score.column, env);
+  Reach reach = results_reach(r, r->study->score.column, env, SCALE_NORMAL);
   double width = reach.high - reach.low;
   bool ends = reach.below || reach.above;
   return (Reach){-width, width, ends, ends};
@@ -111,5 +109,5 @@ void comparisons_figure(const Results *r, ReportFigures *figures, const ReportTa
       arena_printf(r->arena,
                    "Left: mean difference of runs with the same seed, %s is better. Right: "
                    "probability that a run is better. Vertical lines: no difference.%s",
-                   results_less(r) ? "less" : "more", outside_words(r, figure));
+                   results_less(r, SCALE_NORMAL) ? "less" : "more", outside_words(r, figure));
 }

@@ -44,7 +44,7 @@ static void sweep_panel(const Results *r, Figure *figure, size_t axis, size_t en
   double low, high;
   size_t count = results_sweeps(r, axis, env, &sweeps);
   Panel *panel = panel_add(r, figure, study->env_count);
-  Reach reach = results_reach(r, study->score.column, env);
+  Reach reach = results_reach(r, study->score.column, env, SCALE_NORMAL);
   panel->title = env_words(r, env);
   if (env == ALL_ENVS && study->env_count == 1) panel->title = env_words(r, 0);
   panel->x_label = study->axes[axis].name;

@@ -15,10 +15,11 @@ typedef struct Extent {
   double low, high;
 } Extent;
 
-static Extent extent_of(const Results *r, const Series *series, size_t env, double sign) {
+static Extent extent_of(const Results *r, const Series *series, Scale scale, size_t env,
+                        double sign) {
   Extent extent = {INFINITY, -INFINITY};
   for (size_t i = 0; i < series->count; i++) {
-    double value = sign * results_scaled(r, env, series->value[i]);
+    double value = sign * results_scaled(r, scale, env, series->value[i]);
     if (!isfinite(value)) continue;
     extent.low = fmin(extent.low, value);
     extent.high = fmax(extent.high, value);
@@ -68,17 +69,17 @@ static Reach reach_of(Arena *arena, const Extent *extents, size_t count, bool sc
   return reach;
 }
 
-Reach results_reach(const Results *r, const char *column, size_t env) {
+Reach results_reach(const Results *r, const char *column, size_t env, Scale scale) {
   const Study *study = r->study;
   bool score = results_is_score(r, column);
-  double sign = score && results_less(r) ? -1 : 1;
+  double sign = score && results_less(r, scale) ? -1 : 1;
   Extent *extents = NEW_ARRAY(r->arena, Extent, study->run_count + 1);
   size_t count = 0;
   for (size_t i = 0; i < study->run_count; i++) {
     size_t of = study->jobs[study->runs[i].job].env;
     if (env != ALL_ENVS && of != env) continue;
     Series series = logs_series(r->arena, &r->runs[i].logs, column);
-    extents[count] = extent_of(r, &series, of, sign);
+    extents[count] = extent_of(r, &series, scale, of, sign);
     count += extents[count].low <= extents[count].high;
   }
   Reach reach = reach_of(r->arena, extents, count, score);

@@ -17,13 +17,17 @@ bool results_complete(const Results *r) {
   return r->of[STUDY_DONE] + r->of[STUDY_FAILED] == r->study->run_count;
 }
 
-double results_scaled(const Results *r, size_t env, double value) {
+static bool is_raw(const Results *r, Scale scale) { return !r->normalised || scale == SCALE_RAW; }
+
+double results_scaled(const Results *r, Scale scale, size_t env, double value) {
   const StudyNormal *normal = &r->study->normal[env];
-  if (!r->normalised) return value;
+  if (is_raw(r, scale)) return value;
   return (value - normal->zero) / (normal->one - normal->zero) + 0.0; /* and not -0 */
 }
 
-bool results_less(const Results *r) { return r->study->score.lower && !r->normalised; }
+bool results_less(const Results *r, Scale scale) {
+  return r->study->score.lower && is_raw(r, scale);
+}
 
 /* ---- reading ---- */
 
@@ -129,11 +133,11 @@ static StatsKind headline(const Study *study) {
 
 /* ---- scores ---- */
 
-static double field_of(const Results *r, size_t run, size_t env, ScoreField field, bool gains) {
+static double field_of(const Results *r, size_t run, size_t env, const ScoresOf *of) {
   if (run == NO_RUN) return NAN;
-  double value = field == FIELD_SCORE ? r->runs[run].score : r->runs[run].area;
-  value = results_scaled(r, env, value);
-  return gains && results_less(r) ? -value : value;
+  double value = of->field == FIELD_SCORE ? r->runs[run].score : r->runs[run].area;
+  value = results_scaled(r, of->scale, env, value);
+  return of->gains && results_less(r, of->scale) ? -value : value;
 }
 
 /* Room for scores of one environment or of all. */
@@ -169,41 +173,40 @@ size_t results_failed(const Results *r, size_t point, size_t env) {
   return failed;
 }
 
-StatsScores results_scores(const Results *r, size_t point, size_t env, ScoreField field,
-                           bool gains) {
+StatsScores results_scores(const Results *r, size_t point, const ScoresOf *of) {
   size_t *runs;
   double **score;
-  StatsScores scores = scores_room(r, env, &runs, &score);
+  StatsScores scores = scores_room(r, of->env, &runs, &score);
   for (size_t t = 0; t < scores.tasks; t++) {
-    size_t e = env == ALL_ENVS ? t : env;
+    size_t e = of->env == ALL_ENVS ? t : of->env;
     for (size_t s = 0; s < r->study->seed_count; s++) {
-      double value = field_of(r, results_run(r, point, e, s), e, field, gains);
+      double value = field_of(r, results_run(r, point, e, s), e, of);
       if (!isnan(value)) score[t][runs[t]++] = value;
     }
   }
-  if (field == FIELD_SCORE) scores.assumed = assumed_make(r, &scores, point, env);
+  if (of->field == FIELD_SCORE) scores.assumed = assumed_make(r, &scores, point, of->env);
   return scores;
 }
 
-void results_pairs(const Results *r, size_t x, size_t y, size_t env, ScoreField field,
-                   StatsScores *of_x, StatsScores *of_y) {
+void results_pairs(const Results *r, size_t x, size_t y, const ScoresOf *of, StatsScores *of_x,
+                   StatsScores *of_y) {
   size_t *runs_x, *runs_y;
   double **score_x, **score_y;
-  *of_x = scores_room(r, env, &runs_x, &score_x);
-  *of_y = scores_room(r, env, &runs_y, &score_y);
+  *of_x = scores_room(r, of->env, &runs_x, &score_x);
+  *of_y = scores_room(r, of->env, &runs_y, &score_y);
   for (size_t t = 0; t < of_x->tasks; t++) {
-    size_t e = env == ALL_ENVS ? t : env;
+    size_t e = of->env == ALL_ENVS ? t : of->env;
     for (size_t s = 0; s < r->study->seed_count; s++) {
-      double a = field_of(r, results_run(r, x, e, s), e, field, false);
-      double b = field_of(r, results_run(r, y, e, s), e, field, false);
+      double a = field_of(r, results_run(r, x, e, s), e, of);
+      double b = field_of(r, results_run(r, y, e, s), e, of);
       if (isnan(a) || isnan(b)) continue;
       score_x[t][runs_x[t]++] = a;
       score_y[t][runs_y[t]++] = b;
     }
   }
-  if (field == FIELD_AREA) return;
-  of_x->assumed = assumed_make(r, of_x, x, env);
-  of_y->assumed = assumed_make(r, of_y, y, env);
+  if (of->field == FIELD_AREA) return;
+  of_x->assumed = assumed_make(r, of_x, x, of->env);
+  of_y->assumed = assumed_make(r, of_y, y, of->env);
 }
 
 /* ---- curves ---- */
@@ -253,14 +256,14 @@ static bool stands_at(const Strands *strands, size_t i, double step) {
 }
 
 /* Values of one step. False when an environment has none: the statistic would be of others. */
-static bool step_scores(const Results *r, Strands *strands, double step, bool scaled, size_t *runs,
+static bool step_scores(const Results *r, Strands *strands, double step, Scale scale, size_t *runs,
                         double **score) {
   memset(runs, 0, strands->tasks * sizeof *runs);
   for (size_t i = 0; i < strands->count; i++) {
     if (!stands_at(strands, i, step)) continue;
     double value = strands->series[i].value[strands->at[i]++];
     size_t env = strands->env[i], task = env - strands->first;
-    value = scaled ? results_scaled(r, env, value) : value;
+    value = results_scaled(r, scale, env, value);
     if (isfinite(value)) score[task][runs[task]++] = value;
   }
   for (size_t t = 0; t < strands->tasks; t++)
@@ -279,7 +282,7 @@ static Curve curve_make(const Results *r, const char *column, size_t point, size
                  .value = NEW_ARRAY(r->arena, StatsEstimate, total)};
   if (options.resamples > CURVE_RESAMPLES) options.resamples = CURVE_RESAMPLES;
   while (!isnan(step = next_step(&strands))) {
-    if (!step_scores(r, &strands, step, env == ALL_ENVS, runs, score)) continue;
+    if (!step_scores(r, &strands, step, env_scale(env), runs, score)) continue;
     curve.value[curve.count] = stats_aggregate(r->headline, &scores, &options);
     curve.step[curve.count++] = step;
   }
@@ -320,20 +323,22 @@ static void curves_make(Results *r) {
 
 enum { THRESHOLDS = 101 };
 
+static const ScoresOf shown_gains = {ALL_ENVS, FIELD_SCORE, SCALE_NORMAL, true};
+
 /* The range of all scores, put on their scale. */
 static void score_range(const Results *r, double *low, double *high) {
   *low = INFINITY, *high = -INFINITY;
   for (size_t i = 0; i < r->study->run_count; i++) {
-    double score = field_of(r, i, r->study->jobs[r->study->runs[i].job].env, FIELD_SCORE, true);
+    double score = field_of(r, i, r->study->jobs[r->study->runs[i].job].env, &shown_gains);
     if (isnan(score)) continue;
     *low = fmin(*low, score), *high = fmax(*high, score);
   }
 }
 
 Curve results_profile(const Results *r, size_t point) {
-  StatsScores scores = results_scores(r, point, ALL_ENVS, FIELD_SCORE, true);
+  StatsScores scores = results_scores(r, point, &shown_gains);
   StatsOptions options = r->options;
-  double low, high, sign = results_less(r) ? -1 : 1;
+  double low, high, sign = results_less(r, SCALE_NORMAL) ? -1 : 1;
   Curve profile = {0};
   score_range(r, &low, &high);
   if (!(high > low) || !r->together) return profile;

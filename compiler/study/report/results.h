@@ -41,18 +41,28 @@ Results *results_read(Arena *arena, const Study *study, const char *folder);
 size_t results_run(const Results *results, size_t point, size_t env, size_t seed);
 /* Whether all runs are done or have failed. */
 bool results_complete(const Results *results);
-/* Whether less of what is shown is better: of raw scores where the study says so; on the scale of
- * `normalize:` 1 is the better end. */
-bool results_less(const Results *results);
-/* A raw value of an environment on the scale of `normalize:`, where that is in use. */
-double results_scaled(const Results *results, size_t env, double value);
+/* The units of scores: as runs logged them, or on the scale of `normalize:` where every environment
+ * has one. */
+typedef enum Scale { SCALE_RAW, SCALE_NORMAL } Scale;
+/* Whether less is better: of raw scores where the study says so; on the scale of `normalize:` 1 is
+ * the better end. */
+bool results_less(const Results *results, Scale scale);
+/* The units of curves: an environment's own, or those in which all are put together. */
+static inline Scale env_scale(size_t env) { return env == ALL_ENVS ? SCALE_NORMAL : SCALE_RAW; }
+/* A value that a run logged in an environment, in other units. */
+double results_scaled(const Results *results, Scale scale, size_t env, double value);
 
 typedef enum ScoreField { FIELD_SCORE, FIELD_AREA } ScoreField;
-/* The scores of a point in an environment, or in all. gains: turned so that more is better. */
-StatsScores results_scores(const Results *results, size_t point, size_t env, ScoreField field,
-                           bool gains);
+/* What scores are asked for. */
+typedef struct ScoresOf {
+  size_t env; /* or ALL_ENVS */
+  ScoreField field;
+  Scale scale;
+  bool gains; /* turned so that more is better */
+} ScoresOf;
+StatsScores results_scores(const Results *results, size_t point, const ScoresOf *of);
 /* Those of two points for the seeds that both have, in the same order. */
-void results_pairs(const Results *results, size_t x, size_t y, size_t env, ScoreField field,
+void results_pairs(const Results *results, size_t x, size_t y, const ScoresOf *of,
                    StatsScores *of_x, StatsScores *of_y);
 /* How many runs of a point failed, in an environment or in all. */
 size_t results_failed(const Results *results, size_t point, size_t env);
@@ -78,9 +88,9 @@ typedef struct Reach {
   double low, high;
   bool below, above;
 } Reach;
-/* Of a column in an environment, or in all; scaled where `normalize:` is in use. Of the score's
- * only runs that are far behind are left out, never what is better than others. */
-Reach results_reach(const Results *results, const char *column, size_t env);
+/* Of a column in an environment, or in all. Of the score's only runs that are far behind are left
+ * out, never what is better than others. */
+Reach results_reach(const Results *results, const char *column, size_t env, Scale scale);
 
 /* ---- arrows.c ---- */
 

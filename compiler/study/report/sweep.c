@@ -48,7 +48,8 @@ static void curve_put(Curve *curve, double step, StatsEstimate value) {
 }
 
 static StatsEstimate score_of(const Results *r, size_t point, size_t env) {
-  StatsScores scores = results_scores(r, r->study->points[point].same_as, env, FIELD_SCORE, false);
+  StatsScores scores = results_scores(r, r->study->points[point].same_as,
+                                      &(ScoresOf){env, FIELD_SCORE, SCALE_NORMAL, false});
   return stats_aggregate(r->headline, &scores, &r->options);
 }
 

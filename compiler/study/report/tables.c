@@ -33,12 +33,19 @@ static void set_number(const ReportTable *table, size_t row, size_t column, doub
 }
 
 /* A statistic of the scores of a row's point. */
-static void set_aggregate(const Results *r, const ReportTable *table, size_t row, size_t column,
-                          StatsKind kind, size_t env) {
-  StatsScores scores = results_scores(r, r->shown[row], env, FIELD_SCORE, false);
-  Cell *cell = table_cell(table, row, column);
-  cell->estimate = stats_aggregate(kind, &scores, &r->options);
-  cell->failed = !isnan(cell->estimate.value) && results_failed(r, r->shown[row], env) > 0;
+static void set_aggregate(const Results *r, const ReportTable *table, size_t row,
+                          const BoldColumn *of) {
+  StatsScores scores = results_scores(r, r->shown[row], &of->of);
+  Cell *cell = table_cell(table, row, of->column);
+  cell->estimate = stats_aggregate(of->kind, &scores, &r->options);
+  cell->failed = of->of.field == FIELD_SCORE && !isnan(cell->estimate.value) &&
+                 results_failed(r, r->shown[row], of->of.env) > 0;
+}
+
+/* The same of all rows, and which of them stand in bold. */
+static void fill_aggregate(const Results *r, ReportTable *table, const BoldColumn *of, Bold *bold) {
+  for (size_t i = 0; i < r->shown_count; i++) set_aggregate(r, table, i, of);
+  bold_column(r, table, of, bold);
 }
 
 const char *env_title(const char *env) { return strcmp(env, "-") == 0 ? "score" : env; }
@@ -108,12 +115,10 @@ static void scores_table(const Results *r, Tables *tables) {
     set_text(table, i, 0, point_name(r, r->shown[i]));
     set_text(table, i, 1, runs_text(r, r->shown[i]));
   }
-  Results raw = *r;
-  raw.normalised = false;
   Bold bold = {0};
   for (size_t e = 0; e < study->env_count; e++) {
-    for (size_t i = 0; i < r->shown_count; i++) set_aggregate(&raw, table, i, 2 + e, STATS_MEAN, e);
-    bold_column(&raw, table, &(BoldColumn){2 + e, STATS_MEAN, e, FIELD_SCORE}, &bold);
+    BoldColumn column = {2 + e, STATS_MEAN, {e, FIELD_SCORE, SCALE_RAW, false}};
+    fill_aggregate(r, table, &column, &bold);
   }
   table->caption = arena_printf(r->arena, "Mean over seeds. %s %s%s %s", score_words(r),
                                 failed_words(r, ""), interval_words(r), bold_words(r, &bold));
@@ -183,19 +188,14 @@ static void aggregates_table(const Results *r, Tables *tables) {
   size_t count = aggregates_columns(r, table, kinds);
   rows_make(r, table, r->shown_count);
   for (size_t i = 0; i < r->shown_count; i++) {
-    StatsScores areas = results_scores(r, r->shown[i], ALL_ENVS, FIELD_AREA, false);
     set_text(table, i, 0, point_name(r, r->shown[i]));
     set_text(table, i, 1, runs_text(r, r->shown[i]));
-    for (size_t k = 0; k < count; k++)
-      set_aggregate(r, table, i, AGGREGATE_FIRST + k, kinds[k], ALL_ENVS);
-    table_cell(table, i, AGGREGATE_FIRST + count)->estimate =
-        stats_aggregate(STATS_MEAN, &areas, &r->options);
   }
   Bold bold = {0};
   for (size_t k = 0; k <= count; k++) {
-    BoldColumn column = {AGGREGATE_FIRST + k, k < count ? kinds[k] : STATS_MEAN, ALL_ENVS,
-                         k < count ? FIELD_SCORE : FIELD_AREA};
-    bold_column(r, table, &column, &bold);
+    ScoresOf of = {ALL_ENVS, k < count ? FIELD_SCORE : FIELD_AREA, SCALE_NORMAL, false};
+    BoldColumn column = {AGGREGATE_FIRST + k, k < count ? kinds[k] : STATS_MEAN, of};
+    fill_aggregate(r, table, &column, &bold);
   }
   table->caption = aggregate_words(r, table, &bold);
 }
@@ -223,9 +223,11 @@ static size_t point_base(const Results *r, size_t point) {
 static void comparison_row(const Results *r, ReportTable *table, size_t row, size_t point,
                            size_t env, double *p) {
   size_t base = point_base(r, point);
-  StatsScores of_x, of_y, x = results_scores(r, point, env, FIELD_SCORE, true),
-                          y = results_scores(r, base, env, FIELD_SCORE, true);
-  results_pairs(r, point, base, env, FIELD_SCORE, &of_x, &of_y);
+  ScoresOf of = {env, FIELD_SCORE, SCALE_NORMAL, false};
+  StatsScores of_x, of_y, x, y;
+  results_pairs(r, point, base, &of, &of_x, &of_y);
+  of.gains = true;
+  x = results_scores(r, point, &of), y = results_scores(r, base, &of);
   StatsContrast contrast = stats_contrast(&of_x, &of_y, &r->options);
   *p = contrast.p;
   set_text(table, row, BY_VARIANT, point_name(r, point));
@@ -252,7 +254,7 @@ static size_t compared_points(const Results *r, bool *several) {
 }
 
 static const char *comparisons_caption(const Results *r, const char *base, size_t rows) {
-  bool less = results_less(r);
+  bool less = results_less(r, SCALE_NORMAL);
   return arena_printf(
       r->arena,
       "difference: mean over pairs of runs with the same seed of variant minus %s; %s is better. "

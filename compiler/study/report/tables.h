@@ -51,8 +51,7 @@ Tables tables_make(const Results *results);
 typedef struct BoldColumn {
   size_t column;
   StatsKind kind;
-  size_t env;
-  ScoreField field;
+  ScoresOf of;
 } BoldColumn;
 
 /* What the columns of a table had to go by. */

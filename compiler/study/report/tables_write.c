@@ -165,8 +165,9 @@ static void score_out(const Results *r, size_t run, size_t env, ScoresKind kind,
   if (kind == SCORES_FAILED)
     fputs(r->study->runs[run].state == STUDY_FAILED ? "true" : "false", out);
   else
-    fprintf(out, "%.17g",
-            kind == SCORES_SCALED ? results_scaled(r, env, result->score) : result->score);
+    fprintf(
+        out, "%.17g",
+        results_scaled(r, kind == SCORES_SCALED ? SCALE_NORMAL : SCALE_RAW, env, result->score));
 }
 
 void scores_json(const Results *r, ScoresKind kind, FILE *out) {
