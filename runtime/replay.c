@@ -185,7 +185,6 @@ void replay_free(Replay *replay) {
   free(replay->row);
   free(replay->after);
   gather_free(replay->gather);
-  free(replay->from);
   free(replay);
 }
 

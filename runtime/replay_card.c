@@ -50,10 +50,9 @@ bool replay_on_card(Replay *replay, Mirror *mirror, RunError *error) {
   uint32_t rows = source->batch * replay->ahead, count = 0;
   uint64_t floats = latest_from(replay) + replay->head.envs * replay->obs_dim;
   GatherColumn *columns = run_take(source->column_count, sizeof *columns, error);
-  replay->from = run_take(2 * (size_t)rows, sizeof *replay->from, error);
   for (uint32_t i = 0; columns && i < source->column_count; i++)
     if (replay->columns[i].batch.slot) columns[count++] = column_of(&replay->columns[i]);
-  if (columns && replay->from)
+  if (columns)
     replay->gather = gather_make(mirror, floats, columns, count, rows, replay->flags, error);
   free(columns);
   return replay->gather != NULL;
@@ -61,8 +60,9 @@ bool replay_on_card(Replay *replay, Mirror *mirror, RunError *error) {
 
 void replay_gather(Replay *replay) {
   uint32_t rows = replay->source->batch * replay->ahead;
-  for (uint32_t i = 0; i < rows; i++) replay->from[i] = place_of(replay, replay->row[i]);
+  uint64_t *places = gather_begin(replay->gather);
+  for (uint32_t i = 0; i < rows; i++) places[i] = place_of(replay, replay->row[i]);
   for (uint32_t i = 0; i < rows && replay->next; i++)
-    replay->from[rows + i] = place_of(replay, replay->after[i]);
-  gather_run(replay->gather, replay->from, replay->next ? replay->from + rows : NULL);
+    places[rows + i] = place_of(replay, replay->after[i]);
+  gather_end(replay->gather);
 }

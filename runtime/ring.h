@@ -100,7 +100,6 @@ struct Replay {
   /* Where programs run on a card, the rows lie there too, and batches are copied there. Its pool is
    * rows, finals and latest one behind the other. */
   Gather *gather; /* or NULL */
-  uint64_t *from; /* [2][batch][ahead] places in the pool of `row` and `after` */
 };
 
 /* ---- replay_card.c ---- */

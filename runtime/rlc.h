@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RLC_ABI      5
+#define RLC_ABI      6
 #define RLC_MAX_RANK 8
 #define RLC_NONE     UINT32_MAX /* "no slot", "no program" */
 
@@ -310,8 +310,9 @@ typedef struct RlcGpu {
   uint32_t threads;          /* of a block */
   uint32_t shared_bytes;     /* of a block */
 } RlcGpu;
-/* Of a replay on the card: what the kernel RLC_GATHER, with the address of an RlcGather as `work`,
- * copies into a batch's slots. All addresses are the card's. */
+/* Of a replay on the card: how a batch comes into its slots. The launch of the next program of its
+ * run does it first; where something else needs those slots before, the kernel RLC_GATHER does it
+ * alone. Addresses are the card's; `places` and `full` lie on the host. */
 #define RLC_GATHER "rlc_gather"
 typedef struct RlcGatherColumn {
   uint64_t slot;        /* its offset */
@@ -324,24 +325,33 @@ typedef struct RlcGatherColumn {
 } RlcGatherColumn;
 typedef struct RlcGather {
   uint64_t pool;    /* floats */
-  uint64_t from[2]; /* [rows] each: places of the rows in the pool, and of what follows them */
+  uint64_t places;  /* [2][rows] uint64_t: of the rows in the pool, and of what follows them */
+  uint64_t full;    /* a uint32_t, set to zero when `places` has been read */
   uint64_t columns; /* [column_count] RlcGatherColumn */
   uint32_t column_count, rows;
   uint32_t flags; /* place of the word of flags in a row */
-  uint32_t unused;
+  uint32_t after; /* whether a column is of what follows */
 } RlcGather;
 enum { RLC_REACHED_BITS = 16 };
-enum { RLC_GPU_RUNS = 128 };
+#define RLC_REACHED_BATCH UINT32_MAX
+enum { RLC_GPU_RUNS = 100, RLC_GPU_BATCHES = 2 };
 typedef struct RlcGpuRun {
-  uint64_t memory, work; /* on the card: the slots; RlcProgram.work_bytes of scratch */
-  uint64_t seed, step;   /* as in RlcCall */
-  uint64_t met;          /* on the card: a uint32_t for its barriers, zero at first */
+  uint64_t memory;                   /* on the card: the slots */
+  uint64_t seed, step;               /* as in RlcCall */
+  uint64_t batches[RLC_GPU_BATCHES]; /* on the card: RlcGather to be done first; zero behind the
+                                        last */
 } RlcGpuRun;
 typedef struct RlcGpuCall {
-  uint64_t reached; /* a uint32_t on the host: program << RLC_REACHED_BITS | kernel begun last */
+  /* a uint32_t on the host: program << RLC_REACHED_BITS | kernel begun last, or RLC_REACHED_BATCH
+   */
+  uint64_t reached;
+  /* bytes from a run's slots to RlcProgram.work_bytes of scratch, and to a uint32_t for its
+   * barriers, zero at first */
+  uint64_t work, met;
   uint32_t count, blocks; /* runs; blocks of each, one run's behind the other's */
   RlcGpuRun runs[RLC_GPU_RUNS];
 } RlcGpuCall;
+_Static_assert(sizeof(RlcGpuCall) <= 4096, "more arguments than a kernel of CUDA 12.0 has");
 
 typedef struct RlcModule {
   uint32_t abi;     /* RLC_ABI */

@@ -69,34 +69,84 @@ static const struct {
      "env.id=Pendulum-v1 environments=3 hidden=16 actor_hidden=16 last_scale=1 atoms=5 vmin=-1 "
      "vmax=1 batch_size=8 warmup=6 ahead_steps=2",
      "--steps 60"},
+    /* and several batches before the host waits for anything */
     {"specs/dqn.yaml",
-     "first_hidden=8 second_hidden=8 batch_size=8 warmup=10 steps=5 batches=2 copy_every=3 "
+     "first_hidden=8 second_hidden=8 batch_size=8 warmup=10 steps=5 batches=5 copy_every=3 "
      "environments=2",
      "--steps 90"},
     {"specs/analytic_pendulum.yaml", "horizon=3 rows=8", "--steps 60"},
 };
 
-START_TEST(cards_train_as_the_cpu_does) {
-  char line[256];
-  const char *options = courses[_i].options;
-  build("cuda", "card", courses[_i].spec, courses[_i].overrides);
-  build("native", "cpu", courses[_i].spec, courses[_i].overrides);
+/* The trainers `card` and `cpu`, run with the same options into directories of these names and
+ * `number`. */
+static void train_both(const char *options, int number) {
   static const char *const names[] = {"card", "cpu"};
+  char line[256];
   for (int i = 0; i < 2; i++) {
-    snprintf(line, sizeof line,
-             "%s %s --quiet --log-every 1 --eval-every 12 --eval-episodes 1 --out %s%d", names[i],
-             options, names[i], _i);
+    snprintf(line, sizeof line, "%s %s --quiet --log-every 1 --eval-episodes 1 --out %s%d",
+             names[i], options, names[i], number);
     trainer_good(folder, line);
   }
-  char card[32], cpu[32];
-  snprintf(card, sizeof card, "card%d", _i);
-  snprintf(cpu, sizeof cpu, "cpu%d", _i);
+}
+
+static void same_losses(const char *card, const char *cpu) {
   Bytes a = log_of(card, "progress.csv"), b = log_of(cpu, "progress.csv");
   int losses = logs_compare(a.data, b.data, 1e-4);
   ck_assert_msg(losses >= 6, "only %d losses", losses);
   free(a.data), free(b.data);
+}
+
+START_TEST(cards_train_as_the_cpu_does) {
+  char options[64], card[32], cpu[32];
+  build("cuda", "card", courses[_i].spec, courses[_i].overrides);
+  build("native", "cpu", courses[_i].spec, courses[_i].overrides);
+  snprintf(options, sizeof options, "%s --eval-every 12", courses[_i].options);
+  snprintf(card, sizeof card, "card%d", _i);
+  snprintf(cpu, sizeof cpu, "cpu%d", _i);
+  train_both(options, _i);
+  same_losses(card, cpu);
+  Bytes a, b;
   a = log_of(card, "evaluations.csv"), b = log_of(cpu, "evaluations.csv");
   logs_compare(a.data, b.data, 1e-3);
+  free(a.data), free(b.data);
+}
+END_TEST
+
+/* More sources than a launch takes batches of, some sampled twice, the last one for nobody but
+ * a checkpoint; no update in the first 24 steps, so that all that is kept must be the same to the
+ * bit. */
+static const char several[] =
+    "name: several\n"
+    "env: {id: Pendulum-v1, count: 2}\n"
+    "parameters: {w: 0.5}\n"
+    "optimizers: {default: sgd(0.1)}\n"
+    "replay: {few: {capacity: 20, batch: 3}, many: {capacity: 90, batch: 70},\n"
+    "         more: {capacity: 90, batch: 5}}\n"
+    "act: {explore: sample(box)}\n"
+    "losses:\n"
+    "  a: {over: w, minimize: 'w * mean[batch](sum[obs](obs + next_obs) + sum[act](action) + "
+    "terminated)'}\n"
+    "loop:\n"
+    "  - collect: 1\n"
+    "  - when: stored >= 6\n"
+    "    do:\n"
+    "      - sample: [few, more]\n"
+    "      - sample: [few, many, more]\n"
+    "      - when: step > 24\n"
+    "        do: [{descend: a}]\n"
+    "      - sample: many\n";
+
+START_TEST(batches_come_from_several_replays) {
+  Path spec = path_in(folder, "several.yaml");
+  file_write(spec.text, several, sizeof several - 1);
+  build("cuda", "card", spec.text, "");
+  build("native", "cpu", spec.text, "");
+  train_both("--steps 24 --checkpoint-every 10 --eval-every 0", 100);
+  train_both("--steps 60", 101);
+  same_losses("card101", "cpu101");
+  Bytes a = log_of("card100", "checkpoints/000002-step-20.blobs"),
+        b = log_of("cpu100", "checkpoints/000002-step-20.blobs");
+  ck_assert(a.size == b.size && memcmp(a.data, b.data, a.size) == 0);
   free(a.data), free(b.data);
 }
 END_TEST
@@ -120,18 +170,35 @@ END_TEST
 
 /* ---- several seeds ---- */
 
-/* Trains with a tally of launches. Returns runs of programs for each of them. */
-static double train_together(const char *line) {
-  Path tally = path_in(folder, "tally");
-  unsigned launches = 0, runs = 0;
-  setenv("FAKE_CARD_TALLY", tally.text, 1);
+typedef struct Tally {
+  unsigned launches, runs; /* of the card; of programs */
+} Tally;
+
+static Tally train_tally(const char *line) {
+  Path path = path_in(folder, "tally");
+  Tally tally = {0};
+  setenv("FAKE_CARD_TALLY", path.text, 1);
   trainer_good(folder, line);
   unsetenv("FAKE_CARD_TALLY");
-  Bytes text = file_read(tally.text);
-  ck_assert_int_eq(sscanf(text.data, "%u %u", &launches, &runs), 2);
+  Bytes text = file_read(path.text);
+  ck_assert_int_eq(sscanf(text.data, "%u %u", &tally.launches, &tally.runs), 2);
   free(text.data);
-  return (double)runs / launches;
+  return tally;
 }
+
+/* Runs of programs for each launch. */
+static double train_together(const char *line) {
+  Tally tally = train_tally(line);
+  return (double)tally.runs / tally.launches;
+}
+
+/* Acting and the update: neither the batch nor the loop's condition is a launch. */
+START_TEST(a_step_is_two_launches) {
+  Tally less = train_tally(SMALL "--steps 30 --eval-every 0 --out less");
+  Tally more = train_tally(SMALL "--steps 39 --eval-every 0 --out more");
+  ck_assert_uint_eq(more.launches - less.launches, 2 * 9);
+}
+END_TEST
 
 /* Three runs on a card that has two blocks: a launch of two and one of one. */
 START_TEST(several_seeds_are_as_each_alone) {
@@ -210,6 +277,7 @@ START_TEST(errors_help) {
   FAILS("none", DRIVER, "no GPU", "nvidia-smi");
   FAILS("old", DRIVER, "sm_50", "code for sm_90, ptx", "--march sm_50");
   FAILS("small", DRIVER, "out of memory", "bytes are needed", "largest tensors", ".w'");
+  FAILS("batch", DRIVER, "illegal memory access", "failed taking a batch from a replay");
   FAILS("fault:3", DRIVER, "illegal memory access", "program '", "kernel k", ":");
 }
 END_TEST
@@ -276,6 +344,8 @@ int main(void) {
   tcase_set_timeout(tests, 600);
   tcase_add_unchecked_fixture(tests, setup, teardown);
   tcase_add_loop_test(tests, cards_train_as_the_cpu_does, 0, COUNTOF(courses));
+  tcase_add_test(tests, batches_come_from_several_replays);
+  tcase_add_test(tests, a_step_is_two_launches);
   tcase_add_test(tests, stopped_runs_go_on);
   tcase_add_test(tests, several_seeds_are_as_each_alone);
   tcase_add_test(tests, seeds_find_together_again);

@@ -49,7 +49,10 @@ extern const char cuda_tensor[];
 /* The statements of a body, its arrays found before. */
 void emit_cuda_block(const Code *code, const Arrays *arrays, const Block *block, int indent,
                      FILE *out);
-/* The kernel that takes batches from replays, where the module has any; behind the prologue. */
+/* Taking batches from replays, where the module has any, with the kernel that does nothing else;
+ * behind the prologue. */
 void emit_cuda_gather(const Code *code, FILE *out);
+/* What a program of such a module begins with. */
+extern const char cuda_batches[];
 
 #endif

@@ -159,6 +159,7 @@ static void emit_program(const Printer *p, size_t number) {
   fprintf(p->out,
           "PROGRAM " CUDA_PROGRAM "%u(LAUNCH launch) {\n"
           "  Call call = call_of(&launch);\n"
+          "%s"
           "  int me = threadIdx.x %% 32, warp = threadIdx.x / 32;\n"
           "  ROLLED\n"
           "  for (int k = 0; k < %u; k++) {\n"
@@ -168,8 +169,8 @@ static void emit_program(const Printer *p, size_t number) {
           "    if (run.meets) meet(&call);\n"
           "    reach(&launch, 0x%zxu + k);\n"
           "    if (warp < warps) switch (run.body) {\n",
-          (unsigned)number, (unsigned)program->kernel_count, (unsigned)number,
-          number << RLC_REACHED_BITS);
+          (unsigned)number, p->code->module->shell.source_count ? cuda_batches : "",
+          (unsigned)program->kernel_count, (unsigned)number, number << RLC_REACHED_BITS);
   for (size_t i = 0; i < count; i++)
     fprintf(p->out,
             "    case %u: %s(&call, places_%u + run.at, warp * run.bytes, me, first, run.items, "
@@ -216,8 +217,9 @@ void emit_cuda_on_cpu(const Code *code, FILE *out) {
             "static void program_%u_warps(const void *launch) { %s%u(*(const Launch *)launch); }\n"
             "static void program_%u(const RlcCall *call) {\n"
             "  unsigned met = 0, reached;\n"
-            "  Launch launch = {&reached, 1, SHIM_BLOCKS,\n"
-            "                   {{call->memory, call->work, call->seed, call->step, &met}}};\n"
+            "  Launch launch = {&reached, (uint64_t)call->work - (uint64_t)call->memory,\n"
+            "                   (uint64_t)&met - (uint64_t)call->memory, 1, SHIM_BLOCKS,\n"
+            "                   {{call->memory, call->seed, call->step}}};\n"
             "  if (call->thread == 0) shim_run(program_%u_warps, &launch, SHIM_BLOCKS);\n"
             "}\n",
             (unsigned)i, CUDA_PROGRAM, (unsigned)i, (unsigned)i, (unsigned)i);

@@ -1,4 +1,7 @@
-/* The kernel that fills a batch's slots from a replay on the card: see RlcGather. */
+/* How a batch's slots are filled from a replay on the card: see RlcGather.
+ *
+ * The places of the rows lie on the host, so each is read once, and those of neighbours together:
+ * a warp takes some rows, a lane knows where one of them lies, and tells the others. */
 #include "codegen/cuda/emit_cuda.h"
 
 static const char gather[] =
@@ -9,14 +12,13 @@ static const char gather[] =
     "} Column;\n"
     "typedef struct Gather { /* RlcGather */\n"
     "  const float *pool;\n"
-    "  const uint64_t *from[2];\n"
+    "  const volatile uint64_t *places;\n"
+    "  volatile unsigned *full;\n"
     "  const Column *columns;\n"
-    "  uint32_t column_count, rows, flags, unused;\n"
+    "  uint32_t column_count, rows, flags, after;\n"
     "} Gather;\n"
-    "DEVICE void gather_element(char *slot, const Gather *gather, const Column *column, uint32_t "
-    "e) {\n"
-    "  uint32_t r = e / column->width, c = e % column->width;\n"
-    "  const float *from = gather->pool + gather->from[column->after][r];\n"
+    "DEVICE void gather_element(char *slot, const Gather *gather, const Column *column,\n"
+    "                           const float *from, uint32_t r, uint32_t c) {\n"
     "  const uint32_t *words = (const uint32_t *)from;\n"
     "  float x = column->mask ? (words[gather->flags] & column->mask) != 0 : from[column->at + "
     "c];\n"
@@ -25,18 +27,54 @@ static const char gather[] =
     "  if (column->type == 1) ((double *)slot)[to] = x;\n"
     "  if (column->type == 2) ((int32_t *)slot)[to] = (int32_t)x;\n"
     "}\n"
-    "PROGRAM rlc_gather(LAUNCH launch) {\n"
-    "  Call call = call_of(&launch);\n"
-    "  const Gather *gather = (const Gather *)call.work;\n"
-    "  uint32_t thread = call.block * blockDim.x + threadIdx.x, threads = call.blocks * "
-    "blockDim.x;\n"
+    "/* The rows `first` .., `count` of them, at most 32, by a warp. */\n"
+    "DEVICE void gather_rows(char *memory, const Gather *gather, uint32_t first, uint32_t count) "
+    "{\n"
+    "  uint32_t me = threadIdx.x %% 32;\n"
+    "  uint64_t row = me < count ? gather->places[first + me] : 0, after = 0;\n"
+    "  if (me < count && gather->after) after = gather->places[gather->rows + first + me];\n"
+    "  ROLLED\n"
     "  for (uint32_t i = 0; i < gather->column_count; i++) {\n"
     "    const Column *column = &gather->columns[i];\n"
-    "    for (uint32_t e = thread; e < gather->rows * column->width; e += threads)\n"
-    "      gather_element(call.memory + column->slot, gather, column, e);\n"
+    "    uint32_t elements = count * column->width;\n"
+    "    ROLLED\n"
+    "    for (uint32_t from = 0; from < elements; from += 32) {\n"
+    "      uint32_t r = (from + me) / column->width, c = (from + me) %% column->width;\n"
+    "      uint64_t at = __shfl_sync(0xffffffffu, column->after ? after : row, r %% 32);\n"
+    "      if (from + me < elements)\n"
+    "        gather_element(memory + column->slot, gather, column, gather->pool + at, first + r, "
+    "c);\n"
+    "    }\n"
     "  }\n"
+    "}\n"
+    "/* Afterwards the slots of a member's batches are there for all of its blocks, and the host\n"
+    " * may draw the next ones. */\n"
+    "BODY void take_batches(const Launch *launch, CALL *call) {\n"
+    "  uint32_t warp = threadIdx.x / 32 * call->blocks + call->block;\n"
+    "  uint32_t warps = blockDim.x / 32 * call->blocks;\n"
+    "  reach(launch, %uu);\n"
+    "  ROLLED\n"
+    "  for (int i = 0; i < %d && call->batches[i]; i++) {\n"
+    "    const Gather *gather = call->batches[i];\n"
+    "    uint32_t each = (gather->rows + warps - 1) / warps;\n"
+    "    if (each > 32) each = 32;\n"
+    "    ROLLED\n"
+    "    for (uint32_t first = warp * each; first < gather->rows; first += warps * each)\n"
+    "      gather_rows(call->memory, gather, first,\n"
+    "                  each < gather->rows - first ? each : gather->rows - first);\n"
+    "  }\n"
+    "  meet(call);\n"
+    "  if (call->block || threadIdx.x) return;\n"
+    "  for (int i = 0; i < %d && call->batches[i]; i++) *call->batches[i]->full = 0;\n"
+    "}\n"
+    "PROGRAM rlc_gather(LAUNCH launch) {\n"
+    "  Call call = call_of(&launch);\n"
+    "  take_batches(&launch, &call);\n"
     "}\n\n";
 
+const char cuda_batches[] = "  if (call.batches[0]) take_batches(&launch, &call);\n";
+
 void emit_cuda_gather(const Code *code, FILE *out) {
-  if (code->module->shell.source_count) fputs(gather, out);
+  if (code->module->shell.source_count)
+    fprintf(out, gather, RLC_REACHED_BATCH, RLC_GPU_BATCHES, RLC_GPU_BATCHES);
 }

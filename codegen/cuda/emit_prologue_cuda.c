@@ -31,12 +31,13 @@ static const char compiled_by_nvrtc[] =
 
 static const char calls[] =
     "typedef struct Member { /* RlcGpuRun */\n"
-    "  char *memory, *work; /* slots; the workspace of the programs */\n"
+    "  char *memory; /* slots */\n"
     "  uint64_t seed, step;\n"
-    "  unsigned *met; /* of the barriers of its blocks */\n"
+    "  const struct Gather *batches[%d]; /* to be taken first */\n"
     "} Member;\n"
     "typedef struct Launch { /* RlcGpuCall */\n"
     "  volatile unsigned *reached; /* the kernel that was begun last */\n"
+    "  uint64_t work, met; /* bytes behind the slots: the workspace; of barriers */\n"
     "  unsigned count, blocks;\n"
     "  Member members[%d];\n"
     "} Launch;\n"
@@ -44,6 +45,7 @@ static const char calls[] =
     "  char *memory, *work;\n"
     "  uint64_t seed, step;\n"
     "  unsigned *met, block, blocks;\n"
+    "  const struct Gather *const *batches;\n"
     "} Call;\n"
     "/* A call of a body, and whether all blocks meet before. */\n"
     "typedef struct Run {\n"
@@ -66,8 +68,9 @@ static const char together[] =
     "SWAP(double)\n"
     "INLINE Call call_of(const Launch *launch) {\n"
     "  const Member *own = &launch->members[blockIdx.x / launch->blocks];\n"
-    "  Call call = {own->memory, own->work, own->seed, own->step, own->met,\n"
-    "               blockIdx.x % launch->blocks, launch->blocks};\n"
+    "  Call call = {own->memory, own->memory + launch->work, own->seed, own->step,\n"
+    "               (unsigned *)(own->memory + launch->met), blockIdx.x % launch->blocks,\n"
+    "               launch->blocks, own->batches};\n"
     "  return call;\n"
     "}\n"
     "/* To the host, by a thread whose writes no barrier waits for. */\n"
@@ -133,7 +136,7 @@ void emit_cuda_prologue(const Code *code, const char *index, const char *memory,
           "#define TABLE %s const\n",
           code->module->shell.name ? code->module->shell.name : "module", index, memory);
   fputs(compiled_by_nvrtc, out);
-  fprintf(out, calls, RLC_GPU_RUNS);
+  fprintf(out, calls, RLC_GPU_BATCHES, RLC_GPU_RUNS);
   emit_rounding(code, out);
   emit_approximations(out);
   emit_overloads(code, out);

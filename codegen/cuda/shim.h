@@ -37,6 +37,7 @@ typedef struct ShimFibre {
   union {
     float f;
     double d;
+    uint64_t u;
   } handed; /* in a shuffle */
   jmp_buf place;
   int begun;
@@ -102,18 +103,21 @@ static inline unsigned atomicAdd(unsigned *at, unsigned more) {
 }
 
 #define SHIM_SHUFFLE(type, part)                                                                   \
-  static inline type shim_shuffle_##type(type x, int across) {                                     \
-    ShimFibre *self = shim->running;                                                               \
-    self->handed.part = x;                                                                         \
+  static inline type shim_shuffle_##type(type x, long from) {                                      \
+    shim->running->handed.part = x;                                                                \
     __syncwarp();                                                                                  \
-    type from = shim->fibre[(self - shim->fibre) ^ across].handed.part;                            \
+    x = shim->fibre[from].handed.part;                                                             \
     __syncwarp();                                                                                  \
-    return from;                                                                                   \
+    return x;                                                                                      \
   }
 SHIM_SHUFFLE(float, f)
 SHIM_SHUFFLE(double, d)
+SHIM_SHUFFLE(uint64_t, u)
+#define SHIM_ME (shim->running - shim->fibre)
 #define __shfl_xor_sync(mask, x, across)                                                           \
-  _Generic((x), float : shim_shuffle_float, double : shim_shuffle_double)(x, across)
+  _Generic((x), float : shim_shuffle_float, double : shim_shuffle_double)(x, SHIM_ME ^ (across))
+#define __shfl_sync(mask, x, lane)                                                                 \
+  shim_shuffle_uint64_t(x, SHIM_ME / SHIM_LANES * SHIM_LANES + (lane))
 
 /* ---- the scheduler ---- */
 

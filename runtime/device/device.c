@@ -114,9 +114,18 @@ static bool programs_find(Device *device, RunError *error) {
   return result == 0 || driver_fail(&device->driver, error, "no stream on the GPU", result);
 }
 
+static uint64_t work_most(const RlcModule *module) {
+  uint64_t most = 0;
+  for (uint32_t i = 0; i < module->program_count; i++)
+    if (module->programs[i].work_bytes > most) most = module->programs[i].work_bytes;
+  return most;
+}
+
 static bool device_fill(Device *device, RunError *error) {
   if (!driver_open(&device->driver, error) || !card_find(device, error)) return false;
   card_name(device);
+  device->work = (device->module->memory_bytes + SLOT_LINE - 1) / SLOT_LINE * SLOT_LINE;
+  device->met = device->work + work_most(device->module);
   if (!image_load(device, error) || !programs_find(device, error)) return false;
   device->reached = device_host_take(device, sizeof *device->reached, error);
   return device->reached != NULL;

@@ -22,8 +22,9 @@ Gather *gather_make(Mirror *mirror, uint64_t floats, const GatherColumn *columns
 void gather_free(Gather *gather);
 /* Values `from` .. of the pool are these now. */
 void gather_put(Gather *gather, uint64_t from, const float *values, uint64_t count);
-/* Fills the columns' slots on the card: row i comes from place row[i] of the pool, and what follows
- * it from after[i]. The arrays may change at once. */
-void gather_run(Gather *gather, const uint64_t *row, const uint64_t *after);
+/* A batch: the caller writes [2][rows] where gather_begin says, the places in the pool of its rows
+ * and of what follows them. From gather_end on the columns' slots count as written by the card. */
+uint64_t *gather_begin(Gather *gather);
+void gather_end(Gather *gather);
 
 #endif

@@ -23,6 +23,7 @@ struct Device {
   DriverStream *stream;
   Kernel *kernels;            /* [program_count] */
   Kernel gather;              /* RLC_GATHER, where the module has replays */
+  uint64_t work, met;         /* RlcGpuCall's */
   volatile uint32_t *reached; /* RlcGpuCall.reached */
   pthread_mutex_t lock;       /* of what follows */
   RunError failed;            /* the first failure, or empty */
@@ -32,9 +33,13 @@ struct Device {
 bool mirror_take(Mirror *mirror, DevicePlace *place, uint64_t bytes, RunError *error);
 void mirror_give_back(Mirror *mirror, DevicePlace place);
 void mirror_put(Mirror *mirror, DevicePlace to, const void *from, uint64_t bytes);
-const RlcSlot *mirror_slots(const Mirror *mirror);
-/* Runs RLC_GATHER with the tables there, which fills these slots. */
-void mirror_gather(Mirror *mirror, DevicePlace tables, const uint32_t *slots, uint32_t count);
+Device *mirror_device(const Mirror *mirror);
+/* The RlcGather there, which fills these slots, comes before whatever needs them next. */
+void mirror_batch(Mirror *mirror, DevicePlace gather, const uint32_t *slots, uint32_t count);
+/* Batches that nothing has needed yet are taken now. */
+void mirror_take_batches(Mirror *mirror);
+/* Waits until the card has set `full` to zero, which something that was launched will do. */
+void mirror_until_read(Mirror *mirror, volatile uint32_t *full);
 
 /* Notes a failure of something that the driver was asked for; true when there was none. */
 bool device_check(Device *device, const char *doing, int result);

@@ -2,18 +2,28 @@
 #include "runtime/device/internal.h"
 #include "runtime/rows.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Which side of a slot has the value. */
-typedef enum Newer { BOTH, HOST, CARD } Newer;
+/* Which side of a slot has the value; BATCH: the card will, when it takes a batch that waits. */
+typedef enum Newer { BOTH, HOST, CARD, BATCH } Newer;
+
+/* A batch that the next launch takes. */
+typedef struct Batch {
+  DevicePlace gather;
+  const uint32_t *slots;
+  uint32_t count;
+} Batch;
 
 struct Mirror {
   Device *device;
   char *host;
-  DevicePlace memory, work, met;
-  uint8_t *newer; /* [slot_count] Newer */
-  bool running;   /* something may not be done yet */
+  DevicePlace memory; /* slots, and what RlcGpuCall says lies behind them */
+  uint8_t *newer;     /* [slot_count] Newer */
+  bool running;       /* something may not be done yet */
+  Batch batches[RLC_GPU_BATCHES];
+  uint32_t batch_count;
 };
 
 /* ---- making ---- */
@@ -62,14 +72,7 @@ void mirror_give_back(Mirror *mirror, DevicePlace place) {
   mirror->device->driver.memory_free(place);
 }
 
-const RlcSlot *mirror_slots(const Mirror *mirror) { return mirror->device->module->slots; }
-
-static uint64_t work_most(const RlcModule *module) {
-  uint64_t most = 0;
-  for (uint32_t i = 0; i < module->program_count; i++)
-    if (module->programs[i].work_bytes > most) most = module->programs[i].work_bytes;
-  return most;
-}
+Device *mirror_device(const Mirror *mirror) { return mirror->device; }
 
 Mirror *mirror_make(Device *device, char *host, RunError *error) {
   const RlcModule *module = device->module;
@@ -77,9 +80,7 @@ Mirror *mirror_make(Device *device, char *host, RunError *error) {
   if (!mirror) return NULL;
   *mirror = (Mirror){.device = device, .host = host};
   mirror->newer = run_take(module->slot_count, 1, error);
-  if (mirror->newer && mirror_take(mirror, &mirror->memory, module->memory_bytes, error) &&
-      mirror_take(mirror, &mirror->work, work_most(module), error) &&
-      mirror_take(mirror, &mirror->met, sizeof(uint32_t), error))
+  if (mirror->newer && mirror_take(mirror, &mirror->memory, device->met + sizeof(uint32_t), error))
     return mirror;
   mirror_free(mirror);
   return NULL;
@@ -88,8 +89,6 @@ Mirror *mirror_make(Device *device, char *host, RunError *error) {
 void mirror_free(Mirror *mirror) {
   if (!mirror) return;
   mirror_give_back(mirror, mirror->memory);
-  mirror_give_back(mirror, mirror->work);
-  mirror_give_back(mirror, mirror->met);
   free(mirror->newer);
   free(mirror);
 }
@@ -151,6 +150,10 @@ static void slots_copy(Mirror *mirror, const uint32_t *slots, uint32_t count, Ne
 static void doing_words(const Device *device, char *text, size_t size) {
   const RlcModule *module = device->module;
   uint32_t reached = *device->reached, program = reached >> RLC_REACHED_BITS;
+  if (reached == RLC_REACHED_BATCH) {
+    snprintf(text, size, "%s failed taking a batch from a replay", device->name);
+    return;
+  }
   uint32_t part = reached & ((1u << RLC_REACHED_BITS) - 1);
   const RlcLaunch *launch =
       program < module->program_count ? &module->gpu->launches[program] : NULL;
@@ -161,18 +164,34 @@ static void doing_words(const Device *device, char *text, size_t size) {
     snprintf(text, size, "%s failed", device->name);
 }
 
-void mirror_wait(Mirror *mirror) {
-  Device *device = mirror->device;
-  if (!mirror->running || !mirror_ready(mirror)) return;
-  mirror->running = false;
-  int result = device->driver.stream_wait(device->stream);
+/* What the stream says of what was put into it. */
+static void stream_says(Device *device, int result) {
   if (result == 0) return;
   char doing[512];
   doing_words(device, doing, sizeof doing);
   device_check(device, doing, result);
 }
 
+void mirror_wait(Mirror *mirror) {
+  Device *device = mirror->device;
+  if (!mirror->running || !mirror_ready(mirror)) return;
+  mirror->running = false;
+  stream_says(device, device->driver.stream_wait(device->stream));
+}
+
+void mirror_until_read(Mirror *mirror, volatile uint32_t *full) {
+  Device *device = mirror->device;
+  int result = DRIVER_NOT_READY;
+  if (!*full || !mirror_ready(mirror)) return;
+  while (*full && result == DRIVER_NOT_READY) {
+    sched_yield();
+    result = device->driver.stream_query(device->stream);
+  }
+  if (result != DRIVER_NOT_READY) stream_says(device, result);
+}
+
 void mirror_fetch(Mirror *mirror, uint32_t slot) {
+  if (mirror->newer[slot] == BATCH) mirror_take_batches(mirror);
   if (mirror->newer[slot] != CARD || !mirror_ready(mirror)) return;
   slots_copy(mirror, &slot, 1, CARD);
   mirror_wait(mirror);
@@ -180,13 +199,18 @@ void mirror_fetch(Mirror *mirror, uint32_t slot) {
 
 void mirror_fetch_all(Mirror *mirror) {
   if (!mirror_ready(mirror)) return;
+  mirror_take_batches(mirror);
   for (uint32_t i = 0; i < mirror->device->module->slot_count; i++) slots_copy(mirror, &i, 1, CARD);
   mirror_wait(mirror);
 }
 
-void mirror_store(Mirror *mirror, uint32_t slot) { mirror->newer[slot] = HOST; }
+void mirror_store(Mirror *mirror, uint32_t slot) {
+  if (mirror->newer[slot] == BATCH) mirror_take_batches(mirror);
+  mirror->newer[slot] = HOST;
+}
 
 void mirror_store_all(Mirror *mirror) {
+  mirror_take_batches(mirror);
   memset(mirror->newer, HOST, mirror->device->module->slot_count);
 }
 
@@ -205,11 +229,15 @@ static void slot_give(Mirror *to, Mirror *from, uint32_t slot) {
 
 void mirror_give(Mirror *to, Mirror *from, const uint32_t *slots, uint32_t count) {
   if (!mirror_ready(to)) return;
+  mirror_take_batches(to);
+  mirror_take_batches(from);
   for (uint32_t i = 0; i < count; i++) slot_give(to, from, slots[i]);
 }
 
 void mirror_give_all(Mirror *to, Mirror *from) {
   if (!mirror_ready(to)) return;
+  mirror_take_batches(to);
+  mirror_take_batches(from);
   for (uint32_t i = 0; i < to->device->module->slot_count; i++) slot_give(to, from, i);
 }
 
@@ -229,8 +257,21 @@ void mirror_note(Mirror *mirror, const uint32_t *slots, uint32_t count, char *to
 
 /* ---- running ---- */
 
-static RlcGpuRun run_of(const Mirror *mirror, DevicePlace work, uint64_t seed, uint64_t draw) {
-  return (RlcGpuRun){mirror->memory, work, seed, draw, mirror->met};
+static void card_wrote(Mirror *mirror, const uint32_t *slots, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) mirror->newer[slots[i]] = CARD;
+  mirror->running = true;
+}
+
+/* A run as the card is told of it, which takes the batches that wait. */
+static RlcGpuRun run_of(Mirror *mirror, uint64_t seed, uint64_t draw) {
+  RlcGpuRun run = {.memory = mirror->memory, .seed = seed, .step = draw};
+  for (uint32_t i = 0; i < mirror->batch_count; i++) {
+    const Batch *batch = &mirror->batches[i];
+    run.batches[i] = batch->gather;
+    card_wrote(mirror, batch->slots, batch->count);
+  }
+  mirror->batch_count = 0;
+  return run;
 }
 
 /* The blocks that can be on the card at once are dealt out among the runs of the call. */
@@ -238,16 +279,13 @@ static void launch(Device *device, const Kernel *kernel, const char *name, RlcGp
   const RlcGpu *gpu = device->module->gpu;
   void *arguments[] = {call};
   call->reached = (uint64_t)(uintptr_t)device->reached;
+  call->work = device->work;
+  call->met = device->met;
   call->blocks = kernel->blocks / call->count;
   int result =
       device->driver.launch_together(kernel->driver, call->blocks * call->count, 1, 1, gpu->threads,
                                      1, 1, gpu->shared_bytes, device->stream, arguments);
   device_check(device, name, result);
-}
-
-static void card_wrote(Mirror *mirror, const uint32_t *slots, uint32_t count) {
-  for (uint32_t i = 0; i < count; i++) mirror->newer[slots[i]] = CARD;
-  mirror->running = true;
 }
 
 /* Runs that fit into one launch. */
@@ -258,7 +296,7 @@ static void runs_launch(const MirrorRun *runs, uint32_t count) {
   for (uint32_t i = 0; i < count; i++) {
     const MirrorRun *run = &runs[i];
     slots_copy(run->mirror, table->reads, table->read_count, HOST);
-    call.runs[i] = run_of(run->mirror, run->mirror->work, run->seed, run->draw);
+    call.runs[i] = run_of(run->mirror, run->seed, run->draw);
   }
   launch(device, &device->kernels[runs->program], device->module->programs[runs->program].name,
          &call);
@@ -281,16 +319,26 @@ void mirrors_run(const MirrorRun *runs, uint32_t count) {
   }
 }
 
+/* Rows that a batch is to be taken from may be among what changes. */
 void mirror_put(Mirror *mirror, DevicePlace to, const void *from, uint64_t bytes) {
   Device *device = mirror->device;
   if (!mirror_ready(mirror)) return;
+  mirror_take_batches(mirror);
   mirror->running = true;
   device_check(device, "copying a replay", device->driver.copy_in(to, from, bytes, device->stream));
 }
 
-void mirror_gather(Mirror *mirror, DevicePlace tables, const uint32_t *slots, uint32_t count) {
-  if (!mirror_ready(mirror)) return;
-  RlcGpuCall call = {.count = 1, .runs = {run_of(mirror, tables, 0, 0)}};
-  launch(mirror->device, &mirror->device->gather, "taking a batch", &call);
-  card_wrote(mirror, slots, count);
+void mirror_take_batches(Mirror *mirror) {
+  if (!mirror->batch_count) return;
+  RlcGpuCall call = {.count = 1, .runs = {run_of(mirror, 0, 0)}};
+  if (mirror_ready(mirror))
+    launch(mirror->device, &mirror->device->gather, "taking a batch from a replay", &call);
+}
+
+void mirror_batch(Mirror *mirror, DevicePlace gather, const uint32_t *slots, uint32_t count) {
+  bool again = false;
+  for (uint32_t i = 0; i < count; i++) again |= mirror->newer[slots[i]] == BATCH;
+  if (again || mirror->batch_count == RLC_GPU_BATCHES) mirror_take_batches(mirror);
+  mirror->batches[mirror->batch_count++] = (Batch){gather, slots, count};
+  for (uint32_t i = 0; i < count; i++) mirror->newer[slots[i]] = BATCH;
 }

@@ -4,8 +4,8 @@
  * It is as late as a card may be: what is put into a stream is done when somebody waits for the
  * stream, so that a runtime that reads too early reads old values. FAKE_CARD says what goes wrong:
  * "none" (no card), "old" (an architecture below all), "small" (16 KiB of memory), "fault:N" (the
- * launch number N). In the end it writes to the file FAKE_CARD_TALLY how many launches there were,
- * of how many runs. */
+ * launch number N), "batch" (the first batch that is taken). In the end it writes to the file
+ * FAKE_CARD_TALLY how many launches there were, of how many runs. */
 #define _GNU_SOURCE /* memfd_create */
 #include "runtime/rlc.h"
 
@@ -18,7 +18,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { OUT_OF_MEMORY = 2, NO_DEVICE = 100, NO_BINARY = 209, NOT_FOUND = 500, ILLEGAL = 700 };
+enum {
+  OUT_OF_MEMORY = 2,
+  NO_DEVICE = 100,
+  NO_BINARY = 209,
+  NOT_FOUND = 500,
+  NOT_READY = 600,
+  ILLEGAL = 700
+};
 
 static bool fails(const char *how) {
   const char *says = getenv("FAKE_CARD");
@@ -211,6 +218,10 @@ static bool launch_fails(const RlcGpuCall *call) {
   const char *says = getenv("FAKE_CARD");
   launches++;
   runs += call->count;
+  if (fails("batch") && call->runs[0].batches[0]) {
+    *(uint32_t *)(uintptr_t)call->reached = RLC_REACHED_BATCH;
+    return true;
+  }
   return fails("fault:") && launches > (unsigned)atoi(says + strlen("fault:"));
 }
 
@@ -222,20 +233,33 @@ static void tally_write(void) {
   fclose(out);
 }
 
-int cuStreamSynchronize(Stream *stream) {
+/* Does the first job of a stream. */
+static int job_do(Stream *stream) {
   static int result; /* a fault stays */
+  Job *job = stream->first;
+  if (!job) return result;
+  if (!(stream->first = job->next)) stream->last = &stream->first;
+  if (job->kernel && launch_fails((const void *)job->kept)) result = ILLEGAL;
+  if (result == 0 && job->kernel)
+    job->kernel->launch(job->kernel->program, job->kept, job->blocks);
+  else if (result == 0)
+    memmove(job->to, job->from, job->bytes);
+  free(job);
+  return result;
+}
+
+/* Whoever asks again and again sees one job done each time. */
+int cuStreamQuery(Stream *stream) {
   pthread_mutex_lock(&stream->lock);
-  for (Job *job = stream->first, *next; job; job = next) {
-    next = job->next;
-    if (job->kernel && launch_fails((const void *)job->kept)) result = ILLEGAL;
-    if (result == 0 && job->kernel)
-      job->kernel->launch(job->kernel->program, job->kept, job->blocks);
-    else if (result == 0)
-      memmove(job->to, job->from, job->bytes);
-    free(job);
-  }
-  stream->first = NULL;
-  stream->last = &stream->first;
+  int result = job_do(stream);
+  if (result == 0 && stream->first) result = NOT_READY;
+  pthread_mutex_unlock(&stream->lock);
+  return result;
+}
+int cuStreamSynchronize(Stream *stream) {
+  pthread_mutex_lock(&stream->lock);
+  int result = job_do(stream);
+  while (stream->first) result = job_do(stream);
   pthread_mutex_unlock(&stream->lock);
   return result;
 }
