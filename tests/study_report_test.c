@@ -207,6 +207,20 @@ START_TEST(tables_that_end_within_a_line_give_no_score) {
 }
 END_TEST
 
+/* No word of brackets, or of what is left out, where no number has them. */
+START_TEST(captions_are_of_what_is_there) {
+  report_good(&(Made){.done = 1});
+  report_lacks("report.html", "Brackets: ");
+  report_good(&(Made){.done = 9, .seeds = 4});
+  HAS("report.html", "Brackets: ");
+  study_write(&(Made){.done = 1});
+  tree_remove(path_in(folder, "runs").text);
+  char said[4096];
+  ck_assert_msg(report_ask(said, sizeof said), "%s", said);
+  report_lacks("report.html", "iqm leaves out");
+}
+END_TEST
+
 START_TEST(nothing_has_run_yet) {
   study_write(&(Made){.done = 1});
   tree_remove(path_in(folder, "runs").text);
@@ -445,6 +459,7 @@ int main(void) {
   tcase_add_test(cases, a_failed_run_is_shown_and_counts_as_the_worst);
   tcase_add_test(cases, an_unfinished_study_says_so);
   tcase_add_test(cases, tables_that_end_within_a_line_give_no_score);
+  tcase_add_test(cases, captions_are_of_what_is_there);
   tcase_add_test(cases, nothing_has_run_yet);
   tcase_add_test(cases, what_is_no_study_is_refused);
   tcase_add_test(cases, the_page_stands_for_itself);

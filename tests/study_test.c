@@ -130,6 +130,22 @@ START_TEST(with) {
 }
 END_TEST
 
+/* Where the study has environments, none is a difference; one that is written short was there. */
+START_TEST(environments_as_they_are_run) {
+  folder_open();
+  Front f = front_open();
+  const Study *study = study_good(&f, "study: s\nbase: small.yaml\nenvs: [HillCar-v0]\n"
+                                      "variants: {sac: {spec: sac.yaml}}\n");
+  const char *text = points_text(&f, study);
+  ck_assert_msg(strstr(text, "sac: constants") && !strstr(text, " env"), "%s", text);
+  study = study_good(&f, "study: s\nbase: small.yaml\nwith: {env.id: HillCar-v0}\n");
+  ck_assert_str_eq(study->with[0].path, "env.id");
+  ck_assert_str_eq(study->with[0].before, "Pendulum-v1");
+  front_close(&f);
+  folder_close();
+}
+END_TEST
+
 START_TEST(plain) {
   folder_open();
   Front f = front_open();
@@ -238,6 +254,7 @@ START_TEST(folders_lead_nowhere_else) {
   ck_assert_str_eq(study_folder(arena, "../../up"), "___.__up");
   ck_assert_str_eq(study_folder(arena, "K=4 eps=0.1"), "K=4_eps=0.1");
   ck_assert_str_eq(study_folder(arena, ""), "_");
+  ck_assert_str_eq(study_folder(arena, "α, β"), "α__β");
   arena_free(arena);
 }
 END_TEST
@@ -519,6 +536,7 @@ int main(void) {
   tcase_add_test(tcase, refused_files);
   tcase_add_test(tcase, with);
   tcase_add_test(tcase, plain);
+  tcase_add_test(tcase, environments_as_they_are_run);
   tcase_add_test(tcase, everything_said);
   tcase_add_test(tcase, crossed);
   tcase_add_test(tcase, folders_lead_nowhere_else);

@@ -5,13 +5,16 @@
 
 #include "runtime/json.h"
 
+static bool is_plain(unsigned char c) {
+  return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') || c >= 0x80 ||
+         (c && strchr("._=-+", c));
+}
+
 const char *study_folder(Arena *arena, const char *name) {
   char *folder = arena_copy(arena, *name ? name : "_", strlen(*name ? name : "_"));
   for (char *c = folder; *c; c++)
-    if (!((*c >= '0' && *c <= '9') || ((*c | 32) >= 'a' && (*c | 32) <= 'z') ||
-          strchr("._=-+", *c)) ||
-        (*c == '.' && c > folder && c[-1] == '.')) /* ".." leads elsewhere */
-      *c = '_';
+    if (!is_plain((unsigned char)*c) || (*c == '.' && c > folder && c[-1] == '.'))
+      *c = '_'; /* ".." leads elsewhere */
   if (*folder == '.' || *folder == '-') *folder = '_';
   return folder;
 }

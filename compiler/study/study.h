@@ -183,7 +183,8 @@ typedef struct Study {
  * file can tell: jobs have no spec and no spec_hash, points no span, and `folder`, `files` and
  * `tree` are empty. */
 
-/* A name in letters, digits and "._=-+", as folders are called: all else is '_'. */
+/* A name in letters of any script, digits and "._=-+", as folders are called: all other ASCII is
+ * '_'. */
 const char *study_folder(Arena *arena, const char *name);
 /* The variant and the values of the grid, as in "remac K=4 lr=1", without one key (NULL: with all,
  * which is the point's name). */

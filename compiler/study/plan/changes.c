@@ -94,9 +94,19 @@ const char *path_text(Arena *arena, const TreePath *path) {
   return text;
 }
 
+/* Whether part `last` of a path is what a value before it says where it is written short, as
+ * `env: NAME` says `env.id`. */
+static bool is_short(Arena *arena, const TreePath *path, size_t last) {
+  TreePath before = {path->names, path->spans, last};
+  const char *key = key_shorthand(path_text(arena, &before));
+  return key && strcmp(key, path->names[last]) == 0;
+}
+
 const char *value_at(Arena *arena, const Tree *spec, const TreePath *path) {
   for (size_t i = 0; i < path->count; i++) {
     const Tree *below = tree_get(spec, path->names[i]);
+    if (!below && i + 1 == path->count && is_short(arena, path, i))
+      return spec->kind == TREE_SCALAR ? value_text(arena, spec) : NULL;
     if (!below && i + 1 == path->count && spec->kind == TREE_SCALAR) {
       const Expr *call = overlay_call(arena, spec);
       return call ? argument(arena, call, path->names[i]) : NULL;

@@ -94,6 +94,8 @@ void plan_read(Plan *plan);
 void plan_normalize(Plan *plan);
 /* A scalar's text, or NULL where it is none (which tree_check_keys has said). */
 const char *plan_text(const Tree *tree);
+/* Whether a name fits into a line: it has no control characters. */
+bool plan_one_line(const char *name);
 /* The values of a list, or of a scalar with commas between them. */
 size_t plan_items(Plan *plan, const Tree *tree, Tree ***items);
 /* The same as texts, none twice and none empty; `what` each names, for messages. `written` (may be

@@ -69,6 +69,11 @@ static Tree *env_lay(Plan *plan, const Tree *tree, Tree *name) {
   return tree_assign(plan->arena, plan->diag, tree, &path, name);
 }
 
+/* As it is run: where the study has environments it is no difference which one a spec names. */
+static const Tree *in_env(Plan *plan, const Tree *tree) {
+  return plan->study->env_count ? env_lay(plan, tree, plan->env_names[0]) : tree;
+}
+
 static void place_make(Plan *plan, const Variant *variant, size_t number, Place *place) {
   size_t cells = cell_count(plan);
   Tree *tree = point_tree(plan, variant, number);
@@ -82,8 +87,8 @@ static void place_make(Plan *plan, const Variant *variant, size_t number, Place 
     place->cells[i] =
         (Cell){.env = i, .tree = plan->env_names ? env_lay(plan, tree, plan->env_names[i]) : tree};
   if (tree && plan->variants[0].tree && !variant->hidden)
-    place->point.change_count =
-        changes_find(plan->arena, plan->variants[0].tree, tree, &place->point.changes);
+    place->point.change_count = changes_find(plan->arena, in_env(plan, plan->variants[0].tree),
+                                             in_env(plan, tree), &place->point.changes);
 }
 
 /* ---- names ---- */
@@ -98,6 +103,19 @@ static void check_name(Plan *plan, const StudyPoint *point, const StudyPoint *ot
                point->folder);
 }
 
+/* Where the longest part of a point's name stands: the variant's, or a value of the grid. */
+static Span long_part(Plan *plan, const Variant *variant, size_t number) {
+  Span span = variant->span;
+  size_t longest = strlen(variant->name);
+  for (size_t k = 0; k < plan->grid_count; k++) {
+    if (variant->uses[k].crossed) continue;
+    const Tree *value = plan->grid[k].values[grid_digit(plan, variant, number, k)];
+    size_t length = strlen(value_text(plan->arena, value));
+    if (length > longest) longest = length, span = value->span;
+  }
+  return span;
+}
+
 /* Each point against those before it. */
 static void check_names(Plan *plan) {
   const StudyPoint *seen[POINT_LIMIT];
@@ -107,7 +125,7 @@ static void check_names(Plan *plan) {
     for (size_t i = 0; i < variant->place_count && !variant->hidden; i++) {
       const StudyPoint *point = &variant->places[i].point;
       if (strlen(point->folder) > FOLDER_LIMIT)
-        diag_error(plan->diag, point->span, "give it as a variant with a name",
+        diag_error(plan->diag, long_part(plan, variant, i), "give it as a variant with a name",
                    "the name of a point has %zu bytes, at most %d", strlen(point->folder),
                    FOLDER_LIMIT);
       for (size_t k = 0; k < count; k++) check_name(plan, point, seen[k]);

@@ -13,6 +13,11 @@ const char *plan_text(const Tree *tree) {
   return tree && tree->kind == TREE_SCALAR ? tree->text.text : NULL;
 }
 
+bool plan_one_line(const char *name) {
+  while (*name && (unsigned char)*name >= 0x20 && *name != 0x7f) name++;
+  return !*name;
+}
+
 /* ---- numbers ---- */
 
 /* False after reporting, and without a word where there is no scalar. */
@@ -262,6 +267,9 @@ void plan_read(Plan *plan) {
   if (plan_text(name) && (!*study->name || strlen(study->name) > FOLDER_LIMIT))
     diag_error(plan->diag, name->span, "its folder is called so",
                "the name of a study has 1 to %d bytes", FOLDER_LIMIT);
+  if (!plan_one_line(study->name))
+    diag_error(plan->diag, name->span, "tables and messages have it in a line",
+               "the name of a study holds a line break or another control character");
   study->doc = plan_text(tree_get(tree, "doc"));
   study->cite = plan_text(tree_get(tree, "cite"));
   study->path = plan->session->spec;

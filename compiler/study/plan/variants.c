@@ -9,10 +9,21 @@
 
 /* ---- specifications ---- */
 
+/* A study or an environment where a specification is wanted: one message in place of all that it
+ * lacks. */
+static bool is_spec(Plan *plan, const Tree *tree, const Tree *path) {
+  bool other = tree_get(tree, "study") || tree_get(tree, "environment");
+  if (!other || tree_get(tree, "losses")) return true;
+  tree_check_keys(plan->arena, plan->diag, tree, "spec");
+  diag_note(plan->diag, path->span, "the study names it here");
+  return false;
+}
+
 static Tree *spec_load(Plan *plan, const Tree *path) {
   if (!plan_text(path)) return NULL;
-  return tree_load_from(plan->arena, plan->diag, tree_file(plan->arena, path),
-                        "a loss specification", path->span);
+  Tree *tree = tree_load_from(plan->arena, plan->diag, tree_file(plan->arena, path),
+                              "a loss specification", path->span);
+  return tree && is_spec(plan, tree, path) ? tree : NULL;
 }
 
 static Variant *variant_add(Plan *plan, Variant variant) {
@@ -146,6 +157,9 @@ static bool check_env(Plan *plan, const Tree *overlay) {
 
 static bool name_good(Plan *plan, const TreeEntry *entry) {
   if (!*entry->key) return diag_error(plan->diag, entry->key_span, NULL, "a variant has no name");
+  if (!plan_one_line(entry->key))
+    return diag_error(plan->diag, entry->key_span, "tables and messages have it in a line",
+                      "the name of a variant holds a line break or another control character");
   return strcmp(entry->key, plan->variants[0].name) ||
          diag_error(plan->diag, entry->key_span, "choose another name",
                     "the base is called '%s' too", entry->key);

@@ -92,9 +92,19 @@ static const char *failed_words(const Results *r, const char *area) {
                       area);
 }
 
+static bool has_intervals(const ReportTable *table) {
+  for (size_t row = 0; row < table->row_count; row++)
+    for (size_t c = 0; c < table->column_count; c++)
+      if (table->columns[c].kind == COLUMN_ESTIMATE &&
+          isfinite(table_cell(table, row, c)->estimate.low))
+        return true;
+  return false;
+}
+
 /* The figures are those of tests/stats_sure_test.c (intervals_of_few_runs_cover_less). */
-static const char *interval_words(const Results *r) {
+static const char *interval_words(const Results *r, const ReportTable *table) {
   if (r->study->seed_count == 1) return "One seed: there are no intervals.";
+  if (!has_intervals(table)) return "";
   const char *few =
       " So few seeds make them too narrow: 95 % intervals of 3 normal scores hold the "
       "mean in 75 % of studies, of 5 in 83 %, of 10 in 89 %.";
@@ -107,7 +117,7 @@ static void scores_table(const Results *r, Tables *tables) {
   const Study *study = r->study;
   ReportTable *table = table_add(r, tables, (ReportTable){.name = "scores", .title = "Scores"});
   column_add(r, table, "variant", "Variant", COLUMN_TEXT);
-  column_add(r, table, "runs", "Runs", COLUMN_TEXT);
+  column_add(r, table, "runs", "Runs in all", COLUMN_TEXT);
   for (size_t e = 0; e < study->env_count; e++)
     column_add(r, table, env_title(study->envs[e]), env_title(study->envs[e]), COLUMN_ESTIMATE);
   rows_make(r, table, r->shown_count);
@@ -120,8 +130,9 @@ static void scores_table(const Results *r, Tables *tables) {
     BoldColumn column = {2 + e, STATS_MEAN, {e, FIELD_SCORE, SCALE_RAW, false}};
     fill_aggregate(r, table, &column, &bold);
   }
-  table->caption = arena_printf(r->arena, "Mean over seeds. %s %s%s %s", score_words(r),
-                                failed_words(r, ""), interval_words(r), bold_words(r, &bold));
+  table->caption =
+      arena_printf(r->arena, "Mean over seeds. %s %s%s %s", score_words(r), failed_words(r, ""),
+                   interval_words(r, table), bold_words(r, &bold));
 }
 
 /* ---- aggregates ---- */
@@ -149,7 +160,7 @@ static const char *iqm_words(const Results *r, const ReportTable *table) {
     size_t runs = table_cell(table, i, 2)->estimate.runs;
     if (runs > most) most = runs;
   }
-  if (!iqm || most >= 4) return "";
+  if (!iqm || most >= 4 || most == 0) return "";
   return arena_printf(r->arena,
                       "iqm leaves out a quarter of the runs at each end, rounded down: of %zu "
                       "none, so that it is their mean here. ",
@@ -162,7 +173,7 @@ static const char *aggregate_words(const Results *r, const ReportTable *table, c
   return arena_printf(
       r->arena, "%s%s%s %sarea: mean height of the score's curve over training. %s%s %s", over,
       scale, score_words(r), iqm_words(r, table), failed_words(r, " area leaves failed runs out."),
-      interval_words(r), bold_words(r, bold));
+      interval_words(r, table), bold_words(r, bold));
 }
 
 enum { AGGREGATE_FIRST = 2 }; /* column */
@@ -253,7 +264,13 @@ static size_t compared_points(const Results *r, bool *several) {
   return count;
 }
 
-static const char *comparisons_caption(const Results *r, const char *base, size_t rows) {
+/* What the title of comparisons names: a point, or a variant whose points are each for some. */
+static const char *compared_with(const Results *r, bool several) {
+  return several ? r->study->points[r->study->compare].variant : point_name(r, r->study->compare);
+}
+
+static const char *comparisons_caption(const Results *r, const ReportTable *table,
+                                       const char *base) {
   bool less = results_less(r, SCALE_NORMAL);
   return arena_printf(
       r->arena,
@@ -261,15 +278,12 @@ static const char *comparisons_caption(const Results *r, const char *base, size_
       "p: how often chance signs would give as much (two-sided); Holm: corrected for %zu "
       "comparisons; least p: what so many pairs can reach before that, however large the "
       "difference. P(better): how likely a run of the variant beats one of %s, ties half. %s",
-      base, less ? "less" : "more", rows, base, interval_words(r));
+      base, less ? "less" : "more", table->row_count, base, interval_words(r, table));
 }
 
 static ReportTable *comparisons_make(const Results *r, Tables *tables, size_t rows, bool several) {
-  const StudyPoint *compare = &r->study->points[r->study->compare];
-  const char *base = several ? compare->variant : point_name(r, r->study->compare);
   ReportTable *table = table_add(r, tables, (ReportTable){.name = "comparisons"});
-  table->title = arena_printf(r->arena, "Compared with %s", base);
-  table->caption = comparisons_caption(r, base, rows);
+  table->title = arena_printf(r->arena, "Compared with %s", compared_with(r, several));
   column_add(r, table, "variant", "Variant", COLUMN_TEXT);
   column_add(r, table, "environment", "Environment", COLUMN_TEXT);
   column_add(r, table, "difference", "difference", COLUMN_ESTIMATE);
@@ -298,6 +312,7 @@ static void comparisons_table(const Results *r, Tables *tables) {
   }
   stats_holm(p, rows, holm);
   for (size_t i = 0; i < rows; i++) set_number(table, i, BY_HOLM, holm[i]);
+  table->caption = comparisons_caption(r, table, compared_with(r, several));
 }
 
 /* ---- every run ---- */
