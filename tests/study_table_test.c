@@ -146,6 +146,21 @@ START_TEST(a_trainer_that_is_gone_is_told) {
 }
 END_TEST
 
+/* What is left is the rest of what runs, and for what waits what done runs took. */
+START_TEST(time_left_is_that_of_done_runs) {
+  Asked asked = {.name = "left", .steps = 4 * LONG_STEPS, .points = 1, .seeds = 1, .jobs = 1};
+  study_good(&asked);
+  file_replace(run_file(&asked, 0, 1, "/result.json"),
+               "\"seconds\": ", "\"seconds\": 1000000, \"were\": ");
+  asked.seeds = 4;
+  Shown shown = shown_start(&asked, 100);
+  shown_read(&shown, "1 of 4 runs done, 1 running, 2 waiting; 555:33:"); /* 2 million seconds */
+  kill(shown.command, SIGINT);
+  ck_assert_int_eq(shown_end(&shown), 130);
+  free(shown.text);
+}
+END_TEST
+
 int main(void) {
   setvbuf(stdout, NULL, _IOLBF, 0);
   Suite *suite = suite_create("study_table");
@@ -156,5 +171,6 @@ int main(void) {
   tcase_add_test(tests, tables_are_as_wide_as_the_terminal);
   tcase_add_test(tests, errors_stay_on_the_terminal);
   tcase_add_test(tests, a_trainer_that_is_gone_is_told);
+  tcase_add_test(tests, time_left_is_that_of_done_runs);
   return suite_run(suite);
 }

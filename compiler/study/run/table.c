@@ -16,12 +16,19 @@
 enum { WIDEST = 240, NARROWEST = 40, BAR = 20 };
 #define LINE_SECONDS 60.0 /* between lines of counts where there is no terminal */
 
+/* What runs took, in seconds. */
+typedef struct Taken {
+  double sum;
+  size_t count;
+} Taken;
+
 struct StudyTable {
   const Runner *runner;
   bool terminal;
-  size_t lines;    /* that the last drawing took */
-  double shown;    /* when counts were shown last */
-  double *seconds; /* [run_count] what each done run took; NAN: not read yet */
+  size_t lines;                  /* that the last drawing took */
+  double shown;                  /* when counts were shown last */
+  bool *counted;                 /* [run_count] is in the three below */
+  Taken *of_jobs, *of_envs, all; /* of done runs: by job, by environment */
 };
 
 /* ---- words ---- */
@@ -66,30 +73,34 @@ static double child_left(const Study *study, const StudyChild *child) {
 }
 
 /* What a run takes: the mean of those done of its job, else of its environment, else of all. */
-static double run_seconds(const StudyTable *table, size_t run) {
-  const Study *study = table->runner->study;
-  const StudyJob *job = &study->jobs[study->runs[run].job];
-  double sum[3] = {0};
-  size_t count[3] = {0};
-  for (size_t i = 0; i < study->run_count; i++) {
-    const StudyJob *other = &study->jobs[study->runs[i].job];
-    if (isnan(table->seconds[i])) continue;
-    int alike = other == job ? 0 : other->env == job->env ? 1 : 2;
-    for (int k = alike; k < 3; k++) sum[k] += table->seconds[i], count[k]++;
-  }
-  for (int k = 0; k < 3; k++)
-    if (count[k]) return sum[k] / (double)count[k];
+static double run_seconds(const StudyTable *table, const StudyRun *run) {
+  const StudyJob *job = &table->runner->study->jobs[run->job];
+  const Taken *taken[] = {&table->of_jobs[run->job], &table->of_envs[job->env], &table->all};
+  for (size_t i = 0; i < COUNTOF(taken); i++)
+    if (taken[i]->count) return taken[i]->sum / (double)taken[i]->count;
   return NAN;
 }
 
+static void taken_add(Taken *taken, double seconds) {
+  taken->sum += seconds;
+  taken->count++;
+}
+
+/* Counts what was done since the last time. */
 static void seconds_read(StudyTable *table) {
   const Study *study = table->runner->study;
   for (size_t i = 0; i < study->run_count; i++) {
-    if (study->runs[i].state != STUDY_DONE || !isnan(table->seconds[i])) continue;
+    const StudyRun *run = &study->runs[i];
+    if (run->state != STUDY_DONE || table->counted[i]) continue;
     Runner scratch = *table->runner;
     scratch.arena = arena_make();
-    table->seconds[i] = run_result(&scratch, &study->runs[i], "seconds");
+    double seconds = run_result(&scratch, run, "seconds");
     arena_free(scratch.arena);
+    table->counted[i] = true;
+    if (isnan(seconds)) continue;
+    taken_add(&table->of_jobs[run->job], seconds);
+    taken_add(&table->of_envs[study->jobs[run->job].env], seconds);
+    taken_add(&table->all, seconds);
   }
 }
 
@@ -108,7 +119,7 @@ static double study_left(StudyTable *table, const StudyLocal *local) {
   if (known == 0 && local->count > 0) return NAN;
   for (size_t i = 0; i < study->run_count; i++) {
     if (study->runs[i].state != STUDY_WAITING && study->runs[i].state != STUDY_PARTIAL) continue;
-    double seconds = run_seconds(table, i);
+    double seconds = run_seconds(table, &study->runs[i]);
     left += isnan(seconds) ? taken / known : seconds;
   }
   return left / (double)(local->limit ? local->limit : 1);
@@ -222,12 +233,13 @@ static void draw(StudyTable *table, const StudyLocal *local) {
 
 StudyTable *table_make(const Runner *runner) {
   StudyTable *table = NEW(runner->arena, StudyTable);
-  size_t count = runner->study->run_count;
+  const Study *study = runner->study;
   *table = (StudyTable){.runner = runner,
                         .terminal = isatty(STDERR_FILENO),
                         .shown = run_clock(),
-                        .seconds = NEW_ARRAY(runner->arena, double, count)};
-  for (size_t i = 0; i < count; i++) table->seconds[i] = NAN;
+                        .counted = NEW_ARRAY(runner->arena, bool, study->run_count),
+                        .of_jobs = NEW_ARRAY(runner->arena, Taken, study->job_count),
+                        .of_envs = NEW_ARRAY(runner->arena, Taken, study->env_count)};
   return table;
 }
 
