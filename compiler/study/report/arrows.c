@@ -122,7 +122,8 @@ static bool field_add(Arena *arena, const Tensors *tensors, const StudyArrows *a
   return true;
 }
 
-ArrowField results_arrows(const Results *r, const StudyArrows *arrows, size_t point, size_t env) {
+static ArrowField field_read(const Results *r, const StudyArrows *arrows, size_t point,
+                             size_t env) {
   ArrowField field = {0};
   for (size_t s = 0; s < r->study->seed_count; s++) {
     size_t run = results_run(r, point, env, s);
@@ -147,4 +148,24 @@ ArrowField results_arrows(const Results *r, const StudyArrows *arrows, size_t po
     *arrow = (Arrow){arrow->x / runs, arrow->y / runs, arrow->dx / runs, arrow->dy / runs};
   }
   return field;
+}
+
+static size_t field_at(const Results *r, const StudyArrows *arrows, size_t point, size_t env) {
+  size_t at = (size_t)(arrows - r->study->arrows);
+  return (at * r->study->point_count + point) * r->study->env_count + env;
+}
+
+void arrows_make(Results *r) {
+  const Study *study = r->study;
+  r->arrows =
+      NEW_ARRAY(r->arena, ArrowField, study->arrow_count * study->point_count * study->env_count);
+  for (const StudyArrows *of = study->arrows; of < study->arrows + study->arrow_count; of++)
+    for (size_t i = 0; i < r->shown_count; i++)
+      for (size_t e = 0; e < study->env_count; e++)
+        r->arrows[field_at(r, of, r->shown[i], e)] = field_read(r, of, r->shown[i], e);
+}
+
+const ArrowField *results_arrows(const Results *r, const StudyArrows *arrows, size_t point,
+                                 size_t env) {
+  return &r->arrows[field_at(r, arrows, point, env)];
 }

@@ -98,15 +98,15 @@ void arrows_figure(const Results *r, ReportFigures *figures, const StudyArrows *
   for (size_t i = 0; i < r->shown_count; i++)
     for (size_t e = 0; e < study->env_count; e++) {
       Panel *panel = panel_add(r, figure, r->shown_count * study->env_count);
-      ArrowField field = results_arrows(r, arrows, r->shown[i], e);
-      panel->arrows = field.arrow ? field.arrow : NEW_ARRAY(r->arena, Arrow, 1);
-      panel->count = field.count;
+      const ArrowField *field = results_arrows(r, arrows, r->shown[i], e);
+      panel->arrows = field->arrow ? field->arrow : NEW_ARRAY(r->arena, Arrow, 1);
+      panel->count = field->count;
       panel->x_label = arrows->to[0], panel->y_label = arrows->to[1];
       panel->title = study->points[r->shown[i]].name;
       if (study->env_count > 1)
         panel->title = arena_printf(r->arena, "%s, %s", panel->title, study->envs[e]);
-      if (field.runs < fewest) fewest = field.runs;
-      if (field.problem) problem = arena_printf(r->arena, " Left out: %s.", field.problem);
+      if (field->runs < fewest) fewest = field->runs;
+      if (field->problem) problem = arena_printf(r->arena, " Left out: %s.", field->problem);
     }
   figure->caption = arena_printf(
       r->arena,

@@ -367,5 +367,6 @@ Results *results_read(Arena *arena, const Study *study, const char *folder) {
     if (study->points[p].same_as == p) r->shown[r->shown_count++] = p;
   place_runs(r);
   curves_make(r);
+  arrows_make(r);
   return r;
 }

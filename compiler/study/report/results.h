@@ -32,6 +32,7 @@ typedef struct Results {
   StatsOptions options;
   StatsKind headline;          /* the statistic that curves show */
   struct Curve *curves;        /* [metric][point][env, and then all together] */
+  struct ArrowField *arrows;   /* [arrows of the study][point][env] */
   size_t of[STUDY_FAILED + 1]; /* runs by state */
 } Results;
 
@@ -103,8 +104,11 @@ typedef struct ArrowField {
   size_t count, runs;
   const char *problem; /* why runs are not in it; NULL: all are */
 } ArrowField;
-ArrowField results_arrows(const Results *results, const StudyArrows *arrows, size_t point,
-                          size_t env);
+/* `arrows` are some of the study's. */
+const ArrowField *results_arrows(const Results *results, const StudyArrows *arrows, size_t point,
+                                 size_t env);
+/* Reads all of them, each checkpoint once: the last part of results_read. */
+void arrows_make(Results *results);
 
 /* ---- sweep.c ---- */
 

@@ -399,12 +399,12 @@ static size_t arrow_rows(const Results *r, const StudyArrows *arrows, ReportTabl
   size_t row = 0;
   for (size_t i = 0; i < r->shown_count; i++)
     for (size_t e = 0; e < r->study->env_count; e++) {
-      ArrowField field = results_arrows(r, arrows, r->shown[i], e);
-      for (size_t k = 0; k < field.count; k++, row++) {
+      const ArrowField *field = results_arrows(r, arrows, r->shown[i], e);
+      for (size_t k = 0; k < field->count; k++, row++) {
         if (!table) continue;
         set_text(table, row, 0, point_name(r, r->shown[i]));
         set_text(table, row, 1, r->study->envs[e]);
-        arrow_row(table, row, &field.arrow[k], field.runs);
+        arrow_row(table, row, &field->arrow[k], field->runs);
       }
     }
   return row;
