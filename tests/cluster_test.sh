@@ -1,6 +1,7 @@
 #!/bin/sh
 # Studies on clusters: `rlc ablate --launcher slurm` against a slurmctld, slurmd and munged that are started here, and `--launcher
-# mpi` against Open MPI's mpirun. Each must leave the tables that a local study leaves. Prints SKIP and why for what is not there.
+# mpi` against Open MPI's mpirun. Each must leave the tables that a local study leaves. Prints SKIP and why for what is not there, and at the
+# end what passed, failed and was left out; STEPS=N makes runs of another length.
 #   tests/cluster_test.sh BUILD
 # Packages: slurm-wlm munge openmpi-bin. Slurm is started as the user who runs this, and stopped at the end.
 set -u
@@ -14,14 +15,23 @@ finish() {
   [ "${KEEP:-}" ] && echo "kept $T" || rm -rf "$T"
 }
 trap finish EXIT
+passed=0
 failed=0
-fail() { echo "FAILED: $*"; failed=1; }
+skipped=0
+ok() { echo "ok: $*"; passed=$((passed + 1)); }
+fail() { echo "FAILED: $*"; failed=$((failed + 1)); }
+skip() { echo "SKIP: $*"; skipped=$((skipped + 1)); }
+sum_up() {
+  echo "$passed passed, $failed failed, $skipped skipped"
+  [ "$failed" = 0 ]
+  exit
+}
 
 cat >"$T/rates.yaml" <<YAML
 study: rates
 base: $root/specs/sac.yaml
 envs: [Pendulum-v1]
-steps: 20000
+steps: ${STEPS:-20000}
 seeds: 3
 grid: {hidden: [16], batch_size: [16], warmup: [200], lr: [3e-4, 1e-3]}
 options: {eval-every: 1000, eval-episodes: 2, log-every: 500, checkpoint-every: 1000}
@@ -41,9 +51,9 @@ tables() {
 same() {
   $rlc -o "$T/$1" >"$T/$1.after" 2>&1 || fail "$1: $(cat "$T/$1.after")"
   grep -q '6 of 6 runs done, 0 failed' "$T/$1.after" || fail "$1: $(cat "$T/$1.after")"
-  grep -q ': begins' "$T/$1.after" && fail "$1 left runs behind: $(cat "$T/$1.after")"
+  grep -q -e ': begins' -e ': goes on' "$T/$1.after" && fail "$1 left runs behind: $(cat "$T/$1.after")"
   tables "$T/$1" >"$T/$1.tables"
-  cmp "$T/local.tables" "$T/$1.tables" && echo "ok: $1 leaves the tables of a local study"
+  cmp "$T/local.tables" "$T/$1.tables" && ok "$1 leaves the tables of a local study" || fail "$1: its tables are others"
 }
 
 $rlc -o "$T/local" >"$T/local.log" 2>&1 || { cat "$T/local.log"; exit 1; }
@@ -56,14 +66,14 @@ if command -v mpirun >/dev/null; then
   $rlc -o "$T/mpi" --launcher mpi --jobs 2 -- --oversubscribe >"$T/mpi.log" 2>&1 || fail "mpi: $(cat "$T/mpi.log")"
   same mpi
 else
-  echo "SKIP: mpirun is not installed (package openmpi-bin)"
+  skip "mpirun is not installed (package openmpi-bin)"
 fi
 
 echo "== Slurm"
 for program in sbatch slurmctld slurmd munged; do
   command -v $program >/dev/null && continue
-  echo "SKIP: $program is not installed (packages slurm-wlm and munge)"
-  exit $failed
+  skip "$program is not installed (packages slurm-wlm and munge)"
+  sum_up
 done
 
 # One node, this machine, with as many processors as it has; ports and folders of its own.
@@ -114,10 +124,10 @@ i=0
 while [ "$(sinfo -h -o %T 2>/dev/null)" != idle ]; do
   i=$((i + 1))
   [ $i -le 60 ] && sleep 0.5 && continue
-  echo "SKIP: Slurm does not start here; the ends of its logs:"
+  skip "Slurm does not start here; the ends of its logs:"
   tail -n 8 "$T"/munged.log "$T"/munged.out "$T"/slurmctld.log "$T"/slurmctld.out "$T"/slurmd.log "$T"/slurmd.out 2>/dev/null
   sinfo 2>&1
-  exit $failed
+  sum_up
 done
 
 # Waits until no job is left: a minute at most.
@@ -150,4 +160,16 @@ grep -q 'stopping: trainers write' "$T"/cancelled/slurm/*.log || fail "the cance
 $rlc -o "$T/cancelled" --launcher slurm --jobs 2 >"$T/cancelled.log" 2>&1
 drain cancelled
 same cancelled
-exit $failed
+resumed=$(find "$T/cancelled/runs" -name provenance-2.json | wc -l)
+[ "$resumed" -gt 0 ] && ok "runs of a cancelled job go on from their checkpoints" || fail "no run of the cancelled job went on from a checkpoint"
+
+# Tasks whose study has changed since they were submitted begin nothing.
+$rlc -o "$T/changed" --launcher slurm --jobs 1 -- --hold --job-name=changed >"$T/changed.log" 2>&1 || fail "slurm: $(cat "$T/changed.log")"
+sed -i 's/^steps: .*/steps: 777/' "$T/rates.yaml"
+scontrol release jobname=changed
+drain changed
+grep -q 'is not what .* was prepared for: its runs have the options .--steps 777 ' "$T"/changed/slurm/*.log &&
+  [ -z "$(find "$T/changed/runs" -name '*.json')" ] && ok "tasks of a study that has changed begin nothing" ||
+  fail "the changed study: $(cat "$T"/changed/slurm/*.log; find "$T/changed/runs")"
+sum_up
+

@@ -39,7 +39,12 @@ else
   skip "Debian's MuJoCo is not installed"
 fi
 echo "== studies on clusters"
-tests/cluster_test.sh build
+if ! tests/cluster_test.sh build >build/cluster.log 2>&1; then
+  cat build/cluster.log
+  exit 1
+fi
+cat build/cluster.log
+skipped=$((skipped + $(grep -c '^SKIP' build/cluster.log || true)))
 echo "== every spec on every target"
 for spec in $(find specs -name '*.yaml' | sort); do
   build/rlc check "$spec" >/dev/null
