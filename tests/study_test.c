@@ -550,7 +550,7 @@ int main(void) {
   tcase_add_test(tcase, sweep);
   tcase_add_test(tcase, hash);
   tcase_add_test(tcase, changed);
-  tcase_set_timeout(tcase, 120);
+  tcase_set_timeout(tcase, 600);
   suite_add_tcase(suite, tcase);
   return suite_run(suite);
 }
