@@ -84,7 +84,7 @@ peer 45 jax sac sac-unrolled
 peer 45 jax remac remac
 peer 45 jax "sac x100 seeds" sac-seeds
 peer 60 jax "remac x100 seeds" remac-seeds
-lacks jax reppo "not measured" "no peer of it is written"
+peer 60 jax reppo reppo
 peer 45 torch sac graph
 peer 90 torch sac compile
 

@@ -29,7 +29,8 @@ class Case:
     tries: int = 1  # K, of which the best is wanted
     target_every: int = 1  # updates between two moves of the target critics
     normalize: bool = False  # observations are scaled as they are sampled
-    rows: int = 1_000_000  # in the replay
+    bins: int = 0  # of a critic that is a histogram
+    rows: int = 1_000_000  # in the replay or the rollout
     obs: int = 17
     act: int = 6
 

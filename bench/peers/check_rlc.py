@@ -49,14 +49,15 @@ def save(path: pathlib.Path, tensors: Tensors) -> None:
 
 
 def load(path: pathlib.Path) -> Tensors:
-    """The float32 tensors of a safetensors file."""
+    """The tensors of a safetensors file that are real numbers, as float32."""
     content = path.read_bytes()
     start = 8 + struct.unpack("<Q", content[:8])[0]
-    tensors = {}
+    tensors, kinds = {}, {"F32": "<f4", "F64": "<f8"}
     for name, entry in json.loads(content[8:start]).items():
-        if entry.get("dtype") == "F32":
+        if kind := kinds.get(entry.get("dtype")):
             begin, end = (start + offset for offset in entry["data_offsets"])
-            tensors[name] = np.frombuffer(content[begin:end], "<f4").reshape(entry["shape"])
+            values = np.frombuffer(content[begin:end], kind).reshape(entry["shape"])
+            tensors[name] = values.astype(np.float32)
     return tensors
 
 

@@ -1,7 +1,8 @@
 """Parameters and data that every peer starts from: drawn with NumPy from one seed, float32.
 
-A network is a list of layers, each a pair of weights [in, out] and bias [out]. Weights are uniform
-with PyTorch's bound, biases are zero.
+A network is a list of layers, each a pair of weights [in, out] and bias [out], with a scale [out]
+behind where its outputs are normalised. Weights are uniform with PyTorch's bound, biases are zero,
+scales one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from cases import Case
 
 Array = np.ndarray
-Layers = list[tuple[Array, Array]]
+Layers = list[tuple[Array, ...]]
 
 
 def _layers(rng: np.random.Generator, sizes: list[int]) -> Layers:
@@ -46,6 +47,26 @@ def ppo_networks(case: Case, seed: int = 1) -> dict[str, Any]:
     }
 
 
+def reppo_networks(case: Case, seed: int = 1) -> dict[str, Any]:
+    """An actor as above; a critic whose histogram and next features are made of its features."""
+    rng = np.random.default_rng(seed)
+    width = case.hidden
+
+    def normalised(*sizes: int) -> Layers:
+        """All but the last."""
+        *layers, last = _layers(rng, list(sizes))
+        return [(*layer, np.ones_like(layer[1])) for layer in layers] + [last]
+
+    return {
+        "actor": normalised(case.obs, width, width, 2 * case.act),
+        "critic": {
+            "feature": normalised(case.obs + case.act, width, width),
+            "logits": normalised(width, width, case.bins),
+            "next": normalised(width, width, width),
+        },
+    }
+
+
 def _normal(rng: np.random.Generator, *shape: int) -> Array:
     return rng.standard_normal(shape, np.float32)
 
@@ -72,4 +93,16 @@ def rollout(case: Case, rows: int, seed: int = 2) -> dict[str, Array]:
         "old_log_prob": (-0.5 * (action**2 + np.log(2 * np.pi))).sum(1).astype(np.float32),
         "advantage": _normal(rng, rows),
         "target": _normal(rng, rows),
+    }
+
+
+def reppo_rollout(case: Case, rows: int, seed: int = 2) -> dict[str, Array]:
+    """What an update of REPPO reads: [rows, obs], [rows, act], [rows], [rows, hidden]."""
+    rng = np.random.default_rng(seed)
+    return {
+        "obs": _normal(rng, rows, case.obs),
+        "action": rng.uniform(-1, 1, (rows, case.act)).astype(np.float32),
+        "target": 20 * _normal(rng, rows),
+        "terminated": (rng.uniform(size=rows) < 0.01).astype(np.float32),
+        "next_feature": _normal(rng, rows, case.hidden),
     }

@@ -18,10 +18,12 @@ from cases import CASES, Case
 
 ROUND_SECONDS = 0.05
 MISSING = 2
-# specs/sac.yaml, and specs/remac.yaml with M=16 K=4.
+# specs/sac.yaml, specs/remac.yaml with M=16 K=4, and specs/reppo.yaml.
 SAC = CASES["sac"]
 REMAC = dataclasses.replace(CASES["remac_16_8"], name="remac", tries=4)
-TINY = {"hidden": 16, "batch": 8, "rows": 1000, "obs": 3, "act": 1}
+REPPO = Case("reppo", ("specs/reppo.yaml",), "reppo", 512, "silu", 2048, 3e-4,
+             draws=16, bins=151, rows=1024 * 128)  # fmt: skip
+TINY = {"hidden": 16, "batch": 8, "bins": 11, "rows": 1000, "obs": 3, "act": 1}
 
 
 def options(description: str | None, variants: list[str]) -> argparse.Namespace:
@@ -38,8 +40,8 @@ def options(description: str | None, variants: list[str]) -> argparse.Namespace:
     return given
 
 
-def sized(case: Case, given: argparse.Namespace) -> Case:
-    return dataclasses.replace(case, **TINY) if given.tiny else case
+def sized(case: Case, tiny: bool) -> Case:
+    return dataclasses.replace(case, **TINY) if tiny else case
 
 
 def missing(why: object) -> None:

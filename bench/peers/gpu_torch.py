@@ -35,7 +35,7 @@ def main() -> None:
         def compiled(self, function):
             return torch.no_grad()(function)
 
-    case = gpu_rows.sized(gpu_rows.SAC, given)
+    case = gpu_rows.sized(gpu_rows.SAC, given.tiny)
     replay = parts.Replay(data.transitions(case, case.rows), case)
     wait = torch.cuda.synchronize if card else lambda: None
 

@@ -73,6 +73,12 @@ def adam(params: Tree, grads: Tree, state: Tree, lr: float, eps: float = 1e-8) -
     return jax.tree.map(step, params, m, v), {"m": m, "v": v, "t": t}
 
 
+def limited(grads: Tree, most: float) -> Tree:
+    """The gradient, not longer than `most` as a whole."""
+    length = jnp.sqrt(sum(jnp.vdot(g, g) for g in jax.tree.leaves(grads)))
+    return jax.tree.map(lambda g: g * (most / jnp.maximum(length, most)), grads)
+
+
 def descend(state: Tree, name: str, grads: Tree, case: Case) -> Tree:
     """The state with network `name` and its moments one step of Adam further."""
     params, moments = adam(state[name], grads, state["adam"][name], case.lr)

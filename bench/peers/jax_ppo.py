@@ -34,8 +34,7 @@ def loss(params: Tree, batch: Tree, case: Case) -> jax.Array:
 
 def step(state: Tree, batch: Tree, case: Case) -> Tree:
     value, grads = jax.value_and_grad(loss)(state["params"], batch, case)
-    length = jnp.sqrt(sum(jnp.vdot(g, g) for g in jax.tree.leaves(grads)))
-    grads = jax.tree.map(lambda g: g * (MAX_NORM / jnp.maximum(length, MAX_NORM)), grads)
+    grads = parts.limited(grads, MAX_NORM)
     params, adam = parts.adam(state["params"], grads, state["adam"], case.lr, ADAM_EPS)
     return state | {"params": params, "adam": adam, "loss": value}
 
