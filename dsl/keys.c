@@ -130,7 +130,7 @@ static const struct KindName {
 } kind_names[] = {
     {TEXT, "a text"},           {EXPR, "an expression"}, {EXPRS, "expressions"}, {NAMES, "names"},
     {BOOL, "true or false"},    {MAP, "a map of keys"},  {LIST, "a list"},       {VALUES, "a list"},
-    {STEPS, "a list of steps"}, {ANY, "anything"},
+    {STEPS, "a list of steps"}, {ANY, "anything"},       {NUMBER, "a number"},
 };
 
 const char *kinds_text(Arena *arena, int kinds) {

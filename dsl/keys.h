@@ -19,6 +19,7 @@ enum {
   VALUES = 1024,   /* a list of values of any kind */
   STEPS = 128,     /* a list of loop steps, which have a table of their own */
   ANY = 256,       /* checked by somebody else */
+  NUMBER = 2048,   /* a number, which whoever reads it checks */
   SIGNATURE = 512, /* the key is name[axes](parameters) */
 };
 

@@ -22,7 +22,7 @@ static bool kinds_fit(int kinds, const Tree *value) {
   case TREE_NULL:
     return kinds & ANY;
   case TREE_SCALAR:
-    return kinds & (TEXT | EXPR | EXPRS | NAMES | BOOL | ANY);
+    return kinds & (TEXT | NUMBER | EXPR | EXPRS | NAMES | BOOL | ANY);
   case TREE_LIST:
     return kinds & (NAMES | LIST | VALUES | STEPS | ANY);
   case TREE_MAP:
@@ -86,7 +86,7 @@ static void expr_check(Check *c, const Tree *value, bool list) {
 
 static void scalar_check(Check *c, const Tree *value, const Key *key) {
   const char *text = value->text.text;
-  if (key->kinds & (TEXT | ANY)) return;
+  if (key->kinds & (TEXT | NUMBER | ANY)) return;
   if (key->kinds & BOOL) {
     if (strcmp(text, "true") && strcmp(text, "false"))
       fail(c, value->span, example_hint(c, key),
