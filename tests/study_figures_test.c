@@ -3,7 +3,7 @@
 #define _GNU_SOURCE
 #include "tests/report_fixture.h"
 
-#include "compiler/study/report/figures.h"
+#include "compiler/study/report/plot.h"
 
 #include <math.h>
 
@@ -195,6 +195,55 @@ START_TEST(values_with_blanks_have_panels_of_their_own) {
 }
 END_TEST
 
+/* Eight variants, each in a panel of its own, of which the last does not log the curve. */
+START_TEST(a_panel_has_a_line_of_its_own) {
+  Session session = {.program = "rlc", .arena = arena_make()};
+  session.diag = diag_make(session.arena);
+  FILE *out = made_file("study.json");
+  fprintf(out, "{\"version\": 1, \"study\": \"s\", \"steps\": 5, \"seeds\": [1], \"envs\": "
+               "[\"A\"], \"score\": {\"metric\": \"return\", \"column\": \"eval/mean_reward\", "
+               "\"last\": 1}, \"report\": {\"curves\": [{\"name\": \"return\", \"column\": "
+               "\"eval/mean_reward\"}], \"ci\": 0.9}, \"points\": [");
+  for (int i = 0; i < 8; i++)
+    fprintf(out, "%s{\"name\": \"v%d\", \"folder\": \"v%d\", \"variant\": \"v%d\"}", i ? ", " : "",
+            i, i, i);
+  fputs("], \"runs\": [", out);
+  for (int i = 0; i < 8; i++) {
+    char run[64], name[128];
+    snprintf(run, sizeof run, "runs/v%d/A/seed-1", i);
+    snprintf(name, sizeof name, "%s/evaluations.csv", run);
+    fprintf(out,
+            "%s{\"point\": \"v%d\", \"env\": \"A\", \"seed\": 1, \"hash\": \"0\", \"folder\": "
+            "\"%s\"}",
+            i ? ", " : "", i, run);
+    made_text(name, i < 7 ? "step,eval/mean_reward\n1,2\n5,3\n" : "step,other\n1,2\n5,3\n");
+  }
+  fputs("]}\n", out);
+  fclose(out);
+  Study *study = study_open(&session, folder);
+  ck_assert_ptr_nonnull(study);
+  ReportFigures figures = figures_make(results_read(session.arena, study, folder), &(Tables){0});
+  ck_assert_uint_eq(figures.figure[0].count, 7);
+  for (size_t i = 0; i < 7; i++) {
+    const Panel *panel = &figures.figure[0].panels[i];
+    ck_assert_uint_eq(panel->count, 7);
+    ck_assert(panel->lines[0].faint && !panel->lines[6].faint);
+  }
+  arena_free(session.arena);
+}
+END_TEST
+
+/* The texts of tics have room beside each other. */
+START_TEST(tics_stand_apart) {
+  Arena *arena = arena_make();
+  ck_assert_double_eq(tics_fit(arena, (PlotRange){0, 1}, 5, 290), 5);
+  ck_assert_double_lt(tics_fit(arena, (PlotRange){-1700, -1350}, 5, 100), 5);
+  ck_assert_double_lt(tics_fit(arena, (PlotRange){0.33, 0.52}, 4, 90), 4);
+  ck_assert_double_eq(tics_fit(arena, (PlotRange){-1700, -1350}, 5, 1), 1);
+  arena_free(arena);
+}
+END_TEST
+
 /* ---- what was asked ---- */
 
 START_TEST(all_that_a_study_says_is_shown) {
@@ -232,6 +281,8 @@ int main(void) {
   tcase_add_test(tcase, scores_are_drawn_over_a_constant);
   tcase_add_test(tcase, a_number_is_itself_by_all_its_names);
   tcase_add_test(tcase, values_with_blanks_have_panels_of_their_own);
+  tcase_add_test(tcase, a_panel_has_a_line_of_its_own);
+  tcase_add_test(tcase, tics_stand_apart);
   tcase_add_test(tcase, all_that_a_study_says_is_shown);
   tcase_add_test(tcase, what_an_older_rlc_wrote_is_told_as_such);
   tcase_set_timeout(tcase, 120);

@@ -12,7 +12,7 @@ typedef struct StudyEstimate {
   size_t finished; /* runs in the study's folder whose own times count */
   size_t left;     /* runs that are not finished */
   size_t measured; /* jobs that were timed now */
-  bool refused;   /* the folder's runs are of something else: nothing was estimated */
+  bool refused;    /* the folder's runs are of something else: nothing was estimated */
   size_t bounded; /* of them those whose loop could not be timed: they take less than was counted */
 } StudyEstimate;
 

@@ -191,6 +191,13 @@ static void facet_lines(const Results *r, Panel *panel, const Facets *facets, si
     if (facets->of[i] == facet) line_add(panel, facets, i, false, curve_of(what, i));
 }
 
+/* Whether a panel's own variant has no line, as it does not log the curve. */
+static bool others_alone(const Panel *panel) {
+  for (size_t i = 0; i < panel->count; i++)
+    if (!panel->lines[i].faint) return false;
+  return panel->count > 0;
+}
+
 static void keys_make(const Results *r, Figure *figure, const Facets *facets) {
   if (r->shown_count == 1) return;
   figure->keys = NEW_ARRAY(r->arena, Key, r->shown_count + 1);
@@ -262,6 +269,7 @@ static void curves_figure(const Results *r, ReportFigures *figures, const Facets
       panel->y_log = at.env != ALL_ENVS && results_log(r, curve->column);
       panel_end(panel, &reach);
       facet_lines(r, panel, facets, f, curve_at, &at);
+      if (others_alone(panel)) figure->count--;
     }
   }
   figure->caption = arena_printf(r->arena, "%s%s", band_words(r), outside_words(r, figure));

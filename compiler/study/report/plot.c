@@ -13,7 +13,6 @@
 #include "compiler/study/run/run.h"
 
 enum { KEY_HEIGHT = 22 };
-#define LETTER 6.6 /* width of one, about */
 
 /* ---- a whole figure ---- */
 

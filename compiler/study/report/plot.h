@@ -5,7 +5,8 @@
 #include "compiler/study/report/figures.h"
 
 enum { PANEL_WIDTH = 360 };
-#define INK "#333333"
+#define INK    "#333333"
+#define LETTER 6.6 /* width of one, about */
 
 /* Where a figure's parts are written to gnuplot; panels have numbers, their data too. */
 typedef struct Plotter {
@@ -30,6 +31,9 @@ void range_add(PlotRange *range, double value);
 PlotRange range_padded(PlotRange range, double share, bool log);
 /* 20000 -> 20k, 1500000 -> 1.5M, 1e-08 -> 1e-8. */
 const char *tic_text(Arena *arena, double value);
+/* At most `most`, and so few tics of a linear axis that their texts stand apart in `room` pixels.
+ */
+double tics_fit(Arena *arena, PlotRange range, double most, double room);
 /* Range, scale and tics of an axis ("x", "y", "cb"); about `most` tics. */
 void axis_write(const Plotter *plotter, const char *axis, PlotRange range, double most, bool log);
 

@@ -54,6 +54,20 @@ static void tic_write(const Plotter *plotter, double value, const char **between
   *between = ", ";
 }
 
+static bool tics_apart(Arena *arena, PlotRange range, double step, double room) {
+  size_t longest = 0;
+  for (double i = ceil(range.low / step - 1e-9); i * step <= range.high + 1e-9 * step; i++) {
+    size_t length = strlen(tic_text(arena, i * step));
+    if (length > longest) longest = length;
+  }
+  return LETTER * (double)(longest + 1) <= room * step / (range.high - range.low);
+}
+
+double tics_fit(Arena *arena, PlotRange range, double most, double room) {
+  while (most > 1 && !tics_apart(arena, range, tic_step(range, most), room)) most--;
+  return most;
+}
+
 static void tics_linear(const Plotter *plotter, PlotRange range, double most) {
   double step = tic_step(range, most);
   const char *between = "";

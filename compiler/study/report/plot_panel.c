@@ -126,6 +126,12 @@ static void lines_edges(Plotter *plotter, const Panel *panel) {
   }
 }
 
+/* An axis of `room` pixels. */
+static void x_write(const Plotter *plotter, PlotRange range, double most, double room, bool log) {
+  if (!log) most = tics_fit(plotter->arena, range, most, room);
+  axis_write(plotter, "x", range, most, log);
+}
+
 /* ---- lines ---- */
 
 /* On a logarithmic scale a band that goes below 0 goes down to the axis. */
@@ -158,7 +164,7 @@ static void plot_lines(Plotter *plotter, const Panel *panel) {
   size_t first = plotter->data;
   PlotRange range = range_padded((PlotRange){panel->low, panel->high}, 0.04, panel->y_log);
   for (size_t i = 0; i < panel->count; i++) curve_data(plotter, panel, &panel->lines[i], range);
-  axis_write(plotter, "x", lines_x(panel), 5, panel->x_log);
+  x_write(plotter, lines_x(panel), 5, PANEL_WIDTH - 70, panel->x_log);
   axis_write(plotter, "y", range, 5, panel->y_log);
   lines_edges(plotter, panel);
   fprintf(plotter->out, "plot NaN");
@@ -231,8 +237,11 @@ static void bars_edges(Plotter *plotter, const Panel *panel) {
 }
 
 static void plot_bars(Plotter *plotter, const Panel *panel) {
+  size_t longest = 0;
+  for (size_t i = 0; i < panel->count; i++)
+    if (strlen(panel->bars[i].label) > longest) longest = strlen(panel->bars[i].label);
   bars_data(plotter, panel);
-  axis_write(plotter, "x", bars_x(panel), 4, panel->x_log);
+  x_write(plotter, bars_x(panel), 4, PANEL_WIDTH - 40 - LETTER * (double)longest, panel->x_log);
   bars_edges(plotter, panel);
   fprintf(plotter->out, "set grid xtics lc rgb '" GRID "' lt 1 lw 0.8\nunset grid\n"
                         "set grid xtics lc rgb '" GRID "' lt 1 lw 0.8\nset ytics scale 0\n");
@@ -279,7 +288,7 @@ static void plot_arrows(Plotter *plotter, const Panel *panel) {
   PlotRange x, y, colours = range_padded((PlotRange){panel->low, panel->high}, 0, true);
   arrows_ranges(panel, &x, &y);
   arrows_data(plotter, panel, x, y);
-  axis_write(plotter, "x", x, 5, false);
+  x_write(plotter, x, 5, PANEL_WIDTH - 130, false);
   axis_write(plotter, "y", y, 5, false);
   fprintf(plotter->out, "set palette defined (" PALETTE ")\nset colorbox\n");
   fprintf(plotter->out, "set cbtics tc rgb '" INK "'\n");
