@@ -16,12 +16,27 @@ typedef struct Batch {
   uint32_t count;
 } Batch;
 
+/* Copies go through page-locked memory, so that the card makes them while the host goes on; what is
+ * larger than that is the driver's affair. */
+enum { DESK_BYTES = 1 << 18, LANDINGS = 64 };
+
+/* Bytes on their way to the host, which land where they belong when the card is done. */
+typedef struct Landing {
+  void *to;
+  const char *from;
+  uint64_t bytes;
+} Landing;
+
 struct Mirror {
   Device *device;
   char *host;
   DevicePlace memory; /* slots, and what RlcGpuCall says lies behind them */
   uint8_t *newer;     /* [slot_count] Newer */
   bool running;       /* something may not be done yet */
+  char *desk;         /* [DESK_BYTES] page-locked; used up to `desk_used` since the last wait */
+  uint64_t desk_used;
+  Landing landings[LANDINGS];
+  uint32_t landing_count;
   Batch batches[RLC_GPU_BATCHES];
   uint32_t batch_count;
 };
@@ -80,7 +95,9 @@ Mirror *mirror_make(Device *device, char *host, RunError *error) {
   if (!mirror) return NULL;
   *mirror = (Mirror){.device = device, .host = host};
   mirror->newer = run_take(module->slot_count, 1, error);
-  if (mirror->newer && mirror_take(mirror, &mirror->memory, device->met + sizeof(uint32_t), error))
+  mirror->desk = device_host_take(device, DESK_BYTES, error);
+  if (mirror->newer && mirror->desk &&
+      mirror_take(mirror, &mirror->memory, device->met + sizeof(uint32_t), error))
     return mirror;
   mirror_free(mirror);
   return NULL;
@@ -89,6 +106,7 @@ Mirror *mirror_make(Device *device, char *host, RunError *error) {
 void mirror_free(Mirror *mirror) {
   if (!mirror) return;
   mirror_give_back(mirror, mirror->memory);
+  device_host_free(mirror->device, mirror->desk);
   free(mirror->newer);
   free(mirror);
 }
@@ -127,20 +145,57 @@ static Span span_find(const Mirror *mirror, const uint32_t *slots, uint32_t coun
   return span;
 }
 
+/* Room on the desk, until the next wait; NULL where it is too small. */
+static char *desk_room(Mirror *mirror, uint64_t bytes) {
+  uint64_t room = (bytes + SLOT_LINE - 1) / SLOT_LINE * SLOT_LINE;
+  if (room > DESK_BYTES) return NULL;
+  if (mirror->desk_used + room > DESK_BYTES) mirror_wait(mirror);
+  if (mirror->desk_used + room > DESK_BYTES) return NULL; /* it has failed */
+  char *at = mirror->desk + mirror->desk_used;
+  mirror->desk_used += room;
+  return at;
+}
+
+/* Copies bytes of the host, which may change at once. */
+static bool copy_in(Mirror *mirror, DevicePlace to, const void *from, uint64_t bytes,
+                    const char *doing) {
+  Device *device = mirror->device;
+  char *room = desk_room(mirror, bytes);
+  if (room) from = memcpy(room, from, bytes);
+  mirror->running = true;
+  return device_check(device, doing, device->driver.copy_in(to, from, bytes, device->stream));
+}
+
+/* Copies to the host, where the bytes are after the next wait. */
+static bool copy_out(Mirror *mirror, void *to, DevicePlace from, uint64_t bytes,
+                     const char *doing) {
+  Device *device = mirror->device;
+  if (mirror->landing_count == LANDINGS) mirror_wait(mirror);
+  char *room = mirror->landing_count < LANDINGS ? desk_room(mirror, bytes) : NULL;
+  if (room) mirror->landings[mirror->landing_count++] = (Landing){to, room, bytes};
+  mirror->running = true;
+  return device_check(device, doing,
+                      device->driver.copy_out(room ? room : to, from, bytes, device->stream));
+}
+
+/* All that was begun is done. */
+static void desk_clear(Mirror *mirror) {
+  for (uint32_t i = 0; i < mirror->landing_count; i++)
+    memcpy(mirror->landings[i].to, mirror->landings[i].from, mirror->landings[i].bytes);
+  mirror->landing_count = 0;
+  mirror->desk_used = 0;
+}
+
 /* Brings slots of a list, those in the state `which`, to the other side. */
 static void slots_copy(Mirror *mirror, const uint32_t *slots, uint32_t count, Newer which) {
-  Device *device = mirror->device;
-  const Driver *driver = &device->driver;
   for (uint32_t i = 0; i < count;) {
     Span span = span_find(mirror, slots + i, count - i, &which);
     char *host = mirror->host + span.from;
     DevicePlace card = mirror->memory + span.from;
-    if (span.count) {
-      int result = which == HOST ? driver->copy_in(card, host, span.bytes, device->stream)
-                                 : driver->copy_out(host, card, span.bytes, device->stream);
-      if (!device_check(device, "copying slots", result)) return;
-      mirror->running = true;
-    }
+    if (span.count &&
+        !(which == HOST ? copy_in(mirror, card, host, span.bytes, "copying slots to the card")
+                        : copy_out(mirror, host, card, span.bytes, "copying slots to the host")))
+      return;
     for (uint32_t k = 0; k < span.count; k++) mirror->newer[slots[i + k]] = BOTH;
     i += span.count ? span.count : 1;
   }
@@ -177,6 +232,7 @@ void mirror_wait(Mirror *mirror) {
   if (!mirror->running || !mirror_ready(mirror)) return;
   mirror->running = false;
   stream_says(device, device->driver.stream_wait(device->stream));
+  desk_clear(mirror);
 }
 
 void mirror_until_read(Mirror *mirror, volatile uint32_t *full) {
@@ -321,11 +377,9 @@ void mirrors_run(const MirrorRun *runs, uint32_t count) {
 
 /* Rows that a batch is to be taken from may be among what changes. */
 void mirror_put(Mirror *mirror, DevicePlace to, const void *from, uint64_t bytes) {
-  Device *device = mirror->device;
   if (!mirror_ready(mirror)) return;
   mirror_take_batches(mirror);
-  mirror->running = true;
-  device_check(device, "copying a replay", device->driver.copy_in(to, from, bytes, device->stream));
+  copy_in(mirror, to, from, bytes, "copying a replay");
 }
 
 void mirror_take_batches(Mirror *mirror) {

@@ -128,17 +128,54 @@ int cuMemAlloc_v2(uint64_t *place, size_t bytes) {
   return 0;
 }
 int cuMemFree_v2(uint64_t place) { return free((void *)(uintptr_t)place), 0; }
+
+/* Page-locked memory. */
+enum { LOCKED = 4096 };
+static char *locked[LOCKED];
+static size_t locked_bytes[LOCKED];
+static pthread_mutex_t locking = PTHREAD_MUTEX_INITIALIZER;
+
+/* Sets the entry of the memory that `at` lies in; NULL: a free one. False where there is none. */
+static bool locked_find(const void *at, size_t *entry) {
+  const char *from = at;
+  for (*entry = 0; *entry < LOCKED; ++*entry) {
+    const char *memory = locked[*entry];
+    if (from ? memory && from >= memory && from < memory + locked_bytes[*entry] : !memory)
+      return true;
+  }
+  return false;
+}
+
 int cuMemHostAlloc(void **memory, size_t bytes, unsigned flags) {
+  size_t entry;
   (void)flags;
-  *memory = malloc(bytes);
+  pthread_mutex_lock(&locking);
+  bool free_one = locked_find(NULL, &entry);
+  *memory = free_one ? malloc(bytes) : NULL;
+  if (*memory) locked[entry] = *memory, locked_bytes[entry] = bytes;
+  pthread_mutex_unlock(&locking);
   return *memory ? 0 : OUT_OF_MEMORY;
 }
-int cuMemFreeHost(void *memory) { return free(memory), 0; }
+int cuMemFreeHost(void *memory) {
+  size_t entry;
+  pthread_mutex_lock(&locking);
+  if (locked_find(memory, &entry)) locked[entry] = NULL;
+  pthread_mutex_unlock(&locking);
+  return free(memory), 0;
+}
+static bool is_locked(const void *at) {
+  size_t entry;
+  pthread_mutex_lock(&locking);
+  bool found = locked_find(at, &entry);
+  pthread_mutex_unlock(&locking);
+  return found;
+}
 
 /* ---- streams ---- */
 
-/* A copy, a setting or a launch that waits; the bytes of a copy from the host are taken at once, as
- * the driver does with memory that it does not know. */
+/* A copy, a setting or a launch that waits. The bytes of a copy from the host are taken at once, as
+ * the driver does with memory that it does not know; of page-locked memory when the copy is made.
+ */
 typedef struct Job {
   struct Job *next;
   void *to;
@@ -183,10 +220,6 @@ static int kept_add(Stream *stream, uint64_t to, const void *from, int value, si
 int cuMemsetD8Async(uint64_t place, unsigned char value, size_t bytes, Stream *stream) {
   return kept_add(stream, place, NULL, value, bytes);
 }
-int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes, Stream *stream) {
-  return kept_add(stream, to, from, 0, bytes);
-}
-
 static int copy_add(Stream *stream, void *to, const void *from, size_t bytes) {
   Job *job = calloc(1, sizeof *job);
   job->to = to;
@@ -194,6 +227,11 @@ static int copy_add(Stream *stream, void *to, const void *from, size_t bytes) {
   job->bytes = bytes;
   return job_add(stream, job);
 }
+int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes, Stream *stream) {
+  if (is_locked(from)) return copy_add(stream, (void *)(uintptr_t)to, from, bytes);
+  return kept_add(stream, to, from, 0, bytes);
+}
+
 int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t bytes, Stream *stream) {
   return copy_add(stream, to, (const void *)(uintptr_t)from, bytes);
 }
