@@ -264,6 +264,26 @@ START_TEST(distances_of_gradient_ascent) {
 }
 END_TEST
 
+/* "| 2717 | 2547, 2715, 2889 | -58 (-74, -49) |" behind the variant's name. */
+START_TEST(returns_of_draws) {
+  Said said = said_of("remac_samples");
+  Csv runs = csv_read(said.arena, said.study, "runs"),
+      curves = csv_read(said.arena, said.study, "curves"),
+      all = csv_read(said.arena, said.study, "aggregates");
+  ck_assert_uint_eq(all.count, 9);
+  for (size_t i = 1; i < all.count; i++) {
+    const char *variant = cell(&all, i, "variant");
+    Scores s = scores_of(&runs, variant, NULL);
+    ck_assert_uint_eq(s.count, 3);
+    says(&said, arena_printf(said.arena, "| `%s` | %.0f | %.0f, %.0f, %.0f | %s |", variant, s.mean,
+                             s.score[0], s.score[1], s.score[2],
+                             curve_last(said.arena, &curves, "actor/entropy", variant, 0,
+                                        "%.*f (%.*f, %.*f)")));
+  }
+  arena_free(said.arena);
+}
+END_TEST
+
 /* Entropies at the end, "-70 (intervals of 95 % from -81 to -62)" the first. */
 START_TEST(entropies_of_retries) {
   static const char *const variants[][4] = {
@@ -333,6 +353,7 @@ int main(void) {
   tcase_add_test(tcase, estimators_at_their_end);
   tcase_add_test(tcase, how_far_policies_move);
   tcase_add_test(tcase, distances_of_gradient_ascent);
+  tcase_add_test(tcase, returns_of_draws);
   tcase_add_test(tcase, entropies_of_retries);
   tcase_add_test(tcase, returns_of_retries);
   tcase_add_test(tcase, studies_can_be_read);
