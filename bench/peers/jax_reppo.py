@@ -72,7 +72,7 @@ def divergence(mean: jax.Array, std: jax.Array, before: Tree, noise: jax.Array) 
     """The forward KL by draws of the policy before, noise [draws, batch, act]. What squashing adds
     to both densities of a draw falls out of their difference."""
     draws = jnp.tanh(before[0] + before[1] * noise)
-    x = stop(jnp.arctanh(jnp.clip(draws, -EDGE, EDGE)))
+    x = jnp.arctanh(jnp.clip(draws, -EDGE, EDGE))
     return (density(x, *before) - density(x, mean, std)).mean(0)
 
 
