@@ -60,7 +60,7 @@ $(BUILD)/gen/version.h: FORCE
 .PHONY: FORCE
 FORCE:
 $(BUILD)/compiler/main.o $(BUILD)/compiler/build.o $(BUILD)/compiler/commands/session.o $(BUILD)/compiler/study/folder/stored.o \
-  $(BUILD)/compiler/study/run/record.o: $(BUILD)/gen/version.h
+  $(BUILD)/compiler/study/run/trainers.o: $(BUILD)/gen/version.h
 
 # What native code depends on besides loop IR, and more: part of the names under which it is kept.
 EMITTER = $(wildcard codegen/*.[ch] codegen/*/*.[ch]) ir/base.h ir/ops.def ir/formats.def runtime/rlc.h runtime/rng.h

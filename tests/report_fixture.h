@@ -4,7 +4,7 @@
 #define RLC_TESTS_REPORT_FIXTURE_H
 
 #include "compiler/study/report/report.h"
-#include "compiler/study/run/run.h"
+#include "compiler/study/run/run_parts.h"
 #include "tests/files_support.h"
 #include "tests/suite.h"
 

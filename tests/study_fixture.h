@@ -4,7 +4,7 @@
 #define RLC_TESTS_STUDY_FIXTURE_H
 
 #include "gen/engine.h"
-#include "compiler/study/run/run.h"
+#include "compiler/study/run/run_parts.h"
 #include "tests/trainer_fixture.h"
 
 enum { SMALL_STEPS = 1500, LONG_STEPS = 24000 };

@@ -2,7 +2,7 @@
  * makes every variant of it, runs all, and says what came out.
  *
  *   study.yaml --study_load--> points x environments = jobs, x seeds = runs
- *              --study_run--> a folder of run directories --study_collect--> series and scores
+ *              --study_run--> a folder of run directories --study_open--> points, runs, logs
  *              --report--> tables, figures, a page
  *
  * The folder is the only state: whoever has it can go on, count and report. Nothing in it depends

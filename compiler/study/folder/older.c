@@ -2,7 +2,7 @@
  * which stand in their names, and columns, which stand in what runs logged. `rlc ablate` writes
  * such a file anew, so this is for folders that are only looked at. */
 #include "compiler/study/folder/stored.h"
-#include "compiler/study/report/collect.h"
+#include "compiler/study/folder/logs.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* What the runs of a study log, known before anything runs, under the names that collect.c finds in
+/* What the runs of a study log, known before anything runs, under the names that logs.c finds in
  * their files. The score is a number that all of them log; a curve of the report is one that some
  * do, and points know which they lack. Afterwards both are columns by their full names, one for all
  * runs: a last part that means one column here and another there is an error. */

@@ -8,7 +8,7 @@
 
 #include "compiler/measure/bench.h"
 #include "compiler/build.h"
-#include "compiler/study/run/run.h"
+#include "compiler/study/folder/folder.h"
 #include "envs/env.h"
 #include "runtime/team.h"
 

@@ -2,7 +2,7 @@
 #ifndef RLC_COMPILER_STUDY_PLAN_PLAN_H
 #define RLC_COMPILER_STUDY_PLAN_PLAN_H
 
-#include "compiler/study/report/collect.h"
+#include "compiler/study/folder/logs.h"
 
 enum {
   POINT_LIMIT = 500,  /* points of a study; more are an oversight */

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "compiler/study/report/program.h"
-#include "compiler/study/run/run.h"
+#include "compiler/study/folder/folder.h"
 
 enum { KEY_HEIGHT = 22 };
 

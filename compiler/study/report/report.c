@@ -3,7 +3,7 @@
 #define _GNU_SOURCE
 #include "compiler/study/report/report.h"
 #include "compiler/study/report/page.h"
-#include "compiler/study/run/run.h"
+#include "compiler/study/folder/folder.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "compiler/study/run/run.h"
+#include "compiler/study/folder/folder.h"
 #include "runtime/crc32c.h"
 
 enum { CURVE_RESAMPLES = 2000 }; /* at most: a band needs no third digit */

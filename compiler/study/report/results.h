@@ -2,7 +2,7 @@
 #ifndef RLC_COMPILER_STUDY_REPORT_RESULTS_H
 #define RLC_COMPILER_STUDY_REPORT_RESULTS_H
 
-#include "compiler/study/report/collect.h"
+#include "compiler/study/folder/logs.h"
 #include "compiler/study/statistics/stats.h"
 
 typedef struct RunResult {

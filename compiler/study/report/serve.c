@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "compiler/study/report/report.h"
-#include "compiler/study/run/run.h"
+#include "compiler/study/folder/folder.h"
 #include "runtime/trainer.h"
 
 #define ASKED_LATELY 60.0 /* seconds */

@@ -2,7 +2,7 @@
  * holds the run's lock, is told to stop when this process dies, and leads a process group of its
  * own, so that ^C reaches it through us, once. */
 #define _GNU_SOURCE
-#include "compiler/study/run/run.h"
+#include "compiler/study/run/run_parts.h"
 
 #include <errno.h>
 #include <fcntl.h>

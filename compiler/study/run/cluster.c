@@ -1,7 +1,7 @@
 /* Runs on more than one machine. The engines are Slurm's job arrays and mpirun; each of their tasks
  * is `rlc ablate --worker` on the same folder, where locks say who makes which run. What stands
  * behind `--` on the command line goes to sbatch or mpirun. */
-#include "compiler/study/run/run.h"
+#include "compiler/study/run/run_parts.h"
 
 #include <errno.h>
 #include <fcntl.h>

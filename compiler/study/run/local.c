@@ -1,6 +1,6 @@
 /* The runs of a study on this machine: as many trainers at once as there are jobs, in the order of
  * the study, one after the other until none is left that can be begun. */
-#include "compiler/study/run/run.h"
+#include "compiler/study/run/run_parts.h"
 
 #include <errno.h>
 #include <math.h>

@@ -1,5 +1,5 @@
 /* How far a run is, by the last lines of its CSV files, which hold whole lines only. */
-#include "compiler/study/run/run.h"
+#include "compiler/study/run/run_parts.h"
 
 #include <fcntl.h>
 #include <math.h>

@@ -1,6 +1,6 @@
 /* From a study to its runs: the folder is compared with the study, written and given trainers under
  * a lock, so that two commands on one folder do no harm; then runs are made. */
-#include "compiler/study/run/run.h"
+#include "compiler/study/run/run_parts.h"
 
 #include <errno.h>
 #include <string.h>

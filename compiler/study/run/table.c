@@ -1,7 +1,7 @@
 /* How a study goes, on standard error: on a terminal a table that is drawn anew each second, as
  * wide as the terminal; elsewhere a line for each run that begins or ends, and one of counts now
  * and then. */
-#include "compiler/study/run/run.h"
+#include "compiler/study/run/run_parts.h"
 
 #include <math.h>
 #include <signal.h>

@@ -2,7 +2,8 @@
  * there are jobs. What is there is not made again, so that all runs of a program come from one
  * executable whatever becomes of rlc. */
 #include "gen/engine.h"
-#include "compiler/study/run/run.h"
+#include "gen/version.h"
+#include "compiler/study/run/run_parts.h"
 
 #include <errno.h>
 #include <string.h>
@@ -16,8 +17,18 @@ const char *trainer_name(const Runner *runner, const StudyJob *job) {
   return arena_printf(runner->arena, "%s-" RLC_ENGINE, job->hash);
 }
 
-const char *trainer_path(const Runner *runner, const char *name) {
-  return arena_printf(runner->arena, "%s/trainers/%s", runner->folder, name);
+bool record_begin(const Runner *runner, const StudyRun *run, bool anew, StudyRecord *record) {
+  const StudyJob *job = &runner->study->jobs[run->job];
+  StudyRecord before;
+  if (!record_read(runner, run, &before)) return false;
+  *record = (StudyRecord){.hash = job->hash,
+                          .options = record_options(runner),
+                          .trainer = trainer_name(runner, job),
+                          .compiler = "rlc " RLC_VERSION};
+  if (anew || !before.found) return true;
+  record->trainer = before.trainer;
+  record->compiler = before.compiler;
+  return true;
 }
 
 static const char *path_of(const Runner *runner, const StudyJob *job) {

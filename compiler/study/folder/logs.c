@@ -1,5 +1,5 @@
 /* Reads the tables that a trainer writes (runtime/log.c) and makes series and scores of them. */
-#include "compiler/study/report/collect.h"
+#include "compiler/study/folder/logs.h"
 
 #include <errno.h>
 #include <math.h>

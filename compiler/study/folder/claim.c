@@ -1,7 +1,7 @@
 /* Locks that belong to whoever has the file open: they pass to a trainer with its descriptor, and
  * go when the last process that has it is gone, however it went. Lock files are never removed, as a
  * file that is removed while another opens it would be locked twice. */
-#include "compiler/study/run/run.h"
+#include "compiler/study/folder/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
  * removed. */
 #define _GNU_SOURCE
 #include "compiler/study/folder/stored.h"
-#include "compiler/study/run/run.h"
+#include "compiler/study/folder/folder.h"
 
 #include <errno.h>
 #include <ftw.h>
@@ -17,6 +17,10 @@ const char *folder_path(Session *session, const Study *study) {
   size_t length = strlen(session->output);
   while (length > 1 && session->output[length - 1] == '/') length--;
   return arena_copy(session->arena, session->output, length);
+}
+
+const char *trainer_path(const Runner *runner, const char *name) {
+  return arena_printf(runner->arena, "%s/trainers/%s", runner->folder, name);
 }
 
 bool folder_make(const char *path) {

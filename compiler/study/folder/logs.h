@@ -1,7 +1,7 @@
 /* What a run logged, as numbers: the tables of its folder, a column of them as a series, the score
  * that a study makes of it. A run may still be going on: a line without its end is left out. */
-#ifndef RLC_COMPILER_STUDY_REPORT_COLLECT_H
-#define RLC_COMPILER_STUDY_REPORT_COLLECT_H
+#ifndef RLC_COMPILER_STUDY_FOLDER_LOGS_H
+#define RLC_COMPILER_STUDY_FOLDER_LOGS_H
 
 #include "compiler/study/study.h"
 

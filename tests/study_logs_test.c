@@ -1,6 +1,6 @@
 /* What a run logged, read back as series and scores; columns by their names; logs that are still
  * being written, and logs that are none. */
-#include "compiler/study/report/collect.h"
+#include "compiler/study/folder/logs.h"
 #include "tests/files_support.h"
 #include "tests/suite.h"
 
@@ -25,7 +25,7 @@ static void put(const Folder *folder, const char *name, const char *text) {
 }
 
 static Folder folder_open(const char *eval, const char *train) {
-  Folder folder = {arena_make(), directory_make(), {{0}, {0}}, NULL};
+  Folder folder = {arena_make(), directory_make(), {.cut = NULL}, NULL};
   if (eval) put(&folder, "evaluations.csv", eval);
   if (train) put(&folder, "progress.csv", train);
   return folder;
@@ -152,8 +152,8 @@ END_TEST
 int main(void) {
   const TTest *const tests[] = {series_of_columns, scores_of_a_run,    failed_runs_count,
                                 columns_by_name,   logs_not_yet_there, logs_that_are_none};
-  Suite *suite = suite_create("collect");
-  TCase *cases = tcase_create("collect");
+  Suite *suite = suite_create("study_logs");
+  TCase *cases = tcase_create("study_logs");
   for (size_t i = 0; i < COUNTOF(tests); i++) tcase_add_test(cases, tests[i]);
   suite_add_tcase(suite, cases);
   return suite_run(suite);

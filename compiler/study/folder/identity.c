@@ -3,7 +3,7 @@
  * directory that was moved, copied or edited by hand is another run, and one that the study does
  * not ask for any more is left alone: neither is mixed with the study's, and none is removed. */
 #include "compiler/study/folder/stored.h"
-#include "compiler/study/run/run.h"
+#include "compiler/study/folder/folder.h"
 
 #include <dirent.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* Where runs are, by what lies in the folder. A run belongs to the study only if its record names
  * the same program and the same options. */
-#include "compiler/study/run/run.h"
+#include "compiler/study/folder/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>

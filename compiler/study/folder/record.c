@@ -1,7 +1,6 @@
 /* The record beside a run's directory: what it was begun with, so that results of different
  * programs or options are never mixed, and how it failed. */
-#include "gen/version.h"
-#include "compiler/study/run/run.h"
+#include "compiler/study/folder/folder.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -62,20 +61,6 @@ bool record_read(const Runner *runner, const StudyRun *run, StudyRecord *record)
                  path, json.problem ? json.problem : "it lacks hash or options", runner->folder,
                  run->folder),
          false;
-}
-
-bool record_begin(const Runner *runner, const StudyRun *run, bool anew, StudyRecord *record) {
-  const StudyJob *job = &runner->study->jobs[run->job];
-  StudyRecord before;
-  if (!record_read(runner, run, &before)) return false;
-  *record = (StudyRecord){.hash = job->hash,
-                          .options = record_options(runner),
-                          .trainer = trainer_name(runner, job),
-                          .compiler = "rlc " RLC_VERSION};
-  if (anew || !before.found) return true;
-  record->trainer = before.trainer;
-  record->compiler = before.compiler;
-  return true;
 }
 
 bool record_write(const Runner *runner, const StudyRun *run, const StudyRecord *record) {
