@@ -4,6 +4,7 @@
  * (`make cuda-cpu-check`). */
 #include "codegen/cuda/cuda.h"
 #include "codegen/cuda/emit_cuda.h"
+#include "compiler/passes/pipeline.h"
 #include "tests/codegen_fixture.h"
 
 static Node *input_of(Graph *graph, const char *name, Axes axes) {
@@ -52,31 +53,6 @@ START_TEST(any_order_of_lanes_gives_the_oracles_values) {
     if (!first) first = arena_copy(arena, built.memory, built.rlc->memory_bytes);
   }
   unsetenv("RLC_SHIM_ORDER");
-  built_free(&built);
-  arena_free(arena);
-}
-END_TEST
-
-START_TEST(the_same_text_compiles_for_every_architecture) {
-  static const char *const architectures[] = {"sm_80", "sm_90", "sm_120"};
-  char error[4096];
-  if (!nvrtc_is_here(error, sizeof error)) {
-    printf("SKIP: %s\n", error);
-    return;
-  }
-  Arena *arena = arena_make();
-  Built built = head_build(arena);
-  for (size_t i = 0; i < COUNTOF(architectures); i++) {
-    CudaImage image;
-    bool good = nvrtc_compile(built.code, architectures[i], &image, error, sizeof error);
-    ck_assert_msg(good, "%s: %s", architectures[i], error);
-    ck_assert_mem_eq(image.cubin, "\177ELF", 4);
-    ck_assert_ptr_nonnull(strstr(image.ptx, ".entry " CUDA_PROGRAM "0"));
-    ck_assert_ptr_nonnull(strstr(image.ptx, arena_printf(arena, ".target %s", architectures[i])));
-    cuda_image_free(&image);
-  }
-  ck_assert(!nvrtc_compile(built.code, "sm_1", &(CudaImage){0}, error, sizeof error));
-  ck_assert_msg(strstr(error, "sm_1") || strstr(error, "architecture"), "%s", error);
   built_free(&built);
   arena_free(arena);
 }
@@ -137,22 +113,99 @@ START_TEST(positions_are_wide_where_tensors_are_large) {
 }
 END_TEST
 
-/* Four panels of columns: few rows make low tiles, many rows high ones. */
+/* Four panels of columns: many rows make high tiles of one warp each, few rows the same tiles of a
+ * block each, whose warps take parts of the sum. */
 START_TEST(products_keep_many_warps_busy) {
   Arena *arena = arena_make();
   Code *code = code_of(arena, products_make(arena, 256, false));
-  ck_assert_uint_eq(code->programs[0].kernels[0]->items, 4 * 256 / 2);
+  ck_assert_uint_eq(code->programs[0].kernels[0]->items, 4 * 256 / 16);
+  ck_assert_uint_eq(count_of(code, "for (Index part = 0 + threadIdx.x / 32; part < 8;"), 1);
+  ck_assert_uint_eq(count_of(code, "__syncthreads();"), 2 + 2 + 1); /* body, grid, program */
   code = code_of(arena, products_make(arena, 4096, false));
   ck_assert_uint_eq(code->programs[0].kernels[0]->items, 4 * 4096 / 16);
+  ck_assert_uint_eq(count_of(code, "threadIdx.x / 32; part"), 0);
   arena_free(arena);
 }
 END_TEST
 
-/* Two rows by two vectors, four steps behind each other. */
+/* Sixteen rows by two vectors, four steps behind each other. */
 START_TEST(steps_of_sums_stand_behind_each_other) {
   Arena *arena = arena_make();
   Code *code = code_of(arena, products_make(arena, 256, false));
-  ck_assert_uint_eq(count_of(code, " = fmaf("), 4 * 2 * 2);
+  ck_assert_uint_eq(count_of(code, " = fmaf("), 4 * 16 * 2);
+  arena_free(arena);
+}
+END_TEST
+
+/* ---- matrix instructions ---- */
+
+/* A layer of odd extents, there and back, its operands rounded: rows and columns that fill no tile,
+ * sums that fill no step, both operands with the summed axis innermost or neither. */
+static Module *rounded_make(Arena *arena, NumberFormat format) {
+  Module *module = fixture_module(arena);
+  Graph *graph = module->graph;
+  AxisId batch = axis_of(graph, "batch", 82, AXIS_ROW), in = axis_of(graph, "in", 68, AXIS_FEATURE);
+  AxisId out = axis_of(graph, "out", 106, AXIS_FEATURE);
+  Node *x = input_of(graph, "x", AXES(batch, in)), *w = input_of(graph, "w", AXES(in, out));
+  Node *b = input_of(graph, "b", AXES(out)), *g = input_of(graph, "g", AXES(batch, out));
+  size_t program = fixture_program(module, "layer");
+  Node *y = node2(graph, OP_add, product(graph, x, w, AXES(in)), b);
+  fixture_result(module, program, node2(graph, OP_max, node_const(graph, 0), y));
+  fixture_result(module, program, product(graph, g, w, AXES(out)));
+  fixture_result(module, program, product(graph, x, g, AXES(batch)));
+  module->precision = format;
+  pipeline_pass(module, "round", &(PipelineOptions){.out = stdout});
+  return module;
+}
+
+static Built rounded_build(Arena *arena, NumberFormat format) {
+  static const CodegenOptions options = {
+      .real = RLC_F32, .lanes = 32, .target = "cuda", .compiler = "test"};
+  return build_with(arena, rounded_make(arena, format), &options);
+}
+
+START_TEST(matrix_instructions_give_the_oracles_values) {
+  static const char *const orders[] = {"0", "1", "7"};
+  Arena *arena = arena_make();
+  Built built = rounded_build(arena, (NumberFormat)_i);
+  ck_assert_uint_gt(
+      count_of(built.code, _i == FORMAT_bf16 ? "mma_bf16_16x8x16(&" : "mma_tf32_16x8x8(&"), 0);
+  ck_assert_uint_eq(count_of(built.code, " = fmaf("), 0);
+  ck_assert_uint_eq(built.code->programs[0].kernel_count, 3); /* what is rounded is nowhere */
+  char *first = NULL;
+  for (size_t i = 0; i < COUNTOF(orders); i++) {
+    setenv("RLC_SHIM_ORDER", orders[i], 1);
+    check_program(&built, 0, 1, 3, 3e-6, orders[i]);
+    if (first) ck_assert_mem_eq(first, built.memory, built.rlc->memory_bytes);
+    if (!first) first = arena_copy(arena, built.memory, built.rlc->memory_bytes);
+  }
+  unsetenv("RLC_SHIM_ORDER");
+  built_free(&built);
+  arena_free(arena);
+}
+END_TEST
+
+START_TEST(the_same_text_compiles_for_every_architecture) {
+  static const char *const architectures[] = {"sm_80", "sm_90", "sm_120"};
+  char error[4096];
+  if (!nvrtc_is_here(error, sizeof error)) {
+    printf("SKIP: %s\n", error);
+    return;
+  }
+  Arena *arena = arena_make();
+  Built built = _i == FORMAT_float32 ? head_build(arena) : rounded_build(arena, (NumberFormat)_i);
+  for (size_t i = 0; i < COUNTOF(architectures); i++) {
+    CudaImage image;
+    bool good = nvrtc_compile(built.code, architectures[i], &image, error, sizeof error);
+    ck_assert_msg(good, "%s: %s", architectures[i], error);
+    ck_assert_mem_eq(image.cubin, "\177ELF", 4);
+    ck_assert_ptr_nonnull(strstr(image.ptx, ".entry " CUDA_PROGRAM "0"));
+    ck_assert_ptr_nonnull(strstr(image.ptx, arena_printf(arena, ".target %s", architectures[i])));
+    cuda_image_free(&image);
+  }
+  ck_assert(!nvrtc_compile(built.code, "sm_1", &(CudaImage){0}, error, sizeof error));
+  ck_assert_msg(strstr(error, "sm_1") || strstr(error, "architecture"), "%s", error);
+  built_free(&built);
   arena_free(arena);
 }
 END_TEST
@@ -206,16 +259,20 @@ END_TEST
 
 int main(void) {
   Suite *suite = suite_create("cuda");
-  TCase *tcase = tcase_create("cuda");
+  TCase *tcase = tcase_create("cuda"), *matrix = tcase_create("matrix");
   tcase_set_timeout(tcase, 600);
+  tcase_set_timeout(matrix, 600);
   tcase_add_test(tcase, little_is_asked_of_the_host);
   tcase_add_test(tcase, any_order_of_lanes_gives_the_oracles_values);
-  tcase_add_test(tcase, the_same_text_compiles_for_every_architecture);
+  tcase_add_loop_test(tcase, the_same_text_compiles_for_every_architecture, 0, FORMAT_COUNT);
+  tcase_add_loop_test(matrix, matrix_instructions_give_the_oracles_values, FORMAT_bf16,
+                      FORMAT_COUNT);
   tcase_add_test(tcase, kernels_that_do_the_same_share_a_function);
   tcase_add_test(tcase, positions_are_wide_where_tensors_are_large);
   tcase_add_test(tcase, products_keep_many_warps_busy);
   tcase_add_test(tcase, steps_of_sums_stand_behind_each_other);
   tcase_add_test(tcase, arrays_are_shared_where_lanes_meet_in_them);
   suite_add_tcase(suite, tcase);
+  suite_add_tcase(suite, matrix);
   return suite_run(suite);
 }

@@ -10,7 +10,7 @@
 #include "codegen/cpu.h"
 #include "compiler/build.h"
 
-enum { SEED = 20261121, UPDATES = 20 };
+enum { SEED = 20261121, UPDATES = 20, SIZES = 5, SIZES_OF_A_CARD = 2 };
 
 static bool has_pairs(void) { return cpu_find("native")->bf16 != NULL; }
 
@@ -80,7 +80,8 @@ static const struct {
              {"native, 8 lanes", "native", RLC_F32, 8},
              {"native float64", "native", RLC_F64, 8},
              {"C float32", "c", RLC_F32, 16},
-             {"C float64", "c", RLC_F64, 8}};
+             {"C float64", "c", RLC_F64, 8},
+             {"CUDA float32", "cuda", RLC_F32, 32}};
 
 static Built build(Arena *arena, Module *module, int c) {
   CodegenOptions options = {.real = codes[c].real,
@@ -233,12 +234,12 @@ static void copies(Module *module, size_t program, AxisId batch, AxisId in, Axis
   fixture_result(module, program, contract(graph, axes_one(out), pull, chosen));
 }
 
-static Module *products(Arena *arena, NumberFormat format) {
+static Module *products(Arena *arena, NumberFormat format, size_t count) {
   static const uint32_t sizes[][3] = {
-      {32, 32, 32}, {70, 34, 33}, {33, 96, 130}, {64, 33, 40}, {256, 64, 64}};
+      {70, 34, 33}, {33, 96, 130}, {64, 33, 40}, {256, 64, 64}, {32, 32, 32}};
   Module *module = fixture_module(arena);
   Graph *graph = module->graph;
-  for (size_t i = 0; i < COUNTOF(sizes); i++) {
+  for (size_t i = 0; i < count && i < COUNTOF(sizes); i++) {
     AxisId batch = axis_of(graph, "batch", sizes[i][0], AXIS_ROW);
     AxisId in = axis_of(graph, "in", sizes[i][1], AXIS_FEATURE);
     AxisId out = axis_of(graph, "out", sizes[i][2], AXIS_FEATURE);
@@ -270,15 +271,26 @@ static void rounded_count(const Code *code, const char *format, size_t *all, siz
   free(text);
 }
 
+/* Contractions on matrix instructions. */
+static size_t matrix_count(const Code *code) {
+  size_t count = 0;
+  for (size_t p = 0; p < code->program_count; p++)
+    for (size_t k = 0; k < code->programs[p].kernel_count; k++)
+      count += code->programs[p].kernels[k]->matrix != FORMAT_float32;
+  return count;
+}
+
 START_TEST(products_agree) {
   int c = _i / 2;
   NumberFormat format = _i % 2 ? FORMAT_tf32 : FORMAT_bf16;
+  bool card = strcmp(codes[c].target, "cuda") == 0;
   Arena *arena = arena_make();
-  Built built = build(arena, products(arena, format), c);
-  size_t all, pairs;
+  Built built = build(arena, products(arena, format, card ? SIZES_OF_A_CARD : SIZES), c);
+  size_t all, pairs, matrix = matrix_count(built.code);
   rounded_count(built.code, format_table[format].name, &all, &pairs);
-  ck_assert_uint_ge(all, 60);
   ck_assert_uint_eq(pairs, c == 0 && format == FORMAT_bf16 && has_pairs() ? all : 0);
+  ck_assert_uint_ge(card ? matrix : all, card ? 15 : 60);
+  if (!card) ck_assert_uint_eq(matrix, 0);
   double bar = codes[c].real == RLC_F64 ? 1e-12 : 3e-6;
   check_programs(&built, bar, codes[c].name);
   built_free(&built);
@@ -300,7 +312,7 @@ static double *slot_values(const Built *built, size_t *count) {
 
 START_TEST(bits_do_not_depend_on_threads) {
   Arena *arena = arena_make();
-  Built built = build(arena, products(arena, FORMAT_bf16), 0);
+  Built built = build(arena, products(arena, FORMAT_bf16, SIZES), 0);
   double *first = NULL;
   for (uint32_t threads = 1; threads <= 5; threads++) {
     uint64_t done[16] = {0};
@@ -433,15 +445,19 @@ END_TEST
 
 int main(void) {
   Suite *suite = suite_create("precision");
-  TCase *tcase = tcase_create("all");
-  tcase_set_timeout(tcase, 120);
-  tcase_add_loop_test(tcase, numbers_round_to_the_nearest, FORMAT_bf16, FORMAT_COUNT);
-  tcase_add_loop_test(tcase, code_rounds_to_the_bit, 0, COUNTOF(codes));
-  tcase_add_test(tcase, pairs_round_to_the_bit);
-  tcase_add_loop_test(tcase, products_agree, 0, 2 * COUNTOF(codes));
-  tcase_add_test(tcase, bits_do_not_depend_on_threads);
-  tcase_add_loop_test(tcase, updates_agree, 0, COUNTOF(cases));
-  tcase_add_test(tcase, large_contractions_run_on_pairs);
-  suite_add_tcase(suite, tcase);
+  TCase *numbers = tcase_create("numbers"), *products = tcase_create("products");
+  TCase *updates = tcase_create("updates");
+  tcase_add_loop_test(numbers, numbers_round_to_the_nearest, FORMAT_bf16, FORMAT_COUNT);
+  tcase_add_loop_test(numbers, code_rounds_to_the_bit, 0, COUNTOF(codes));
+  tcase_add_test(numbers, pairs_round_to_the_bit);
+  tcase_add_loop_test(products, products_agree, 0, 2 * COUNTOF(codes));
+  tcase_add_test(products, bits_do_not_depend_on_threads);
+  tcase_add_loop_test(updates, updates_agree, 0, COUNTOF(cases));
+  tcase_add_test(updates, large_contractions_run_on_pairs);
+  TCase *cases_of[] = {numbers, products, updates};
+  for (size_t i = 0; i < COUNTOF(cases_of); i++) {
+    tcase_set_timeout(cases_of[i], 120);
+    suite_add_tcase(suite, cases_of[i]);
+  }
   return suite_run(suite);
 }

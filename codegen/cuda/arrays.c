@@ -2,19 +2,25 @@
  *
  * An array that no loop over lanes touches is every lane's own, with equal contents. One of which
  * every lane only touches the elements that have its number modulo 32 stays in that lane's
- * registers. Anything else is shared memory of the warp. */
+ * registers. Anything else is shared memory of the warp; of the block where the array is declared
+ * outside of the loops over warps that touch it. */
 #include "codegen/cuda/emit_cuda.h"
 
 /* The loop over lanes that is being looked through, if any. */
 typedef struct Walk {
   Arrays *arrays;
   const Stmt *lanes;
+  bool in_warps; /* or in a loop over warps */
 } Walk;
 
 static ArrayPlace *find(const Arrays *arrays, const Registers *array) {
   for (size_t i = 0; i < arrays->count; i++)
     if (arrays->items[i].array == array) return &arrays->items[i];
   return NULL;
+}
+
+bool array_is_shared(const ArrayPlace *place) {
+  return place->residence == IN_WARP || place->residence == IN_BLOCK;
 }
 
 const ArrayPlace *array_place(const Arrays *arrays, const Registers *array) {
@@ -55,7 +61,9 @@ static void access(const Walk *walk, const Registers *array, const Term *index, 
   ArrayPlace *place = find(walk->arrays, array);
   if (!place) bug("an array that nothing declares");
   Residence residence = residence_for(walk, index, width);
-  place->residence = !place->touched || place->residence == residence ? residence : IN_WARP;
+  bool agree = !place->touched || place->residence == residence;
+  if (place->residence != IN_BLOCK) place->residence = agree ? residence : IN_WARP;
+  if (walk->in_warps && !place->in_warps) place->residence = IN_BLOCK;
   place->touched = true;
 }
 
@@ -69,7 +77,8 @@ static void walk_block(Walk walk, const Block *block);
 
 static void walk_stmt(Walk walk, const Stmt *stmt) {
   if (stmt->kind == STMT_DECLARE && stmt->registers->array && !find(walk.arrays, stmt->registers)) {
-    ArrayPlace place = {.array = stmt->registers, .residence = IN_THREAD};
+    ArrayPlace place = {
+        .array = stmt->registers, .residence = IN_THREAD, .in_warps = walk.in_warps};
     PUSH(walk.arrays->arena, walk.arrays->items, walk.arrays->count, walk.arrays->capacity, place);
   }
   walk_term(&walk, stmt->value);
@@ -78,6 +87,7 @@ static void walk_stmt(Walk walk, const Stmt *stmt) {
   walk_term(&walk, stmt->hi);
   if (stmt->kind == STMT_SET) access(&walk, stmt->registers, stmt->index, stmt->value->width);
   if (stmt->kind == STMT_LOOP && stmt->loop == LOOP_LANES) walk.lanes = stmt;
+  if (stmt->kind == STMT_LOOP && stmt->loop == LOOP_WARPS) walk.in_warps = walk.arrays->team = true;
   if (stmt->body) walk_block(walk, stmt->body);
   if (stmt->other) walk_block(walk, stmt->other);
 }
@@ -88,12 +98,13 @@ static void walk_block(Walk walk, const Block *block) {
 
 Arrays arrays_find(Arena *arena, const Block *body) {
   Arrays arrays = {.arena = arena};
-  walk_block((Walk){&arrays, NULL}, body);
+  walk_block((Walk){&arrays, NULL, false}, body);
   for (size_t i = 0; i < arrays.count; i++) {
     ArrayPlace *place = &arrays.items[i];
-    if (place->residence != IN_WARP) continue;
-    place->offset = arrays.bytes;
-    arrays.bytes += (place->array->rows * value_type_size(place->array->type) + 15) / 16 * 16;
+    if (!array_is_shared(place)) continue;
+    uint32_t *bytes = place->residence == IN_WARP ? &arrays.bytes : &arrays.shared;
+    place->offset = *bytes;
+    *bytes += (place->array->rows * value_type_size(place->array->type) + 15) / 16 * 16;
   }
   return arrays;
 }

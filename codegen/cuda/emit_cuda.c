@@ -8,6 +8,7 @@
 typedef struct Warp {
   Emit emit;
   const Arrays *arrays;
+  Arena *arena;
 } Warp;
 
 static const ArrayPlace *place_of(const Emit *e, const Registers *array) {
@@ -16,8 +17,16 @@ static const ArrayPlace *place_of(const Emit *e, const Registers *array) {
 
 /* ---- terms ---- */
 
-/* name[index], or this lane's of a vector that begins there. */
+/* name[index], or this lane's of a vector that begins there. What is a constant apart from a place
+ * is said so: then compilers see what lies side by side. */
 static void emit_element(Emit *e, const char *name, const Term *index, uint32_t width) {
+  int64_t apart;
+  if (width == 1 && index->kind == TERM_ADD && emit_constant(e, index->src[1], &apart)) {
+    fprintf(e->out, "(%s + ", name);
+    emit_operand(e, index->src[0]);
+    fprintf(e->out, ")[%lld]", (long long)apart);
+    return;
+  }
   fprintf(e->out, "%s[", name);
   emit_term(e, index);
   fputs(width > 1 ? " + me]" : "]", e->out);
@@ -48,12 +57,22 @@ static void emit_swap(Emit *e, const Term *term) {
   fprintf(e->out, ", %d, %d)", (int)term->value, term->high);
 }
 
-static void emit_fused(Emit *e, const Term *term) {
-  fputs(term->type == VALUE_F32 ? "fmaf" : "fma", e->out);
-  for (int i = 0; i < 3; i++) {
+static void emit_call(Emit *e, const char *name, const Term *term, int count) {
+  fputs(name, e->out);
+  for (int i = 0; i < count; i++) {
     fputs(i ? ", " : "(", e->out);
     emit_term(e, term->src[i]);
   }
+  fputc(')', e->out);
+}
+
+/* Positions are never negative: without saying so a division by a power of two is no shift, and the
+ * compiler loses sight of what lies side by side. */
+static void emit_quotient(Emit *e, const Term *term) {
+  fputs("(Index)((Unsigned)", e->out);
+  emit_operand(e, term->src[0]);
+  fputs(term->kind == TERM_DIV ? " / " : " % ", e->out);
+  emit_operand(e, term->src[1]);
   fputc(')', e->out);
 }
 
@@ -70,10 +89,21 @@ static bool cuda_term(Emit *e, const Term *term) {
     emit_term(e, term->src[0]);
     return true;
   case TERM_FMA:
-    emit_fused(e, term);
+    emit_call(e, term->type == VALUE_F32 ? "fmaf" : "fma", term, 3);
     return true;
   case TERM_SWAP:
     emit_swap(e, term);
+    return true;
+  case TERM_DIV:
+  case TERM_MOD:
+    emit_quotient(e, term);
+    return true;
+  case TERM_PAIRS:
+    emit_call(e, "pair_bf16", term, 2);
+    return true;
+  case TERM_APPLY:
+    if (term->op != OP_tf32 || term->type != VALUE_F32) return false;
+    emit_call(e, "round_tf32", term, 1);
     return true;
   default:
     return false;
@@ -113,7 +143,7 @@ static bool block_writes(const Emit *e, const Block *block) {
   for (size_t i = 0; i < block->count; i++) {
     const Stmt *stmt = block->items[i];
     bool set = stmt->kind == STMT_SET && stmt->registers->array &&
-               place_of(e, stmt->registers)->residence == IN_WARP;
+               array_is_shared(place_of(e, stmt->registers));
     if (set || stmt->kind == STMT_STORE) return true;
     if (stmt->body && block_writes(e, stmt->body)) return true;
     if (stmt->other && block_writes(e, stmt->other)) return true;
@@ -192,6 +222,7 @@ static bool is_straight(const Block *block) {
   for (size_t i = 0; i < block->count; i++) {
     const Stmt *stmt = block->items[i];
     bool unrolled = stmt->kind == STMT_LOOP && stmt->loop == LOOP_UNROLLED;
+    if (stmt->kind == STMT_MATRIX) continue;
     bool own = (stmt->kind == STMT_SET || stmt->kind == STMT_DECLARE) && !stmt->registers->array;
     if (unrolled ? !is_straight(stmt->body) : !own && stmt->kind != STMT_LET) return false;
   }
@@ -273,7 +304,7 @@ static bool writes_for_all(const Emit *e, const Stmt *stmt) {
   if (e->in_lanes) return false;
   if (stmt->kind == STMT_STORE) return true;
   return stmt->kind == STMT_SET && stmt->registers->array &&
-         place_of(e, stmt->registers)->residence == IN_WARP;
+         array_is_shared(place_of(e, stmt->registers));
 }
 
 /* Each lane sets what is its own. */
@@ -298,18 +329,20 @@ static void emit_array_declared(Emit *e, const Stmt *stmt, int indent) {
   const ArrayPlace *place = place_of(e, r);
   const char *type = value_type_name(r->type);
   uint32_t count = r->rows;
-  if (place->residence == IN_WARP) {
+  if (array_is_shared(place)) {
     always_meet(e, indent);
     emit_indent(e, indent);
-    fprintf(e->out, "%s *%s = (%s *)(shared + own + %u);\n", type, r->name, type, place->offset);
+    const char *from = place->residence == IN_WARP ? "own + " : "";
+    fprintf(e->out, "%s *%s = (%s *)(shared + %s%u);\n", type, r->name, type, from, place->offset);
   } else {
     if (place->residence == IN_LANES) count = (count + CUDA_LANES - 1) / CUDA_LANES;
     emit_indent(e, indent);
     fprintf(e->out, "%s %s[%u];\n", type, r->name, count);
   }
   if (r->raw) return;
+  if (place->residence == IN_BLOCK) bug("an array of a block begins as something");
   emit_indent(e, indent);
-  bool warp = place->residence == IN_WARP;
+  bool warp = array_is_shared(place);
   fprintf(e->out, "for (int i = %s; i < %u; i%s) %s[i] = ", warp ? "me" : "0", count,
           warp ? " += 32" : "++", r->name);
   emit_initial(e, stmt);
@@ -317,17 +350,69 @@ static void emit_array_declared(Emit *e, const Stmt *stmt, int indent) {
   if (warp) e->written = true;
 }
 
+/* By the warps of the block in turns; what they wrote is seen by all of them behind the loop, and
+ * nobody is left in it who reads what is written next. */
+static void emit_shared_out(Emit *e, const Stmt *stmt, int indent) {
+  const char *name = stmt->var->name;
+  lanes_meet(e, indent);
+  emit_indent(e, indent);
+  fputs("ROLLED\n", e->out);
+  emit_indent(e, indent);
+  fprintf(e->out, "for (Index %s = ", name);
+  emit_operand(e, stmt->lo);
+  fprintf(e->out, " + threadIdx.x / %d; %s < ", CUDA_LANES, name);
+  emit_operand(e, stmt->hi);
+  fprintf(e->out, "; %s += blockDim.x / %d) {\n", name, CUDA_LANES);
+  emit_part(e, stmt->body, indent + 1);
+  emit_indent(e, indent);
+  fputs("}\n", e->out);
+  emit_indent(e, indent);
+  fputs("__syncthreads();\n", e->out);
+  e->written = false;
+}
+
 static bool emit_loop_stmt(Emit *e, const Stmt *stmt, int indent) {
   if (stmt->loop == LOOP_UNROLLED) return false;
-  if (stmt->loop == LOOP_LANES && !e->in_lanes)
+  if (stmt->loop == LOOP_WARPS)
+    emit_shared_out(e, stmt, indent);
+  else if (stmt->loop == LOOP_LANES && !e->in_lanes)
     emit_dealt(e, stmt, indent);
   else
     emit_repeated(e, stmt, indent);
   return true;
 }
 
+/* Registers `rows` by `columns` from a read on. */
+static void emit_fragment(Emit *e, const Term *read, int rows, int columns) {
+  Arena *arena = ((const Warp *)e)->arena;
+  for (int j = 0; j < columns; j++)
+    for (int i = 0; i < rows; i++) {
+      fputs(", ", e->out);
+      emit_term(e,
+                term_read(arena, read->registers, term_add(arena, read->src[0], term_int(arena, i)),
+                          term_add(arena, read->src[1], term_int(arena, j))));
+    }
+}
+
+static void emit_matrix(Emit *e, const Stmt *stmt, int indent) {
+  Arena *arena = ((const Warp *)e)->arena;
+  bool pairs = stmt->value->type == VALUE_PAIR;
+  emit_indent(e, indent);
+  fputs(pairs ? "mma_bf16_16x8x16(" : "mma_tf32_16x8x8(", e->out);
+  for (int i = 0; i < 4; i++) {
+    fputs(i ? ", &" : "&", e->out);
+    emit_term(e, term_read(arena, stmt->registers, stmt->index, term_int(arena, i)));
+  }
+  emit_fragment(e, stmt->value, 2, 2);
+  emit_fragment(e, stmt->column, 1, 2);
+  fputs(");\n", e->out);
+}
+
 static bool cuda_stmt(Emit *e, const Stmt *stmt, int indent) {
   switch (stmt->kind) {
+  case STMT_MATRIX:
+    emit_matrix(e, stmt, indent);
+    return true;
   case STMT_LOOP:
     return emit_loop_stmt(e, stmt, indent);
   case STMT_IF:
@@ -364,6 +449,9 @@ static const Dialect cuda = {true, "Index", cuda_term, cuda_stmt};
 
 void emit_cuda_block(const Code *code, const Arrays *arrays, const Block *block, int indent,
                      FILE *out) {
-  Warp warp = {.emit = {.out = out, .code = code, .dialect = &cuda}, .arrays = arrays};
+  Arena *arena = arena_make();
+  Warp warp = {
+      .emit = {.out = out, .code = code, .dialect = &cuda}, .arrays = arrays, .arena = arena};
   emit_block(&warp.emit, block, indent);
+  arena_free(arena);
 }

@@ -19,27 +19,35 @@ enum {
 typedef enum Residence {
   IN_THREAD, /* each lane has all of it, with the same values */
   IN_LANES,  /* element i is lane i % 32's, which alone touches it */
-  IN_WARP    /* shared memory */
+  IN_WARP,   /* shared memory */
+  IN_BLOCK   /* the same, of all warps of the block */
 } Residence;
 
 typedef struct ArrayPlace {
   const Registers *array;
   Residence residence;
-  bool touched;    /* by what was looked through so far */
-  uint32_t offset; /* IN_WARP: bytes from the beginning of the warp's part */
+  bool touched; /* by what was looked through so far */
+  uint32_t
+      offset; /* IN_WARP: bytes from the beginning of the warp's part; IN_BLOCK: of the block's */
+  bool in_warps; /* declared in a loop over warps */
 } ArrayPlace;
 
-/* The arrays of a kernel, and the bytes of shared memory that a warp needs for them. */
+/* The arrays of a kernel, and the bytes of shared memory that a warp needs for them. A body with
+ * loops over warps is a team's: all warps of a block go through an item together; their parts lie
+ * behind what they share. */
 typedef struct Arrays {
   Arena *arena;
   ArrayPlace *items;
   size_t count, capacity;
-  uint32_t bytes;
+  uint32_t bytes, shared; /* of each warp, of the block */
+  bool team;
 } Arrays;
 
 /* Finds them in a lowered kernel. */
 Arrays arrays_find(Arena *arena, const Block *body);
 const ArrayPlace *array_place(const Arrays *arrays, const Registers *array);
+/* Do lanes meet in it? */
+bool array_is_shared(const ArrayPlace *place);
 
 /* Everything that generated CUDA C needs before the first kernel. `index`: the type of positions.
  * `memory`: where the tables of calls lie. */

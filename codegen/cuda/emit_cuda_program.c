@@ -14,7 +14,7 @@ enum { CONSTANT_BYTES = 60 * 1024, LINE = 64 };
 typedef struct Printer {
   const Code *code;
   const Bodies *bodies;
-  uint32_t *bytes; /* by body: of shared memory that a warp needs */
+  Arrays *arrays; /* by body */
   Arena *arena;
   FILE *out;
 } Printer;
@@ -33,20 +33,19 @@ static void emit_body(const Printer *p, size_t number) {
   const Body *body = &p->bodies->items[number];
   const Kernel *kernel = body->kernel;
   const char *item = kernel->item->name;
-  Arrays arrays = arrays_find(p->arena, kernel->body);
-  if (arrays.bytes > CUDA_SHARED)
-    bug("kernel %s needs %u bytes of shared memory", kernel->name, arrays.bytes);
-  p->bytes[number] = arrays.bytes;
+  Arrays arrays = p->arrays[number] = arrays_find(p->arena, kernel->body);
+  uint32_t bytes = arrays.shared + arrays.bytes * (arrays.team ? CUDA_WARPS : 1);
+  if (bytes > CUDA_SHARED) bug("kernel %s needs %u bytes of shared memory", kernel->name, bytes);
   fprintf(p->out,
           "/* %s */\nBODY void %s(CALL *call, const uint32_t *at, int own, int me, Index %s, "
           "Index items, Index step) {\n",
           kernel->what, body->name, item);
   fputs("  ASSUME(me >= 0 && me < 32);\n", p->out);
-  if (arrays.bytes) fputs("  SHARED_MEMORY(shared);\n", p->out);
+  if (bytes) fputs("  SHARED_MEMORY(shared);\n", p->out);
   for (size_t i = 0; i < kernel->place_count; i++) emit_tensor(&kernel->places[i], i, p->out);
   fprintf(p->out, "  ROLLED\n  for (; %s < items; %s += step) {\n", item, item);
   emit_cuda_block(p->code, &arrays, kernel->body, 2, p->out);
-  fputs(arrays.bytes ? "    __syncwarp();\n  }\n}\n\n" : "  }\n}\n\n", p->out);
+  fputs(bytes ? "    __syncwarp();\n  }\n}\n\n" : "  }\n}\n\n", p->out);
 }
 
 /* ---- tables ---- */
@@ -59,9 +58,9 @@ static uint32_t place_code(const Buffer *buffer) {
   return space + 4 * (uint32_t)(buffer->offset / LINE);
 }
 
-/* The warps of a block that have room for their arrays. */
-static uint32_t warps_with(uint32_t bytes) {
-  uint32_t most = bytes ? CUDA_SHARED / bytes : CUDA_WARPS;
+/* The warps of a block that have room for their arrays; of a team, all. */
+static uint32_t warps_with(const Arrays *arrays) {
+  uint32_t most = arrays->bytes && !arrays->team ? CUDA_SHARED / arrays->bytes : CUDA_WARPS;
   return most < CUDA_WARPS ? most : CUDA_WARPS;
 }
 
@@ -75,7 +74,7 @@ static size_t place_total(const ProgramCode *program) {
 static const char *table_memory(const Code *code) {
   size_t bytes = 0;
   for (size_t i = 0; i < code->program_count; i++)
-    bytes += code->programs[i].kernel_count * 6 * sizeof(int32_t) +
+    bytes += code->programs[i].kernel_count * 8 * sizeof(int32_t) +
              place_total(&code->programs[i]) * sizeof(uint32_t);
   return bytes <= CONSTANT_BYTES ? "__constant__" : "__device__";
 }
@@ -100,10 +99,10 @@ static void emit_runs(const Printer *p, size_t number, const size_t *cases) {
   for (size_t k = 0; k < program->kernel_count; k++) {
     const Kernel *kernel = program->kernels[k];
     size_t body = p->bodies->of[number][k];
-    uint32_t bytes = p->bytes[body];
-    fprintf(p->out, "  {%u, %d, %u, %u, %u, %llu}, /* %s", (unsigned)cases[body],
-            kernel->barrier_before, warps_with(bytes), bytes, (unsigned)at,
-            (unsigned long long)kernel->items, kernel->name);
+    const Arrays *arrays = &p->arrays[body];
+    fprintf(p->out, "  {%u, %d, %d, %u, %u, %u, %u, %llu}, /* %s", (unsigned)cases[body],
+            kernel->barrier_before, arrays->team, warps_with(arrays), arrays->shared, arrays->bytes,
+            (unsigned)at, (unsigned long long)kernel->items, kernel->name);
     if (kernel->flops > 0) fprintf(p->out, ", %.0f flops", kernel->flops);
     fputs(" */\n", p->out);
     at += kernel->place_count;
@@ -147,7 +146,8 @@ static size_t number_cases(const Printer *p, size_t number, size_t *cases, size_
   return count;
 }
 
-/* Items go round the blocks first, so that few of them fill many multiprocessors. */
+/* Items go round the blocks first, so that few of them fill many multiprocessors; where all warps
+ * have some, those of a block have neighbours, which read the same. A team's go to blocks. */
 static void emit_program(const Printer *p, size_t number) {
   const ProgramCode *program = &p->code->programs[number];
   size_t *cases = NEW_ARRAY(p->arena, size_t, p->bodies->count + 1);
@@ -166,14 +166,18 @@ static void emit_program(const Printer *p, size_t number) {
           "    const Run run = runs_%u[k];\n"
           "    Index warps = min_index(blockDim.x / 32, run.warps);\n"
           "    Index first = warp * (Index)call.blocks + call.block, step = warps * call.blocks;\n"
+          "    if (run.items >= step) first = call.block * warps + warp;\n"
+          "    if (run.team) first = call.block, step = call.blocks;\n"
           "    if (run.meets) meet(&call);\n"
+          "    else if (run.team) __syncthreads(); /* arrays of warps are done with */\n"
           "    reach(&launch, 0x%zxu + k);\n"
           "    if (warp < warps) switch (run.body) {\n",
           (unsigned)number, p->code->module->shell.source_count ? cuda_batches : "",
           (unsigned)program->kernel_count, (unsigned)number, number << RLC_REACHED_BITS);
   for (size_t i = 0; i < count; i++)
     fprintf(p->out,
-            "    case %u: %s(&call, places_%u + run.at, warp * run.bytes, me, first, run.items, "
+            "    case %u: %s(&call, places_%u + run.at, run.shared + warp * run.bytes, me, first, "
+            "run.items, "
             "step); break;\n",
             (unsigned)i, p->bodies->items[used[i]].name, (unsigned)number);
   fputs("    }\n  }\n}\n\n", p->out);
@@ -197,7 +201,7 @@ static bool positions_fit(const Code *code) {
 void emit_cuda(const Code *code, FILE *out) {
   Arena *arena = arena_make();
   Printer printer = {.code = code, .bodies = bodies_find(code, arena), .arena = arena, .out = out};
-  printer.bytes = NEW_ARRAY(arena, uint32_t, printer.bodies->count + 1);
+  printer.arrays = NEW_ARRAY(arena, Arrays, printer.bodies->count + 1);
   emit_cuda_prologue(code, positions_fit(code) ? "int" : "long", table_memory(code), out);
   emit_cuda_gather(code, out);
   emit_constants(code, out);

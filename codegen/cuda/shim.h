@@ -38,7 +38,8 @@ typedef struct ShimFibre {
     float f;
     double d;
     uint64_t u;
-  } handed; /* in a shuffle */
+    uint32_t bits[6];
+  } handed; /* in a shuffle, or to a matrix instruction: four of the rows', two of the columns' */
   jmp_buf place;
   int begun;
   char *stack;
@@ -118,6 +119,66 @@ SHIM_SHUFFLE(uint64_t, u)
   _Generic((x), float : shim_shuffle_float, double : shim_shuffle_double)(x, SHIM_ME ^ (across))
 #define __shfl_sync(mask, x, lane)                                                                 \
   shim_shuffle_uint64_t(x, SHIM_ME / SHIM_LANES * SHIM_LANES + (lane))
+
+/* ---- matrix instructions ---- */
+
+typedef uint32_t pair; /* of bfloat16, the first in the low half */
+
+static inline uint32_t shim_bits(float x) {
+  union {
+    float real;
+    uint32_t bits;
+  } same = {x};
+  return same.bits;
+}
+
+static inline float shim_real(uint32_t bits) {
+  union {
+    uint32_t bits;
+    float real;
+  } same = {bits};
+  return same.real;
+}
+
+#define round_tf32(x)   tf32_float(x)
+#define pair_bf16(x, y) (shim_bits(bf16_float(x)) >> 16 | (shim_bits(bf16_float(y)) & 0xFFFF0000u))
+
+__attribute__((unused)) static float shim_dot_tf32(uint32_t x, uint32_t y, float sum) {
+  return __builtin_fmaf(shim_real(x & 0xFFFFE000u), shim_real(y & 0xFFFFE000u), sum);
+}
+
+__attribute__((unused)) static float shim_dot_bf16(pair x, pair y, float sum) {
+  sum = __builtin_fmaf(shim_real(x << 16), shim_real(y << 16), sum);
+  return __builtin_fmaf(shim_real(x & 0xFFFF0000u), shim_real(y & 0xFFFF0000u), sum);
+}
+
+/* PTX's layouts of m16n8k8 for tf32 and of m16n8k16 for bf16 are the same in registers: element k
+ * of a row is lane k % 4's of the row's group, in the later register for k >= 4. */
+__attribute__((unused, noinline)) static void shim_mma(float *const c[4], const uint32_t own[6],
+                                                       float (*dot)(uint32_t x, uint32_t y,
+                                                                    float sum)) {
+  ShimFibre *self = shim->running;
+  int lane = (int)((self - shim->fibre) % SHIM_LANES), group = lane / 4, part = lane % 4;
+  const ShimFibre *warp = self - lane;
+  memcpy(self->handed.bits, own, sizeof self->handed.bits);
+  __syncwarp();
+  for (int i = 0; i < 4; i++) {
+    int below = i / 2, column = 2 * part + i % 2;
+    for (int k = 0; k < 8; k++) {
+      const uint32_t *row = warp[4 * group + k % 4].handed.bits;
+      const uint32_t *other = warp[4 * column + k % 4].handed.bits;
+      *c[i] = dot(row[k / 4 * 2 + below], other[4 + k / 4], *c[i]);
+    }
+  }
+  __syncwarp();
+}
+#define mma_tf32_16x8x8(c0, c1, c2, c3, a0, a1, a2, a3, b0, b1)                                    \
+  shim_mma((float *const[]){c0, c1, c2, c3},                                                       \
+           (uint32_t[]){shim_bits(a0), shim_bits(a1), shim_bits(a2), shim_bits(a3), shim_bits(b0), \
+                        shim_bits(b1)},                                                            \
+           shim_dot_tf32)
+#define mma_bf16_16x8x16(c0, c1, c2, c3, a0, a1, a2, a3, b0, b1)                                   \
+  shim_mma((float *const[]){c0, c1, c2, c3}, (uint32_t[]){a0, a1, a2, a3, b0, b1}, shim_dot_bf16)
 
 /* ---- the scheduler ---- */
 

@@ -445,6 +445,8 @@ void llvm_block(Llvm *l, const Block *block) {
     case STMT_IF:
       branch(l, stmt);
       break;
+    case STMT_MATRIX:
+      bug("matrix instructions on a CPU");
     case STMT_CALL:
     case STMT_BARRIER:
     case STMT_CHUNKS:

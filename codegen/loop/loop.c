@@ -231,6 +231,14 @@ void set_add(Arena *arena, Block *block, const Registers *registers, Term *row, 
   stmt->value = value;
 }
 
+void matrix_add(Arena *arena, Block *block, const Registers *sums, Term *row, Term *x, Term *y) {
+  Stmt *stmt = stmt_add(arena, block, STMT_MATRIX);
+  stmt->registers = sums;
+  stmt->index = row;
+  stmt->value = x;
+  stmt->column = y;
+}
+
 Stmt *if_add(Arena *arena, Block *block, Term *value, Term *bound) {
   Stmt *stmt = stmt_add(arena, block, STMT_IF);
   stmt->value = value;

@@ -78,6 +78,7 @@ typedef enum StmtKind {
   STMT_DECLARE,  /* registers come into being, all equal to `value`; zero when that is NULL, unless
                     they are raw */
   STMT_SET,      /* registers[index][column] = value */
+  STMT_MATRIX,   /* registers += what begins at the reads value and column: see matrix_add */
   STMT_PREFETCH, /* the line of buffer[index] will be read soon */
   STMT_IF,       /* value < hi ? body : other */
   STMT_CALL,     /* programs: run kernel `number` */
@@ -92,7 +93,9 @@ typedef enum StmtKind {
 typedef enum LoopKind {
   LOOP_SERIAL,
   LOOP_UNROLLED, /* constant bounds; expanded by the emitter */
-  LOOP_LANES     /* iterations are independent: vector instructions */
+  LOOP_LANES,    /* iterations are independent: vector instructions */
+  LOOP_WARPS     /* iterations are independent: shared out among a block's warps, which meet behind
+                    it; GPUs alone */
 } LoopKind;
 
 typedef struct Stmt Stmt;
@@ -160,6 +163,14 @@ void prefetch_add(Arena *arena, Block *block, Buffer *buffer, Term *index);
 void declare_add(Arena *arena, Block *block, const Registers *registers, Term *initial);
 void set_add(Arena *arena, Block *block, const Registers *registers, Term *row, Term *column,
              Term *value);
+/* One matrix instruction of a warp, on what its 32 lanes hold: a product of 16 rows and 8 columns,
+ * of 8 steps of single elements or of pairs. Lane l, with g = l / 4 and t = l % 4, has row g and g
+ * + 8 of x at the steps t and t + 4 in registers [row, column], [row + 1, column], [row, column +
+ * 1], [row + 1, column + 1] of the read x; column g of y at those steps in two registers of a row;
+ * and of the sums, in the four of row `row`, those of row g and columns 2 t, 2 t + 1, then of row g
+ * + 8.
+ */
+void matrix_add(Arena *arena, Block *block, const Registers *sums, Term *row, Term *x, Term *y);
 /* if (value < bound) body else other; `other` may stay empty. */
 Stmt *if_add(Arena *arena, Block *block, Term *value, Term *bound);
 void note_add(Arena *arena, Block *block, const char *note);

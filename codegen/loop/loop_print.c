@@ -121,7 +121,7 @@ void block_print(const Block *block, int indent, FILE *out) {
 }
 
 static void loop_print(const Stmt *stmt, int indent, FILE *out) {
-  static const char *const kinds[] = {"serial", "unrolled", "lanes", "parallel"};
+  static const char *const kinds[] = {"serial", "unrolled", "lanes", "warps"};
   fprintf(out, "%s %s in ", kinds[stmt->loop], stmt->var->name);
   term_print(stmt->lo, out);
   fputs(" .. ", out);
@@ -173,6 +173,13 @@ static void stmt_print(const Stmt *stmt, int indent, FILE *out) {
   case STMT_STORE:
   case STMT_SET:
     assign_print(stmt, out);
+    break;
+  case STMT_MATRIX:
+    read_print(stmt->registers, stmt->index, NULL, out);
+    fputs(" += ", out);
+    term_print(stmt->value, out);
+    fputs(" x ", out);
+    term_print(stmt->column, out);
     break;
   case STMT_PREFETCH:
     fputs("prefetch ", out);

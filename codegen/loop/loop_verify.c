@@ -105,6 +105,19 @@ static void check_store(Scope *scope, const Stmt *stmt) {
     fail(scope, "vector store of another type to", stmt->buffer->name);
 }
 
+/* All subscripts are constant, and what goes along fits in size. */
+static void check_matrix(Scope *scope, const Stmt *stmt) {
+  const Registers *sums = stmt->registers;
+  const Term *x = stmt->value, *y = stmt->column;
+  check_registers(scope, sums, stmt->index, stmt->index);
+  check_term(scope, x);
+  check_term(scope, y);
+  bool reads = x->kind == TERM_READ && y->kind == TERM_READ && x->type == y->type;
+  bool single = x->type == VALUE_F32 || x->type == VALUE_PAIR;
+  if (!reads || !single || sums->type != VALUE_F32 || sums->columns != 4)
+    fail(scope, "operands differ in", "matrix");
+}
+
 static void check_stmt(Scope *scope, const Stmt *stmt) {
   switch (stmt->kind) {
   case STMT_LOOP:
@@ -132,6 +145,9 @@ static void check_stmt(Scope *scope, const Stmt *stmt) {
     if (stmt->column) check_term(scope, stmt->column);
     check_term(scope, stmt->value);
     check_registers(scope, stmt->registers, stmt->index, stmt->column);
+    break;
+  case STMT_MATRIX:
+    check_matrix(scope, stmt);
     break;
   case STMT_CALL:
   case STMT_BARRIER:

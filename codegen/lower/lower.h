@@ -153,6 +153,8 @@ typedef void DryFn(Lower *lower);
  * (-1: none) wins ties. Lanes may run into padding (shape_filled). Returns the number of dimensions
  * before the inner ones. */
 int shape_nest(Lower *lower, Axes outer, Axes inner, Axes lanes, int preferred, DryFn *dry);
+/* Elements of the axis cut in panels, from the current panel on. */
+Term *shape_elements_left(const Lower *lower);
 /* Number of lane iterations where the panel is known: constant, or what is left in the last panel.
  */
 Term *shape_lane_bound(const Lower *lower);

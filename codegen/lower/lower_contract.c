@@ -56,10 +56,19 @@ static uint32_t inner_unit(const Product *p, AxisId axis) {
   return p->kernel->narrow && axis == a->axis[a->rank - 1] ? p->width : 1;
 }
 
+/* Reduced axes; the one that matrix instructions go along is innermost. */
+static int inner_order(const Product *p, AxisId *order) {
+  const Kernel *kernel = p->kernel;
+  if (!kernel->matrix) return axes_order(p->nest.graph, kernel->reduced, order);
+  int rank = axes_order(p->nest.graph, axes_minus(kernel->reduced, axes_one(kernel->along)), order);
+  order[rank] = kernel->along;
+  return rank + 1;
+}
+
 static void add_inner_dims(Product *p) {
   Nest *nest = &p->nest;
   AxisId order[MAX_AXES];
-  int rank = axes_order(nest->graph, p->kernel->reduced, order);
+  int rank = inner_order(p, order);
   p->first_inner = nest->dim_count;
   for (int i = 0; i < rank; i++) {
     uint32_t extent = inner_extent(p, order[i]), panel = p->a.layout.panel;
@@ -151,7 +160,10 @@ static void make_loops(Product *p) {
   nest->form_count = 0;
   PUSH(nest->arena, nest->forms, nest->form_count, nest->form_capacity, p->from_a);
   PUSH(nest->arena, nest->forms, nest->form_count, nest->form_capacity, p->from_b);
-  nest_merge(nest, p->first_inner, nest->lane);
+  if (p->kernel->matrix)
+    nest_loops(nest, p->first_inner, nest->lane);
+  else
+    nest_merge(nest, p->first_inner, nest->lane);
   nest_loops(nest, nest->lane, nest->lane + 1);
 }
 
@@ -194,19 +206,36 @@ static int64_t tile_height(const Product *p) {
   const Code *code = p->lower.s->code;
   if (p->kernel->buckets) return bucket_height(code);
   if (p->kernel->narrow) return narrow_rows(code, p->columns);
+  if (p->kernel->matrix) return MATRIX_ROWS;
   return vector_registers(code) / 2 / p->columns;
 }
 
-/* On a GPU tiles are high where there are many of them: otherwise more warps, each with fewer rows,
- * hide more of the time that loads take. */
-static int64_t device_height(const Product *p) {
-  enum { ACCUMULATORS = 32, LEAST = 4, WARPS = 512 };
-  int64_t height = ACCUMULATORS / p->columns, least = LEAST / p->columns;
+/* Tiles of so many rows. */
+static uint64_t tiles_of(const Product *p, int64_t height) {
   uint64_t tiles = 1, rows = p->tile < 0 ? 1 : p->nest.loops[p->tile].extent;
   for (int i = 0; i < p->first_inner_loop; i++)
     if (i != p->tile) tiles *= p->nest.loops[i].extent;
-  while (height > least && tiles * ((rows + (uint64_t)height - 1) / (uint64_t)height) < WARPS)
-    height /= 2;
+  return tiles * ((rows + (uint64_t)height - 1) / (uint64_t)height);
+}
+
+/* On a GPU tiles are high where there are many of them. Where they would not keep WARPS of them
+ * busy the warps of a block sum one together, as long as each has some steps; if that is not
+ * enough, or sums are short, tiles are lower. */
+static int64_t device_height(Product *p) {
+  enum { ACCUMULATORS = 32, LEAST = 4, WARPS = 512, TOGETHER = 4 };
+  enum { PARTS = 8, LEAST_PARTS = 4, STEPS = 2 };
+  enum { SHARED = 32 * 1024 }; /* bytes of a block that parts may take */
+  bool matrix = p->kernel->matrix;
+  int64_t height = matrix ? MATRIX_ROWS : ACCUMULATORS / p->columns;
+  int64_t least = matrix ? height : LEAST / p->columns;
+  p->sequence = sequence_make(p, matrix ? MATRIX_STEP : TOGETHER);
+  bool few = tiles_of(p, height) < WARPS;
+  int64_t bytes = height * p->nest.panel * value_type_size(p->lower.s->code->real);
+  while (few && p->parts < PARTS && 2 * p->parts * bytes <= SHARED &&
+         p->sequence.all >= 2 * p->parts * (matrix ? 1 : STEPS))
+    p->parts *= 2;
+  if (p->parts < LEAST_PARTS) p->parts = 1;
+  while (height > least && tiles_of(p, height) * (uint64_t)p->parts < WARPS) height /= 2;
   return height;
 }
 
@@ -301,7 +330,7 @@ static void product_start(Product *p, const Schedule *s, Kernel *kernel) {
     if (kernel->roots[i].node == node && !kernel->roots[i].copy)
       p->out.buffer = kernel->roots[i].buffer;
   if (p->out.buffer) p->out.layout = p->out.buffer->layout;
-  p->epilogue = kernel->root_count > 1 || kernel->narrow;
+  p->parts = 1;
   const Layout *a = &p->a.layout;
   bool apart = a->panel && layout_blocks(a) > 1 && a->block != a->panel;
   p->apart = apart ? a->axis[a->rank - 1] : -1;
@@ -324,11 +353,13 @@ void lower_contract(const Schedule *s, Kernel *kernel) {
   make_loops(p);
   if (s->code->device && !kernel->buckets && !kernel->narrow) highest = device_height(p);
   make_segments(p, highest);
+  p->epilogue = kernel->root_count > 1 || kernel->narrow || kernel->matrix || p->parts > 1;
   if (p->epilogue) dry_epilogue(p);
   place_add(&p->lower, p->a.buffer, false);
   place_add(&p->lower, p->b.buffer, false);
   if (kernel->buckets) place_add(&p->lower, kernel->buckets, false);
   Block *body = block_make(s->arena);
+  if (kernel->matrix || p->parts > 1) product_parts_declare(p, body);
   Term *tile = decode_items(p, body);
   choose_segment(p, body, tile);
   kernel->body = body;

@@ -9,6 +9,24 @@ typedef struct Segment {
   int64_t tiles, height, row; /* how many, how high, first row */
 } Segment;
 
+/* The reduced loops of a tile as one sequence of steps: along the last loop, or the axis of the
+ * last two where that lies in panels, of `extent` elements, `unit` at a step. */
+typedef struct Sequence {
+  int64_t unit, extent, each, all; /* steps along that axis, and in all */
+  int last, panels;                /* loops; panels: -1 where there are none */
+} Sequence;
+
+/* Some of the steps. */
+typedef struct Range {
+  Term *from, *to;
+} Range;
+
+/* A tile's sums, of which rows from..to-1 are added to, and the step's vectors of B. */
+typedef struct Sums {
+  const Registers *c, *b;
+  int64_t from, to;
+} Sums;
+
 typedef struct Product {
   Lower lower;
   Nest nest;
@@ -24,6 +42,9 @@ typedef struct Product {
                               lanes are along a reduced axis, of all columns */
   Segment segments[3];
   int segment_count;
+  Sequence sequence;        /* of product_parts.c */
+  int64_t parts, part_size; /* that a tile is summed in; elements of each in `result` */
+  const Registers *result;
   const Registers *row_a, *row_out; /* with buckets: where each row of the tile begins */
   Term *base_a, *base_b, *base_out;
   bool epilogue;
@@ -40,6 +61,10 @@ uint32_t inner_extent(const Product *product, AxisId axis);
 
 /* One tile of a segment: its sums, and what becomes of them. */
 void product_tile(Product *product, Block *block, const Segment *segment, Term *tile);
+/* c[i][j] += a[i] * b[j] for one step of the innermost reduced axis. */
+void tile_step(Product *product, Block *block, const Sums *sums);
+/* Where A begins, at the counters of the outer loops. */
+Term *product_begin_a(Product *product);
 /* A form without the dimensions of some loops. */
 Form form_part(const Form *form, int from, int to);
 /* What the next row of the tile adds to a form. */
@@ -51,6 +76,26 @@ Term *product_row(Product *product, const Form *form, Term *base, const Register
                   const Var *i);
 /* With buckets: the number of row i of the tile. */
 Term *bucket_row(Product *product, Term *tile, Term *i);
+
+/* ---- product_parts.c, product_matrix.c ---- */
+
+enum { MATRIX_ROWS = 16, MATRIX_STEP = 16 }; /* of a matrix instruction, in numbers */
+
+Sequence sequence_make(const Product *product, int64_t unit);
+/* A loop over steps; *first: the first element of a step. Returns its body. */
+Block *sequence_loop(Product *product, Block *block, const Sequence *sequence, const Range *range,
+                     Term **first);
+/* Sets the counter of panels for the element at `at`; returns its place in the panel. */
+Term *sequence_panel(Product *product, Block *block, const Sequence *sequence, Term *at);
+/* Declares `result`, which all segments use. */
+void product_parts_declare(Product *product, Block *block);
+/* A tile whose sums are a sequence, of matrix instructions or in parts, and its epilogue. */
+void product_parts(Product *product, Block *block, int64_t height, Term *tile);
+/* The tile's sums over a range of steps by matrix instructions, to `array` from `offset` on, rows
+ * of whole panels one behind the other: as many as matrix_rows of the height. */
+void product_matrix(Product *product, Block *block, int64_t height, const Range *range,
+                    const Registers *array, Term *offset);
+int64_t matrix_rows(int64_t height);
 
 /* ---- product_ahead.c ---- */
 
@@ -64,13 +109,16 @@ Block *product_steps(Product *product, Block *block, const NestLoop *loop, int64
 
 /* ---- product_result.c, product_narrow.c ---- */
 
-/* Stores a tile, to `array` where that is given, else to the result. */
-void product_store(Product *product, const Registers *tile, const Registers *array);
+/* Stores a tile, to `array` from `offset` on where that is given, else to the result. */
+void product_store(Product *product, Block *block, const Registers *tile, const Registers *array,
+                   Term *offset);
 /* The same for a tile of partial sums with lanes along a reduced axis, which are added up; `array`
  * has room for whole vectors of rows. */
 void product_gather(Product *product, const Registers *tile, const Registers *array);
-/* What the kernel's roots make of the results in `array`. */
-void product_epilogue(Product *product, const Registers *array, int64_t height, Term *tile);
+/* What the kernel's roots make of the results in `array`: of the sums of its parts, `size` elements
+ * each. */
+void product_epilogue(Product *product, const Registers *array, int64_t size, int64_t height,
+                      Term *tile);
 /* The roots' values and stores in level 2, for one element of the result. */
 void product_roots(Product *product, Term *result);
 

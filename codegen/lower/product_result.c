@@ -2,16 +2,16 @@
  * elementwise values that are computed beside the result. */
 #include "codegen/lower/product.h"
 
-void product_store(Product *p, const Registers *c, const Registers *array) {
+void product_store(Product *p, Block *block, const Registers *c, const Registers *array,
+                   Term *offset) {
   Arena *arena = p->nest.arena;
-  Block *block = p->lower.blocks[0];
   const Var *i = var_make(arena, "i", VALUE_INDEX, 1), *j = var_make(arena, "j", VALUE_INDEX, 1);
   Term *zero = term_int(arena, 0);
   Block *rows = loop_add(arena, block, LOOP_UNROLLED, i, zero, term_int(arena, c->rows));
   Block *columns = loop_add(arena, rows, LOOP_UNROLLED, j, zero, term_int(arena, p->columns));
   Term *value = term_read(arena, c, term_var(arena, i), term_var(arena, j));
   if (array) {
-    Term *index = term_mul(arena, term_var(arena, i), p->nest.panel);
+    Term *index = term_add(arena, offset, term_mul(arena, term_var(arena, i), p->nest.panel));
     set_add(arena, columns, array, product_plus(p, index, j, p->width), NULL, value);
     return;
   }
@@ -55,7 +55,19 @@ static LoopKind epilogue_rows(const Lower *lower) {
   return LOOP_UNROLLED;
 }
 
-void product_epilogue(Product *p, const Registers *array, int64_t height, Term *tile) {
+/* The element at `at`, of all parts. */
+static Term *parts_read(const Product *p, const Registers *array, int64_t size, Term *at) {
+  Arena *arena = p->nest.arena;
+  Term *sum = term_read(arena, array, at, NULL);
+  for (int64_t part = 1; part < p->parts; part++) {
+    Term *next = term_read(arena, array, term_add(arena, at, term_int(arena, part * size)), NULL);
+    sum = term_apply(arena, OP_add, array->type, sum, next, NULL);
+  }
+  return sum;
+}
+
+void product_epilogue(Product *p, const Registers *array, int64_t size, int64_t height,
+                      Term *tile) {
   Lower *lower = &p->lower;
   Nest *nest = &p->nest;
   Arena *arena = nest->arena;
@@ -63,7 +75,7 @@ void product_epilogue(Product *p, const Registers *array, int64_t height, Term *
   const Var *i = var_make(arena, "i", VALUE_INDEX, 1);
   const Var *first = p->tile >= 0 ? nest->loops[p->tile].var : NULL;
   Term *start = term_mul(arena, term_var(arena, i), nest->panel);
-  Term *read = term_read(arena, array, term_add(arena, start, term_var(arena, lane->var)), NULL);
+  Term *read = parts_read(p, array, size, term_add(arena, start, term_var(arena, lane->var)));
   lower->blocks[1] = block_make(arena);
   lower->blocks[2] = block_make(arena);
   if (first) {
@@ -80,8 +92,9 @@ void product_epilogue(Product *p, const Registers *array, int64_t height, Term *
                 lower_let(lower, arena_printf(arena, "v%u", p->kernel->contraction->id), read, 2));
   loop_link(arena, lower->blocks[1], LOOP_LANES, lane->var, term_int(arena, 0),
             shape_lane_bound(lower), lower->blocks[2]);
-  loop_link(arena, lower->blocks[0], epilogue_rows(lower), i, term_int(arena, 0),
-            term_int(arena, height), lower->blocks[1]);
+  LoopKind rows = p->parts > 1 ? LOOP_WARPS : epilogue_rows(lower);
+  loop_link(arena, lower->blocks[0], rows, i, term_int(arena, 0), term_int(arena, height),
+            lower->blocks[1]);
   if (first) {
     nest->loops[p->tile].var = first;
     nest->loops[p->tile].level = 0;

@@ -21,8 +21,7 @@ int64_t product_step(const Product *p, const Form *form) {
   return form->by[dim];
 }
 
-/* Where A begins, at the counters of the outer loops. */
-static Term *begin_a(Product *p) {
+Term *product_begin_a(Product *p) {
   Nest *nest = &p->nest;
   Arena *arena = nest->arena;
   Form a = form_part(&p->from_a, 0, p->first_inner);
@@ -60,7 +59,7 @@ static void bucket_bases(Product *p, Block *block, int64_t height, Term *tile) {
   declare_add(arena, block, p->row_out, NULL);
   Block *each = loop_add(arena, block, LOOP_UNROLLED, i, zero, term_int(arena, height));
   let_add(arena, each, p->nest.loops[p->tile].var, bucket_row(p, tile, at));
-  set_add(arena, each, p->row_a, at, zero, begin_a(p));
+  set_add(arena, each, p->row_a, at, zero, product_begin_a(p));
   set_add(arena, each, p->row_out, at, zero, begin_out(p));
 }
 
@@ -91,7 +90,7 @@ static void tile_bases(Product *p, Term *bucket) {
     int64_t step = (int64_t)layout->stride[layout_find(layout, p->kernel->picked)];
     base_b = term_add(arena, base_b, term_mul(arena, bucket, step));
   } else {
-    p->base_a = lower_let(&p->lower, "base_a", begin_a(p), 0);
+    p->base_a = lower_let(&p->lower, "base_a", product_begin_a(p), 0);
     if (!p->epilogue || p->ahead_count)
       p->base_out = lower_let(&p->lower, "base_out", begin_out(p), 0);
   }
@@ -104,12 +103,6 @@ Term *product_row(Product *p, const Form *form, Term *base, const Registers *row
   return product_plus(p, base, i, product_step(p, form));
 }
 
-/* A tile's sums, of which rows from..to-1 are added to, and the step's vectors of B. */
-typedef struct Sums {
-  const Registers *c, *b;
-  int64_t from, to;
-} Sums;
-
 /* What a row multiplies at one step: its element in all lanes, or as many elements as lanes. */
 static Term *row_value(Product *p, const Var *i, const Form *inner, ValueType type) {
   Arena *arena = p->nest.arena;
@@ -121,8 +114,8 @@ static Term *row_value(Product *p, const Var *i, const Form *inner, ValueType ty
   return width > 1 ? value : term_splat(arena, value, p->width);
 }
 
-/* c[i][j] += a[i] * b[j] for one step of the innermost reduced axis; of pairs two products. */
-static void tile_step(Product *p, Block *block, const Sums *sums) {
+/* Of pairs it is two products. */
+void tile_step(Product *p, Block *block, const Sums *sums) {
   const Registers *c = sums->c, *b = sums->b;
   Nest *nest = &p->nest;
   Arena *arena = nest->arena;
@@ -238,10 +231,14 @@ static void tile_rows(Product *p, Block *block, const Segment *segment, int64_t 
     let_add(arena, block, p->nest.loops[p->tile].var, row);
   }
   tile_bases(p, bucket);
+  if (p->kernel->matrix || p->parts > 1) {
+    product_parts(p, block, height, tile);
+    return;
+  }
   const Registers *c = registers_tile(arena, "c", type, p->width, (uint32_t)height, p->columns);
   tile_sums(p, block, c);
   if (!p->epilogue) {
-    product_store(p, c, NULL);
+    product_store(p, block, c, NULL, NULL);
     return;
   }
   uint32_t results = ((uint32_t)height * p->nest.panel + p->width - 1) / p->width * p->width;
@@ -250,8 +247,8 @@ static void tile_rows(Product *p, Block *block, const Segment *segment, int64_t 
   if (p->kernel->narrow)
     product_gather(p, c, array);
   else
-    product_store(p, c, array);
-  product_epilogue(p, array, height, tile);
+    product_store(p, block, c, array, term_int(arena, 0));
+  product_epilogue(p, array, results, height, tile);
 }
 
 static Term *bucket_row_let(Product *p, Block *block, const char *name, Term *tile, int64_t i) {

@@ -122,8 +122,7 @@ int shape_nest(Lower *lower, Axes outer, Axes inner, Axes lanes, int preferred, 
   return outer_dims;
 }
 
-/* Elements of the cut axis from the current panel on. */
-static Term *elements_left(const Lower *lower) {
+Term *shape_elements_left(const Lower *lower) {
   Nest *nest = lower->nest;
   Term *all = term_int(lower->arena, nest->graph->axes[nest->split].extent);
   if (nest->block < 0) return all;
@@ -136,14 +135,14 @@ Term *shape_lane_bound(const Lower *lower) {
   const Nest *nest = lower->nest;
   const NestLoop *lane = &nest->loops[nest->loop_count - 1];
   if (!nest->ragged) return term_int(lower->arena, (int64_t)lane->extent);
-  return term_min(lower->arena, term_int(lower->arena, nest->panel), elements_left(lower));
+  return term_min(lower->arena, term_int(lower->arena, nest->panel), shape_elements_left(lower));
 }
 
 Term *shape_filled(const Lower *lower) {
   const Nest *nest = lower->nest;
   bool padded = nest->panel && !nest->ragged && nest->dims[nest->lane].extent == nest->panel &&
                 nest->graph->axes[nest->split].extent % nest->panel != 0;
-  return padded ? elements_left(lower) : NULL;
+  return padded ? shape_elements_left(lower) : NULL;
 }
 
 /* ---- items and levels ---- */

@@ -111,14 +111,16 @@ typedef struct Kernel {
   Axes reduced;
   Root *roots;
   size_t root_count, root_capacity;
-  Node *contraction; /* KERNEL_CONTRACT: roots are its result and what the epilogue makes of it */
-  AxisId lane_axis;  /* KERNEL_CONTRACT: the result's last axis, in the vectors unless narrow */
-  bool narrow;       /* KERNEL_CONTRACT: both operands' last axis is in the vectors (narrow.c) */
-  Buffer *repacked;  /* KERNEL_CONTRACT: the copy of the vector operand in the layout and type it
-                        needs, or NULL */
-  Buffer *buckets;   /* KERNEL_CONTRACT: the order of the rows where they choose the vector operand,
-                        or NULL */
-  AxisId picked;     /* of that operand; KERNEL_BUCKET too */
+  Node *contraction;   /* KERNEL_CONTRACT: roots are its result and what the epilogue makes of it */
+  AxisId lane_axis;    /* KERNEL_CONTRACT: the result's last axis, in the vectors unless narrow */
+  bool narrow;         /* KERNEL_CONTRACT: both operands' last axis is in the vectors (narrow.c) */
+  NumberFormat matrix; /* KERNEL_CONTRACT: of operands of matrix instructions; float32: none */
+  AxisId along;        /* and the summed axis that those go along */
+  Buffer *repacked;    /* KERNEL_CONTRACT: the copy of the vector operand in the layout and type it
+                          needs, or NULL */
+  Buffer *buckets; /* KERNEL_CONTRACT: the order of the rows where they choose the vector operand,
+                      or NULL */
+  AxisId picked;   /* of that operand; KERNEL_BUCKET too */
   const Chunks *chunks; /* items of one chunk stand together, chunks outermost; NULL: whole */
   /* lowered */
   Block *body;
@@ -182,6 +184,7 @@ typedef struct Schedule {
   size_t node_count;
   bool *kept;        /* by id: has a kernel of its own computing it */
   bool *paired;      /* by id: lies in memory as pairs of bfloat16 */
+  bool *in_place;    /* by id: a rounded value that is nowhere: its readers round its argument */
   bool *plain;       /* by id: a contraction whose epilogue shall change no state */
   bool *chosen;      /* by id: a weight chosen by row, which contractions read in place */
   Kernel **kernel;   /* by id: which */
@@ -224,10 +227,13 @@ void kernel_reads(const Schedule *schedule, const Kernel *kernel, ReadFn *fn, vo
 void kernel_reads_along(const Schedule *schedule, const Kernel *kernel, AxisId axis, ReadFn *fn,
                         void *user);
 
-/* ---- pairs.c: what lies in memory as pairs of bfloat16 ---- */
+/* ---- pairs.c: where rounded values lie ---- */
 
-/* Marks the rounded values of which contractions in register tiles alone read. */
-void find_paired(Schedule *schedule);
+/* Marks those that contractions alone read: as pairs, or in place of what they are rounded from. */
+void find_rounded(Schedule *schedule);
+/* What the operands of a contraction are rounded to, along which axis, where it runs on matrix
+ * instructions; float32: it does not. */
+NumberFormat contract_matrix(const Schedule *schedule, const Node *contract, AxisId *along);
 /* The layout of such a value as its kernel makes it. */
 Layout paired_layout(const Schedule *schedule, const Node *node);
 

@@ -50,7 +50,8 @@ static bool node_is_leaf(const Node *node) {
 
 bool node_is_addressable(const Schedule *s, const Node *node) {
   if (s->kept[node->id] || node->op == OP_input || node->op == OP_table) return true;
-  return node->op == OP_rename && node_is_addressable(s, node->src[0]);
+  bool through = node->op == OP_rename || s->in_place[node->id];
+  return through && node_is_addressable(s, node->src[0]);
 }
 
 static Buffer *table_buffer(Code *code, const Node *node) {
@@ -81,6 +82,7 @@ View node_view(const Schedule *s, const Node *node) {
     view.layout.axis[0] = node->attr.axis;
     return view;
   }
+  if (s->in_place[node->id]) return node_view(s, node->src[0]);
   if (node->op != OP_rename) bug("%s has no memory", op_of(node)->name);
   View view = node_view(s, node->src[0]);
   view.layout.axis[layout_find(&view.layout, node->attr.axis)] = node->attr.to;
@@ -228,7 +230,7 @@ static void keep_required(Schedule *s) {
     const Node *node = s->nodes[i];
     if (node->op == OP_gather) keep_gathered(s, node);
     if (node->op == OP_rename || node->op == OP_order || node->op == OP_orthonormal ||
-        s->paired[node->id])
+        s->paired[node->id] || s->in_place[node->id])
       keep_addressable(s, node->src[0]);
     for (int k = 0; k < 2 && node->op == OP_contract; k++) {
       keep_addressable(s, operand(s, node, k));
@@ -445,15 +447,21 @@ static Kernel *contract_kernel(Schedule *s, Node *node) {
   View view = node_view(s, b);
   bool type = view.layout.pairs || view.buffer->type == s->code->real;
   View a = node_view(s, operand(s, node, 1 - vector));
-  bool narrow = !view.layout.pairs && type && a.buffer->type == s->code->real &&
+  AxisId along = 0;
+  NumberFormat matrix = contract_matrix(s, node, &along);
+  bool narrow = !matrix && !view.layout.pairs && type && a.buffer->type == s->code->real &&
                 contract_is_narrow(s, node, lane, &a.layout, &view.layout);
-  bool fits = narrow || (type && view.layout.axis[view.layout.rank - 1] == lane);
+  AxisId inner = view.layout.axis[view.layout.rank - 1];
+  bool both = matrix && inner == along && a.layout.axis[a.layout.rank - 1] == along;
+  bool fits = narrow || both || (type && inner == lane);
   Buffer *repacked = fits ? NULL : repack(s, b, lane), *rows = buckets(s, node, vector);
   Kernel *kernel = kernel_add(s, KERNEL_CONTRACT, "contract", node->axes);
   kernel->contraction = node;
   kernel->reduced = node->attr.axes;
   kernel->lane_axis = lane;
   kernel->narrow = narrow;
+  kernel->matrix = matrix;
+  kernel->along = along;
   kernel->repacked = repacked;
   kernel->buckets = rows;
   kernel->picked = rows ? node->src[vector]->attr.axis : 0;
@@ -501,7 +509,7 @@ static void use(Uses *uses, Node *node) {
   if (s->kept[node->id] || node_is_leaf(node)) return;
   if (uses->seen[node->id] == (uint32_t)uses->kernel->position + 1) return;
   uses->seen[node->id] = (uint32_t)uses->kernel->position + 1;
-  uses->count[node->id] += !s->chosen[node->id];
+  uses->count[node->id] += !s->chosen[node->id] && !s->in_place[node->id];
   if (op_is_expensive((OpCode)node->op) && !axes_equal(node->axes, uses->kernel->iteration)) {
     s->kept[node->id] = uses->changed = true;
     return;
@@ -548,13 +556,14 @@ void schedule_program(Schedule *s) {
   s->kept = NEW_ARRAY(s->arena, bool, n);
   s->chosen = NEW_ARRAY(s->arena, bool, n);
   s->paired = NEW_ARRAY(s->arena, bool, n);
+  s->in_place = NEW_ARRAY(s->arena, bool, n);
   s->plain = NEW_ARRAY(s->arena, bool, n);
   s->visited = NEW_ARRAY(s->arena, uint32_t, 2 * n);
   s->walk = NEW(s->arena, uint32_t);
   s->kernel = NEW_ARRAY(s->arena, Kernel *, n);
   s->buffer = NEW_ARRAY(s->arena, Buffer *, n);
   find_chosen(s);
-  find_paired(s);
+  find_rounded(s);
   keep_required(s);
   do {
     memset(s->kernel, 0, n * sizeof *s->kernel);
