@@ -265,8 +265,9 @@ START_TEST(distances_of_gradient_ascent) {
 END_TEST
 
 /* "| 2717 | 2547, 2715, 2889 | -58 (-74, -49) |" behind the variant's name. */
-START_TEST(returns_of_draws) {
-  Said said = said_of("remac_samples");
+START_TEST(returns_and_entropies_of_three_seeds) {
+  static const char *const studies[] = {"remac_samples", "remac_rate"};
+  Said said = said_of(studies[_i]);
   Csv runs = csv_read(said.arena, said.study, "runs"),
       curves = csv_read(said.arena, said.study, "curves"),
       all = csv_read(said.arena, said.study, "aggregates");
@@ -353,7 +354,7 @@ int main(void) {
   tcase_add_test(tcase, estimators_at_their_end);
   tcase_add_test(tcase, how_far_policies_move);
   tcase_add_test(tcase, distances_of_gradient_ascent);
-  tcase_add_test(tcase, returns_of_draws);
+  tcase_add_loop_test(tcase, returns_and_entropies_of_three_seeds, 0, 2);
   tcase_add_test(tcase, entropies_of_retries);
   tcase_add_test(tcase, returns_of_retries);
   tcase_add_test(tcase, studies_can_be_read);
