@@ -279,6 +279,7 @@ START_TEST(errors_help) {
   FAILS("small", DRIVER, "out of memory", "bytes are needed", "largest tensors", ".w'");
   FAILS("batch", DRIVER, "illegal memory access", "failed taking a batch from a replay");
   FAILS("fault:3", DRIVER, "illegal memory access", "program '", "kernel k", ":");
+  FAILS("soon:3", DRIVER, "illegal memory access", "program '", "kernel k", ":");
 }
 END_TEST
 

@@ -16,24 +16,20 @@ CC=${CC:-gcc}
 
 [ -x "$BUILD/rlc" ] || { echo "error: $BUILD/rlc is not there: make build" >&2; exit 1; }
 
-# Of a loop with a replay what updates: whether rows enough are there is a condition that the card finds and the host waits for, once
-# an update.
-loop='loop=[{"collect":1},{"sample":"replay"},{"descend":"all"},{"set":{"slow":"blend(slow,critic,tau)"}}]'
-
 # One case a line: name, how many seeds are measured together, and what `rlc compile` is given.
 cases() {
   if [ -n "${TINY:-}" ]; then
     small="env=Pendulum-v1 hidden=16 batch_size=8 warmup=2 replay.capacity=10000"
-    echo "sac 1 specs/sac.yaml $loop $small"
-    echo "remac 1 specs/remac.yaml M=4 K=2 $loop $small"
-    echo "sac-seeds 3 specs/sac.yaml $loop $small"
+    echo "sac 1 specs/sac.yaml $small"
+    echo "remac 1 specs/remac.yaml M=4 K=2 $small"
+    echo "sac-seeds 3 specs/sac.yaml $small"
     echo "reppo 1 specs/reppo.yaml env.id=Pendulum-v1 env.count=4 steps=4 minibatches=2 epochs=2 hidden=8 bins=11 draws=3 vmin=-20 vmax=5"
   else
-    echo "sac 1 specs/sac.yaml $loop"
-    echo "remac 1 specs/remac.yaml M=16 K=4 $loop"
+    echo "sac 1 specs/sac.yaml"
+    echo "remac 1 specs/remac.yaml M=16 K=4"
     echo "reppo 1 specs/reppo.yaml"
-    echo "sac-seeds 100 specs/sac.yaml $loop replay.capacity=100000"
-    echo "remac-seeds 100 specs/remac.yaml M=16 K=4 $loop replay.capacity=100000"
+    echo "sac-seeds 100 specs/sac.yaml replay.capacity=100000"
+    echo "remac-seeds 100 specs/remac.yaml M=16 K=4 replay.capacity=100000"
   fi
 }
 

@@ -51,14 +51,19 @@ static bool image_load(Device *device, RunError *error) {
   int result = image ? device->driver.module_load(&device->image, image->bytes) : DRIVER_NO_BINARY;
   if (result == 0) return true;
   RunError said = {{0}};
+  char advice[96] = "";
+  if (result == DRIVER_NO_BINARY)
+    snprintf(advice, sizeof advice, "; compile it with --march sm_%d", device->arch);
+  if (result == DRIVER_NEWER_TEXT)
+    snprintf(advice, sizeof advice,
+             "; it was compiled by a newer CUDA Toolkit: install a newer driver");
   driver_fail(&device->driver, &said, "it does not load", result);
-  return run_fail(error,
-                  "%s (sm_%d) cannot run this trainer, which has code for %s: %s; compile it with "
-                  "--march sm_%d",
-                  device->name, device->arch, have, said.text, device->arch);
+  return run_fail(error, "%s cannot run this trainer, which has code for %s: %s%s", device->words,
+                  have, said.text, advice);
 }
 
-static bool card_find(Device *device, RunError *error) {
+/* The first card, and nothing of it taken. */
+static bool card_choose(Device *device, RunError *error) {
   const Driver *driver = &device->driver;
   int count = 0, result = driver->init(0);
   if (result == 0) result = driver->device_count(&count);
@@ -66,7 +71,12 @@ static bool card_find(Device *device, RunError *error) {
     return run_fail(error, "there is no GPU: the CUDA driver is here, but finds no card (look at "
                            "nvidia-smi and CUDA_VISIBLE_DEVICES)");
   if (result == 0) result = driver->device_get(&device->number, 0);
-  if (result == 0) result = driver->context_take(&device->context, device->number);
+  return result == 0 || driver_fail(driver, error, "the GPU cannot be used", result);
+}
+
+static bool card_take(Device *device, RunError *error) {
+  const Driver *driver = &device->driver;
+  int result = driver->context_take(&device->context, device->number);
   if (result != 0) return driver_fail(driver, error, "the GPU cannot be used", result);
   device->entered = true;
   result = driver->context_enter(device->context);
@@ -122,8 +132,9 @@ static uint64_t work_most(const RlcModule *module) {
 }
 
 static bool device_fill(Device *device, RunError *error) {
-  if (!driver_open(&device->driver, error) || !card_find(device, error)) return false;
+  if (!driver_open(&device->driver, error) || !card_choose(device, error)) return false;
   card_name(device);
+  if (!card_take(device, error)) return false;
   device->work = (device->module->memory_bytes + SLOT_LINE - 1) / SLOT_LINE * SLOT_LINE;
   device->met = device->work + work_most(device->module);
   if (!image_load(device, error) || !programs_find(device, error)) return false;
@@ -147,7 +158,10 @@ void device_close(Device *device) {
   if (device->stream) driver->stream_free(device->stream);
   if (device->image) driver->module_free(device->image);
   device_host_free(device, (void *)device->reached);
-  if (device->entered) driver->context_free(device->number);
+  if (device->entered) {
+    driver->context_enter(NULL);
+    driver->context_free(device->number);
+  }
   driver_close(&device->driver);
   pthread_mutex_destroy(&device->lock);
   free(device->kernels);
@@ -157,9 +171,7 @@ void device_close(Device *device) {
 int device_arch(void) {
   RunError error;
   Device device = {0};
-  bool found = driver_open(&device.driver, &error) && card_find(&device, &error);
-  if (found) card_name(&device);
-  if (device.entered) device.driver.context_free(device.number);
+  if (driver_open(&device.driver, &error) && card_choose(&device, &error)) card_name(&device);
   driver_close(&device.driver);
   return device.arch;
 }
@@ -168,12 +180,44 @@ const char *device_name(const Device *device) { return device->words; }
 
 /* ---- what goes wrong later ---- */
 
+/* Where the card was when it failed: the first block tells, others may be a little further. */
+static void doing_words(const Device *device, char *text, size_t size) {
+  const RlcModule *module = device->module;
+  uint32_t reached = *device->reached, program = reached >> RLC_REACHED_BITS;
+  if (reached == RLC_REACHED_BATCH) {
+    snprintf(text, size, "%s failed taking a batch from a replay", device->name);
+    return;
+  }
+  uint32_t part = reached & ((1u << RLC_REACHED_BITS) - 1);
+  const RlcLaunch *launch =
+      program < module->program_count ? &module->gpu->launches[program] : NULL;
+  if (launch && part < launch->part_count)
+    snprintf(text, size, "%s failed in program '%s', at or near kernel %s", device->name,
+             module->programs[program].name, launch->parts[part]);
+  else
+    snprintf(text, size, "%s failed", device->name);
+}
+
+/* What a kernel did, whichever call of the driver is the first to say so. */
+static bool is_fault(int result) {
+  return result == 700 || result == 702 || result == 710 || (result >= 714 && result <= 719);
+}
+
 bool device_check(Device *device, const char *doing, int result) {
+  char words[512];
   if (result == 0) return true;
+  if (is_fault(result)) {
+    doing_words(device, words, sizeof words);
+    doing = words;
+  }
   pthread_mutex_lock(&device->lock);
   if (!device->failed.text[0]) driver_fail(&device->driver, &device->failed, doing, result);
   pthread_mutex_unlock(&device->lock);
   return false;
+}
+
+bool device_enter(Device *device) {
+  return device_check(device, "the GPU", device->driver.context_enter(device->context));
 }
 
 bool device_good(Device *device, RunError *error) {
@@ -186,13 +230,20 @@ bool device_good(Device *device, RunError *error) {
 }
 
 void *device_host_take(Device *device, size_t bytes, RunError *error) {
+  const Driver *driver = &device->driver;
   void *memory = NULL;
-  int result = device->driver.host_take(&memory, bytes ? bytes : 1, HOST_PORTABLE | HOST_MAPPED);
+  int result = driver->context_enter(device->context);
+  if (result == 0)
+    result = driver->host_take(&memory, bytes ? bytes : 1, HOST_PORTABLE | HOST_MAPPED);
   if (result == 0) return memset(memory, 0, bytes);
-  run_fail(error, "out of memory: %zu bytes that the GPU can reach are not there", bytes);
+  if (result == DRIVER_OUT_OF_MEMORY)
+    run_fail(error, "out of memory: %zu bytes that the GPU can reach are not there", bytes);
+  else
+    driver_fail(driver, error, "no memory that the GPU can reach", result);
   return NULL;
 }
 
-void device_host_free(const Device *device, void *memory) {
-  if (memory) device->driver.host_free(memory);
+void device_host_free(Device *device, void *memory) {
+  if (memory && device->driver.context_enter(device->context) == 0)
+    device->driver.host_free(memory);
 }

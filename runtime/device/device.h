@@ -57,6 +57,6 @@ void mirror_note(Mirror *mirror, const uint32_t *slots, uint32_t count, char *to
 void mirror_wait(Mirror *mirror);
 /* Zeroed memory that the card copies to while the host goes on. NULL after filling error. */
 void *device_host_take(Device *device, size_t bytes, RunError *error);
-void device_host_free(const Device *device, void *memory);
+void device_host_free(Device *device, void *memory);
 
 #endif

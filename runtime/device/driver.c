@@ -25,7 +25,8 @@ static bool functions_find(Driver *driver, const char **missing) {
 bool driver_open(Driver *driver, RunError *error) {
   const char *chosen = getenv("RLC_CUDA_DRIVER"), *missing = NULL;
   const char *name = chosen && *chosen ? chosen : "libcuda.so.1";
-  *driver = (Driver){.library = dlopen(name, RTLD_NOW | RTLD_LOCAL)};
+  /* It stays when it is closed: it has threads of its own. */
+  *driver = (Driver){.library = dlopen(name, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE)};
   if (!driver->library)
     return run_fail(error,
                     "there is no CUDA driver (%s): this trainer was compiled for a GPU; install "

@@ -15,6 +15,7 @@ enum {
   DRIVER_OUT_OF_MEMORY = 2,
   DRIVER_NO_DEVICE = 100,
   DRIVER_NO_BINARY = 209,
+  DRIVER_NEWER_TEXT = 222, /* PTX of a toolkit that the driver is too old for */
   DRIVER_NOT_READY = 600,
   FACT_MULTIPROCESSORS = 16,
   FACT_MAJOR = 75,

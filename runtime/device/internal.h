@@ -41,7 +41,10 @@ void mirror_take_batches(Mirror *mirror);
 /* Waits until the card has set `full` to zero, which something that was launched will do. */
 void mirror_until_read(Mirror *mirror, volatile uint32_t *full);
 
-/* Notes a failure of something that the driver was asked for; true when there was none. */
+/* Tells the driver that this thread uses the device, which it wants to know of every one. */
+bool device_enter(Device *device);
+/* Notes a failure of something that the driver was asked for; true when there was none. A kernel's
+ * fault is told with where it was, whatever was being done when it showed. */
 bool device_check(Device *device, const char *doing, int result);
 
 #endif

@@ -16,8 +16,7 @@ typedef struct Batch {
   uint32_t count;
 } Batch;
 
-/* Copies go through page-locked memory, so that the card makes them while the host goes on; what is
- * larger than that is the driver's affair. */
+/* Copies go through page-locked memory, so that the card makes them while the host goes on. */
 enum { DESK_BYTES = 1 << 18, LANDINGS = 64 };
 
 /* Bytes on their way to the host, which land where they belong when the card is done. */
@@ -75,7 +74,8 @@ static bool memory_refused(const Mirror *mirror, uint64_t bytes, RunError *error
 
 bool mirror_take(Mirror *mirror, DevicePlace *place, uint64_t bytes, RunError *error) {
   const Driver *driver = &mirror->device->driver;
-  int result = driver->memory_take(place, bytes + 64);
+  int result = driver->context_enter(mirror->device->context);
+  if (result == 0) result = driver->memory_take(place, bytes + 64);
   if (result == DRIVER_OUT_OF_MEMORY) return memory_refused(mirror, bytes, error);
   if (result == 0) result = driver->memory_set(*place, 0, bytes + 64, mirror->device->stream);
   return result == 0 || driver_fail(driver, error, "no memory on the GPU", result);
@@ -113,11 +113,9 @@ void mirror_free(Mirror *mirror) {
 
 /* ---- copying ---- */
 
-/* Whether the driver can be asked; it wants to know of every thread that does. */
+/* Whether the driver can be asked. */
 static bool mirror_ready(Mirror *mirror) {
-  Device *device = mirror->device;
-  return device_good(device, NULL) &&
-         device_check(device, "the GPU", device->driver.context_enter(device->context));
+  return device_good(mirror->device, NULL) && device_enter(mirror->device);
 }
 
 static uint64_t slot_end(const RlcSlot *slot) {
@@ -145,37 +143,49 @@ static Span span_find(const Mirror *mirror, const uint32_t *slots, uint32_t coun
   return span;
 }
 
-/* Room on the desk, until the next wait; NULL where it is too small. */
+/* Room on the desk, until the next wait; NULL when the device has failed. */
 static char *desk_room(Mirror *mirror, uint64_t bytes) {
   uint64_t room = (bytes + SLOT_LINE - 1) / SLOT_LINE * SLOT_LINE;
-  if (room > DESK_BYTES) return NULL;
   if (mirror->desk_used + room > DESK_BYTES) mirror_wait(mirror);
-  if (mirror->desk_used + room > DESK_BYTES) return NULL; /* it has failed */
+  if (mirror->desk_used + room > DESK_BYTES) return NULL;
   char *at = mirror->desk + mirror->desk_used;
   mirror->desk_used += room;
+  mirror->running = true;
   return at;
 }
 
+/* Of what is left to copy, as much as goes at once. */
+static uint64_t desk_part(uint64_t left) { return left < DESK_BYTES ? left : DESK_BYTES; }
+
 /* Copies bytes of the host, which may change at once. */
-static bool copy_in(Mirror *mirror, DevicePlace to, const void *from, uint64_t bytes,
+static bool copy_in(Mirror *mirror, DevicePlace to, const char *from, uint64_t bytes,
                     const char *doing) {
   Device *device = mirror->device;
-  char *room = desk_room(mirror, bytes);
-  if (room) from = memcpy(room, from, bytes);
-  mirror->running = true;
-  return device_check(device, doing, device->driver.copy_in(to, from, bytes, device->stream));
+  for (uint64_t at = 0, part; at < bytes; at += part) {
+    part = desk_part(bytes - at);
+    char *room = desk_room(mirror, part);
+    if (!room) return false;
+    memcpy(room, from + at, part);
+    int result = device->driver.copy_in(to + at, room, part, device->stream);
+    if (!device_check(device, doing, result)) return false;
+  }
+  return true;
 }
 
 /* Copies to the host, where the bytes are after the next wait. */
-static bool copy_out(Mirror *mirror, void *to, DevicePlace from, uint64_t bytes,
+static bool copy_out(Mirror *mirror, char *to, DevicePlace from, uint64_t bytes,
                      const char *doing) {
   Device *device = mirror->device;
-  if (mirror->landing_count == LANDINGS) mirror_wait(mirror);
-  char *room = mirror->landing_count < LANDINGS ? desk_room(mirror, bytes) : NULL;
-  if (room) mirror->landings[mirror->landing_count++] = (Landing){to, room, bytes};
-  mirror->running = true;
-  return device_check(device, doing,
-                      device->driver.copy_out(room ? room : to, from, bytes, device->stream));
+  for (uint64_t at = 0, part; at < bytes; at += part) {
+    part = desk_part(bytes - at);
+    if (mirror->landing_count == LANDINGS) mirror_wait(mirror);
+    char *room = mirror->landing_count < LANDINGS ? desk_room(mirror, part) : NULL;
+    if (!room) return false;
+    mirror->landings[mirror->landing_count++] = (Landing){to + at, room, part};
+    int result = device->driver.copy_out(room, from + at, part, device->stream);
+    if (!device_check(device, doing, result)) return false;
+  }
+  return true;
 }
 
 /* All that was begun is done. */
@@ -201,37 +211,11 @@ static void slots_copy(Mirror *mirror, const uint32_t *slots, uint32_t count, Ne
   }
 }
 
-/* Where the card was when it failed. */
-static void doing_words(const Device *device, char *text, size_t size) {
-  const RlcModule *module = device->module;
-  uint32_t reached = *device->reached, program = reached >> RLC_REACHED_BITS;
-  if (reached == RLC_REACHED_BATCH) {
-    snprintf(text, size, "%s failed taking a batch from a replay", device->name);
-    return;
-  }
-  uint32_t part = reached & ((1u << RLC_REACHED_BITS) - 1);
-  const RlcLaunch *launch =
-      program < module->program_count ? &module->gpu->launches[program] : NULL;
-  if (launch && part < launch->part_count)
-    snprintf(text, size, "%s failed in program '%s', kernel %s", device->name,
-             module->programs[program].name, launch->parts[part]);
-  else
-    snprintf(text, size, "%s failed", device->name);
-}
-
-/* What the stream says of what was put into it. */
-static void stream_says(Device *device, int result) {
-  if (result == 0) return;
-  char doing[512];
-  doing_words(device, doing, sizeof doing);
-  device_check(device, doing, result);
-}
-
 void mirror_wait(Mirror *mirror) {
   Device *device = mirror->device;
   if (!mirror->running || !mirror_ready(mirror)) return;
   mirror->running = false;
-  stream_says(device, device->driver.stream_wait(device->stream));
+  device_check(device, "waiting for the GPU", device->driver.stream_wait(device->stream));
   desk_clear(mirror);
 }
 
@@ -243,7 +227,7 @@ void mirror_until_read(Mirror *mirror, volatile uint32_t *full) {
     sched_yield();
     result = device->driver.stream_query(device->stream);
   }
-  if (result != DRIVER_NOT_READY) stream_says(device, result);
+  if (result != DRIVER_NOT_READY) device_check(device, "waiting for the GPU", result);
 }
 
 void mirror_fetch(Mirror *mirror, uint32_t slot) {

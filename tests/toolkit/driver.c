@@ -4,7 +4,9 @@
  * It is as late as a card may be: what is put into a stream is done when somebody waits for the
  * stream, so that a runtime that reads too early reads old values. FAKE_CARD says what goes wrong:
  * "none" (no card), "old" (an architecture below all), "small" (16 KiB of memory), "fault:N" (the
- * launch number N), "batch" (the first batch that is taken). In the end it writes to the file
+ * launch number N), "soon:N" (the same on a card that is not late), "batch" (the first batch that is
+ * taken). A thread that has not entered a context may do nothing, and after a fault every call says
+ * so. In the end it writes to the file
  * FAKE_CARD_TALLY how many launches there were, of how many runs. */
 #define _GNU_SOURCE /* memfd_create */
 #include "runtime/rlc.h"
@@ -21,6 +23,7 @@
 enum {
   OUT_OF_MEMORY = 2,
   NO_DEVICE = 100,
+  NO_CONTEXT = 201,
   NO_BINARY = 209,
   NOT_FOUND = 500,
   NOT_READY = 600,
@@ -31,6 +34,11 @@ static bool fails(const char *how) {
   const char *says = getenv("FAKE_CARD");
   return says && strncmp(says, how, strlen(how)) == 0;
 }
+
+/* A thread that has not entered a context may do nothing; and after a fault every call says so. */
+static __thread void *entered;
+static int fault;
+static int refused(void) { return fault ? fault : entered ? 0 : NO_CONTEXT; }
 
 /* ---- errors and the card ---- */
 
@@ -67,11 +75,12 @@ int cuDevicePrimaryCtxRetain(void **context, int device) {
   return (void)device, *context = (void *)1, 0;
 }
 int cuDevicePrimaryCtxRelease_v2(int device) { return (void)device, 0; }
-int cuCtxSetCurrent(void *context) { return (void)context, 0; }
+int cuCtxSetCurrent(void *context) { return entered = context, 0; }
 
 /* ---- code ---- */
 
 int cuModuleLoadData(void **module, const void *image) {
+  if (refused()) return refused();
   static const char elf[] = "\177ELF";
   if (memcmp(image, elf, 4) != 0) return NO_BINARY;
   uint64_t sections, size;
@@ -119,6 +128,7 @@ int cuMemGetInfo_v2(size_t *left, size_t *total) {
   return 0;
 }
 int cuMemAlloc_v2(uint64_t *place, size_t bytes) {
+  if (refused()) return refused();
   if (fails("small") && taken + bytes > SMALL) return OUT_OF_MEMORY;
   char *memory = aligned_alloc(256, (bytes + 255) / 256 * 256);
   if (!memory) return OUT_OF_MEMORY;
@@ -127,7 +137,10 @@ int cuMemAlloc_v2(uint64_t *place, size_t bytes) {
   *place = (uint64_t)(uintptr_t)memory;
   return 0;
 }
-int cuMemFree_v2(uint64_t place) { return free((void *)(uintptr_t)place), 0; }
+int cuMemFree_v2(uint64_t place) {
+  if (refused()) return refused();
+  return free((void *)(uintptr_t)place), 0;
+}
 
 /* Page-locked memory. */
 enum { LOCKED = 4096 };
@@ -149,6 +162,7 @@ static bool locked_find(const void *at, size_t *entry) {
 int cuMemHostAlloc(void **memory, size_t bytes, unsigned flags) {
   size_t entry;
   (void)flags;
+  if (refused()) return refused();
   pthread_mutex_lock(&locking);
   bool free_one = locked_find(NULL, &entry);
   *memory = free_one ? malloc(bytes) : NULL;
@@ -192,16 +206,22 @@ typedef struct Stream {
 
 int cuStreamCreate(Stream **stream, unsigned flags) {
   (void)flags;
+  if (refused()) return refused();
   *stream = calloc(1, sizeof **stream);
   (*stream)->last = &(*stream)->first;
   pthread_mutex_init(&(*stream)->lock, NULL);
   return 0;
 }
 
+static int job_do(Stream *stream);
+
+/* A card that is not late has done it when the call returns, and says nothing yet of a fault. */
 static int job_add(Stream *stream, Job *job) {
+  if (refused()) return refused();
   pthread_mutex_lock(&stream->lock);
   *stream->last = job;
   stream->last = &job->next;
+  while (fails("soon:") && stream->first) job_do(stream);
   pthread_mutex_unlock(&stream->lock);
   return 0;
 }
@@ -260,7 +280,7 @@ static bool launch_fails(const RlcGpuCall *call) {
     *(uint32_t *)(uintptr_t)call->reached = RLC_REACHED_BATCH;
     return true;
   }
-  return fails("fault:") && launches > (unsigned)atoi(says + strlen("fault:"));
+  return (fails("fault:") || fails("soon:")) && launches > (unsigned)atoi(strchr(says, ':') + 1);
 }
 
 static void tally_write(void) {
@@ -273,17 +293,16 @@ static void tally_write(void) {
 
 /* Does the first job of a stream. */
 static int job_do(Stream *stream) {
-  static int result; /* a fault stays */
   Job *job = stream->first;
-  if (!job) return result;
+  if (!job) return fault;
   if (!(stream->first = job->next)) stream->last = &stream->first;
-  if (job->kernel && launch_fails((const void *)job->kept)) result = ILLEGAL;
-  if (result == 0 && job->kernel)
+  if (job->kernel && launch_fails((const void *)job->kept)) fault = ILLEGAL;
+  if (fault == 0 && job->kernel)
     job->kernel->launch(job->kernel->program, job->kept, job->blocks);
-  else if (result == 0)
+  else if (fault == 0)
     memmove(job->to, job->from, job->bytes);
   free(job);
-  return result;
+  return fault;
 }
 
 /* Whoever asks again and again sees one job done each time. */
