@@ -140,7 +140,7 @@ asan:
 
 # What has threads of its own. Generated code is not instrumented: whether its threads share their work rightly is for the tests that
 # ask for equal bits. tools/tsan.supp says what is left out, and why.
-THREADED = bodies_test cache_test checkpoint_test env_test overlap_test pace_test replay_test rollout_run_test runtime_test seeds_test serve_test study_test training_test window_test
+THREADED = bodies_test cache_test checkpoint_test cohort_test env_test overlap_test pace_test replay_test rollout_run_test runtime_test seeds_test serve_test study_test training_test window_test
 tsan:
 	@$(MAKE) --no-print-directory BUILD=build/tsan OPT='-O1 -g -Wno-format-truncation -Wno-tsan' SANITIZE=-fsanitize=thread -j$$(nproc) build $(THREADED:%=build/tsan/tests/%)
 	@TSAN_OPTIONS=suppressions=$(CURDIR)/tools/tsan.supp tests/run.sh build/tsan $(THREADED)
