@@ -9,9 +9,9 @@ typedef enum Standing { COMING, GOING, WAITING, GONE } Standing;
 
 typedef struct Member {
   Standing standing;
-  uint64_t step, count; /* where it is; programs since then */
-  bool aside;           /* what it waits with does not count */
-  MirrorRun run;        /* what it waits with */
+  uint64_t step; /* where it is */
+  bool aside;    /* what it waits with is aside */
+  MirrorRun run; /* what it waits with */
 } Member;
 
 struct Cohort {
@@ -52,10 +52,10 @@ Device *cohort_device(const Cohort *cohort) { return cohort->device; }
 
 /* ---- launching ---- */
 
-/* Negative: a's turn is before b's. At the same place what does not count goes first. */
+/* Negative: a's turn is before b's. At the same step what is aside goes first; so of the others
+ * none runs a program there more than another that is there. */
 static int order(const Member *a, const Member *b) {
   if (a->step != b->step) return a->step < b->step ? -1 : 1;
-  if (a->count != b->count) return a->count < b->count ? -1 : 1;
   return b->aside - a->aside;
 }
 
@@ -66,12 +66,6 @@ static const Member *furthest_behind(const Cohort *cohort) {
     if (member->standing == WAITING && (!best || order(member, best) < 0)) best = member;
   }
   return best;
-}
-
-static void member_goes(Cohort *cohort, Member *member) {
-  member->standing = GOING;
-  member->count += !member->aside;
-  cohort->busy++;
 }
 
 /* Whether a member waits at that place with that program. */
@@ -86,8 +80,9 @@ static void launch_program(Cohort *cohort, const Member *place, uint32_t program
     Member *member = &cohort->members[i];
     if (!waits_with(member, place, program)) continue;
     cohort->together[count++] = member->run;
-    member_goes(cohort, member);
+    member->standing = GOING;
   }
+  cohort->busy += count;
   mirrors_run(cohort->together, count);
 }
 
@@ -125,7 +120,6 @@ void cohort_leave(Cohort *cohort, uint32_t member) {
 
 /* Notes what a member waits with, and where it is. */
 static void member_waits(Member *member, const MirrorRun *run, uint64_t step, bool aside) {
-  if (member->step != step) member->count = 0;
   member->step = step;
   member->aside = aside;
   member->run = *run;

@@ -30,7 +30,8 @@ void cohort_leave(Cohort *cohort, uint32_t member);
 
 /* Runs a program when all members wait: those that are furthest behind go first, so that runs that
  * got out of step, as in episodes of different lengths, find together again. `step` is where the
- * run is, and programs between two steps count unless they are `aside`, as in an evaluation. */
+ * run is and never becomes less; at the same step those go first whose program is `aside`, as in an
+ * evaluation. */
 void cohort_run(Cohort *cohort, uint32_t member, const MirrorRun *run, uint64_t step, bool aside);
 
 #endif
