@@ -230,8 +230,10 @@ static void say_use(const StudyLocal *local, double wall, double spent) {
   size_t made = 0;
   for (size_t i = 0; i < local->runner->study->run_count; i++) made += local->tried[i];
   if (made)
-    printf("%zu run%s in %.1f s, %zu at once: trainers used %.1f %% of the processor time of as many cores\n", made,
-           made == 1 ? "" : "s", wall, local->limit, 100 * spent / (wall * (double)local->limit));
+    printf("%zu run%s in %.1f s, %zu at once: trainers used %.1f %% of the processor time of as "
+           "many cores\n",
+           made, made == 1 ? "" : "s", wall, local->limit,
+           100 * spent / (wall * (double)local->limit));
 }
 
 int local_run(const Runner *runner) {
