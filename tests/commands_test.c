@@ -42,6 +42,9 @@ static const struct {
     {"ops K=8", "error: `rlc ops` takes no arguments, but 'K=8' stands there\n"},
     {"report x -- --steps",
      "error: `rlc report` takes nothing behind `--`, but '--steps' stands there\n"},
+    {"report docs/studies/remac_eps/",
+     "error: 'docs/studies/remac_eps' has no runs of its study, of which a report is made; it may "
+     "be what was published of one\n"},
     {"keys -- --steps", "error: `rlc keys` takes no arguments, but '--steps' stands there\n"},
     {"keys --json", "error: `rlc keys` has no option '--json'\n"},
     {"chekc", "error: there is no command 'chekc'; did you mean 'check'?; `rlc help` lists them\n"},
