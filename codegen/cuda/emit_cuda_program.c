@@ -10,6 +10,9 @@
 
 enum { CONSTANT_BYTES = 60 * 1024, LINE = 64 };
 
+/* Who meets before a kernel; see Run. */
+typedef enum Meeting { MEET_NONE, MEET_BLOCK, MEET_ALL } Meeting;
+
 /* A module while it is printed. */
 typedef struct Printer {
   const Code *code;
@@ -91,18 +94,35 @@ static void emit_places(const Printer *p, size_t number) {
   fputs(" 0};\n", p->out);
 }
 
+static bool arrays_share(const Arrays *arrays) { return arrays->bytes || arrays->shared; }
+
+/* Kernels that write and read the same meet by plan. Others go on as soon as they can, and a warp's
+ * arrays must not lie where another warp is still in those of the kernel before: where both
+ * kernels divide a block's memory alike, they do not. `held`: of the last kernel with arrays since
+ * warps met, if any. */
+static Meeting meeting_before(const Kernel *kernel, const Arrays *own, const Arrays *held) {
+  if (kernel->barrier_before) return MEET_ALL;
+  if (!held || !arrays_share(own)) return MEET_NONE;
+  bool alike = !own->team && !held->team && own->bytes == held->bytes;
+  return alike ? MEET_NONE : MEET_BLOCK;
+}
+
 /* `bodies` has the program's bodies by the number of their case. */
 static void emit_runs(const Printer *p, size_t number, const size_t *cases) {
   const ProgramCode *program = &p->code->programs[number];
+  const Arrays *held = NULL;
   size_t at = 0;
   fprintf(p->out, "static TABLE Run runs_%u[] = {\n", (unsigned)number);
   for (size_t k = 0; k < program->kernel_count; k++) {
     const Kernel *kernel = program->kernels[k];
     size_t body = p->bodies->of[number][k];
     const Arrays *arrays = &p->arrays[body];
-    fprintf(p->out, "  {%u, %d, %d, %u, %u, %u, %u, %llu}, /* %s", (unsigned)cases[body],
-            kernel->barrier_before, arrays->team, warps_with(arrays), arrays->shared, arrays->bytes,
-            (unsigned)at, (unsigned long long)kernel->items, kernel->name);
+    Meeting meeting = meeting_before(kernel, arrays, held);
+    if (meeting != MEET_NONE) held = NULL;
+    if (arrays_share(arrays)) held = arrays;
+    fprintf(p->out, "  {%u, %d, %d, %u, %u, %u, %u, %llu}, /* %s", (unsigned)cases[body], meeting,
+            arrays->team, warps_with(arrays), arrays->shared, arrays->bytes, (unsigned)at,
+            (unsigned long long)kernel->items, kernel->name);
     if (kernel->flops > 0) fprintf(p->out, ", %.0f flops", kernel->flops);
     fputs(" */\n", p->out);
     at += kernel->place_count;
@@ -168,8 +188,8 @@ static void emit_program(const Printer *p, size_t number) {
           "    Index first = warp * (Index)call.blocks + call.block, step = warps * call.blocks;\n"
           "    if (run.items >= step) first = call.block * warps + warp;\n"
           "    if (run.team) first = call.block, step = call.blocks;\n"
-          "    if (run.meets) meet(&call);\n"
-          "    else if (run.team) __syncthreads(); /* arrays of warps are done with */\n"
+          "    if (run.meets == 2) meet(&call);\n"
+          "    else if (run.meets) __syncthreads(); /* arrays of warps are done with */\n"
           "    reach(&launch, 0x%zxu + k);\n"
           "    if (warp < warps) switch (run.body) {\n",
           (unsigned)number, p->code->module->shell.source_count ? cuda_batches : "",

@@ -1,10 +1,12 @@
 /* CUDA's built-ins for a C compiler: generated CUDA C runs on the CPU, for tests.
  *
  * A thread is a fibre. One runs until it waits; so what it wrote without meeting those that read it
- * shows when the fibres of a warp take their turns in another order (RLC_SHIM_ORDER: 0 forwards, 1
- * backwards, more: shuffled by that number). A grid has at most SHIM_BLOCKS blocks, of SHIM_WARPS
- * warps. A warp whose lanes wait in different places, or threads that wait for ever, end the
- * process with a message. Included by generated files only. */
+ * shows when fibres take their turns in another order (RLC_SHIM_ORDER: 0 forwards, 1 backwards,
+ * more: shuffled by that number). A warp has the turn until it waits for others; in a shuffled
+ * order for any number of steps, so that some warps are kernels ahead of others where nothing holds
+ * them. A grid has at most SHIM_BLOCKS blocks, of SHIM_WARPS warps. A warp whose lanes wait in
+ * different places, or threads that wait for ever, end the process with a message. Included by
+ * generated files only. */
 #ifndef RLC_CODEGEN_CUDA_SHIM_H
 #define RLC_CODEGEN_CUDA_SHIM_H
 
@@ -23,7 +25,7 @@ enum {
   SHIM_STACK = 64 * 1024,
   SHIM_SHARED = 48 * 1024
 };
-enum { SHIM_FIBRES = SHIM_BLOCKS * SHIM_WARPS * SHIM_LANES };
+enum { SHIM_ALL_WARPS = SHIM_BLOCKS * SHIM_WARPS, SHIM_FIBRES = SHIM_ALL_WARPS * SHIM_LANES };
 
 typedef enum ShimState { SHIM_READY, SHIM_AT_WARP, SHIM_AT_BLOCK, SHIM_SPINS, SHIM_DONE } ShimState;
 
@@ -54,7 +56,8 @@ typedef struct Shim {
   ucontext_t start;
   void (*kernel)(const void *call);
   const void *call;
-  int order[SHIM_LANES];
+  int lanes[SHIM_LANES], warps[SHIM_ALL_WARPS]; /* in the order of their turns */
+  unsigned chance;                              /* of shuffled orders; else zero */
 } Shim;
 
 static Shim *shim;
@@ -76,17 +79,18 @@ static Shim *shim;
 #define ALIGNED              __attribute__((aligned(64)))
 #define IN_GLOBAL_MEMORY(at) ((void)0)
 #define MATH
-#define fmaf                __builtin_fmaf
-#define fma                 __builtin_fma
-#define SHARED_MEMORY(name) char *name = shim->shared[blockIdx.x]
-#define threadIdx           (shim->running->thread)
-#define blockIdx            (shim->running->block)
-#define gridDim             ((ShimIndex){shim->blocks})
-#define blockDim            ((ShimIndex){SHIM_WARPS * SHIM_LANES})
-#define __syncwarp()        shim_wait(SHIM_AT_WARP)
-#define __syncthreads()     shim_wait(SHIM_AT_BLOCK)
-#define __threadfence()     ((void)0)
-#define PAUSE()             shim_wait(SHIM_SPINS)
+#define fmaf                   __builtin_fmaf
+#define fma                    __builtin_fma
+#define SHARED_MEMORY(name)    char *name = shim->shared[blockIdx.x]
+#define threadIdx              (shim->running->thread)
+#define blockIdx               (shim->running->block)
+#define gridDim                ((ShimIndex){shim->blocks})
+#define blockDim               ((ShimIndex){SHIM_WARPS * SHIM_LANES})
+#define __syncwarp()           shim_wait(SHIM_AT_WARP)
+#define __syncthreads()        shim_wait(SHIM_AT_BLOCK)
+#define __threadfence()        ((void)0)
+#define __threadfence_system() ((void)0)
+#define PAUSE()                shim_wait(SHIM_SPINS)
 
 /* Back to the scheduler until it says to go on. Others run meanwhile, read and write. Nothing may
  * be concluded from what this function does; even so gcc 12 -O1 gives wrong results for some
@@ -207,18 +211,29 @@ static void shim_resume(ShimFibre *fibre) {
 
 /* All lanes that can, go on; true while the warp as a whole can. */
 static int shim_step(ShimFibre *warp) {
-  int waiting = 0, ready = 0;
+  int waiting = 0;
   for (int i = 0; i < SHIM_LANES; i++) {
-    ShimFibre *fibre = &warp[shim->order[i]];
-    if (fibre->state != SHIM_READY) continue;
-    ready++;
-    shim_resume(fibre);
+    ShimFibre *fibre = &warp[shim->lanes[i]];
+    if (fibre->state == SHIM_READY) shim_resume(fibre);
   }
   for (int l = 0; l < SHIM_LANES; l++) waiting += warp[l].state == SHIM_AT_WARP;
   if (waiting && waiting < SHIM_LANES) shim_fail("lanes of a warp wait in different places");
   if (waiting)
     for (int l = 0; l < SHIM_LANES; l++) warp[l].state = SHIM_READY;
-  return waiting || !ready ? waiting : 0;
+  return waiting;
+}
+
+static unsigned shim_chance(void) {
+  shim->chance = shim->chance * 1664525u + 1013904223u;
+  return shim->chance >> 8;
+}
+
+/* A warp's turn: of 1 to 256 steps where orders are shuffled. */
+static int shim_turn(ShimFibre *warp) {
+  unsigned steps = shim->chance ? 1u << shim_chance() % 9 : UINT32_MAX;
+  int moved = 0;
+  while (steps-- && shim_step(warp)) moved = 1;
+  return moved;
 }
 
 static int shim_block_meets(ShimFibre *block) {
@@ -228,11 +243,21 @@ static int shim_block_meets(ShimFibre *block) {
   return 1;
 }
 
+/* The numbers up to `count`, forwards, backwards or shuffled. */
+static void shim_line_up(int *order, int count, int backwards) {
+  for (int i = 0; i < count; i++) order[i] = backwards ? count - 1 - i : i;
+  for (int i = count - 1; i > 0 && shim->chance; i--) {
+    int j = (int)(shim_chance() % (unsigned)(i + 1)), kept = order[i];
+    order[i] = order[j];
+    order[j] = kept;
+  }
+}
+
 /* One round over all warps. Returns how many threads are not done. */
 static int shim_round(int *moved) {
   int left = 0;
-  for (int w = 0; w < SHIM_BLOCKS * SHIM_WARPS; w++)
-    while (shim_step(&shim->fibre[w * SHIM_LANES])) *moved = 1;
+  for (int i = 0; i < SHIM_ALL_WARPS; i++)
+    *moved |= shim_turn(&shim->fibre[shim->warps[i] * SHIM_LANES]);
   for (int b = 0; b < SHIM_BLOCKS; b++)
     *moved |= shim_block_meets(&shim->fibre[b * SHIM_WARPS * SHIM_LANES]);
   for (int i = 0; i < SHIM_FIBRES; i++) {
@@ -245,13 +270,9 @@ static int shim_round(int *moved) {
 static void shim_order(void) {
   const char *text = getenv("RLC_SHIM_ORDER");
   unsigned order = text ? (unsigned)atoi(text) : 0;
-  for (int i = 0; i < SHIM_LANES; i++) shim->order[i] = order == 1 ? SHIM_LANES - 1 - i : i;
-  for (int i = SHIM_LANES - 1; i > 0 && order > 1; i--) {
-    order = order * 1664525u + 1013904223u;
-    int j = (int)((order >> 8) % (unsigned)(i + 1)), kept = shim->order[i];
-    shim->order[i] = shim->order[j];
-    shim->order[j] = kept;
-  }
+  shim->chance = order > 1 ? order : 0;
+  shim_line_up(shim->lanes, SHIM_LANES, order == 1);
+  shim_line_up(shim->warps, SHIM_ALL_WARPS, order == 1);
 }
 
 static void shim_run(void (*kernel)(const void *call), const void *call, unsigned blocks) {
