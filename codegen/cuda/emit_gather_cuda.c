@@ -65,6 +65,7 @@ static const char gather[] =
     "  }\n"
     "  meet(call);\n"
     "  if (call->block || threadIdx.x) return;\n"
+    "  __threadfence_system(); /* the host writes what was read until here */\n"
     "  for (int i = 0; i < %d && call->batches[i]; i++) *call->batches[i]->full = 0;\n"
     "}\n"
     "PROGRAM rlc_gather(LAUNCH launch) {\n"

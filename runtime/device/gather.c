@@ -134,14 +134,16 @@ void gather_put(Gather *gather, uint64_t from, const float *values, uint64_t cou
 
 uint64_t *gather_begin(Gather *gather) {
   uint64_t *post = post_of(gather, gather->begun);
-  mirror_until_read(gather->mirror, (volatile uint32_t *)(void *)post);
+  uint32_t *full = (uint32_t *)(void *)post;
+  mirror_until_read(gather->mirror, full);
+  (void)__atomic_load_n(full, __ATOMIC_ACQUIRE); /* what is written now, the card does not read */
   return post + 1;
 }
 
 void gather_end(Gather *gather) {
   if (!gather->count) return; /* nobody reads them */
   uint64_t number = gather->begun++;
-  *(volatile uint32_t *)(void *)post_of(gather, number) = 1;
+  __atomic_store_n((uint32_t *)(void *)post_of(gather, number), 1, __ATOMIC_RELEASE);
   mirror_batch(gather->mirror, gather->tables + number % POSTS * sizeof(RlcGather), gather->slots,
                gather->count);
 }
