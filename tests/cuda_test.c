@@ -139,6 +139,10 @@ START_TEST(positions_are_wide_where_tensors_are_large) {
   ck_assert_uint_eq(count_of(code, "typedef int Index"), 1);
   code = code_of(arena, products_make(arena, 1u << 24, false));
   ck_assert_uint_eq(count_of(code, "typedef long Index"), 1);
+  code = code_of(arena, products_make(arena, 8380000, false)); /* a step less than all of int */
+  ck_assert_uint_eq(count_of(code, "typedef int Index"), 1);
+  code = code_of(arena, products_make(arena, 8388600, false));
+  ck_assert_uint_eq(count_of(code, "typedef long Index"), 1);
   arena_free(arena);
 }
 END_TEST

@@ -8,7 +8,10 @@
 #include "codegen/cuda/emit_cuda.h"
 #include "codegen/loop/bodies.h"
 
-enum { CONSTANT_BYTES = 60 * 1024, LINE = 64 };
+enum { CONSTANT_BYTES = 60 * 1024, LINE = 64, RUN_BYTES = 40 /* of a Run, at most */ };
+
+/* Loops go a step beyond their end: of 32, or of all warps that have a kernel's items. */
+enum { MOST_POSITION = INT32_MAX - (1 << 20) };
 
 /* Who meets before a kernel; see Run. */
 typedef enum Meeting { MEET_NONE, MEET_BLOCK, MEET_ALL } Meeting;
@@ -77,8 +80,8 @@ static size_t place_total(const ProgramCode *program) {
 static const char *table_memory(const Code *code) {
   size_t bytes = 0;
   for (size_t i = 0; i < code->program_count; i++)
-    bytes += code->programs[i].kernel_count * 8 * sizeof(int32_t) +
-             place_total(&code->programs[i]) * sizeof(uint32_t);
+    bytes += (code->programs[i].kernel_count + 1) * RUN_BYTES +
+             (place_total(&code->programs[i]) + 1) * sizeof(uint32_t);
   return bytes <= CONSTANT_BYTES ? "__constant__" : "__device__";
 }
 
@@ -207,13 +210,13 @@ static void emit_program(const Printer *p, size_t number) {
 static bool positions_fit(const Code *code) {
   const Graph *graph = code->module->graph;
   for (size_t i = 0; i < graph->slot_count; i++)
-    if (code->slots[i]->layout.elements > INT32_MAX) return false;
+    if (code->slots[i]->layout.elements > MOST_POSITION) return false;
   for (size_t i = 0; i < code->program_count; i++) {
     const ProgramCode *program = &code->programs[i];
     for (size_t b = 0; b < program->buffer_count; b++)
-      if (program->buffers[b]->layout.elements > INT32_MAX) return false;
+      if (program->buffers[b]->layout.elements > MOST_POSITION) return false;
     for (size_t k = 0; k < program->kernel_count; k++)
-      if (program->kernels[k]->items > INT32_MAX) return false;
+      if (program->kernels[k]->items > MOST_POSITION) return false;
   }
   return true;
 }
@@ -233,9 +236,51 @@ void emit_cuda(const Code *code, FILE *out) {
 
 /* ---- on the CPU ---- */
 
+/* What host and card both read has a type of each, which must lie alike. */
+static const char layouts[] =
+    "#define LIES(type, ours, host, theirs) \\\n"
+    "  _Static_assert(offsetof(type, ours) == offsetof(host, theirs) && \\\n"
+    "                     sizeof ((type *)0)->ours == sizeof ((host *)0)->theirs, \\\n"
+    "                 #type \".\" #ours \" lies elsewhere than \" #host \".\" #theirs)\n"
+    "_Static_assert(sizeof(Run) <= %d, \"a Run is larger than what is counted\");\n"
+    "_Static_assert(sizeof(Member) == sizeof(RlcGpuRun), \"Member\");\n"
+    "LIES(Member, memory, RlcGpuRun, memory);\n"
+    "LIES(Member, seed, RlcGpuRun, seed);\n"
+    "LIES(Member, step, RlcGpuRun, step);\n"
+    "LIES(Member, batches, RlcGpuRun, batches);\n"
+    "_Static_assert(sizeof(Launch) == sizeof(RlcGpuCall), \"Launch\");\n"
+    "LIES(Launch, reached, RlcGpuCall, reached);\n"
+    "LIES(Launch, work, RlcGpuCall, work);\n"
+    "LIES(Launch, met, RlcGpuCall, met);\n"
+    "LIES(Launch, count, RlcGpuCall, count);\n"
+    "LIES(Launch, blocks, RlcGpuCall, blocks);\n"
+    "LIES(Launch, members, RlcGpuCall, runs);\n";
+
+static const char gather_layouts[] =
+    "_Static_assert(sizeof(Column) == sizeof(RlcGatherColumn), \"Column\");\n"
+    "LIES(Column, slot, RlcGatherColumn, slot);\n"
+    "LIES(Column, row, RlcGatherColumn, row);\n"
+    "LIES(Column, column, RlcGatherColumn, column);\n"
+    "LIES(Column, width, RlcGatherColumn, width);\n"
+    "LIES(Column, at, RlcGatherColumn, at);\n"
+    "LIES(Column, after, RlcGatherColumn, after);\n"
+    "LIES(Column, mask, RlcGatherColumn, mask);\n"
+    "LIES(Column, type, RlcGatherColumn, type);\n"
+    "_Static_assert(sizeof(Gather) == sizeof(RlcGather), \"Gather\");\n"
+    "LIES(Gather, pool, RlcGather, pool);\n"
+    "LIES(Gather, places, RlcGather, places);\n"
+    "LIES(Gather, full, RlcGather, full);\n"
+    "LIES(Gather, columns, RlcGather, columns);\n"
+    "LIES(Gather, column_count, RlcGather, column_count);\n"
+    "LIES(Gather, rows, RlcGather, rows);\n"
+    "LIES(Gather, flags, RlcGather, flags);\n"
+    "LIES(Gather, after, RlcGather, after);\n";
+
 void emit_cuda_on_cpu(const Code *code, FILE *out) {
   fputs("#include <codegen/cuda/shim.h>\n", out);
   emit_cuda(code, out);
+  fprintf(out, layouts, RUN_BYTES);
+  if (code->module->shell.source_count) fputs(gather_layouts, out);
   for (size_t i = 0; i < code->program_count; i++)
     fprintf(out,
             "static void program_%u_warps(const void *launch) { %s%u(*(const Launch *)launch); }\n"
