@@ -151,7 +151,7 @@ CUDA_SUITES = specs_test codegen_test codegen_chosen_test codegen_memory_test co
 cuda-cpu-check:
 	@$(MAKE) --no-print-directory -j$$(nproc) build $(CUDA_SUITES:%=$(BUILD)/tests/%) $(BUILD)/tests/cuda_specs_test
 	@RLC_SPECS=specs/ tests/run.sh $(BUILD) $(CUDA_SUITES:%=%@cuda)
-	@RLC_SHIM_ORDER=1 RLC_SPECS=sac tests/run.sh $(BUILD) specs_test@cuda codegen_scan_test@cuda
+	@RLC_SHIM_ORDER=7 RLC_SPECS=sac tests/run.sh $(BUILD) specs_test@cuda codegen_scan_test@cuda
 	@RLC_SHIM_ORDER=29 RLC_SPECS=remac tests/run.sh $(BUILD) specs_test@cuda
 	@RLC_LONG=1 tests/run.sh $(BUILD) cuda_specs_test
 
