@@ -314,12 +314,14 @@ START_TEST(returns_of_retries) {
     low = fmin(low, mean), high = fmax(high, mean);
   }
   says(&said, arena_printf(said.arena, "between %.0f and %.0f in the mean", low, high));
+  arena_free(said.arena);
   said = said_of("remac_eps");
   all = csv_read(said.arena, said.study, "aggregates");
   says(&said, arena_printf(said.arena, "(%.0f and %.0f for 1 and 0.1, %.0f for 1e-8)",
                            aggregate_value(&all, "remac_paper_halfcheetah eps=1"),
                            aggregate_value(&all, "remac_paper_halfcheetah eps=1e-1"),
                            aggregate_value(&all, "remac_paper_halfcheetah eps=1e-8")));
+  arena_free(said.arena);
 }
 END_TEST
 
