@@ -6,13 +6,19 @@
 
 #include "tests/suite.h"
 
+#ifdef __SANITIZE_ADDRESS__ /* trainers need what the runtime was compiled with */
+#define INSTRUMENTED "CC='gcc -fsanitize=address,undefined' "
+#else
+#define INSTRUMENTED ""
+#endif
+
 /* What `rlc ablate` prints on `case.yaml`, with its messages; the last line is an estimate. */
 static const char *ablate(Front *f, const char *text, const char *options, int *status) {
   char line[4096];
   const char *said = "";
   file_write("case.yaml", text);
-  FILE *pipe =
-      popen(arena_printf(f->arena, RLC_BUILD "/rlc ablate case.yaml %s 2>&1", options), "r");
+  FILE *pipe = popen(
+      arena_printf(f->arena, INSTRUMENTED RLC_BUILD "/rlc ablate case.yaml %s 2>&1", options), "r");
   ck_assert_ptr_nonnull(pipe);
   while (fgets(line, sizeof line, pipe)) said = arena_printf(f->arena, "%s%s", said, line);
   *status = WEXITSTATUS(pclose(pipe));
