@@ -200,7 +200,8 @@ static void doing_words(const Device *device, char *text, size_t size) {
 
 /* What a kernel did, whichever call of the driver is the first to say so. */
 static bool is_fault(int result) {
-  return result == 700 || result == 702 || result == 710 || (result >= 714 && result <= 719);
+  return result == DRIVER_BAD_ADDRESS || result == DRIVER_TOOK_TOO_LONG ||
+         result == DRIVER_ASSERTED || (result >= DRIVER_FAULTS && result < DRIVER_FAULTS_END);
 }
 
 bool device_check(Device *device, const char *doing, int result) {

@@ -17,6 +17,11 @@ enum {
   DRIVER_NO_BINARY = 209,
   DRIVER_NEWER_TEXT = 222, /* PTX of a toolkit that the driver is too old for */
   DRIVER_NOT_READY = 600,
+  DRIVER_BAD_ADDRESS = 700, /* from here to DRIVER_FAULTS_END: what a kernel did */
+  DRIVER_TOOK_TOO_LONG = 702,
+  DRIVER_ASSERTED = 710,
+  DRIVER_FAULTS = 714, /* a stack, an instruction, an address .. */
+  DRIVER_FAULTS_END = 720,
   FACT_MULTIPROCESSORS = 16,
   FACT_MAJOR = 75,
   FACT_MINOR = 76,
