@@ -118,7 +118,8 @@ START_TEST(scores_are_drawn_over_a_constant) {
     printf("SKIP: gnuplot is not installed\n");
     return;
   }
-  HAS("figures/over_lr.svg", ">1e-8<", ">1e-6<", ">0.0001<", ">0.01<", ">1<");
+  HAS("figures/over_lr.svg", ">1e-8<", ">1<"); /* tics where the grid's points are */
+  report_lacks("figures/over_lr.svg", ">1e-4<");
   report_lacks("figures/curve_entropy.svg", ">0.4<"); /* 1, 0.5, 0.2, as a logarithmic axis has */
   HAS("figures/curve_entropy.svg", ">0.2<", ">0.5<", ">1<");
 }

@@ -34,8 +34,17 @@ const char *tic_text(Arena *arena, double value);
 /* At most `most`, and so few tics of a linear axis that their texts stand apart in `room` pixels.
  */
 double tics_fit(Arena *arena, PlotRange range, double most, double room);
-/* Range, scale and tics of an axis ("x", "y", "cb"); about `most` tics. */
-void axis_write(const Plotter *plotter, const char *axis, PlotRange range, double most, bool log);
+/* An axis of `room` pixels along its texts (INFINITY: they stand below each other). Tics at
+ * `points`, in ascending order, where there are some, else about `most`. */
+typedef struct AxisScale {
+  PlotRange range;
+  double most, room;
+  bool log;
+  const double *points;
+  size_t count;
+} AxisScale;
+/* Range, scale and tics of an axis ("x", "y", "cb"). */
+void axis_write(const Plotter *plotter, const char *axis, const AxisScale *scale);
 
 /* ---- plot_panel.c ---- */
 

@@ -2,6 +2,7 @@
 #include "compiler/study/report/plot.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -126,10 +127,35 @@ static void lines_edges(Plotter *plotter, const Panel *panel) {
   }
 }
 
-/* An axis of `room` pixels. */
-static void x_write(const Plotter *plotter, PlotRange range, double most, double room, bool log) {
-  if (!log) most = tics_fit(plotter->arena, range, most, room);
-  axis_write(plotter, "x", range, most, log);
+enum { MOST_POINTS = 8 };
+
+static int in_order(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+/* Where the points of a grid lie, if they are few; 0: they are many, or no grid's. */
+static size_t grid_points(const Panel *panel, double *points) {
+  size_t count = 0;
+  for (size_t i = 0; panel->marked && i < panel->count; i++)
+    for (size_t k = 0; k < panel->lines[i].curve.count; k++) {
+      double x = panel->lines[i].curve.step[k];
+      size_t same = 0;
+      while (same < count && points[same] != x) same++;
+      if (same == MOST_POINTS) return 0;
+      if (same == count) points[count++] = x;
+    }
+  qsort(points, count, sizeof *points, in_order);
+  return count;
+}
+
+static void x_write(const Plotter *plotter, AxisScale scale) {
+  if (!scale.log) scale.most = tics_fit(plotter->arena, scale.range, scale.most, scale.room);
+  axis_write(plotter, "x", &scale);
+}
+
+static void y_write(const Plotter *plotter, PlotRange range, bool log) {
+  axis_write(plotter, "y", &(AxisScale){.range = range, .most = 5, .room = INFINITY, .log = log});
 }
 
 /* ---- lines ---- */
@@ -164,8 +190,14 @@ static void plot_lines(Plotter *plotter, const Panel *panel) {
   size_t first = plotter->data;
   PlotRange range = range_padded((PlotRange){panel->low, panel->high}, 0.04, panel->y_log);
   for (size_t i = 0; i < panel->count; i++) curve_data(plotter, panel, &panel->lines[i], range);
-  x_write(plotter, lines_x(panel), 5, PANEL_WIDTH - 70, panel->x_log);
-  axis_write(plotter, "y", range, 5, panel->y_log);
+  double points[MOST_POINTS];
+  x_write(plotter, (AxisScale){.range = lines_x(panel),
+                               .most = 5,
+                               .room = PANEL_WIDTH - 70,
+                               .log = panel->x_log,
+                               .points = points,
+                               .count = grid_points(panel, points)});
+  y_write(plotter, range, panel->y_log);
   lines_edges(plotter, panel);
   fprintf(plotter->out, "plot NaN");
   for (size_t i = 0; i < panel->count; i++)
@@ -241,7 +273,10 @@ static void plot_bars(Plotter *plotter, const Panel *panel) {
   for (size_t i = 0; i < panel->count; i++)
     if (strlen(panel->bars[i].label) > longest) longest = strlen(panel->bars[i].label);
   bars_data(plotter, panel);
-  x_write(plotter, bars_x(panel), 4, PANEL_WIDTH - 40 - LETTER * (double)longest, panel->x_log);
+  x_write(plotter, (AxisScale){.range = bars_x(panel),
+                               .most = 4,
+                               .room = PANEL_WIDTH - 40 - LETTER * (double)longest,
+                               .log = panel->x_log});
   bars_edges(plotter, panel);
   fprintf(plotter->out, "set grid xtics lc rgb '" GRID "' lt 1 lw 0.8\nunset grid\n"
                         "set grid xtics lc rgb '" GRID "' lt 1 lw 0.8\nset ytics scale 0\n");
@@ -288,11 +323,12 @@ static void plot_arrows(Plotter *plotter, const Panel *panel) {
   PlotRange x, y, colours = range_padded((PlotRange){panel->low, panel->high}, 0, true);
   arrows_ranges(panel, &x, &y);
   arrows_data(plotter, panel, x, y);
-  x_write(plotter, x, 5, PANEL_WIDTH - 130, false);
-  axis_write(plotter, "y", y, 5, false);
+  x_write(plotter, (AxisScale){.range = x, .most = 5, .room = PANEL_WIDTH - 130});
+  y_write(plotter, y, false);
   fprintf(plotter->out, "set palette defined (" PALETTE ")\nset colorbox\n");
   fprintf(plotter->out, "set cbtics tc rgb '" INK "'\n");
-  axis_write(plotter, "cb", colours, 4, true);
+  axis_write(plotter, "cb",
+             &(AxisScale){.range = colours, .most = 4, .room = INFINITY, .log = true});
   if (colours.low < colours.high && panel->count)
     fprintf(plotter->out,
             "plot $d%zu using 1:2:3:4:5 with vectors head filled size graph 0.018,22 lw 1.3 lc "
