@@ -88,7 +88,6 @@ static Shim *shim;
 #define blockDim               ((ShimIndex){SHIM_WARPS * SHIM_LANES})
 #define __syncwarp()           shim_wait(SHIM_AT_WARP)
 #define __syncthreads()        shim_wait(SHIM_AT_BLOCK)
-#define __threadfence()        ((void)0)
 #define __threadfence_system() ((void)0)
 #define PAUSE()                shim_wait(SHIM_SPINS)
 
@@ -101,11 +100,13 @@ __attribute__((noinline)) static void shim_wait(ShimState state) {
   if (!_setjmp(shim->running->place)) _longjmp(shim->scheduler, 1);
 }
 
-static inline unsigned atomicAdd(unsigned *at, unsigned more) {
+static inline unsigned add_release(unsigned *at, unsigned more) {
   unsigned before = *at;
   *at = before + more;
   return before;
 }
+
+static inline unsigned load_acquire(const volatile unsigned *at) { return *at; }
 
 #define SHIM_SHUFFLE(type, part)                                                                   \
   static inline type shim_shuffle_##type(type x, long from) {                                      \
