@@ -291,6 +291,20 @@ static void tally_write(void) {
   fclose(out);
 }
 
+/* A program finds nothing of use where it keeps what outlives no program: each begins with scratch
+ * of values that are no numbers. */
+static void scratch_spoil(const RlcGpuCall *call) {
+  for (uint32_t i = 0; i < call->count; i++) {
+    char *memory = (char *)(uintptr_t)call->runs[i].memory;
+    memset(memory + call->work, 0xff, call->met - call->work);
+  }
+}
+
+static void launch_do(const Job *job) {
+  scratch_spoil((const void *)job->kept);
+  job->kernel->launch(job->kernel->program, job->kept, job->blocks);
+}
+
 /* Does the first job of a stream. */
 static int job_do(Stream *stream) {
   Job *job = stream->first;
@@ -298,7 +312,7 @@ static int job_do(Stream *stream) {
   if (!(stream->first = job->next)) stream->last = &stream->first;
   if (job->kernel && launch_fails((const void *)job->kept)) fault = ILLEGAL;
   if (fault == 0 && job->kernel)
-    job->kernel->launch(job->kernel->program, job->kept, job->blocks);
+    launch_do(job);
   else if (fault == 0)
     memmove(job->to, job->from, job->bytes);
   free(job);
