@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RLC_ABI      6
+#define RLC_ABI      7
 #define RLC_MAX_RANK 8
 #define RLC_NONE     UINT32_MAX /* "no slot", "no program" */
 
@@ -309,6 +309,7 @@ typedef struct RlcGpu {
   const RlcLaunch *launches; /* [program_count] */
   uint32_t threads;          /* of a block */
   uint32_t shared_bytes;     /* of a block */
+  uint32_t toolkit;          /* CUDA's version of what made the images: 13000 for 13.0 */
 } RlcGpu;
 /* Of a replay on the card: how a batch comes into its slots. The launch of the next program of its
  * run does it first; where something else needs those slots before, the kernel RLC_GATHER does it

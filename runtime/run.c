@@ -96,6 +96,7 @@ static bool make_trainer(Run *run, Trainer *trainer) {
   bool good = trainer_make(trainer, session->module, &run->options);
   pthread_mutex_unlock(&session->lock);
   run->options.gpu = trainer->device ? device_name(trainer->device) : NULL;
+  run->options.gpu_code = trainer->device ? device_code(trainer->device) : NULL;
   trainer->stop = session->stop;
   trainer->progress.board = session->board;
   trainer->progress.run = run->number;

@@ -107,14 +107,15 @@ static void cpu_model(char text[128]) {
   if (file) fclose(file);
 }
 
-static void put_machine(JsonWriter *json, const char *gpu) {
+static void put_machine(JsonWriter *json, const Options *options) {
   struct utsname system;
   char text[512];
   time_t now = time(NULL);
   struct tm utc;
   cpu_model(text);
   json_text(json, "cpu", text);
-  if (gpu) json_text(json, "gpu", gpu);
+  if (options->gpu) json_text(json, "gpu", options->gpu);
+  if (options->gpu_code) json_text(json, "gpu_code", options->gpu_code);
   if (uname(&system) == 0) {
     snprintf(text, sizeof text, "%.120s %.120s %.120s", system.sysname, system.release,
              system.machine);
@@ -158,7 +159,7 @@ static bool write_provenance(const Options *options, const RlcModule *module, co
   JsonWriter json = json_writer(&out, 2);
   json_open(&json, '{');
   put_module(&json, module);
-  put_machine(&json, options->gpu);
+  put_machine(&json, options);
   for (size_t i = 0; i < options->fact_count; i++)
     json_text(&json, options->facts[i].name, options->facts[i].value);
   json_name(&json, "options");

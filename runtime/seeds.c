@@ -212,6 +212,7 @@ static bool seeds_cohort(Seeds *seeds) {
   if (!(seeds->cohort = cohort_make(module, seeds->session.count, rest, &seeds->error)))
     return false;
   seeds->options.gpu = device_name(cohort_device(seeds->cohort));
+  seeds->options.gpu_code = device_code(cohort_device(seeds->cohort));
   return true;
 }
 

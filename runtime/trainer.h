@@ -41,7 +41,8 @@ typedef struct Options {
                            NULL in a trainer's own program */
   const Fact *facts;    /* set by the caller before rundir_make, or left empty */
   size_t fact_count;
-  const char *gpu; /* set by the caller before rundir_make: the card that programs run on; NULL */
+  /* Set by the caller before rundir_make: the card that programs run on, and their code; or NULL */
+  const char *gpu, *gpu_code;
   struct Cohort *cohort; /* set by the caller: the runs on a card with which this one goes together,
                           or NULL */
   uint32_t member;       /* its number among those */

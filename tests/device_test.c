@@ -243,10 +243,18 @@ static bool provenance_has(const char *file, const char *words) {
 
 START_TEST(provenance_names_the_card) {
   static const char card[] = "\"gpu\": \"a CPU that plays a card, sm_90, CUDA driver 13.0\"";
+  static const char code[] = "\"gpu_code\": \"sm_90 by NVRTC 13.0\"";
   trainer_good(folder, SMALL "--steps 6 --out provenance");
   trainer_good(folder, SMALL "--steps 8 --resume provenance");
   ck_assert(provenance_has("provenance.json", card));
   ck_assert(provenance_has("provenance-2.json", card));
+  ck_assert(provenance_has("provenance.json", code));
+  setenv("FAKE_CARD", "code:0:12080", 1);
+  trainer_good(folder, SMALL "--steps 9 --seeds 2 --out later");
+  unsetenv("FAKE_CARD");
+  Bytes text = log_of("later/seed-2", "provenance.json");
+  ck_assert(strstr(text.data, "CUDA driver 12.8") && strstr(text.data, code));
+  free(text.data);
 }
 END_TEST
 
@@ -271,11 +279,17 @@ static void fails(const char *card, const char *driver, const char *const *words
 }
 #define FAILS(card, driver, ...) fails(card, driver, (const char *const[]){__VA_ARGS__, NULL})
 
+#define NEWER "install one of CUDA 13.0 or newer, or compile the trainer by NVRTC of CUDA 12.4"
+
 START_TEST(errors_help) {
   FAILS("", "/nonexistent/libcuda.so", "no CUDA driver", "/nonexistent", "--target native");
   FAILS("", "libm.so.6", "libm.so.6", "has no cu");
   FAILS("none", DRIVER, "no GPU", "nvidia-smi");
-  FAILS("old", DRIVER, "sm_50", "code for sm_90, ptx", "--march sm_50");
+  FAILS("old", DRIVER, "sm_50", "code for sm_90, ptx by NVRTC 13.0", "--march sm_50");
+  FAILS("code:209:12040", DRIVER, "CUDA driver 12.4", "NVRTC 13.0", NEWER);
+  FAILS("code:222:12040", DRIVER, "CUDA driver 12.4", "NVRTC 13.0", NEWER);
+  FAILS("code:200:12040", DRIVER, "CUDA driver 12.4", "NVRTC 13.0", NEWER);
+  FAILS("code:218:13010", DRIVER, "CUDA driver 13.1", "NVRTC 13.0", "; compile it with --march");
   FAILS("small", DRIVER, "out of memory", "bytes are needed", "largest tensors", ".w'");
   FAILS("batch", DRIVER, "illegal memory access", "failed taking a batch from a replay");
   FAILS("fault:3", DRIVER, "illegal memory access", "program '", "kernel k", ":");

@@ -66,7 +66,8 @@ START_TEST(a_card_is_checked) {
   double apart;
   int losses;
   static const char *const words[] = {
-      "gpu: a CPU that plays a card",
+      "gpu: a CPU that plays a card, sm_90, CUDA driver 13.0",
+      "gpu_code: sm_90 by NVRTC 13.0",
       "commit: ",
       "; for sm_90",
       " ok ok clean clean clean\n",

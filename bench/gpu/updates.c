@@ -29,14 +29,18 @@ typedef struct Measuring {
 
 static void print_row(const Measuring *all, const char *name) {
   const Measured *first = all->each;
-  const char *where = first->trainer->device ? device_name(first->trainer->device) : "the CPU";
+  const Device *device = first->trainer->device;
   double rate = 0, updates = 0;
   for (uint32_t i = 0; i < all->seeds; i++) {
     rate += all->each[i].figures.updates_per_second;
     updates += all->each[i].figures.updates;
   }
-  printf("rlc\t%s\t%.6g\t%.0f\t%.0f\t%.6g\t%s\n", name, rate, updates, first->figures.groups,
-         first->figures.minimal_mflop, where);
+  printf("rlc\t%s\t%.6g\t%.0f\t%.0f\t%.6g\t", name, rate, updates, first->figures.groups,
+         first->figures.minimal_mflop);
+  if (device)
+    printf("%s; code of %s\n", device_name(device), device_code(device));
+  else
+    printf("the CPU\n");
 }
 
 /* What one of them does, as a job of a team. */

@@ -17,6 +17,7 @@ void emit_cuda_on_cpu(const Code *code, FILE *out);
 typedef struct CudaImage {
   char *cubin, *ptx;
   size_t cubin_bytes, ptx_bytes;
+  uint32_t toolkit; /* CUDA's version of NVRTC, 13000 for 13.0 */
 } CudaImage;
 
 /* Whether NVRTC can be loaded; else the reason is in `error`. */

@@ -79,7 +79,8 @@ static RlcGpu *tables_make(const Code *code, Arena *arena, const CudaImage *imag
                   .images = images,
                   .launches = launches,
                   .threads = CUDA_WARPS * CUDA_LANES,
-                  .shared_bytes = CUDA_SHARED};
+                  .shared_bytes = CUDA_SHARED,
+                  .toolkit = image->toolkit};
   return gpu;
 }
 
@@ -128,8 +129,8 @@ static void print_tables(const RlcGpu *gpu, size_t programs, FILE *out) {
     fprintf(out, "  {\"%s\", reads_%zu, writes_%zu, %u, %u, parts_%zu, %u},\n",
             gpu->launches[i].kernel, i, i, gpu->launches[i].read_count,
             gpu->launches[i].write_count, i, gpu->launches[i].part_count);
-  fprintf(out, "  {0}};\nstatic const RlcGpu gpu = {%u, images, launches, %u, %u};\n\n",
-          gpu->image_count, gpu->threads, gpu->shared_bytes);
+  fprintf(out, "  {0}};\nstatic const RlcGpu gpu = {%u, images, launches, %u, %u, %u};\n\n",
+          gpu->image_count, gpu->threads, gpu->shared_bytes, gpu->toolkit);
 }
 
 bool gpu_trainer(const Code *code, FILE *out, char *error, size_t size) {

@@ -117,6 +117,7 @@ static bool compile(const Nvrtc *n, const char *text, const char *arch, CudaImag
    * long for no better loops. Older ones do not know it. */
   int major = 0, minor = 0;
   bool knows = n->version(&major, &minor) == 0 && major >= 13;
+  image->toolkit = (uint32_t)(1000 * major + 10 * minor);
   const char *const options[] = {option, "-w", "--ptxas-options=-Ofc=min"};
   NvrtcProgram *program = NULL;
   if (n->create(&program, text, "rlc.cu", 0, NULL, NULL) != 0)

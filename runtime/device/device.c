@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* CUDA's versions are numbers, 13010 for 13.1. */
+#define VERSION_WORDS(number) (number) / 1000, (number) % 1000 / 10
+
 /* ---- finding ---- */
 
 static int fact(const Device *device, int attribute) {
@@ -43,23 +46,66 @@ static void images_list(const RlcGpu *gpu, char *text, size_t size) {
     used += (size_t)snprintf(text + used, size - used, "%s%s", i ? ", " : "", gpu->images[i].arch);
 }
 
-static bool image_load(Device *device, RunError *error) {
+static bool is_refusal(int result) {
+  switch (result) {
+  case DRIVER_BAD_IMAGE:
+  case DRIVER_NO_BINARY:
+  case DRIVER_BAD_TEXT:
+  case DRIVER_NO_COMPILER:
+  case DRIVER_NEWER_TEXT:
+  case DRIVER_NO_COMPILING:
+  case DRIVER_BAD_SOURCE:
+    return true;
+  default:
+    return false;
+  }
+}
+
+/* Is all code for later cards than this one? */
+static bool code_is_later(const Device *device) {
   const RlcGpu *gpu = device->module->gpu;
-  const RlcImage *image = image_for(device);
-  char have[256];
-  images_list(gpu, have, sizeof have);
-  int result = image ? device->driver.module_load(&device->image, image->bytes) : DRIVER_NO_BINARY;
-  if (result == 0) return true;
+  for (uint32_t i = 0; i < gpu->image_count; i++) {
+    int arch = arch_number(gpu->images[i].arch);
+    if (arch && arch <= device->arch) return false;
+  }
+  return true;
+}
+
+/* What to do about code that the driver does not take. What it says of an old driver, an old card
+ * or no compiler of its own differs from one driver to the next, so what is known here counts. */
+static void refusal_advice(const Device *device, int result, char *text, size_t size) {
+  uint32_t toolkit = device->module->gpu->toolkit;
+  bool older = device->version < toolkit;
+  size_t used = 0;
+  text[0] = 0;
+  if (!is_refusal(result)) return;
+  if (older)
+    used = (size_t)snprintf(text, size,
+                            "; the driver is older than that: install one of CUDA %u.%u or newer, "
+                            "or compile the trainer by NVRTC of CUDA %u.%u or older (CUDA_PATH)",
+                            VERSION_WORDS(toolkit), VERSION_WORDS(device->version));
+  if (used < size && (!older || code_is_later(device)))
+    snprintf(text + used, size - used, "; compile it with --march sm_%d", device->arch);
+}
+
+static bool load_fail(const Device *device, const char *doing, int result, RunError *error) {
+  const RlcGpu *gpu = device->module->gpu;
   RunError said = {{0}};
-  char advice[96] = "";
-  if (result == DRIVER_NO_BINARY)
-    snprintf(advice, sizeof advice, "; compile it with --march sm_%d", device->arch);
-  if (result == DRIVER_NEWER_TEXT)
-    snprintf(advice, sizeof advice,
-             "; it was compiled by a newer CUDA Toolkit: install a newer driver");
-  driver_fail(&device->driver, &said, "it does not load", result);
-  return run_fail(error, "%s cannot run this trainer, which has code for %s: %s%s", device->words,
-                  have, said.text, advice);
+  char have[256], advice[256];
+  images_list(gpu, have, sizeof have);
+  refusal_advice(device, result, advice, sizeof advice);
+  driver_fail(&device->driver, &said, doing, result);
+  return run_fail(error, "%s cannot run this trainer, which has code for %s by NVRTC %u.%u: %s%s",
+                  device->words, have, VERSION_WORDS(gpu->toolkit), said.text, advice);
+}
+
+static bool image_load(Device *device, RunError *error) {
+  const RlcImage *image = image_for(device);
+  int result = image ? device->driver.module_load(&device->image, image->bytes) : DRIVER_NO_BINARY;
+  if (result != 0) return load_fail(device, "it does not load", result, error);
+  snprintf(device->code, sizeof device->code, "%s by NVRTC %u.%u", image->arch,
+           VERSION_WORDS(device->module->gpu->toolkit));
+  return true;
 }
 
 /* The first card, and nothing of it taken. */
@@ -88,10 +134,11 @@ static void card_name(Device *device) {
   int version = 0;
   device->driver.device_name(card, sizeof card, device->number);
   device->driver.version(&version);
+  device->version = (uint32_t)version;
   device->arch = 10 * fact(device, FACT_MAJOR) + fact(device, FACT_MINOR);
   snprintf(device->name, sizeof device->name, "%s", card);
-  snprintf(device->words, sizeof device->words, "%s, sm_%d, CUDA driver %d.%d", card, device->arch,
-           version / 1000, version % 1000 / 10);
+  snprintf(device->words, sizeof device->words, "%s, sm_%d, CUDA driver %u.%u", card, device->arch,
+           VERSION_WORDS(device->version));
 }
 
 /* ---- programs ---- */
@@ -103,7 +150,7 @@ static bool kernel_find(Device *device, Kernel *kernel, const char *name, RunErr
   int blocks = 0, result = driver->kernel_find(&kernel->driver, device->image, name);
   if (result == 0)
     result = driver->kernel_blocks(&blocks, kernel->driver, (int)gpu->threads, gpu->shared_bytes);
-  if (result != 0) return driver_fail(driver, error, name, result);
+  if (result != 0) return load_fail(device, name, result, error); /* drivers load code late */
   kernel->blocks = (uint32_t)(blocks * fact(device, FACT_MULTIPROCESSORS));
   return kernel->blocks > 0 ||
          run_fail(error, "%s has no room for a block of %s", device->name, name);
@@ -177,6 +224,7 @@ int device_arch(void) {
 }
 
 const char *device_name(const Device *device) { return device->words; }
+const char *device_code(const Device *device) { return device->code; }
 
 /* ---- what goes wrong later ---- */
 

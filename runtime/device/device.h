@@ -19,8 +19,10 @@ Device *device_open(const RlcModule *module, RunError *error);
 void device_close(Device *device);
 /* The architecture of the card that device_open would take, 90 for sm_90; 0 where there is none. */
 int device_arch(void);
-/* The card in words, for provenance: "NVIDIA H200, sm_90, driver 13.0". */
+/* The card in words, for provenance: "NVIDIA H200, sm_90, CUDA driver 13.0". */
 const char *device_name(const Device *device);
+/* The code that was loaded and what made it: "sm_90 by NVRTC 13.0". */
+const char *device_code(const Device *device);
 /* False when something on the card has failed since the device was opened; then nothing is run any
  * more, and `error`, unless it is NULL, says what it was (no device never fails): the program in
  * which a kernel faulted, or what was refused. */

@@ -14,8 +14,13 @@ typedef uint64_t DevicePlace; /* an address on the card */
 enum {
   DRIVER_OUT_OF_MEMORY = 2,
   DRIVER_NO_DEVICE = 100,
+  DRIVER_BAD_IMAGE = 200, /* this and the next ones: code that it cannot take */
   DRIVER_NO_BINARY = 209,
-  DRIVER_NEWER_TEXT = 222, /* PTX of a toolkit that the driver is too old for */
+  DRIVER_BAD_TEXT = 218,
+  DRIVER_NO_COMPILER = 221, /* of PTX */
+  DRIVER_NEWER_TEXT = 222,  /* PTX of a toolkit that the driver is too old for */
+  DRIVER_NO_COMPILING = 223,
+  DRIVER_BAD_SOURCE = 300,
   DRIVER_NOT_READY = 600,
   DRIVER_BAD_ADDRESS = 700, /* from here to DRIVER_FAULTS_END: what a kernel did */
   DRIVER_TOOK_TOO_LONG = 702,

@@ -17,7 +17,8 @@ struct Device {
   const RlcModule *module;
   int number, arch; /* 90: sm_90 */
   bool entered;     /* the context is to be given back */
-  char name[160], words[224];
+  uint32_t version; /* of CUDA, the driver's */
+  char name[160], words[224], code[64];
   DriverContext *context;
   DriverModule *image;
   DriverStream *stream;

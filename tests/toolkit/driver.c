@@ -5,7 +5,7 @@
  * stream, so that a runtime that reads too early reads old values. FAKE_CARD says what goes wrong:
  * "none" (no card), "old" (an architecture below all), "small" (16 KiB of memory), "fault:N" (the
  * launch number N), "soon:N" (the same on a card that is not late), "batch" (the first batch that
- * is taken). A thread that has not entered a context may do nothing, and after a fault every call
+ * is taken), "code:R:V" (a driver of version V, whose result of loading code is R). A thread that has not entered a context may do nothing, and after a fault every call
  * says so. In the end it writes to the file FAKE_CARD_TALLY how many launches there were, of how
  * many runs. */
 #define _GNU_SOURCE /* memfd_create */
@@ -43,7 +43,12 @@ static int refused(void) { return fault ? fault : entered ? 0 : NO_CONTEXT; }
 /* ---- errors and the card ---- */
 
 int cuInit(unsigned flags) { return (void)flags, 0; }
-int cuDriverGetVersion(int *version) { return *version = 13000, 0; }
+/* "code:R:V". */
+static int code_result(void) { return fails("code:") ? atoi(getenv("FAKE_CARD") + 5) : 0; }
+int cuDriverGetVersion(int *version) {
+  *version = fails("code:") ? atoi(strrchr(getenv("FAKE_CARD"), ':') + 1) : 13000;
+  return 0;
+}
 
 int cuGetErrorName(int error, const char **name) {
   *name = error == ILLEGAL ? "CUDA_ERROR_ILLEGAL_ADDRESS" : "CUDA_ERROR_OF_THE_TEST";
@@ -81,6 +86,7 @@ int cuCtxSetCurrent(void *context) { return entered = context, 0; }
 
 int cuModuleLoadData(void **module, const void *image) {
   if (refused()) return refused();
+  if (code_result()) return code_result();
   static const char elf[] = "\177ELF";
   if (memcmp(image, elf, 4) != 0) return NO_BINARY;
   uint64_t sections, size;
