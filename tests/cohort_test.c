@@ -12,9 +12,11 @@
 
 /* Its own copy of what is tested, on the card below. */
 static void card_run(const MirrorRun *runs, uint32_t count);
+static void card_bring(const MirrorRun *run);
 static Device *card_open(const RlcModule *module, RunError *error);
 static void card_close(Device *device);
 #define mirrors_run  card_run
+#define mirror_bring card_bring
 #define device_open  card_open
 #define device_close card_close
 #include "runtime/device/cohort.c"
@@ -41,7 +43,7 @@ typedef struct Runner {
   uint32_t counted, asides;
   State state;
   pthread_t thread;
-  uint32_t done; /* parts that the card was given */
+  uint32_t brought, done; /* parts that were brought to the card, and that it was given */
 } Runner;
 
 typedef struct Play {
@@ -52,7 +54,8 @@ typedef struct Play {
   sem_t free;
   uint32_t going, launches; /* launches of those who have come */
   Cohort *cohort;
-  const char *fault; /* the first */
+  pthread_barrier_t *bringing; /* all bring at the same time, and none is done before; or NULL */
+  const char *fault;           /* the first */
 } Play;
 
 static void demand(Play *play, bool good, const char *fault) {
@@ -84,6 +87,18 @@ static void launch_check(Play *play, const Part *part) {
   }
 }
 
+/* A member brings what its next part reads, in its own thread and in nobody's way. */
+static void card_bring(const MirrorRun *run) {
+  Runner *runner = (Runner *)run->mirror;
+  Play *play = runner->play;
+  pthread_mutex_lock(&play->lock);
+  demand(play, pthread_equal(runner->thread, pthread_self()), "a thread brought what is another's");
+  demand(play, run->draw == runner->done && runner->brought++ == runner->done,
+         "what was brought is not the next part's");
+  pthread_mutex_unlock(&play->lock);
+  if (play->bringing) pthread_barrier_wait(play->bringing);
+}
+
 static void part_launched(Play *play, const MirrorRun *run, const Part *part) {
   Runner *runner = (Runner *)run->mirror;
   const Part *own = &runner->parts[runner->done];
@@ -94,6 +109,8 @@ static void part_launched(Play *play, const MirrorRun *run, const Part *part) {
   demand(play, own->program == part->program, "a launch of two programs");
   demand(play, own->place == part->place, "a launch of members at two places");
   demand(play, runner->state == OUT || runner->state == ASKS, "a launch for one who did not wait");
+  if (runner->state == OUT) runner->brought++; /* the card does both */
+  demand(play, runner->brought == runner->done + 1, "a launch of what was not brought");
   if (runner->state == ASKS) runner->state = LAUNCHED;
   runner->done++;
 }
@@ -266,6 +283,21 @@ START_TEST(members_in_step_are_one_launch) {
 }
 END_TEST
 
+/* Whoever brings may have to wait for the card, and another must be able to bring meanwhile. */
+START_TEST(members_bring_side_by_side) {
+  Play play;
+  pthread_barrier_t bringing;
+  alarm(WAITS_MOST);
+  play_open(&play, 4, RUNNERS, 0);
+  pthread_barrier_init(&bringing, NULL, RUNNERS);
+  play.bringing = &bringing;
+  for (uint32_t i = 0; i < RUNNERS; i++)
+    for (uint32_t k = 0; k < 30; k++) script_add(&play.runners[i], k / 6, k % PROGRAMS, k % 6 == 3);
+  play_close(&play);
+  pthread_barrier_destroy(&bringing);
+}
+END_TEST
+
 /* Evaluations of 0 to 7 programs and then of 7 to 0, and what all do before, between and behind. */
 START_TEST(members_meet_again_after_evaluations) {
   Play play;
@@ -335,6 +367,7 @@ int main(void) {
   TCase *tcase = tcase_create("cohort");
   tcase_set_timeout(tcase, WAITS_MOST + 10);
   tcase_add_loop_test(tcase, members_in_step_are_one_launch, 0, 4);
+  tcase_add_test(tcase, members_bring_side_by_side);
   tcase_add_loop_test(tcase, members_meet_again_after_evaluations, 0, 4);
   tcase_add_loop_test(tcase, members_meet_again_at_the_next_step, 0, 4);
   tcase_add_loop_test(tcase, any_members_end, 0, 4);

@@ -132,6 +132,7 @@ void cohort_run(Cohort *cohort, uint32_t number, const MirrorRun *run, uint64_t 
     mirrors_run(run, 1);
     return;
   }
+  mirror_bring(run); /* may wait for the card, and so must not hold up the others */
   pthread_mutex_lock(&cohort->lock);
   member_waits(member, run, step, aside);
   cohort_rests(cohort);

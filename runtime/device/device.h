@@ -40,6 +40,9 @@ typedef struct MirrorRun {
 /* Runs one program for different mirrors of a device, behind all that was run and copied before: in
  * one launch, if so many blocks can be on the card at once. */
 void mirrors_run(const MirrorRun *runs, uint32_t count);
+/* Copies what mirrors_run would have to copy first, for which it may have to wait for the card. So
+ * each of those who are launched together does it for himself, and none in front of the others. */
+void mirror_bring(const MirrorRun *run);
 /* The host is about to read a slot: afterwards it has what the card wrote last. */
 void mirror_fetch(Mirror *mirror, uint32_t slot);
 /* The same for all slots. */

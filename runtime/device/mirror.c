@@ -328,6 +328,11 @@ static void launch(Device *device, const Kernel *kernel, const char *name, RlcGp
   device_check(device, name, result);
 }
 
+void mirror_bring(const MirrorRun *run) {
+  const RlcLaunch *table = &run->mirror->device->module->gpu->launches[run->program];
+  if (mirror_ready(run->mirror)) slots_copy(run->mirror, table->reads, table->read_count, HOST);
+}
+
 /* Runs that fit into one launch. */
 static void runs_launch(const MirrorRun *runs, uint32_t count) {
   Device *device = runs->mirror->device;
@@ -335,7 +340,7 @@ static void runs_launch(const MirrorRun *runs, uint32_t count) {
   RlcGpuCall call = {.count = count};
   for (uint32_t i = 0; i < count; i++) {
     const MirrorRun *run = &runs[i];
-    slots_copy(run->mirror, table->reads, table->read_count, HOST);
+    mirror_bring(run);
     call.runs[i] = run_of(run->mirror, run->seed, run->draw);
   }
   launch(device, &device->kernels[runs->program], device->module->programs[runs->program].name,
