@@ -5,9 +5,9 @@
  * stream, so that a runtime that reads too early reads old values. FAKE_CARD says what goes wrong:
  * "none" (no card), "old" (an architecture below all), "small" (16 KiB of memory), "fault:N" (the
  * launch number N), "soon:N" (the same on a card that is not late), "batch" (the first batch that
- * is taken), "code:R:V" (a driver of version V, whose result of loading code is R). A thread that has not entered a context may do nothing, and after a fault every call
- * says so. In the end it writes to the file FAKE_CARD_TALLY how many launches there were, of how
- * many runs. */
+ * is taken), "code:R:V" (a driver of version V, whose result of loading code is R). A thread that
+ * has not entered a context may do nothing, and after a fault every call says so. In the end it
+ * writes to the file FAKE_CARD_TALLY how many launches there were, of how many runs. */
 #define _GNU_SOURCE /* memfd_create */
 #include "runtime/rlc.h"
 
