@@ -25,6 +25,7 @@ typedef struct Asked {
   const char *study; /* its name; NULL: "rates" */
   bool wordy;        /* 40 options more */
   bool deaf;         /* SIGCHLD is ignored, as by whoever starts it */
+  int held;          /* trainers stand still behind so many checkpoints, each until `release` */
   const char *launcher, **rest;
   size_t rest_count;
 } Asked;
@@ -139,17 +140,46 @@ static inline Session session_made(const Asked *asked) {
 
 /* ---- commands ---- */
 
+/* What trainers that are held wait for behind a checkpoint, numbered from 1. */
+static inline Path hold_file(const Asked *asked, int checkpoint) {
+  char name[256];
+  snprintf(name, sizeof name, "%s.hold.%d", asked->name, checkpoint);
+  return path_in(folder, name);
+}
+
+static inline void release(const Asked *asked, int checkpoint) {
+  ck_assert_int_eq(unlink(hold_file(asked, checkpoint).text), 0);
+}
+
+/* Before a command is started. */
+static inline void hold(const Asked *asked) {
+  for (int i = 1; i <= asked->held; i++) file_write(hold_file(asked, i).text, "", 0);
+}
+
+/* A command in its own process. Returns its exit status. */
+static inline int study_main(const Asked *asked) {
+  if (asked->deaf) signal(SIGCHLD, SIG_IGN);
+  if (asked->held) {
+    Path name = hold_file(asked, 0);
+    *strrchr(name.text, '.') = '\0';
+    setenv("HOLD", name.text, 1);
+    setenv("LD_PRELOAD", path_in(folder, "hold.so").text, 1);
+    setenv("ASAN_OPTIONS", "verify_asan_link_order=0", 1);
+  }
+  Session session = session_made(asked);
+  return study_run(&session, study_made(&session, asked));
+}
+
 /* Starts a command; what it says goes to folder/NAME.said. */
 static inline pid_t study_start(const Asked *asked) {
+  hold(asked);
   fflush(NULL);
   pid_t child = fork();
   if (child != 0) return child;
   char said[4200];
   snprintf(said, sizeof said, "%s/%s.said", folder, asked->said ? asked->said : asked->name);
   if (!freopen(said, "w", stderr) || dup2(2, 1) < 0) _exit(126);
-  if (asked->deaf) signal(SIGCHLD, SIG_IGN);
-  Session session = session_made(asked);
-  int status = study_run(&session, study_made(&session, asked));
+  int status = study_main(asked);
   fflush(NULL);
   _exit(status);
 }
@@ -228,21 +258,7 @@ static inline Path trainer_file(const Asked *asked) {
 
 /* Waits until a point's first run has a checkpoint. */
 static inline void wait_checkpoint(const Asked *asked, size_t point) {
-  Path latest = run_file(asked, point, 1, "/checkpoints/latest.json");
-  for (int i = 0; i < 3000 && access(latest.text, F_OK) != 0; i++) sleep_ms(5);
-  ck_assert_msg(access(latest.text, F_OK) == 0, "no checkpoint appears");
-}
-
-/* Waits until a file has a text. */
-static inline void wait_text(Path path, const char *part) {
-  for (int i = 0; i < 3000; i++) {
-    Bytes file = file_read(path.text);
-    bool there = file.data && strstr(file.data, part);
-    free(file.data);
-    if (there) return;
-    sleep_ms(5);
-  }
-  ck_abort_msg("'%s' does not appear in %s", part, path.text);
+  wait_text(run_file(asked, point, 1, "/checkpoints/latest.json"), "");
 }
 
 /* The first `from` of a file becomes `to`. */
@@ -312,8 +328,12 @@ static inline void same_tables(const Asked *a, const Asked *b) {
 
 static inline void fixture_open(void) {
   static const char text[] = "study: rates\nbase: sac.yaml\n";
+  char command[8192 + 200];
   folder = directory_make();
   bench_home(folder);
+  snprintf(command, sizeof command, "gcc -shared -fPIC -O1 -o '%s' '%s/tests/hold.c'",
+           path_in(folder, "hold.so").text, RLC_ROOT);
+  ck_assert_int_eq(system(command), 0);
   file_write(path_in(folder, "rates.yaml").text, text, sizeof text - 1);
 }
 

@@ -77,7 +77,7 @@ START_TEST(signals_are_passed_on) {
   static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
   static const char *const names[] = {"SIGINT", "SIGTERM", "SIGHUP"};
   for (int i = 0; i < 3; i++) {
-    Asked asked = {.name = names[i], .steps = 2000000};
+    Asked asked = {.name = names[i], .held = 1};
     pid_t command = study_start(&asked);
     for (size_t point = 0; point < 2; point++) wait_checkpoint(&asked, point); /* both have begun */
     kill(command, signals[i]);
@@ -85,6 +85,8 @@ START_TEST(signals_are_passed_on) {
     ck_assert_msg(ended.status == 128 + signals[i], "status %d: %s", ended.status, ended.said);
     ck_assert_msg(strstr(ended.said, "4 runs are left; go on with: rlc ablate "), "%s", ended.said);
     ck_assert_msg(strstr(strstr(ended.said, "stopped by "), names[i]), "%s", ended.said);
+    for (size_t point = 0; point < 2; point++)
+      wait_text(run_file(&asked, point, 1, ".log"), "a checkpoint was written");
     ck_assert_uint_eq(study_count(&asked, STUDY_PARTIAL), 2);
     ck_assert_uint_eq(study_count(&asked, STUDY_WAITING), 2);
   }
@@ -98,7 +100,8 @@ START_TEST(trainers_end_with_their_command) {
   wait_checkpoint(&asked, 0);
   kill(command, SIGKILL);
   study_wait(&asked, command);
-  for (int i = 0; i < 2000 && study_count(&asked, STUDY_RUNNING); i++) sleep_ms(5);
+  for (int times = 0; study_count(&asked, STUDY_RUNNING) && wait_more(&times);) {
+  }
   ck_assert_uint_eq(study_count(&asked, STUDY_PARTIAL), 1);
   Bytes said = file_read(run_file(&asked, 0, 1, ".log").text);
   ck_assert_msg(said.data && strstr(said.data, "a checkpoint was written"), "%s", said.data);
@@ -107,7 +110,7 @@ START_TEST(trainers_end_with_their_command) {
 END_TEST
 
 START_TEST(a_killed_trainer_is_no_failure) {
-  Asked asked = {.name = "lost", .steps = LONG_STEPS, .points = 1, .seeds = 1};
+  Asked asked = {.name = "lost", .points = 1, .seeds = 1, .held = 1};
   pid_t command = study_start(&asked), trainer;
   wait_checkpoint(&asked, 0);
   ck_assert_uint_eq(trainers_of(command, &trainer, 1), 1);
@@ -116,18 +119,20 @@ START_TEST(a_killed_trainer_is_no_failure) {
   ck_assert_msg(ended.status == 1 && strstr(ended.said, "interrupted by signal 9 (Killed)\n"),
                 "%d: %s", ended.status, ended.said);
   ck_assert_uint_eq(study_count(&asked, STUDY_PARTIAL), 1);
+  asked.held = 0;
   SAYS(&asked, 0, "goes on", "1 of 1 runs done, 0 failed");
 }
 END_TEST
 
 /* What was damaged since is no failure of a run; what to remove is said. */
 START_TEST(damaged_runs_are_no_failures) {
-  Asked asked = {.name = "hurt", .steps = LONG_STEPS, .points = 1, .seeds = 1};
+  Asked asked = {.name = "hurt", .points = 1, .seeds = 1, .held = 1};
   pid_t command = study_start(&asked), trainer;
   wait_checkpoint(&asked, 0);
   ck_assert_uint_eq(trainers_of(command, &trainer, 1), 1);
   kill(trainer, SIGKILL);
   study_wait(&asked, command);
+  asked.held = 0;
   Path table = run_file(&asked, 0, 1, "/progress.csv"), program = trainer_file(&asked);
   Bytes whole = file_read(table.text);
   file_write(table.text, "", 0);
@@ -177,11 +182,12 @@ END_TEST
 
 /* A record that cannot be replaced, as on a full disk, is no leave to remove what the run did. */
 START_TEST(a_retry_keeps_checkpoints) {
-  Asked asked = {.name = "retried", .steps = LONG_STEPS, .points = 1, .seeds = 1};
+  Asked asked = {.name = "retried", .points = 1, .seeds = 1, .held = 1};
   pid_t command = study_start(&asked);
   wait_checkpoint(&asked, 0);
   kill(command, SIGINT);
   study_wait(&asked, command);
+  asked.held = 0;
   Path latest = run_file(&asked, 0, 1, "/checkpoints/latest.json");
   Path half = run_file(&asked, 0, 1, ".json.tmp");
   file_replace(run_file(&asked, 0, 1, ".json"), "{", "{\"status\": 1, \"failure\": \"of ours\",");
@@ -272,11 +278,12 @@ END_TEST
 /* A run goes on with the trainer that began it; where that is gone it begins anew. */
 START_TEST(a_run_is_of_one_build) {
   for (int gone = 0; gone < 2; gone++) {
-    Asked asked = {.name = gone ? "gone" : "there", .steps = LONG_STEPS, .points = 1, .seeds = 1};
+    Asked asked = {.name = gone ? "gone" : "there", .points = 1, .seeds = 1, .held = 1};
     pid_t command = study_start(&asked);
     wait_checkpoint(&asked, 0);
     kill(command, SIGINT);
     study_wait(&asked, command);
+    asked.held = 0;
     Path other = as_other_build(&asked);
     if (gone) ck_assert_int_eq(unlink(other.text), 0);
     ck_assert_uint_eq(study_count(&asked, gone ? STUDY_WAITING : STUDY_PARTIAL), 1);
@@ -312,15 +319,17 @@ START_TEST(damaged_records_are_named) {
 }
 END_TEST
 
-/* Also when it happens while the command waits for someone else's run. */
+/* Also when it happens while the command waits for someone else's run, which is so when it begins
+ * the one behind it. */
 START_TEST(records_damaged_later_stop_the_command) {
   Asked asked = {.name = "spoilt", .points = 1};
   study_good(&asked);
-  folder_remove(run_file(&asked, 0, 1, "").text);
+  asked.said = "spoilt later";
+  for (size_t seed = 1; seed <= 2; seed++) folder_remove(run_file(&asked, 0, seed, "").text);
   int lock = claim_take(run_file(&asked, 0, 1, ".lock").text, false);
   ck_assert_int_ge(lock, 0);
   pid_t command = study_start(&asked);
-  sleep_ms(1500);
+  wait_text(path_in(folder, "spoilt later.said"), "seed 2: begins");
   file_write(run_file(&asked, 0, 1, ".json").text, "{\"hash\": \"12", 12);
   Ended ended = study_wait(&asked, command);
   close(lock);
@@ -431,7 +440,7 @@ int main(void) {
   Suite *suite = suite_create("study_run");
   TCase *tests = tcase_create("study_run");
   suite_add_tcase(suite, tests);
-  tcase_set_timeout(tests, 400);
+  tcase_set_timeout(tests, 120);
   tcase_add_unchecked_fixture(tests, fixture_open, fixture_close);
   tcase_add_test(tests, every_run_is_made_once);
   tcase_add_test(tests, seeds_and_points_can_be_added);

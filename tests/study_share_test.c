@@ -40,7 +40,8 @@ static pid_t holder_start(const Asked *asked) {
   pid_t holder = fork();
   if (holder == 0)
     while (claim_take(run_file(asked, 0, 1, ".lock").text, true) >= 0) pause();
-  for (int i = 0; i < 3000 && !study_count(asked, STUDY_RUNNING); i++) sleep_ms(5);
+  for (int times = 0; !study_count(asked, STUDY_RUNNING) && wait_more(&times);) {
+  }
   ck_assert_uint_eq(study_count(asked, STUDY_RUNNING), 1);
   return holder;
 }
@@ -60,7 +61,7 @@ START_TEST(a_run_that_is_given_back_is_made) {
     pid_t holder = holder_start(&asked);
     asked.worker = worker;
     pid_t command = study_start(&asked);
-    sleep_ms(3000);
+    sleep_ms(1000); /* of the worker's five seconds */
     ck_assert_int_eq(waitpid(command, NULL, WNOHANG), 0);
     holder_end(holder);
     Ended ended = study_wait(&asked, command);
@@ -143,7 +144,7 @@ int main(void) {
   Suite *suite = suite_create("study_share");
   TCase *tests = tcase_create("study_share");
   suite_add_tcase(suite, tests);
-  tcase_set_timeout(tests, 400);
+  tcase_set_timeout(tests, 120);
   tcase_add_unchecked_fixture(tests, fixture_open, fixture_close);
   tcase_add_test(tests, two_commands_share_the_work);
   tcase_add_test(tests, a_run_that_is_held_is_left_alone);

@@ -96,11 +96,23 @@ static inline void sleep_ms(unsigned ms) {
   nanosleep(&t, NULL);
 }
 
-/* Waits until folder/run/name exists; 20 seconds at most. */
-static inline void wait_for(const char *folder, const char *run, const char *name) {
-  Path directory = path_in(folder, run), file = path_in(directory.text, name);
-  for (int i = 0; i < 2000 && access(file.text, F_OK) != 0; i++) sleep_ms(10);
-  ck_assert_msg(access(file.text, F_OK) == 0, "%s/%s does not appear", run, name);
+enum { WAITS_MOST = 120 }; /* seconds, against waiting for ever */
+
+/* Sleeps for a moment; false when what is waited for must be given up. */
+static inline bool wait_more(int *times) {
+  sleep_ms(5);
+  return ++*times < WAITS_MOST * 200;
+}
+
+/* Waits until a file has a text; an empty one: until it is there. */
+static inline void wait_text(Path path, const char *part) {
+  for (int times = 0;;) {
+    Bytes file = file_read(path.text);
+    bool there = file.data && strstr(file.data, part);
+    free(file.data);
+    if (there) return;
+    ck_assert_msg(wait_more(&times), "'%s' does not appear in %s", part, path.text);
+  }
 }
 
 /* The last checkpoint's parameters, targets and optimiser states. */
