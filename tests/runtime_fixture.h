@@ -64,6 +64,7 @@ typedef struct Probe {
       action_nan_at;     /* run number, from 0, of update or explore; UINT64_MAX: never */
   uint64_t eval_kill_at; /* draw of the stochastic evaluation: its number << 32 | its step */
   int kill_signal, kills;
+  useconds_t kill_pause; /* between them */
   useconds_t eval_pause; /* of every vector step of an evaluation */
   uint64_t (*allocations)(void);
   uint64_t first_allocations, last_allocations;
@@ -221,11 +222,22 @@ static inline void fake_act(const RlcCall *call, double amount) {
 
 static inline void fake_evaluate(const RlcCall *call) { fake_act(call, 0); }
 
+/* Sends a signal to this process, and waits until it has been taken by the thread that waits for
+ * signals (runtime/stop.c), which blocked it here. */
+static inline void fake_kill(int signal) {
+  sigset_t pending;
+  kill(getpid(), signal);
+  while (sigpending(&pending) == 0 && sigismember(&pending, signal)) usleep(1000);
+}
+
+/* Time for the few instructions between taking a signal and telling the run. */
+static inline void fake_killed(void) { usleep(50000); }
+
 static inline void fake_sample(const RlcCall *call) {
   Probe *probe = fake_probe(call);
   if (call->thread == 0 && call->step == probe->eval_kill_at) {
-    kill(getpid(), probe->kill_signal);
-    usleep(100000);
+    fake_kill(probe->kill_signal);
+    fake_killed();
   }
   fake_act(call, 1);
 }
@@ -253,9 +265,10 @@ static inline void fake_probe_update(const RlcCall *call) {
   if (number == probe->weight_nan_at) fake_set(call, S_W, 7, NAN);
   if (number != probe->kill_at) return;
   for (int i = 0; i < probe->kills; i++) {
-    kill(getpid(), probe->kill_signal);
-    usleep(50000);
+    fake_kill(probe->kill_signal);
+    usleep(probe->kill_pause);
   }
+  fake_killed();
 }
 
 static inline void fake_enter(Probe *probe) {

@@ -201,7 +201,7 @@ START_TEST(minutes_are_for_all) {
   run.fake.probe.eval_pause = 20000;
   run.loud = true;
   char limited[128];
-  snprintf(limited, sizeof limited, "%s --minutes 0.004", steps);
+  snprintf(limited, sizeof limited, "%s --minutes 0.03", steps);
   seeds_new(&run, limited, 2);
   check_status(&run, 0);
   check_said(&run, "\n0 of 3 seeds done  step 0 (");

@@ -200,7 +200,7 @@ START_TEST(long_evaluations_are_shown_and_limited) {
   run_new(&whole, "--steps 600");
   broken.loud = true;
   broken.fake.probe.eval_pause = 20000;
-  run_new(&broken, "--steps 600 --minutes 0.04");
+  run_new(&broken, "--steps 600 --minutes 0.1");
   ck_assert_msg(broken.status == 0, "status %d: %s", broken.status, broken.text);
   ck_assert_msg(strstr(broken.text, "evaluating at step 0: ") &&
                     strstr(broken.text, " of 800 steps\n") &&
@@ -346,6 +346,7 @@ START_TEST(signals_at_once_are_one) {
   run.fake.probe.kill_at = 5;
   run.fake.probe.kill_signal = SIGINT;
   run.fake.probe.kills = 4;
+  run.fake.probe.kill_pause = 50000;
   run_new(&run, "--steps 3000");
   ck_assert_int_eq(run.status, 128 + SIGINT);
   const char *told = strstr(run.text, "stopping after this pass; again to quit at once\n");
@@ -365,6 +366,7 @@ START_TEST(second_signal_ends_at_once) {
   run.fake.probe.kill_at = 5;
   run.fake.probe.kill_signal = SIGINT;
   run.fake.probe.kills = 200;
+  run.fake.probe.kill_pause = 50000;
   fflush(NULL);
   pid_t child = fork();
   if (!child) {
