@@ -265,7 +265,7 @@ static void play_close(Play *play) {
 
 /* ---- tests ---- */
 
-enum { WAITS_MOST = 120 }; /* seconds, against waiting for ever */
+enum { WAITS_MOST = 600 }; /* seconds, against waiting for ever */
 
 /* Turns: none are asked for, one, two, as many as members. */
 static uint32_t turns_of(int number, uint32_t members) {

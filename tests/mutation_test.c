@@ -13,7 +13,7 @@
 static const char *const specs[] = {"specs/sac.yaml", "specs/remac.yaml",
                                     "specs/toy/vector_field.yaml"};
 
-enum { MAX_TOKENS = 16384, SECONDS = 5 };
+enum { MAX_TOKENS = 16384, SECONDS = 60 };
 
 typedef struct Token {
   size_t begin, end;
