@@ -159,6 +159,7 @@ static void program_make(Code *code, size_t index, Value *memo, uint32_t *stamp)
     kernel_finish(&s, out->kernels[k]);
     out->flops += out->kernels[k]->flops;
   }
+  if (code->device) stages_order(code, out);
   plan_program(code, out);
   program_statements(code, out);
   code->program_table[index] = (RlcProgram){.name = out->program->name,

@@ -8,7 +8,7 @@
 #include "codegen/cuda/emit_cuda.h"
 #include "codegen/loop/bodies.h"
 
-enum { CONSTANT_BYTES = 60 * 1024, LINE = 64, RUN_BYTES = 40 /* of a Run, at most */ };
+enum { CONSTANT_BYTES = 60 * 1024, LINE = 64, RUN_BYTES = 48 /* of a Run, at most */ };
 
 /* Loops go a step beyond their end: of 32, or of all warps that have a kernel's items. */
 enum { MOST_POSITION = INT32_MAX - (1 << 20) };
@@ -105,6 +105,7 @@ static bool arrays_share(const Arrays *arrays) { return arrays->bytes || arrays-
  * warps met, if any. */
 static Meeting meeting_before(const Kernel *kernel, const Arrays *own, const Arrays *held) {
   if (kernel->barrier_before) return MEET_ALL;
+  if (kernel->joined) return MEET_BLOCK;
   if (!held || !arrays_share(own)) return MEET_NONE;
   bool alike = !own->team && !held->team && own->bytes == held->bytes;
   return alike ? MEET_NONE : MEET_BLOCK;
@@ -115,6 +116,7 @@ static void emit_runs(const Printer *p, size_t number, const size_t *cases) {
   const ProgramCode *program = &p->code->programs[number];
   const Arrays *held = NULL;
   size_t at = 0;
+  uint64_t from = 0;
   fprintf(p->out, "static TABLE Run runs_%u[] = {\n", (unsigned)number);
   for (size_t k = 0; k < program->kernel_count; k++) {
     const Kernel *kernel = program->kernels[k];
@@ -123,9 +125,12 @@ static void emit_runs(const Printer *p, size_t number, const size_t *cases) {
     Meeting meeting = meeting_before(kernel, arrays, held);
     if (meeting != MEET_NONE) held = NULL;
     if (arrays_share(arrays)) held = arrays;
-    fprintf(p->out, "  {%u, %d, %d, %u, %u, %u, %u, %llu}, /* %s", (unsigned)cases[body], meeting,
-            arrays->team, warps_with(arrays), arrays->shared, arrays->bytes, (unsigned)at,
-            (unsigned long long)kernel->items, kernel->name);
+    if (meeting == MEET_ALL) from = 0;
+    uint32_t chunks = kernel->chunks ? kernel->chunks->count : kernel->alone;
+    fprintf(p->out, "  {%u, %d, %d, %u, %u, %u, %u, %u, %u, %llu}, /* %s", (unsigned)cases[body],
+            meeting, arrays->team, chunks, warps_with(arrays), arrays->shared, arrays->bytes,
+            (unsigned)at, (uint32_t)from, (unsigned long long)kernel->items, kernel->name);
+    if (!chunks) from += kernel->items;
     if (kernel->flops > 0) fprintf(p->out, ", %.0f flops", kernel->flops);
     fputs(" */\n", p->out);
     at += kernel->place_count;
@@ -169,8 +174,9 @@ static size_t number_cases(const Printer *p, size_t number, size_t *cases, size_
   return count;
 }
 
-/* Items go round the blocks first, so that few of them fill many multiprocessors; where all warps
- * have some, those of a block have neighbours, which read the same. A team's go to blocks. */
+/* Items go round the blocks first, so that few of them fill many multiprocessors, from behind the
+ * block where those of the kernel before end; where all warps have some, those of a block have
+ * neighbours, which read the same. A team's go to blocks. */
 static void emit_program(const Printer *p, size_t number) {
   const ProgramCode *program = &p->code->programs[number];
   size_t *cases = NEW_ARRAY(p->arena, size_t, p->bodies->count + 1);
@@ -188,9 +194,16 @@ static void emit_program(const Printer *p, size_t number) {
           "  for (int k = 0; k < %u; k++) {\n"
           "    const Run run = runs_%u[k];\n"
           "    Index warps = min_index(blockDim.x / 32, run.warps);\n"
-          "    Index first = warp * (Index)call.blocks + call.block, step = warps * call.blocks;\n"
-          "    if (run.items >= step) first = call.block * warps + warp;\n"
-          "    if (run.team) first = call.block, step = call.blocks;\n"
+          "    Index block = (call.block + call.blocks - run.from %% call.blocks) %% call.blocks;\n"
+          "    Index first = warp * (Index)call.blocks + block, step = warps * call.blocks;\n"
+          "    Index end = run.items;\n"
+          "    if (run.items >= step) first = block * warps + warp;\n"
+          "    if (run.team) first = block, step = call.blocks;\n"
+          "    if (run.chunks) {\n"
+          "      Index each = run.items / run.chunks;\n"
+          "      first = run.chunks * call.block / call.blocks * each + warp;\n"
+          "      end = run.chunks * (call.block + 1) / call.blocks * each, step = warps;\n"
+          "    }\n"
           "    if (run.meets == 2) meet(&call);\n"
           "    else if (run.meets) __syncthreads(); /* arrays of warps are done with */\n"
           "    reach(&launch, 0x%zxu + k);\n"
@@ -200,7 +213,7 @@ static void emit_program(const Printer *p, size_t number) {
   for (size_t i = 0; i < count; i++)
     fprintf(p->out,
             "    case %u: %s(&call, places_%u + run.at, run.shared + warp * run.bytes, me, first, "
-            "run.items, "
+            "end, "
             "step); break;\n",
             (unsigned)i, p->bodies->items[used[i]].name, (unsigned)number);
   fputs("    }\n  }\n}\n\n", p->out);

@@ -34,9 +34,7 @@ static bool product_fits(const Schedule *s, const Kernel *kernel, AxisId axis) {
   return kernel->lane_axis != axis && (!a.rank || a.axis[a.rank - 1] != axis);
 }
 
-/* Is the kernel one that rows along `axis` pass through each by itself, as far as its own reads are
- * not looked at? */
-static bool is_by_rows(const Schedule *s, const Kernel *kernel, AxisId axis) {
+bool kernel_is_by_rows(const Schedule *s, const Kernel *kernel, AxisId axis) {
   bool kind = kernel->kind == KERNEL_MAP || kernel->kind == KERNEL_REDUCE ||
               kernel->kind == KERNEL_ORDER || kernel->kind == KERNEL_CONTRACT ||
               kernel->kind == KERNEL_BUCKET || kernel->kind == KERNEL_PAIRS;
@@ -152,7 +150,7 @@ static Part part_of(Search *search, const Kernel *kernel) {
   const Schedule *s = search->s;
   search->kernel = kernel;
   search->depends = false;
-  search->fits = is_by_rows(s, kernel, search->axis) && rows_pay(search, kernel);
+  search->fits = kernel_is_by_rows(s, kernel, search->axis) && rows_pay(search, kernel);
   if (kernel->kind == KERNEL_BUCKET && search->whole_buckets) search->fits = false;
   kernel_reads_along(s, kernel, search->axis, search_read, search);
   search_made(search, kernel);
@@ -193,7 +191,7 @@ static bool is_seed(Search *search, const Kernel *kernel) {
   int rank = axes_order(graph, kernel->iteration, order);
   for (int i = 0; i < rank; i++) {
     search->axis = order[i];
-    if (graph->axes[order[i]].order == AXIS_ROW && is_by_rows(search->s, kernel, order[i]) &&
+    if (graph->axes[order[i]].order == AXIS_ROW && kernel_is_by_rows(search->s, kernel, order[i]) &&
         row_bytes(search, kernel) >= large(search->s))
       return true;
   }
@@ -249,7 +247,7 @@ static size_t go_together(Search *search, size_t first) {
   if (!rows) return first + 1;
   uint32_t extent = s->code->module->graph->axes[search->axis].extent;
   Chunks *chunks = NEW(s->arena, Chunks);
-  *chunks = (Chunks){search->axis, extent / rows, rows};
+  *chunks = (Chunks){search->axis, extent / rows, rows, false};
   size_t end = first;
   for (size_t k = first; k < s->out->kernel_count; k++) {
     if (search->part[k] == PART_TOGETHER) s->out->kernels[k]->chunks = chunks;
@@ -260,7 +258,10 @@ static size_t go_together(Search *search, size_t first) {
 }
 
 void schedule_chunks(Schedule *s) {
-  if (s->code->device) return; /* its blocks share one cache */
+  if (s->code->device) { /* its blocks share one cache */
+    schedule_rows(s);
+    return;
+  }
   Search search = {.s = s};
   search.part = NEW_ARRAY(s->arena, Part, s->out->kernel_count + 1);
   search.handed = NEW_ARRAY(s->arena, bool, s->code->module->graph->node_count);
@@ -300,6 +301,7 @@ static void buffer_shrink(const Schedule *s, const Kernel *kernel, Buffer *buffe
 }
 
 void chunks_shrink(Schedule *s) {
+  if (s->code->device) return;
   Shrink shrink = {s, NULL, NEW_ARRAY(s->arena, bool, s->code->module->graph->node_count)};
   for (size_t k = 0; k < s->out->kernel_count; k++) {
     const Kernel *kernel = shrink.kernel = s->out->kernels[k];

@@ -94,6 +94,7 @@ typedef struct Root {
 typedef struct Chunks {
   AxisId axis;
   uint32_t count, rows; /* count * rows is the axis's extent */
+  bool dealt; /* on a GPU: kernel by kernel instead, of each the same chunks to the same block */
 } Chunks;
 
 /* A buffer that a kernel touches. */
@@ -130,6 +131,14 @@ typedef struct Kernel {
   size_t place_count, place_capacity;
   double flops, bytes, work; /* work: rough number of vector operations' elements, decides serial */
   bool serial, barrier_before;
+  /* on a GPU (stages.c) */
+  int stage;   /* kernels of a stage stand behind each other */
+  bool alone;  /* one block runs it, the same for all of a stage */
+  bool joined; /* whose warps meet before; those of all blocks that have chunks of rows */
+  /* and with chunks (rows.c): */
+  bool follows, followed; /* it reads, or is read by, a kernel with the same chunks */
+  struct Kernel **across; /* of which it reads other rows than its own */
+  size_t across_count, across_capacity;
 } Kernel;
 
 typedef struct ProgramCode {
@@ -167,6 +176,17 @@ uint64_t cache_bytes(const Code *code);
 /* Type of a node's values: int32, double without axes, else the working precision. */
 ValueType node_value_type(const Code *code, const Node *node);
 uint32_t value_type_size(ValueType type);
+/* ---- rows.c, stages.c ---- */
+
+/* Have both the same chunks, and does `kernel` read no others of `of`? */
+bool rows_are_own(const Kernel *kernel, const Kernel *of);
+
+/* Is what a kernel needs of one before it, within a stage, the same block's work? */
+bool one_block_runs(const Kernel *before, const Kernel *kernel);
+/* Orders a GPU's kernels in stages, once it is known what they touch and before memory is planned.
+ */
+void stages_order(const Code *code, ProgramCode *program);
+
 /* Position behind the last kernel that goes over rows together with kernel `k`. */
 size_t chunks_end(const ProgramCode *program, size_t k);
 /* What one item counts in a thread's share of the work. */
@@ -252,6 +272,11 @@ bool contract_is_narrow(const Schedule *schedule, const Node *contract, AxisId l
 
 /* Puts kernels behind each other that shall, and gives them their chunks. */
 void schedule_chunks(Schedule *schedule);
+/* The same for a GPU: rows.c. */
+void schedule_rows(Schedule *schedule);
+/* Is the kernel one that rows along `axis` pass through each by itself, as far as its own reads are
+ * not looked at? */
+bool kernel_is_by_rows(const Schedule *schedule, const Kernel *kernel, AxisId axis);
 /* Gives values that never leave the chunk that they are made in room for one chunk only. */
 void chunks_shrink(Schedule *schedule);
 

@@ -6,7 +6,8 @@
  * which a kernel since the last barrier wrote (or will overwrite), unless one thread runs both.
  * Kernels that go over their rows together (Chunks) count as one: none of their buffers ends before
  * the last of them, and no barrier is between them; what each thread has for one chunk alone
- * (SPACE_CHUNK) lies behind all that is shared, and follows the order of the kernels. */
+ * (SPACE_CHUNK) lies behind all that is shared, and follows the order of the kernels. Those of a
+ * stage of a GPU (stages.c) count as one in the same way. */
 #include "codegen/schedule/kernel.h"
 
 uint64_t plan_slots(Code *code) {
@@ -37,7 +38,18 @@ uint64_t plan_tables(Code *code) {
 size_t chunks_end(const ProgramCode *program, size_t k) {
   size_t end = k + 1;
   const Chunks *chunks = program->kernels[k]->chunks;
-  while (chunks && end < program->kernel_count && program->kernels[end]->chunks == chunks) end++;
+  while (chunks && !chunks->dealt && end < program->kernel_count &&
+         program->kernels[end]->chunks == chunks)
+    end++;
+  return end;
+}
+
+/* Position behind the last kernel that counts as one with kernel k. */
+static size_t together_end(const Code *code, const ProgramCode *program, size_t k) {
+  if (!code->device) return chunks_end(program, k);
+  size_t end = k + 1;
+  while (end < program->kernel_count && program->kernels[end]->stage == program->kernels[k]->stage)
+    end++;
   return end;
 }
 
@@ -53,9 +65,9 @@ static void touch_buffers(const ProgramCode *program, size_t k, size_t first, si
   }
 }
 
-static void find_lifetimes(ProgramCode *program) {
+static void find_lifetimes(const Code *code, ProgramCode *program) {
   for (size_t first = 0, end; first < program->kernel_count; first = end) {
-    end = chunks_end(program, first);
+    end = together_end(code, program, first);
     for (size_t k = first; k < end; k++) touch_buffers(program, k, first, end - 1);
   }
 }
@@ -102,8 +114,7 @@ static bool same_memory(const Buffer *a, const Buffer *b) {
   return a->space == SPACE_SLOT ? a == b : ranges_overlap(a, b);
 }
 
-static bool kernels_conflict(const Kernel *a, const Kernel *b) {
-  if (a->serial && b->serial) return false;
+static bool memory_conflicts(const Kernel *a, const Kernel *b) {
   for (size_t i = 0; i < a->place_count; i++)
     for (size_t j = 0; j < b->place_count; j++)
       if ((a->places[i].writes || b->places[j].writes) &&
@@ -112,11 +123,37 @@ static bool kernels_conflict(const Kernel *a, const Kernel *b) {
   return false;
 }
 
-static void plan_barriers(ProgramCode *program) {
+/* Unless one thread, or one block, runs of both what conflicts; a is before b. */
+static bool kernels_conflict(const Kernel *a, const Kernel *b) {
+  bool together = (a->serial && b->serial) || one_block_runs(a, b);
+  return !together && memory_conflicts(a, b);
+}
+
+/* The first kernel from `since` on that needs the warps of each block to meet before k; k: none. */
+static size_t apart_from(const ProgramCode *program, size_t since, size_t k) {
+  const Kernel *kernel = program->kernels[k];
+  for (size_t i = since; i < k; i++)
+    if (one_block_runs(program->kernels[i], kernel) &&
+        memory_conflicts(program->kernels[i], kernel))
+      return i;
+  return k;
+}
+
+/* Where the warps of a block meet, and blocks need not. */
+static void plan_meetings(ProgramCode *program) {
+  size_t since = 0;
+  for (size_t k = 0; k < program->kernel_count; k++) {
+    Kernel *kernel = program->kernels[k];
+    kernel->joined = !kernel->barrier_before && apart_from(program, since, k) < k;
+    if (kernel->barrier_before || kernel->joined) since = k;
+  }
+}
+
+static void plan_barriers(const Code *code, ProgramCode *program) {
   size_t since = 0;
   for (size_t first = 0, end; first < program->kernel_count; first = end) {
     bool *needed = &program->kernels[first]->barrier_before;
-    end = chunks_end(program, first);
+    end = together_end(code, program, first);
     for (size_t k = first; k < end; k++)
       for (size_t i = since; i < first && !*needed; i++)
         *needed = kernels_conflict(program->kernels[i], program->kernels[k]);
@@ -125,9 +162,10 @@ static void plan_barriers(ProgramCode *program) {
 }
 
 void plan_program(Code *code, ProgramCode *program) {
-  find_lifetimes(program);
+  find_lifetimes(code, program);
   plan_offsets(code, program);
-  plan_barriers(program);
+  plan_barriers(code, program);
+  plan_meetings(program);
 }
 
 /* ---- the checker ---- */
@@ -166,6 +204,18 @@ static const char *check_written(const ProgramCode *program, Arena *arena) {
   return NULL;
 }
 
+static const char *check_meetings(const ProgramCode *program, Arena *arena) {
+  size_t since = 0;
+  for (size_t k = 0; k < program->kernel_count; k++) {
+    if (program->kernels[k]->barrier_before || program->kernels[k]->joined) since = k;
+    size_t apart = apart_from(program, since, k);
+    if (apart < k)
+      return arena_printf(arena, "no meeting between '%s' and '%s'", program->kernels[apart]->name,
+                          program->kernels[k]->name);
+  }
+  return NULL;
+}
+
 /* No conflict lies between two barriers, and none at all amid chunks. */
 static const char *check_order(const ProgramCode *program, Arena *arena) {
   size_t since = 0, first = 0;
@@ -188,6 +238,7 @@ const char *plan_check(const Code *code, Arena *arena) {
     const char *error = check_buffers(&code->programs[i], arena);
     if (!error) error = check_written(&code->programs[i], arena);
     if (!error) error = check_order(&code->programs[i], arena);
+    if (!error) error = check_meetings(&code->programs[i], arena);
     if (error) return error;
   }
   return NULL;
