@@ -115,6 +115,44 @@ START_TEST(the_checker_finds_missing_meetings) {
 }
 END_TEST
 
+/* Rows of which each reads others: z[i] = tanh(x)[where[i]] - tanh(x)[i], summed along the row. */
+static Module *others_make(Arena *arena, bool others) {
+  Module *module = fixture_module(arena);
+  Graph *graph = module->graph;
+  AxisId batch = axis_of(graph, "batch", 128, AXIS_ROW), f = axis_of(graph, "f", 40, AXIS_FEATURE);
+  uint32_t slot = graph_slot(graph, "x", RLC_COLUMN, RLC_F32, AXES(batch, f), NOWHERE);
+  uint32_t where = graph_slot(graph, "where", RLC_COLUMN, RLC_I32, AXES(batch), NOWHERE);
+  Node *y = node_sum(graph, node1(graph, OP_tanh, node_input(graph, slot)), AXES(f));
+  Node *z = y;
+  if (others) z = node_gather(graph, y, node_input(graph, where), batch);
+  z = node_sum(graph, node2(graph, OP_mul, node2(graph, OP_sub, z, y), node_input(graph, slot)),
+               AXES(f));
+  fixture_result(module, fixture_program(module, "others"), node_sum(graph, z, AXES(batch)));
+  return module;
+}
+
+static size_t others_barriers(bool others) {
+  static const CodegenOptions options = {
+      .real = RLC_F32, .lanes = 32, .target = "cuda", .compiler = "test"};
+  static const char *const orders[] = {"0", "1", "29"};
+  Arena *arena = arena_make();
+  Built built = build_with(arena, others_make(arena, others), &options);
+  for (size_t i = 0; i < COUNTOF(orders); i++) {
+    setenv("RLC_SHIM_ORDER", orders[i], 1);
+    check_program(&built, 0, 1, 3, 3e-6, orders[i]);
+  }
+  unsetenv("RLC_SHIM_ORDER");
+  size_t barriers = barriers_of(&built.code->programs[0]);
+  built_free(&built);
+  arena_free(arena);
+  return barriers;
+}
+
+START_TEST(other_rows_are_waited_for) {
+  ck_assert_uint_eq(others_barriers(true), others_barriers(false) + 1);
+}
+END_TEST
+
 /* A CPU keeps the order of the graph. */
 START_TEST(other_targets_have_no_stages) {
   Spec spec = spec_read("specs/sac.yaml");
@@ -135,6 +173,7 @@ int main(void) {
   tcase_add_loop_test(tcase, a_stage_begins_where_a_chain_needs_it, 0, COUNTOF(specs));
   tcase_add_test(tcase, stages_are_fewer_than_barriers_were);
   tcase_add_test(tcase, the_checker_finds_missing_meetings);
+  tcase_add_test(tcase, other_rows_are_waited_for);
   tcase_add_test(tcase, other_targets_have_no_stages);
   suite_add_tcase(suite, tcase);
   return suite_run(suite);
