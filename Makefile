@@ -147,7 +147,7 @@ tsan:
 
 # Generated CUDA C on the CPU: every kind of kernel, and whole algorithms, against the oracle.
 # Then some in other orders of lanes, and every kernel through NVRTC.
-CUDA_SUITES = specs_test codegen_test codegen_chosen_test codegen_memory_test codegen_scan_test narrow_test agree_test
+CUDA_SUITES = specs_test codegen_test codegen_chosen_test codegen_memory_test codegen_scan_test narrow_test agree_test random_test
 cuda-cpu-check:
 	@$(MAKE) --no-print-directory -j$$(nproc) build $(CUDA_SUITES:%=$(BUILD)/tests/%) $(BUILD)/tests/cuda_specs_test
 	@RLC_SPECS=specs/ tests/run.sh $(BUILD) $(CUDA_SUITES:%=%@cuda)
