@@ -8,7 +8,7 @@
 #include "codegen/cuda/emit_cuda.h"
 #include "codegen/loop/bodies.h"
 
-enum { CONSTANT_BYTES = 60 * 1024, LINE = 64, RUN_BYTES = 48 /* of a Run, at most */ };
+enum { CONSTANT_BYTES = 60 * 1024, LINE = 64, RUN_BYTES = 40 /* of a Run, at most */ };
 
 /* Loops go a step beyond their end: of 32, or of all warps that have a kernel's items. */
 enum { MOST_POSITION = INT32_MAX - (1 << 20) };
@@ -116,7 +116,6 @@ static void emit_runs(const Printer *p, size_t number, const size_t *cases) {
   const ProgramCode *program = &p->code->programs[number];
   const Arrays *held = NULL;
   size_t at = 0;
-  uint64_t from = 0;
   fprintf(p->out, "static TABLE Run runs_%u[] = {\n", (unsigned)number);
   for (size_t k = 0; k < program->kernel_count; k++) {
     const Kernel *kernel = program->kernels[k];
@@ -125,12 +124,11 @@ static void emit_runs(const Printer *p, size_t number, const size_t *cases) {
     Meeting meeting = meeting_before(kernel, arrays, held);
     if (meeting != MEET_NONE) held = NULL;
     if (arrays_share(arrays)) held = arrays;
-    if (meeting == MEET_ALL) from = 0;
     uint32_t chunks = kernel->chunks ? kernel->chunks->count : kernel->alone;
-    fprintf(p->out, "  {%u, %d, %d, %u, %u, %u, %u, %u, %u, %llu}, /* %s", (unsigned)cases[body],
+    uint64_t items = chunks ? kernel->items / chunks : kernel->items;
+    fprintf(p->out, "  {%u, %d, %d, %u, %u, %u, %u, %u, %llu}, /* %s", (unsigned)cases[body],
             meeting, arrays->team, chunks, warps_with(arrays), arrays->shared, arrays->bytes,
-            (unsigned)at, (uint32_t)from, (unsigned long long)kernel->items, kernel->name);
-    if (!chunks) from += kernel->items;
+            (unsigned)at, (unsigned long long)items, kernel->name);
     if (kernel->flops > 0) fprintf(p->out, ", %.0f flops", kernel->flops);
     fputs(" */\n", p->out);
     at += kernel->place_count;
@@ -174,9 +172,26 @@ static size_t number_cases(const Printer *p, size_t number, size_t *cases, size_
   return count;
 }
 
-/* Items go round the blocks first, so that few of them fill many multiprocessors, from behind the
- * block where those of the kernel before end; where all warps have some, those of a block have
- * neighbours, which read the same. A team's go to blocks. */
+/* How a block finds its items of a call: without a division, which takes longer than some kernels.
+ * Items go round the blocks first, so that few of them fill many multiprocessors, from behind the
+ * block where those of the call before end; where all warps have some, those of a block have
+ * neighbours, which read the same. A team's go to blocks, and chunks of items in their order. */
+static const char shares[] =
+    "    Index warps = min_index(blockDim.x / 32, run.warps);\n"
+    "    if (run.meets == 2) meet(&call), block = call.block;\n"
+    "    else if (run.meets) __syncthreads();\n"
+    "    Index first = warp * blocks + block, step = warps * blocks, end = run.items;\n"
+    "    if (run.items >= step) first = block * warps + warp;\n"
+    "    if (run.team) first = block, step = blocks;\n"
+    "    if (run.chunks) {\n"
+    "      first = (Index)(run.chunks * call.block * part >> 32) * run.items + warp;\n"
+    "      end = (Index)(run.chunks * (call.block + 1) * part >> 32) * run.items;\n"
+    "      step = warps;\n"
+    "    } else if (run.items < blocks) {\n"
+    "      block -= run.items;\n"
+    "      if (block < 0) block += blocks;\n"
+    "    }\n";
+
 static void emit_program(const Printer *p, size_t number) {
   const ProgramCode *program = &p->code->programs[number];
   size_t *cases = NEW_ARRAY(p->arena, size_t, p->bodies->count + 1);
@@ -190,26 +205,16 @@ static void emit_program(const Printer *p, size_t number) {
           "  Call call = call_of(&launch);\n"
           "%s"
           "  int me = threadIdx.x %% 32, warp = threadIdx.x / 32;\n"
+          "  Index blocks = call.blocks, block = call.block;\n"
+          "  const uint64_t part = (0xffffffffu + (uint64_t)blocks) / blocks; /* of 2^32 */\n"
           "  ROLLED\n"
           "  for (int k = 0; k < %u; k++) {\n"
           "    const Run run = runs_%u[k];\n"
-          "    Index warps = min_index(blockDim.x / 32, run.warps);\n"
-          "    Index block = (call.block + call.blocks - run.from %% call.blocks) %% call.blocks;\n"
-          "    Index first = warp * (Index)call.blocks + block, step = warps * call.blocks;\n"
-          "    Index end = run.items;\n"
-          "    if (run.items >= step) first = block * warps + warp;\n"
-          "    if (run.team) first = block, step = call.blocks;\n"
-          "    if (run.chunks) {\n"
-          "      Index each = run.items / run.chunks;\n"
-          "      first = run.chunks * call.block / call.blocks * each + warp;\n"
-          "      end = run.chunks * (call.block + 1) / call.blocks * each, step = warps;\n"
-          "    }\n"
-          "    if (run.meets == 2) meet(&call);\n"
-          "    else if (run.meets) __syncthreads(); /* arrays of warps are done with */\n"
+          "%s"
           "    reach(&launch, 0x%zxu + k);\n"
-          "    if (warp < warps) switch (run.body) {\n",
+          "    if (warp < warps && first < end) switch (run.body) {\n",
           (unsigned)number, p->code->module->shell.source_count ? cuda_batches : "",
-          (unsigned)program->kernel_count, (unsigned)number, number << RLC_REACHED_BITS);
+          (unsigned)program->kernel_count, (unsigned)number, shares, number << RLC_REACHED_BITS);
   for (size_t i = 0; i < count; i++)
     fprintf(p->out,
             "    case %u: %s(&call, places_%u + run.at, run.shared + warp * run.bytes, me, first, "

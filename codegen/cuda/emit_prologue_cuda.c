@@ -64,11 +64,10 @@ static const char calls[] =
     "typedef struct Run {\n"
     "  int body, meets /* before: 1: the warps of each block, 2: all blocks */;\n"
     "  int team /* all warps of a block take an item together */;\n"
-    "  unsigned chunks /* of items, dealt out to the blocks in their order; 0: items are */;\n"
+    "  unsigned chunks /* of items, which go to the blocks in their order; 0: items do */;\n"
     "  int warps /* at most, of a block */, shared, bytes /* of shared memory, of a warp */;\n"
     "  int at; /* its first tensor */\n"
-    "  unsigned from; /* items of those that run beside it, before it */\n"
-    "  Index items;\n"
+    "  Index items; /* of a chunk, if there are such */\n"
     "} Run;\n"
     "\n";
 
