@@ -290,8 +290,6 @@ bool trainer_make(Trainer *trainer, const RlcModule *module, const Options *opti
 }
 
 void trainer_free(Trainer *trainer) {
-  if (trainer->learning.mirror)
-    mirror_wait(trainer->learning.mirror); /* it may write to the host */
   overlap_free(trainer);
   team_free(trainer->team);
   actor_free(&trainer->explore);

@@ -266,16 +266,25 @@ static void folder_remove(const char *name) {
   ck_assert_int_eq(system(command), 0);
 }
 
-static void fails(const char *card, const char *driver, const char *const *words) {
-  setenv("RLC_CUDA_DRIVER", driver, 1);
-  setenv("FAKE_CARD", card, 1);
-  Ended ended = trainer_run(folder, SMALL "--steps 40 --out wrong");
-  unsetenv("FAKE_CARD");
-  setenv("RLC_CUDA_DRIVER", DRIVER, 1);
-  ck_assert_msg(ended.status == 1, "%s: status %d: %s", card, ended.status, ended.said);
+/* A run of that trainer that ends with a message which has these words. */
+static void fails_with(const char *trainer, const char *options, const char *const *words) {
+  char command[128];
+  snprintf(command, sizeof command, "%s --quiet --steps 40 --out wrong %s", trainer, options);
+  Ended ended = trainer_run(folder, command);
+  ck_assert_msg(ended.status == 1, "%s: status %d: %s", command, ended.status, ended.said);
   for (; *words; words++)
     ck_assert_msg(strstr(ended.said, *words), "'%s' is not in: %s", *words, ended.said);
   folder_remove("wrong");
+}
+#define FAILS_WITH(trainer, options, ...)                                                          \
+  fails_with(trainer, options, (const char *const[]){__VA_ARGS__, NULL})
+
+static void fails(const char *card, const char *driver, const char *const *words) {
+  setenv("RLC_CUDA_DRIVER", driver, 1);
+  setenv("FAKE_CARD", card, 1);
+  fails_with("sac", "--log-every 10 --eval-episodes 1", words);
+  unsetenv("FAKE_CARD");
+  setenv("RLC_CUDA_DRIVER", DRIVER, 1);
 }
 #define FAILS(card, driver, ...) fails(card, driver, (const char *const[]){__VA_ARGS__, NULL})
 
@@ -294,6 +303,19 @@ START_TEST(errors_help) {
   FAILS("batch", DRIVER, "illegal memory access", "failed taking a batch from a replay");
   FAILS("fault:3", DRIVER, "illegal memory access", "program '", "kernel k", ":");
   FAILS("soon:3", DRIVER, "illegal memory access", "program '", "kernel k", ":");
+}
+END_TEST
+
+/* Of a trainer that fails half made the card has done nothing yet: it is waited for before what it
+ * was told to set is given back, or the driver that plays a card aborts. */
+START_TEST(half_made_trainers_end_well) {
+  Path spec = path_in(folder, "several.yaml");
+  file_write(spec.text, several, sizeof several - 1);
+  build("cuda", "first", spec.text, "replay.few.capacity=4294967295");
+  build("cuda", "last", spec.text, "replay.more.capacity=4294967295");
+  FAILS_WITH("first", "", "replay 'few'", "too large");
+  FAILS_WITH("last", "", "replay 'more'", "too large");
+  FAILS_WITH("last", "--seeds 3 --threads 2", "seed 1: replay", "seed 3: replay", "too large");
 }
 END_TEST
 
@@ -366,6 +388,7 @@ int main(void) {
   tcase_add_test(tests, seeds_find_together_again);
   tcase_add_test(tests, one_that_is_ahead_waits);
   tcase_add_test(tests, errors_help);
+  tcase_add_test(tests, half_made_trainers_end_well);
   tcase_add_test(tests, metrics_that_are_not_finite_are_told_as_on_the_cpu);
   tcase_add_test(tests, provenance_names_the_card);
   tcase_add_test(tests, values_that_are_not_finite_stop_a_run);

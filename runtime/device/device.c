@@ -202,9 +202,9 @@ Device *device_open(const RlcModule *module, RunError *error) {
 void device_close(Device *device) {
   if (!device) return;
   const Driver *driver = &device->driver;
+  device_host_free(device, (void *)device->reached);
   if (device->stream) driver->stream_free(device->stream);
   if (device->image) driver->module_free(device->image);
-  device_host_free(device, (void *)device->reached);
   if (device->entered) {
     driver->context_enter(NULL);
     driver->context_free(device->number);
@@ -278,6 +278,12 @@ bool device_good(Device *device, RunError *error) {
   return good;
 }
 
+void device_drain(Device *device) {
+  const Driver *driver = &device->driver;
+  if (device->stream && driver->context_enter(device->context) == 0)
+    driver->stream_wait(device->stream);
+}
+
 void *device_host_take(Device *device, size_t bytes, RunError *error) {
   const Driver *driver = &device->driver;
   void *memory = NULL;
@@ -293,6 +299,7 @@ void *device_host_take(Device *device, size_t bytes, RunError *error) {
 }
 
 void device_host_free(Device *device, void *memory) {
-  if (memory && device->driver.context_enter(device->context) == 0)
-    device->driver.host_free(memory);
+  if (!memory) return;
+  device_drain(device);
+  if (device->driver.context_enter(device->context) == 0) device->driver.host_free(memory);
 }

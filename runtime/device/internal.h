@@ -44,6 +44,9 @@ void mirror_until_read(Mirror *mirror, volatile uint32_t *full);
 
 /* Tells the driver that this thread uses the device, which it wants to know of every one. */
 bool device_enter(Device *device);
+/* Waits until nothing that was begun is under way, whoever began it and however it ends: comes
+ * before memory that the card can reach is given back. */
+void device_drain(Device *device);
 /* Notes a failure of something that the driver was asked for; true when there was none. A kernel's
  * fault is told with where it was, whatever was being done when it showed. */
 bool device_check(Device *device, const char *doing, int result);

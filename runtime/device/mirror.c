@@ -83,7 +83,7 @@ bool mirror_take(Mirror *mirror, DevicePlace *place, uint64_t bytes, RunError *e
 
 void mirror_give_back(Mirror *mirror, DevicePlace place) {
   if (!place) return;
-  mirror_wait(mirror);
+  device_drain(mirror->device);
   mirror->device->driver.memory_free(place);
 }
 

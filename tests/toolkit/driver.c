@@ -6,12 +6,14 @@
  * "none" (no card), "old" (an architecture below all), "small" (16 KiB of memory), "fault:N" (the
  * launch number N), "soon:N" (the same on a card that is not late), "batch" (the first batch that
  * is taken), "code:R:V" (a driver of version V, whose result of loading code is R). A thread that
- * has not entered a context may do nothing, and after a fault every call says so. In the end it
+ * has not entered a context may do nothing, and after a fault every call says so. Who gives back
+ * memory that something in a stream still needs is aborted. In the end it
  * writes to the file FAKE_CARD_TALLY how many launches there were, of how many runs. */
 #define _GNU_SOURCE /* memfd_create */
 #include "runtime/rlc.h"
 
 #include <dlfcn.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -123,6 +125,63 @@ int cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, Kernel *kernel, int
   return *blocks = 1, 0;
 }
 
+/* ---- streams and what waits in them ---- */
+
+/* A copy, a setting or a launch that waits. The bytes of a copy from the host are taken at once, as
+ * the driver does with memory that it does not know; of page-locked memory when the copy is made.
+ */
+typedef struct Job {
+  struct Job *next;
+  void *to;
+  const void *from;
+  size_t bytes;
+  const Kernel *kernel; /* NULL: a copy */
+  unsigned blocks;
+  char kept[];
+} Job;
+typedef struct Stream {
+  Job *first, **last;
+  pthread_mutex_t lock; /* held also while jobs are done: the shim is for one at a time */
+} Stream;
+
+/* The one that there is; NULL: none. */
+static Stream *the_stream;
+
+static bool lies_in(uint64_t at, const char *block) {
+  uint64_t from = (uint64_t)(uintptr_t)block;
+  return at >= from && at < from + malloc_usable_size((void *)(uintptr_t)block);
+}
+
+/* Whether a job needs a block of memory, as far as it says so: what it finds in tables it does not.
+ */
+static bool job_needs(const Job *job, const char *block) {
+  const RlcGpuCall *call = (const void *)job->kept;
+  if (!job->kernel)
+    return lies_in((uintptr_t)job->to, block) || lies_in((uintptr_t)job->from, block);
+  bool needs = lies_in(call->reached, block);
+  for (uint32_t i = 0; i < call->count; i++) {
+    needs |= lies_in(call->runs[i].memory, block);
+    for (uint32_t b = 0; b < RLC_GPU_BATCHES; b++)
+      needs |= lies_in(call->runs[i].batches[b], block);
+  }
+  return needs;
+}
+
+/* Frees memory that no job needs. */
+static void block_free(void *block) {
+  bool needed = false;
+  if (!block) return;
+  if (the_stream) pthread_mutex_lock(&the_stream->lock);
+  for (const Job *job = the_stream ? the_stream->first : NULL; job; job = job->next)
+    needed |= job_needs(job, block);
+  if (the_stream) pthread_mutex_unlock(&the_stream->lock);
+  if (needed) {
+    fputs("the card: memory is given back that something in the stream still needs\n", stderr);
+    abort();
+  }
+  free(block);
+}
+
 /* ---- memory ---- */
 
 static size_t taken;
@@ -145,7 +204,7 @@ int cuMemAlloc_v2(uint64_t *place, size_t bytes) {
 }
 int cuMemFree_v2(uint64_t place) {
   if (refused()) return refused();
-  return free((void *)(uintptr_t)place), 0;
+  return block_free((void *)(uintptr_t)place), 0;
 }
 
 /* Page-locked memory. */
@@ -181,7 +240,7 @@ int cuMemFreeHost(void *memory) {
   pthread_mutex_lock(&locking);
   if (locked_find(memory, &entry)) locked[entry] = NULL;
   pthread_mutex_unlock(&locking);
-  return free(memory), 0;
+  return block_free(memory), 0;
 }
 static bool is_locked(const void *at) {
   size_t entry;
@@ -191,24 +250,7 @@ static bool is_locked(const void *at) {
   return found;
 }
 
-/* ---- streams ---- */
-
-/* A copy, a setting or a launch that waits. The bytes of a copy from the host are taken at once, as
- * the driver does with memory that it does not know; of page-locked memory when the copy is made.
- */
-typedef struct Job {
-  struct Job *next;
-  void *to;
-  const void *from;
-  size_t bytes;
-  const Kernel *kernel; /* NULL: a copy */
-  unsigned blocks;
-  char kept[];
-} Job;
-typedef struct Stream {
-  Job *first, **last;
-  pthread_mutex_t lock; /* held also while jobs are done: the shim is for one at a time */
-} Stream;
+/* ---- what is put into a stream ---- */
 
 int cuStreamCreate(Stream **stream, unsigned flags) {
   (void)flags;
@@ -216,6 +258,7 @@ int cuStreamCreate(Stream **stream, unsigned flags) {
   *stream = calloc(1, sizeof **stream);
   (*stream)->last = &(*stream)->first;
   pthread_mutex_init(&(*stream)->lock, NULL);
+  the_stream = *stream;
   return 0;
 }
 
@@ -343,6 +386,7 @@ int cuStreamSynchronize(Stream *stream) {
 int cuStreamDestroy_v2(Stream *stream) {
   cuStreamSynchronize(stream);
   tally_write();
+  the_stream = NULL;
   free(stream);
   return 0;
 }
