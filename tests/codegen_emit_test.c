@@ -388,6 +388,50 @@ START_TEST(loop_verifier_finds_seeded_mistakes) {
 }
 END_TEST
 
+/* A meeting under up to three loops, and under a choice or not. */
+START_TEST(warps_meet_where_all_of_them_come_by) {
+  Arena *a = arena_make();
+  const Var *item = var_make(a, "item", VALUE_INDEX, 1);
+  const char *wrong = "not all warps come to a meeting 'meet'";
+  struct {
+    struct {
+      LoopKind kind;
+      int64_t times; /* 0: no loop, -1: as many as the item's number */
+    } loops[3];
+    bool choice;
+    const char *error;
+  } cases[] = {
+      {{{LOOP_TEAM, 8}}, false, NULL},
+      {{{LOOP_TEAM, 8}, {LOOP_LANES, 32}, {LOOP_SERIAL, 5}}, false, NULL},
+      {{{LOOP_SERIAL, -1}, {LOOP_TEAM, 8}, {LOOP_UNROLLED, 2}}, false, NULL},
+      {{{LOOP_SERIAL, 2}}, false, wrong},
+      {{{LOOP_WARPS, 8}}, false, wrong},
+      {{{LOOP_TEAM, 8}}, true, wrong},
+      {{{LOOP_TEAM, 8}, {LOOP_LANES, 16}}, false, wrong},
+      {{{LOOP_TEAM, 8}, {LOOP_LANES, 64}, {LOOP_SERIAL, 2}}, false, wrong},
+      {{{LOOP_TEAM, 8}, {LOOP_SERIAL, -1}}, false, wrong},
+      {{{LOOP_TEAM, 4}}, false, "no loop for a block's warps 'i0'"},
+      {{{LOOP_TEAM, 8}, {LOOP_TEAM, 8}}, false, "no loop for a block's warps 'i1'"},
+      {{{LOOP_TEAM, 8}, {LOOP_WARPS, 4}}, false, "loop over warps in another 'i1'"},
+  };
+  for (size_t k = 0; k < COUNTOF(cases); k++) {
+    Block *block = block_make(a), *body = block;
+    for (int i = 0; i < 3 && cases[k].loops[i].times; i++) {
+      int64_t times = cases[k].loops[i].times;
+      const Var *var = var_make(a, arena_printf(a, "i%d", i), VALUE_INDEX, 1);
+      body = loop_add(a, body, cases[k].loops[i].kind, var, term_int(a, 0),
+                      times < 0 ? term_var(a, item) : term_int(a, times));
+    }
+    if (cases[k].choice) body = if_add(a, body, term_var(a, item), term_int(a, 3))->body;
+    meet_add(a, body);
+    const char *error = block_verify(block, item, a);
+    ck_assert_msg(cases[k].error ? error && strcmp(error, cases[k].error) == 0 : !error,
+                  "case %zu: %s", k, error ? error : "(nothing)");
+  }
+  arena_free(a);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("codegen_emit");
   TCase *tcase = tcase_create("emit");
@@ -400,6 +444,7 @@ int main(void) {
   tcase_add_test(tcase, the_loader_says_what_is_wrong);
   tcase_add_test(tcase, listings_name_every_kernel);
   tcase_add_test(tcase, loop_verifier_finds_seeded_mistakes);
+  tcase_add_test(tcase, warps_meet_where_all_of_them_come_by);
   suite_add_tcase(suite, tcase);
   return suite_run(suite);
 }

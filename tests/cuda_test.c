@@ -192,12 +192,6 @@ static Module *rounded_make(Arena *arena, NumberFormat format) {
   return module;
 }
 
-static Built rounded_build(Arena *arena, NumberFormat format) {
-  static const CodegenOptions options = {
-      .real = RLC_F32, .lanes = 32, .target = "cuda", .compiler = "test"};
-  return build_with(arena, rounded_make(arena, format), &options);
-}
-
 START_TEST(matrix_instructions_give_the_oracles_values) {
   Arena *arena = arena_make();
   Code *code = code_of(arena, rounded_make(arena, (NumberFormat)_i));
@@ -210,6 +204,59 @@ START_TEST(matrix_instructions_give_the_oracles_values) {
 }
 END_TEST
 
+/* Products with so many tiles that the warps of a block share columns: rows that fill no block,
+ * sums that fill no step, in an odd number of steps; both operands with the summed axis innermost,
+ * in panels that are apart, or neither; columns beyond the last; tiles of 32 rows. */
+static const struct {
+  uint32_t copies, rows, sum, columns;
+  int place; /* of the summed axis in memory: before rows, between them and columns, innermost */
+  int64_t height;
+} teams[] = {{1, 4130, 36, 250, 1, 16},
+             {1, 4130, 70, 200, 2, 16},
+             {1, 4130, 40, 250, 0, 16},
+             {128, 200, 48, 40, 1, 32},
+             {1, 128 * 256, 32, 32, 2, 32}};
+
+static Module *team_make(Arena *arena, NumberFormat format, size_t which) {
+  Module *module = fixture_module(arena);
+  Graph *graph = module->graph;
+  AxisId copy = axis_of(graph, "copy", teams[which].copies, AXIS_COPY), of[3];
+  int place = teams[which].place, row_at = place == 0, column_at = place == 2 ? 1 : 2;
+  for (int i = 0; i < 3; i++) {
+    uint32_t extent = i == place    ? teams[which].sum
+                      : i == row_at ? teams[which].rows
+                                    : teams[which].columns;
+    of[i] = axis_of(graph, arena_printf(arena, "axis%d", i), extent, AXIS_FEATURE);
+  }
+  AxisId sum = of[place], row = of[row_at], column = of[column_at];
+  bool copies = teams[which].copies > 1;
+  Node *x = input_of(graph, "x", copies ? AXES(copy, row, sum) : AXES(row, sum));
+  Node *w = input_of(graph, "w", copies ? AXES(copy, sum, column) : AXES(sum, column));
+  Node *b = input_of(graph, "b", AXES(column)), *y = product(graph, x, w, AXES(sum));
+  size_t program = fixture_program(module, "layer");
+  if (which != 1) y = node2(graph, OP_max, node_const(graph, 0), node2(graph, OP_add, y, b));
+  fixture_result(module, program, y);
+  module->precision = format;
+  pipeline_pass(module, "round", &(PipelineOptions){.out = stdout});
+  return module;
+}
+
+START_TEST(warps_share_columns) {
+  NumberFormat format = _i % 2 ? FORMAT_tf32 : FORMAT_bf16;
+  size_t which = (size_t)_i / 2;
+  Arena *arena = arena_make();
+  Code *code = code_of(arena, team_make(arena, format, which));
+  const Kernel *kernel = code->programs[0].kernels[0];
+  uint64_t rows = 8 * (uint64_t)teams[which].height, panels = (teams[which].columns + 63) / 64;
+  ck_assert_uint_eq(code->programs[0].kernel_count, 1);
+  ck_assert_uint_eq(kernel->items,
+                    teams[which].copies * panels * ((teams[which].rows + rows - 1) / rows));
+  ck_assert_uint_eq(count_of(code, "const Index warp = threadIdx.x / 32;"), 1);
+  check_orders(arena, team_make(arena, format, which));
+  arena_free(arena);
+}
+END_TEST
+
 START_TEST(the_same_text_compiles_for_every_architecture) {
   static const char *const architectures[] = {"sm_80", "sm_90", "sm_120"};
   char error[4096];
@@ -218,19 +265,21 @@ START_TEST(the_same_text_compiles_for_every_architecture) {
     return;
   }
   Arena *arena = arena_make();
-  Built built = _i == FORMAT_float32 ? head_build(arena) : rounded_build(arena, (NumberFormat)_i);
+  Module *module = _i == FORMAT_float32 ? head_make(arena)
+                   : _i < FORMAT_COUNT  ? rounded_make(arena, (NumberFormat)_i)
+                                        : team_make(arena, (NumberFormat)(_i - FORMAT_COUNT), 3);
+  const Code *code = code_of(arena, module);
   for (size_t i = 0; i < COUNTOF(architectures); i++) {
     CudaImage image;
-    bool good = nvrtc_compile(built.code, architectures[i], &image, error, sizeof error);
+    bool good = nvrtc_compile(code, architectures[i], &image, error, sizeof error);
     ck_assert_msg(good, "%s: %s", architectures[i], error);
     ck_assert_mem_eq(image.cubin, "\177ELF", 4);
     ck_assert_ptr_nonnull(strstr(image.ptx, ".entry " CUDA_PROGRAM "0"));
     ck_assert_ptr_nonnull(strstr(image.ptx, arena_printf(arena, ".target %s", architectures[i])));
     cuda_image_free(&image);
   }
-  ck_assert(!nvrtc_compile(built.code, "sm_1", &(CudaImage){0}, error, sizeof error));
+  ck_assert(!nvrtc_compile(code, "sm_1", &(CudaImage){0}, error, sizeof error));
   ck_assert_msg(strstr(error, "sm_1") || strstr(error, "architecture"), "%s", error);
-  built_free(&built);
   arena_free(arena);
 }
 END_TEST
@@ -290,9 +339,10 @@ int main(void) {
   tcase_add_test(tcase, little_is_asked_of_the_host);
   tcase_add_test(tcase, any_order_of_lanes_gives_the_oracles_values);
   tcase_add_test(tcase, any_order_of_warps_gives_the_oracles_values);
-  tcase_add_loop_test(tcase, the_same_text_compiles_for_every_architecture, 0, FORMAT_COUNT);
+  tcase_add_loop_test(tcase, the_same_text_compiles_for_every_architecture, 0, 2 * FORMAT_COUNT);
   tcase_add_loop_test(matrix, matrix_instructions_give_the_oracles_values, FORMAT_bf16,
                       FORMAT_COUNT);
+  tcase_add_loop_test(matrix, warps_share_columns, 0, 2 * COUNTOF(teams));
   tcase_add_test(tcase, kernels_that_do_the_same_share_a_function);
   tcase_add_test(tcase, positions_are_wide_where_tensors_are_large);
   tcase_add_test(tcase, products_keep_many_warps_busy);

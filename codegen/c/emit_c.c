@@ -335,7 +335,8 @@ static void emit_stmt(Emit *e, const Stmt *stmt, int indent) {
   emit_indent(e, indent);
   switch (stmt->kind) {
   case STMT_MATRIX:
-    bug("matrix instructions in C");
+  case STMT_MEET:
+    bug("a statement of GPUs in C");
   case STMT_LOOP:
   case STMT_CALL:
   case STMT_BARRIER:

@@ -30,7 +30,7 @@ const ArrayPlace *array_place(const Arrays *arrays, const Registers *array) {
 static bool is_multiple(const Term *term) {
   switch (term->kind) {
   case TERM_INT:
-    return term->value % CUDA_LANES == 0;
+    return term->value % WARP_LANES == 0;
   case TERM_ADD:
     return is_multiple(term->src[0]) && is_multiple(term->src[1]);
   case TERM_MUL:
@@ -51,7 +51,7 @@ static bool is_own(const Walk *walk, const Term *index) {
 
 /* Where an array could lie if nothing touched it but this access of `width` elements. */
 static Residence residence_for(const Walk *walk, const Term *index, uint32_t width) {
-  bool own = width > 1 ? width == CUDA_LANES && is_multiple(index) : is_own(walk, index);
+  bool own = width > 1 ? width == WARP_LANES && is_multiple(index) : is_own(walk, index);
   if (own) return IN_LANES;
   return walk->lanes || width > 1 ? IN_WARP : IN_THREAD;
 }
@@ -87,7 +87,9 @@ static void walk_stmt(Walk walk, const Stmt *stmt) {
   walk_term(&walk, stmt->hi);
   if (stmt->kind == STMT_SET) access(&walk, stmt->registers, stmt->index, stmt->value->width);
   if (stmt->kind == STMT_LOOP && stmt->loop == LOOP_LANES) walk.lanes = stmt;
-  if (stmt->kind == STMT_LOOP && stmt->loop == LOOP_WARPS) walk.in_warps = walk.arrays->team = true;
+  bool warps = stmt->kind == STMT_LOOP && (stmt->loop == LOOP_WARPS || stmt->loop == LOOP_TEAM);
+  if (warps) walk.in_warps = walk.arrays->team = true;
+  if (warps && stmt->loop == LOOP_TEAM) walk.arrays->whole = true;
   if (stmt->body) walk_block(walk, stmt->body);
   if (stmt->other) walk_block(walk, stmt->other);
 }

@@ -33,7 +33,7 @@ static void emit_element(Emit *e, const char *name, const Term *index, uint32_t 
 }
 
 static void emit_load(Emit *e, const Term *term) {
-  bool part = term->width > 1 && term->width < CUDA_LANES;
+  bool part = term->width > 1 && term->width < WARP_LANES;
   if (part) fprintf(e->out, "(me < %u ? ", term->width);
   emit_element(e, term->buffer->name, term->src[0], term->width);
   if (part) fputs(" : 0)", e->out);
@@ -43,7 +43,7 @@ static void emit_array(Emit *e, const Registers *array, const Term *index, uint3
   if (place_of(e, array)->residence == IN_LANES) {
     fprintf(e->out, "%s[(", array->name);
     emit_term(e, index);
-    fprintf(e->out, ") / %d]", CUDA_LANES);
+    fprintf(e->out, ") / %d]", WARP_LANES);
   } else {
     emit_element(e, array->name, index, width);
   }
@@ -184,12 +184,12 @@ static const char *dealt_unrolling(const Emit *e, const Stmt *stmt, int64_t roun
 static void emit_deal(Emit *e, const Stmt *stmt, int indent) {
   enum { MANY = 1 << 20 };
   const char *name = stmt->var->name;
-  int64_t lo, hi, count = MANY * (int64_t)CUDA_LANES;
+  int64_t lo, hi, count = MANY * (int64_t)WARP_LANES;
   if (emit_constant(e, stmt->lo, &lo) && emit_constant(e, stmt->hi, &hi)) count = hi - lo;
-  int64_t rounds = (count + CUDA_LANES - 1) / CUDA_LANES;
+  int64_t rounds = (count + WARP_LANES - 1) / WARP_LANES;
   emit_indent(e, indent);
   if (rounds <= 1) {
-    if (count < CUDA_LANES) fprintf(e->out, "if (me < %d) ", (int)count);
+    if (count < WARP_LANES) fprintf(e->out, "if (me < %d) ", (int)count);
     fputs("{\n", e->out);
     emit_indent(e, indent + 1);
     fprintf(e->out, "const Index %s = ", name);
@@ -203,7 +203,7 @@ static void emit_deal(Emit *e, const Stmt *stmt, int indent) {
   emit_operand(e, stmt->lo);
   fprintf(e->out, " + me; %s < ", name);
   emit_operand(e, stmt->hi);
-  fprintf(e->out, "; %s += %d) {\n", name, CUDA_LANES);
+  fprintf(e->out, "; %s += %d) {\n", name, WARP_LANES);
 }
 
 static void emit_dealt(Emit *e, const Stmt *stmt, int indent) {
@@ -289,7 +289,7 @@ static void emit_write(Emit *e, const Stmt *stmt, int indent) {
   else if (term_touches(stmt->value))
     lanes_meet(e, indent);
   emit_indent(e, indent);
-  if (width < CUDA_LANES) fprintf(e->out, "if (me < %u) ", width);
+  if (width < WARP_LANES) fprintf(e->out, "if (me < %u) ", width);
   if (stmt->kind == STMT_STORE)
     emit_element(e, stmt->buffer->name, stmt->index, width);
   else
@@ -335,7 +335,7 @@ static void emit_array_declared(Emit *e, const Stmt *stmt, int indent) {
     const char *from = place->residence == IN_WARP ? "own + " : "";
     fprintf(e->out, "%s *%s = (%s *)(shared + %s%u);\n", type, r->name, type, from, place->offset);
   } else {
-    if (place->residence == IN_LANES) count = (count + CUDA_LANES - 1) / CUDA_LANES;
+    if (place->residence == IN_LANES) count = (count + WARP_LANES - 1) / WARP_LANES;
     emit_indent(e, indent);
     fprintf(e->out, "%s %s[%u];\n", type, r->name, count);
   }
@@ -360,12 +360,30 @@ static void emit_shared_out(Emit *e, const Stmt *stmt, int indent) {
   emit_indent(e, indent);
   fprintf(e->out, "for (Index %s = ", name);
   emit_operand(e, stmt->lo);
-  fprintf(e->out, " + threadIdx.x / %d; %s < ", CUDA_LANES, name);
+  fprintf(e->out, " + threadIdx.x / %d; %s < ", WARP_LANES, name);
   emit_operand(e, stmt->hi);
-  fprintf(e->out, "; %s += blockDim.x / %d) {\n", name, CUDA_LANES);
+  fprintf(e->out, "; %s += blockDim.x / %d) {\n", name, WARP_LANES);
   emit_part(e, stmt->body, indent + 1);
   emit_indent(e, indent);
   fputs("}\n", e->out);
+  emit_indent(e, indent);
+  fputs("__syncthreads();\n", e->out);
+  e->written = false;
+}
+
+/* By each warp of the block, side by side. */
+static void emit_team(Emit *e, const Stmt *stmt, int indent) {
+  lanes_meet(e, indent);
+  emit_indent(e, indent);
+  fputs("{\n", e->out);
+  emit_indent(e, indent + 1);
+  fprintf(e->out, "const Index %s = threadIdx.x / %d;\n", stmt->var->name, WARP_LANES);
+  emit_part(e, stmt->body, indent + 1);
+  emit_indent(e, indent);
+  fputs("}\n", e->out);
+}
+
+static void emit_meeting(Emit *e, int indent) {
   emit_indent(e, indent);
   fputs("__syncthreads();\n", e->out);
   e->written = false;
@@ -375,6 +393,8 @@ static bool emit_loop_stmt(Emit *e, const Stmt *stmt, int indent) {
   if (stmt->loop == LOOP_UNROLLED) return false;
   if (stmt->loop == LOOP_WARPS)
     emit_shared_out(e, stmt, indent);
+  else if (stmt->loop == LOOP_TEAM)
+    emit_team(e, stmt, indent);
   else if (stmt->loop == LOOP_LANES && !e->in_lanes)
     emit_dealt(e, stmt, indent);
   else
@@ -412,6 +432,9 @@ static bool cuda_stmt(Emit *e, const Stmt *stmt, int indent) {
   switch (stmt->kind) {
   case STMT_MATRIX:
     emit_matrix(e, stmt, indent);
+    return true;
+  case STMT_MEET:
+    emit_meeting(e, indent);
     return true;
   case STMT_LOOP:
     return emit_loop_stmt(e, stmt, indent);

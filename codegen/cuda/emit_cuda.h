@@ -9,11 +9,7 @@
 
 #include "codegen/c/emit_c.h"
 
-enum {
-  CUDA_LANES = 32,
-  CUDA_WARPS = 8,         /* of a block */
-  CUDA_SHARED = 48 * 1024 /* bytes that a block may have without asking */
-};
+enum { CUDA_SHARED = 48 * 1024 }; /* bytes that a block may have without asking */
 
 /* Where an array of the loop IR lies. */
 typedef enum Residence {
@@ -40,7 +36,7 @@ typedef struct Arrays {
   ArrayPlace *items;
   size_t count, capacity;
   uint32_t bytes, shared; /* of each warp, of the block */
-  bool team;
+  bool team, whole;       /* whole: it counts on BLOCK_WARPS warps */
 } Arrays;
 
 /* Finds them in a lowered kernel. */

@@ -40,7 +40,7 @@ static void emit_body(const Printer *p, size_t number) {
   const Kernel *kernel = body->kernel;
   const char *item = kernel->item->name;
   Arrays arrays = p->arrays[number] = arrays_find(p->arena, kernel->body);
-  uint32_t bytes = arrays.shared + arrays.bytes * (arrays.team ? CUDA_WARPS : 1);
+  uint32_t bytes = arrays.shared + arrays.bytes * (arrays.team ? BLOCK_WARPS : 1);
   if (bytes > CUDA_SHARED) bug("kernel %s needs %u bytes of shared memory", kernel->name, bytes);
   fprintf(p->out,
           "/* %s */\nBODY void %s(CALL *call, const uint32_t *at, int own, int me, Index %s, "
@@ -66,8 +66,8 @@ static uint32_t place_code(const Buffer *buffer) {
 
 /* The warps of a block that have room for their arrays; of a team, all. */
 static uint32_t warps_with(const Arrays *arrays) {
-  uint32_t most = arrays->bytes && !arrays->team ? CUDA_SHARED / arrays->bytes : CUDA_WARPS;
-  return most < CUDA_WARPS ? most : CUDA_WARPS;
+  uint32_t most = arrays->bytes && !arrays->team ? CUDA_SHARED / arrays->bytes : BLOCK_WARPS;
+  return most < BLOCK_WARPS ? most : BLOCK_WARPS;
 }
 
 static size_t place_total(const ProgramCode *program) {
@@ -249,6 +249,10 @@ void emit_cuda(const Code *code, FILE *out) {
   fputs(cuda_tensor, out);
   for (size_t i = 0; i < printer.bodies->count; i++) emit_body(&printer, i);
   for (size_t i = 0; i < code->program_count; i++) emit_program(&printer, i);
+  bool whole = false;
+  for (size_t i = 0; i < printer.bodies->count; i++) whole = whole || printer.arrays[i].whole;
+  fprintf(out, "#define WARPS %d /* that a block must have; 0: any number */\n",
+          whole ? BLOCK_WARPS : 0);
   arena_free(arena);
 }
 

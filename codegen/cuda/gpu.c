@@ -78,7 +78,7 @@ static RlcGpu *tables_make(const Code *code, Arena *arena, const CudaImage *imag
   *gpu = (RlcGpu){.image_count = 2,
                   .images = images,
                   .launches = launches,
-                  .threads = CUDA_WARPS * CUDA_LANES,
+                  .threads = BLOCK_WARPS * WARP_LANES,
                   .shared_bytes = CUDA_SHARED,
                   .toolkit = image->toolkit};
   return gpu;

@@ -4,9 +4,9 @@
  * shows when fibres take their turns in another order (RLC_SHIM_ORDER: 0 forwards, 1 backwards,
  * more: shuffled by that number). A warp has the turn until it waits for others; in a shuffled
  * order for any number of steps, so that some warps are kernels ahead of others where nothing holds
- * them. A grid has at most SHIM_BLOCKS blocks, of SHIM_WARPS warps. A warp whose lanes wait in
- * different places, or threads that wait for ever, end the process with a message. Included by
- * generated files only. */
+ * them. A grid has at most SHIM_BLOCKS blocks, of SHIM_WARPS warps or of as many as the text counts
+ * on, which ends with `#define WARPS` (0: any). A warp whose lanes wait in different places, or
+ * threads that wait for ever, end the process with a message. Included by generated files only. */
 #ifndef RLC_CODEGEN_CUDA_SHIM_H
 #define RLC_CODEGEN_CUDA_SHIM_H
 
@@ -21,11 +21,12 @@
 enum {
   SHIM_BLOCKS = 2,
   SHIM_WARPS = 2,
+  SHIM_MOST_WARPS = 8,
   SHIM_LANES = 32,
   SHIM_STACK = 64 * 1024,
   SHIM_SHARED = 48 * 1024
 };
-enum { SHIM_ALL_WARPS = SHIM_BLOCKS * SHIM_WARPS, SHIM_FIBRES = SHIM_ALL_WARPS * SHIM_LANES };
+enum { SHIM_ALL_WARPS = SHIM_BLOCKS * SHIM_MOST_WARPS, SHIM_FIBRES = SHIM_ALL_WARPS * SHIM_LANES };
 
 typedef enum ShimState { SHIM_READY, SHIM_AT_WARP, SHIM_AT_BLOCK, SHIM_SPINS, SHIM_DONE } ShimState;
 
@@ -52,6 +53,7 @@ typedef struct Shim {
   char shared[SHIM_BLOCKS][SHIM_SHARED] __attribute__((aligned(64)));
   ShimFibre *running;
   unsigned blocks; /* of this grid */
+  int threads;     /* of a block */
   jmp_buf scheduler;
   ucontext_t start;
   void (*kernel)(const void *call);
@@ -85,7 +87,7 @@ static Shim *shim;
 #define threadIdx              (shim->running->thread)
 #define blockIdx               (shim->running->block)
 #define gridDim                ((ShimIndex){shim->blocks})
-#define blockDim               ((ShimIndex){SHIM_WARPS * SHIM_LANES})
+#define blockDim               ((ShimIndex){(unsigned)shim->threads})
 #define __syncwarp()           shim_wait(SHIM_AT_WARP)
 #define __syncthreads()        shim_wait(SHIM_AT_BLOCK)
 #define __threadfence_system() ((void)0)
@@ -238,9 +240,9 @@ static int shim_turn(ShimFibre *warp) {
 }
 
 static int shim_block_meets(ShimFibre *block) {
-  for (int i = 0; i < SHIM_WARPS * SHIM_LANES; i++)
+  for (int i = 0; i < shim->threads; i++)
     if (block[i].state != SHIM_AT_BLOCK) return 0;
-  for (int i = 0; i < SHIM_WARPS * SHIM_LANES; i++) block[i].state = SHIM_READY;
+  for (int i = 0; i < shim->threads; i++) block[i].state = SHIM_READY;
   return 1;
 }
 
@@ -256,12 +258,11 @@ static void shim_line_up(int *order, int count, int backwards) {
 
 /* One round over all warps. Returns how many threads are not done. */
 static int shim_round(int *moved) {
-  int left = 0;
-  for (int i = 0; i < SHIM_ALL_WARPS; i++)
+  int left = 0, fibres = SHIM_BLOCKS * shim->threads;
+  for (int i = 0; i < fibres / SHIM_LANES; i++)
     *moved |= shim_turn(&shim->fibre[shim->warps[i] * SHIM_LANES]);
-  for (int b = 0; b < SHIM_BLOCKS; b++)
-    *moved |= shim_block_meets(&shim->fibre[b * SHIM_WARPS * SHIM_LANES]);
-  for (int i = 0; i < SHIM_FIBRES; i++) {
+  for (int b = 0; b < SHIM_BLOCKS; b++) *moved |= shim_block_meets(&shim->fibre[b * shim->threads]);
+  for (int i = 0; i < fibres; i++) {
     if (shim->fibre[i].state == SHIM_SPINS) shim->fibre[i].state = SHIM_READY;
     left += shim->fibre[i].state != SHIM_DONE;
   }
@@ -273,10 +274,12 @@ static void shim_order(void) {
   unsigned order = text ? (unsigned)atoi(text) : 0;
   shim->chance = order > 1 ? order : 0;
   shim_line_up(shim->lanes, SHIM_LANES, order == 1);
-  shim_line_up(shim->warps, SHIM_ALL_WARPS, order == 1);
+  shim_line_up(shim->warps, SHIM_BLOCKS * shim->threads / SHIM_LANES, order == 1);
 }
 
-static void shim_run(void (*kernel)(const void *call), const void *call, unsigned blocks) {
+/* With so many warps in a block; 0: with any. */
+static void shim_run_warps(void (*kernel)(const void *call), const void *call, unsigned blocks,
+                           int warps) {
   if (blocks == 0 || blocks > SHIM_BLOCKS) shim_fail("the grid has a strange number of blocks");
   shim = aligned_alloc(64, (sizeof *shim + 63) / 64 * 64);
   char *stacks = malloc((size_t)SHIM_FIBRES * SHIM_STACK);
@@ -285,13 +288,14 @@ static void shim_run(void (*kernel)(const void *call), const void *call, unsigne
   shim->kernel = kernel;
   shim->call = call;
   shim->blocks = blocks;
+  shim->threads = (warps ? warps : SHIM_WARPS) * SHIM_LANES;
   shim_order();
-  for (int i = 0; i < SHIM_FIBRES; i++) {
+  for (int i = 0; i < SHIM_BLOCKS * shim->threads; i++) {
     ShimFibre *fibre = &shim->fibre[i];
-    fibre->state = i / (SHIM_WARPS * SHIM_LANES) < (int)blocks ? SHIM_READY : SHIM_DONE;
+    fibre->state = i / shim->threads < (int)blocks ? SHIM_READY : SHIM_DONE;
     fibre->begun = 0;
-    fibre->thread.x = (unsigned)(i % (SHIM_WARPS * SHIM_LANES));
-    fibre->block.x = (unsigned)(i / (SHIM_WARPS * SHIM_LANES));
+    fibre->thread.x = (unsigned)(i % shim->threads);
+    fibre->block.x = (unsigned)(i / shim->threads);
     fibre->stack = stacks + (size_t)i * SHIM_STACK;
   }
   for (int still = 0, moved = 0; shim_round(&moved); moved = 0) {
@@ -301,5 +305,6 @@ static void shim_run(void (*kernel)(const void *call), const void *call, unsigne
   free(stacks);
   free(shim);
 }
+#define shim_run(kernel, call, blocks) shim_run_warps(kernel, call, blocks, WARPS)
 
 #endif

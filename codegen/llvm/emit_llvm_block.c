@@ -446,7 +446,8 @@ void llvm_block(Llvm *l, const Block *block) {
       branch(l, stmt);
       break;
     case STMT_MATRIX:
-      bug("matrix instructions on a CPU");
+    case STMT_MEET:
+      bug("a statement of GPUs on a CPU");
     case STMT_CALL:
     case STMT_BARRIER:
     case STMT_CHUNKS:

@@ -239,6 +239,8 @@ void matrix_add(Arena *arena, Block *block, const Registers *sums, Term *row, Te
   stmt->column = y;
 }
 
+void meet_add(Arena *arena, Block *block) { stmt_add(arena, block, STMT_MEET); }
+
 Stmt *if_add(Arena *arena, Block *block, Term *value, Term *bound) {
   Stmt *stmt = stmt_add(arena, block, STMT_IF);
   stmt->value = value;

@@ -71,6 +71,8 @@ struct Term {
   Term *src[3];
 };
 
+enum { WARP_LANES = 32, BLOCK_WARPS = 8 }; /* of a GPU */
+
 typedef enum StmtKind {
   STMT_LOOP,     /* var from lo to hi, body */
   STMT_LET,      /* var = value */
@@ -81,6 +83,7 @@ typedef enum StmtKind {
   STMT_MATRIX,   /* registers += what begins at the reads value and column: see matrix_add */
   STMT_PREFETCH, /* the line of buffer[index] will be read soon */
   STMT_IF,       /* value < hi ? body : other */
+  STMT_MEET,     /* the warps of a LOOP_TEAM meet: what any of them wrote, all see afterwards */
   STMT_CALL,     /* programs: run kernel `number` */
   STMT_CHUNKS,   /* programs: body for each of a thread's share of `number` chunks of rows */
   STMT_BARRIER,  /* programs: all threads meet */
@@ -94,8 +97,10 @@ typedef enum LoopKind {
   LOOP_SERIAL,
   LOOP_UNROLLED, /* constant bounds; expanded by the emitter */
   LOOP_LANES,    /* iterations are independent: vector instructions */
-  LOOP_WARPS     /* iterations are independent: shared out among a block's warps, which meet behind
+  LOOP_WARPS,    /* iterations are independent: shared out among a block's warps, which meet behind
                     it; GPUs alone */
+  LOOP_TEAM      /* BLOCK_WARPS iterations, one for each warp of a block, side by side: they meet
+                    where the body says, and nowhere else; GPUs alone */
 } LoopKind;
 
 typedef struct Stmt Stmt;
@@ -171,6 +176,9 @@ void set_add(Arena *arena, Block *block, const Registers *registers, Term *row, 
  * + 8.
  */
 void matrix_add(Arena *arena, Block *block, const Registers *sums, Term *row, Term *x, Term *y);
+/* Where all warps of a team come by, equally often: in a LOOP_TEAM, under loops with constant
+ * bounds and a loop over the lanes of a warp alone. */
+void meet_add(Arena *arena, Block *block);
 /* if (value < bound) body else other; `other` may stay empty. */
 Stmt *if_add(Arena *arena, Block *block, Term *value, Term *bound);
 void note_add(Arena *arena, Block *block, const char *note);
@@ -181,7 +189,8 @@ const char *value_type_name(ValueType type); /* C's name: float, double, int32_t
 void block_print(const Block *block, int indent, FILE *out);
 /* Invariants: every variable and register is defined before it is used and in scope, unrolled loops
  * and tile subscripts have constant bounds, index terms are indices, stores fit their buffers in
- * width. `item` is defined outside. NULL, or what is wrong. */
+ * width, and warps meet where all of them come by. `item` is defined outside. NULL, or what is
+ * wrong. */
 const char *block_verify(const Block *block, const Var *item, Arena *arena);
 
 #endif

@@ -121,7 +121,7 @@ void block_print(const Block *block, int indent, FILE *out) {
 }
 
 static void loop_print(const Stmt *stmt, int indent, FILE *out) {
-  static const char *const kinds[] = {"serial", "unrolled", "lanes", "warps"};
+  static const char *const kinds[] = {"serial", "unrolled", "lanes", "warps", "team"};
   fprintf(out, "%s %s in ", kinds[stmt->loop], stmt->var->name);
   term_print(stmt->lo, out);
   fputs(" .. ", out);
@@ -197,6 +197,9 @@ static void stmt_print(const Stmt *stmt, int indent, FILE *out) {
     return;
   case STMT_BARRIER:
     fputs("barrier", out);
+    break;
+  case STMT_MEET:
+    fputs("meet", out);
     break;
   case STMT_MARK:
     fprintf(out, "mark %zu", stmt->number);

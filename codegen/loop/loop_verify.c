@@ -1,11 +1,19 @@
 /* The verifier of loop IR. */
 #include "codegen/schedule/kernel.h"
 
+/* Whether a block's warps may meet here. */
+typedef enum Company {
+  ALONE,    /* an item is one warp's, or warps have different iterations */
+  TOGETHER, /* all warps of a team come by, equally often */
+  ASTRAY    /* in a team, but not all may come by */
+} Company;
+
 typedef struct Scope {
   Arena *arena;
   const void **names; /* variables and registers in scope */
   bool *unrolled;
   size_t count, capacity, unrolled_capacity;
+  Company company;
   const char *error;
 } Scope;
 
@@ -73,26 +81,57 @@ static void check_term(Scope *scope, const Term *term) {
 
 static void check_block(Scope *scope, const Block *block);
 
+static bool runs(const Stmt *loop, int64_t times) {
+  return loop->lo->kind == TERM_INT && loop->hi->kind == TERM_INT && loop->lo->value == 0 &&
+         loop->hi->value == times;
+}
+
+/* In the loop's body. */
+static Company company_in(Scope *scope, const Stmt *loop) {
+  bool constant = loop->lo->kind == TERM_INT && loop->hi->kind == TERM_INT;
+  switch (loop->loop) {
+  case LOOP_TEAM:
+    if (scope->company != ALONE || !runs(loop, BLOCK_WARPS))
+      fail(scope, "no loop for a block's warps", loop->var->name);
+    return TOGETHER;
+  case LOOP_WARPS:
+    if (scope->company != ALONE) fail(scope, "loop over warps in another", loop->var->name);
+    return ASTRAY;
+  case LOOP_LANES:
+    return scope->company == TOGETHER && !runs(loop, WARP_LANES) ? ASTRAY : scope->company;
+  case LOOP_SERIAL:
+  case LOOP_UNROLLED:
+    break;
+  }
+  return scope->company == TOGETHER && !constant ? ASTRAY : scope->company;
+}
+
 static void check_loop(Scope *scope, const Stmt *stmt) {
   size_t count = scope->count;
+  Company company = scope->company;
   check_term(scope, stmt->lo);
   check_term(scope, stmt->hi);
   bool unrolled = stmt->loop == LOOP_UNROLLED;
   if (unrolled && (stmt->lo->kind != TERM_INT || stmt->hi->kind != TERM_INT))
     fail(scope, "unrolled loop without constant bounds", stmt->var->name);
   scope_add(scope, stmt->var, unrolled);
+  scope->company = company_in(scope, stmt);
   check_block(scope, stmt->body);
+  scope->company = company;
   scope->count = count;
 }
 
 static void check_if(Scope *scope, const Stmt *stmt) {
   size_t count = scope->count;
+  Company company = scope->company;
   check_term(scope, stmt->value);
   check_term(scope, stmt->hi);
+  if (company == TOGETHER) scope->company = ASTRAY;
   check_block(scope, stmt->body);
   scope->count = count;
   check_block(scope, stmt->other);
   scope->count = count;
+  scope->company = company;
 }
 
 static void check_store(Scope *scope, const Stmt *stmt) {
@@ -148,6 +187,9 @@ static void check_stmt(Scope *scope, const Stmt *stmt) {
     break;
   case STMT_MATRIX:
     check_matrix(scope, stmt);
+    break;
+  case STMT_MEET:
+    if (scope->company != TOGETHER) fail(scope, "not all warps come to a meeting", "meet");
     break;
   case STMT_CALL:
   case STMT_BARRIER:

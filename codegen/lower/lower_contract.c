@@ -191,6 +191,11 @@ static void make_segments(Product *p, int64_t highest) {
   }
   const NestLoop *loop = &nest->loops[p->tile];
   int64_t rows = (int64_t)loop->extent, panel = p->a.layout.panel;
+  if (p->team) {
+    int64_t each = BLOCK_WARPS * highest;
+    p->segments[p->segment_count++] = (Segment){(rows + each - 1) / each, highest, 0};
+    return;
+  }
   if (nest->dims[loop->first].axis != p->apart) {
     add_segments(p, 0, rows, highest);
     return;
@@ -218,6 +223,21 @@ static uint64_t tiles_of(const Product *p, int64_t height) {
   return tiles * ((rows + (uint64_t)height - 1) / (uint64_t)height);
 }
 
+/* Are there tiles of that height for the warps of as many blocks as a large GPU has
+ * multiprocessors, and at least for three quarters of the warps? */
+static bool fills_teams(const Product *p, int64_t height) {
+  enum { TEAMS = 128 };
+  uint64_t teams = tiles_of(p, BLOCK_WARPS * height);
+  return teams >= TEAMS && 4 * tiles_of(p, height) >= 3 * BLOCK_WARPS * teams;
+}
+
+/* The height of tiles with which the warps of a block share columns; 0: they do not. */
+static int64_t team_height(const Product *p) {
+  int64_t height = team_serves(p) ? 2 * MATRIX_ROWS : 0;
+  while (height && !fills_teams(p, height)) height = height > MATRIX_ROWS ? height / 2 : 0;
+  return height;
+}
+
 /* On a GPU tiles are high where there are many of them. Where they would not keep WARPS of them
  * busy the warps of a block sum one together, as long as each has some steps; if that is not
  * enough, or sums are short, tiles are lower. */
@@ -229,6 +249,9 @@ static int64_t device_height(Product *p) {
   int64_t height = matrix ? MATRIX_ROWS : ACCUMULATORS / p->columns;
   int64_t least = matrix ? height : LEAST / p->columns;
   p->sequence = sequence_make(p, matrix ? MATRIX_STEP : TOGETHER);
+  int64_t together = team_height(p);
+  p->team = together > 0;
+  if (p->team) return together;
   bool few = tiles_of(p, height) < WARPS;
   int64_t bytes = height * p->nest.panel * value_type_size(p->lower.s->code->real);
   while (few && p->parts < PARTS && 2 * p->parts * bytes <= SHARED &&
@@ -359,7 +382,10 @@ void lower_contract(const Schedule *s, Kernel *kernel) {
   place_add(&p->lower, p->b.buffer, false);
   if (kernel->buckets) place_add(&p->lower, kernel->buckets, false);
   Block *body = block_make(s->arena);
-  if (kernel->matrix || p->parts > 1) product_parts_declare(p, body);
+  if (p->team)
+    product_team_declare(p, body);
+  else if (kernel->matrix || p->parts > 1)
+    product_parts_declare(p, body);
   Term *tile = decode_items(p, body);
   choose_segment(p, body, tile);
   kernel->body = body;

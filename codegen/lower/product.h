@@ -16,6 +16,11 @@ typedef struct Sequence {
   int last, panels;                /* loops; panels: -1 where there are none */
 } Sequence;
 
+/* Rows of a tile: the first of them in it, and how many. */
+typedef struct Rows {
+  Term *first, *count;
+} Rows;
+
 /* Some of the steps. */
 typedef struct Range {
   Term *from, *to;
@@ -45,6 +50,9 @@ typedef struct Product {
   Sequence sequence;        /* of product_parts.c */
   int64_t parts, part_size; /* that a tile is summed in; elements of each in `result` */
   const Registers *result;
+  bool team;              /* BLOCK_WARPS tiles are a block's, whose warps share B: product_team.c */
+  Term *warp;             /* which of them it is */
+  const Registers *stage; /* where B lies for them */
   const Registers *row_a, *row_out; /* with buckets: where each row of the tile begins */
   Term *base_a, *base_b, *base_out;
   bool epilogue;
@@ -82,7 +90,10 @@ Term *bucket_row(Product *product, Term *tile, Term *i);
 enum { MATRIX_ROWS = 16, MATRIX_STEP = 16 }; /* of a matrix instruction, in numbers */
 
 Sequence sequence_make(const Product *product, int64_t unit);
-/* A loop over steps; *first: the first element of a step. Returns its body. */
+/* Sets the counters of the reduced loops but the last to step `step`; *first: its first element. */
+void sequence_at(Product *product, Block *block, const Sequence *sequence, Term *step,
+                 Term **first);
+/* A loop over steps. Returns its body. */
 Block *sequence_loop(Product *product, Block *block, const Sequence *sequence, const Range *range,
                      Term **first);
 /* Sets the counter of panels for the element at `at`; returns its place in the panel. */
@@ -96,6 +107,15 @@ void product_parts(Product *product, Block *block, int64_t height, Term *tile);
 void product_matrix(Product *product, Block *block, int64_t height, const Range *range,
                     const Registers *array, Term *offset);
 int64_t matrix_rows(int64_t height);
+
+/* ---- product_team.c ---- */
+
+/* Can tiles be a block's together? */
+bool team_serves(const Product *product);
+/* Declares what all of them use. */
+void product_team_declare(Product *product, Block *block);
+/* The tile of one warp, of 16 or 32 rows, and its epilogue. */
+void product_team(Product *product, Block *block, int64_t height, Term *tile);
 
 /* ---- product_ahead.c ---- */
 
@@ -115,9 +135,9 @@ void product_store(Product *product, Block *block, const Registers *tile, const 
 /* The same for a tile of partial sums with lanes along a reduced axis, which are added up; `array`
  * has room for whole vectors of rows. */
 void product_gather(Product *product, const Registers *tile, const Registers *array);
-/* What the kernel's roots make of the results in `array`: of the sums of its parts, `size` elements
- * each. */
-void product_epilogue(Product *product, const Registers *array, int64_t size, int64_t height,
+/* What the kernel's roots make of the results of some rows in `array`: of the sums of its parts,
+ * `size` elements each. */
+void product_epilogue(Product *product, const Registers *array, int64_t size, const Rows *rows,
                       Term *tile);
 /* The roots' values and stores in level 2, for one element of the result. */
 void product_roots(Product *product, Term *result);

@@ -28,14 +28,11 @@ Sequence sequence_make(const Product *p, int64_t unit) {
   return s;
 }
 
-Block *sequence_loop(Product *p, Block *block, const Sequence *s, const Range *range,
-                     Term **first) {
+void sequence_at(Product *p, Block *block, const Sequence *s, Term *step, Term **first) {
   Nest *nest = &p->nest;
   Arena *arena = nest->arena;
-  const Var *n = var_make(arena, "n", VALUE_INDEX, 1);
   const Var *k = var_make(arena, "first", VALUE_INDEX, 1);
-  block = loop_add(arena, block, LOOP_SERIAL, n, range->from, range->to);
-  Term *step = term_var(arena, n), *rest = term_div(arena, step, s->each);
+  Term *rest = term_div(arena, step, s->each);
   for (int i = (s->panels < 0 ? s->last : s->panels) - 1; i >= p->first_inner_loop; i--) {
     int64_t extent = (int64_t)nest->loops[i].extent;
     bool outermost = i == p->first_inner_loop;
@@ -45,6 +42,14 @@ Block *sequence_loop(Product *p, Block *block, const Sequence *s, const Range *r
   Term *own = s->all > s->each ? term_mod(arena, step, s->each) : step;
   let_add(arena, block, k, term_mul(arena, own, s->unit));
   *first = term_var(arena, k);
+}
+
+Block *sequence_loop(Product *p, Block *block, const Sequence *s, const Range *range,
+                     Term **first) {
+  Arena *arena = p->nest.arena;
+  const Var *n = var_make(arena, "n", VALUE_INDEX, 1);
+  block = loop_add(arena, block, LOOP_SERIAL, n, range->from, range->to);
+  sequence_at(p, block, s, term_var(arena, n), first);
   return block;
 }
 
@@ -113,17 +118,17 @@ void product_parts(Product *p, Block *block, int64_t height, Term *tile) {
   Arena *arena = p->nest.arena;
   const Sequence *s = &p->sequence;
   Range range = {term_int(arena, 0), term_int(arena, s->all)};
-  Term *offset = term_int(arena, 0);
+  Term *zero = term_int(arena, 0), *offset = zero;
   Block *around = block;
   if (p->parts > 1) {
     int64_t each = (s->all + p->parts - 1) / p->parts;
     const Var *part = var_make(arena, "part", VALUE_INDEX, 1);
-    around = loop_add(arena, block, LOOP_WARPS, part, offset, term_int(arena, p->parts));
+    around = loop_add(arena, block, LOOP_WARPS, part, zero, term_int(arena, p->parts));
     range.from = term_mul(arena, term_var(arena, part), each);
     range.to = term_add(arena, range.from, term_int(arena, each));
     if (s->all % p->parts) range.to = term_min(arena, range.to, term_int(arena, s->all));
     offset = term_mul(arena, term_var(arena, part), p->part_size);
   }
   part_sum(p, around, height, &range, p->result, offset);
-  product_epilogue(p, p->result, p->part_size, height, tile);
+  product_epilogue(p, p->result, p->part_size, &(Rows){zero, term_int(arena, height)}, tile);
 }

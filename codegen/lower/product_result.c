@@ -66,7 +66,7 @@ static Term *parts_read(const Product *p, const Registers *array, int64_t size, 
   return sum;
 }
 
-void product_epilogue(Product *p, const Registers *array, int64_t size, int64_t height,
+void product_epilogue(Product *p, const Registers *array, int64_t size, const Rows *rows,
                       Term *tile) {
   Lower *lower = &p->lower;
   Nest *nest = &p->nest;
@@ -82,8 +82,9 @@ void product_epilogue(Product *p, const Registers *array, int64_t size, int64_t 
     Var *row = var_make(arena, "row", VALUE_INDEX, 1);
     Term *at = term_var(arena, i);
     let_add(arena, lower->blocks[1], row,
-            p->kernel->buckets ? bucket_row(p, tile, at)
-                               : term_add(arena, term_var(arena, first), at));
+            p->kernel->buckets
+                ? bucket_row(p, tile, at)
+                : term_add(arena, term_var(arena, first), term_add(arena, rows->first, at)));
     nest->loops[p->tile].var = row;
     nest->loops[p->tile].level = 1;
   }
@@ -92,9 +93,9 @@ void product_epilogue(Product *p, const Registers *array, int64_t size, int64_t 
                 lower_let(lower, arena_printf(arena, "v%u", p->kernel->contraction->id), read, 2));
   loop_link(arena, lower->blocks[1], LOOP_LANES, lane->var, term_int(arena, 0),
             shape_lane_bound(lower), lower->blocks[2]);
-  LoopKind rows = p->parts > 1 ? LOOP_WARPS : epilogue_rows(lower);
-  loop_link(arena, lower->blocks[0], rows, i, term_int(arena, 0), term_int(arena, height),
-            lower->blocks[1]);
+  LoopKind kind = p->parts > 1 ? LOOP_WARPS : epilogue_rows(lower);
+  if (kind == LOOP_UNROLLED && rows->count->kind != TERM_INT) kind = LOOP_SERIAL;
+  loop_link(arena, lower->blocks[0], kind, i, term_int(arena, 0), rows->count, lower->blocks[1]);
   if (first) {
     nest->loops[p->tile].var = first;
     nest->loops[p->tile].level = 0;

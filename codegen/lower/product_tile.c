@@ -231,6 +231,10 @@ static void tile_rows(Product *p, Block *block, const Segment *segment, int64_t 
     let_add(arena, block, p->nest.loops[p->tile].var, row);
   }
   tile_bases(p, bucket);
+  if (p->team) {
+    product_team(p, block, height, tile);
+    return;
+  }
   if (p->kernel->matrix || p->parts > 1) {
     product_parts(p, block, height, tile);
     return;
@@ -248,7 +252,7 @@ static void tile_rows(Product *p, Block *block, const Segment *segment, int64_t 
     product_gather(p, c, array);
   else
     product_store(p, block, c, array, term_int(arena, 0));
-  product_epilogue(p, array, results, height, tile);
+  product_epilogue(p, array, results, &(Rows){term_int(arena, 0), term_int(arena, height)}, tile);
 }
 
 static Term *bucket_row_let(Product *p, Block *block, const char *name, Term *tile, int64_t i) {
@@ -262,6 +266,14 @@ static Term *bucket_row_let(Product *p, Block *block, const char *name, Term *ti
  * half a tile is enough. */
 void product_tile(Product *p, Block *block, const Segment *segment, Term *tile) {
   int64_t height = segment->height, half = height / 2;
+  if (p->team) {
+    Arena *arena = p->nest.arena;
+    const Var *warp = var_make(arena, "warp", VALUE_INDEX, 1);
+    p->warp = term_var(arena, warp);
+    block =
+        loop_add(arena, block, LOOP_TEAM, warp, term_int(arena, 0), term_int(arena, BLOCK_WARPS));
+    tile = term_add(arena, term_mul(arena, tile, BLOCK_WARPS), p->warp);
+  }
   if (!p->kernel->buckets) {
     tile_rows(p, block, segment, height, tile, NULL);
     return;
