@@ -40,6 +40,9 @@ static int stages_find(const ProgramCode *program) {
   for (size_t k = 0; k < program->kernel_count; k++) {
     Kernel *kernel = program->kernels[k];
     kernel->alone = is_alone(kernel);
+    if (kernel->chunks && kernel->items % kernel->chunks->count)
+      bug("kernel %s has %llu items of %u chunks", kernel->name, (unsigned long long)kernel->items,
+          kernel->chunks->count);
     kernel->stage = 0;
     for (size_t i = 0; i < k; i++) {
       const Kernel *before = program->kernels[i];
