@@ -21,7 +21,7 @@ void *block_take(size_t bytes, RunError *error) {
   size_t size = (bytes / unit + 1) * unit; /* never 0 */
   void *block = bytes < SIZE_MAX - 2 * unit ? aligned_alloc(unit, size) : NULL;
   if (!block) {
-    run_fail(error, "out of memory: %zu bytes are not there", bytes);
+    run_fail_memory(error, "out of memory: %zu bytes are not there", bytes);
     return NULL;
   }
   block_advise(block, size);

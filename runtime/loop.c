@@ -257,11 +257,19 @@ void trainer_start(Trainer *trainer) {
   overlap_begin(trainer);
 }
 
-bool trainer_round(Trainer *trainer) {
+static bool loop_round(Trainer *trainer) {
   if (!trainer_pass(trainer)) return false;
   trainer->state.iteration++;
   trainer->state.step += !trainer->collects;
   return loop_between(trainer);
+}
+
+/* What goes wrong may come of a value that a card noted before: that is told in its place, as it
+ * would have been on a CPU. */
+bool trainer_round(Trainer *trainer) {
+  if (loop_round(trainer)) return true;
+  metrics_settle(trainer);
+  return false;
 }
 
 bool trainer_train(Trainer *trainer) {

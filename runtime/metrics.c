@@ -139,10 +139,13 @@ static bool metric_fail(Trainer *trainer, const RlcSlot *slot, double value, uin
                         uint64_t update) {
   uint64_t element = 0;
   const RlcSlot *bad = parameter_fault(trainer, &element);
-  char where[256] = "every parameter is still finite";
+  char where[256] = "every parameter is still finite", late[64] = "";
+  if (update != trainer->state.updates) /* a card has gone on meanwhile */
+    snprintf(late, sizeof late, ", seen at update %llu",
+             (unsigned long long)trainer->state.updates);
   if (bad)
-    snprintf(where, sizeof where, "parameter '%s' is not finite at element %llu", bad->name,
-             (unsigned long long)element);
+    snprintf(where, sizeof where, "parameter '%s' is not finite at element %llu%s", bad->name,
+             (unsigned long long)element, late);
   trainer->diverged = true;
   return run_fail(&trainer->error, "metric '%s' is %s at step %llu, update %llu; %s",
                   metric_name(slot),

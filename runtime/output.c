@@ -12,10 +12,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static void error_fill(RunError *error, bool memory, const char *format, va_list arguments) {
+  vsnprintf(error->text, sizeof error->text, format, arguments);
+  error->memory = memory;
+}
+
 bool run_fail(RunError *error, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  vsnprintf(error->text, sizeof error->text, format, arguments);
+  error_fill(error, false, format, arguments);
+  va_end(arguments);
+  return false;
+}
+
+bool run_fail_memory(RunError *error, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  error_fill(error, true, format, arguments);
   va_end(arguments);
   return false;
 }

@@ -183,7 +183,7 @@ static int play_options(Play *play, int argc, char **argv) {
 }
 
 int rlc_play(const RlcModule *module, const PlayRequest *request, int argc, char **argv) {
-  RunError error = {{0}};
+  RunError error = {0};
   Play *play = calloc(1, sizeof *play);
   Trainer *trainer = calloc(1, sizeof *trainer);
   int status = 1;

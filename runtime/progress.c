@@ -89,7 +89,7 @@ static bool line_due(const Progress *progress, bool terminal) {
 
 typedef struct Place {
   Progress progress;
-  bool left; /* nothing is left to do for its run */
+  bool left, failed; /* nothing is left to do for its run; and why */
 } Place;
 
 struct Board {
@@ -142,8 +142,9 @@ static size_t append_spread(char line[256], size_t used, const char *name, const
 typedef struct Total {
   uint64_t step;
   double steps, updates; /* made by this process */
+  double made;           /* of the whole: its share in steps */
   double share, before;  /* of the whole: over now, and when the process began */
-  uint32_t left;
+  uint32_t left, failed; /* runs with nothing left to do; those of them that failed */
   Spread episodes, evaluations;
 } Total;
 
@@ -156,12 +157,16 @@ static Total board_total(const Board *board) {
     total.step += progress->step;
     total.steps += (double)(progress->step - progress->start_step);
     total.updates += (double)(progress->updates - progress->start_updates);
-    total.share += place->left ? 1 : fmin((double)progress->step / steps, 1);
+    double made = fmin((double)progress->step / steps, 1);
+    total.made += place->left && !place->failed ? 1 : made;
+    total.share += place->left ? 1 : made;
     total.before += fmin((double)progress->start_step / steps, 1);
     total.left += place->left;
+    total.failed += place->failed;
     spread_add(&total.episodes, progress->episode_return);
     spread_add(&total.evaluations, progress->eval_return);
   }
+  total.made /= board->count;
   total.share /= board->count;
   total.before /= board->count;
   return total;
@@ -173,10 +178,10 @@ static size_t write_board(const Board *board, double seconds, char line[256]) {
   double left = done > 0 ? seconds * (1 - total.share) / done : INFINITY;
   if (limit > 0) left = fmin(left, fmax(limit - seconds, 0));
   bool over = total.left == board->count;
-  size_t used =
-      append(line, 0, "%u of %u seeds done  step %llu (%.1f %%)", total.left, board->count,
-             (unsigned long long)total.step,
-             100 * (limit > 0 ? fmin(fmax(total.share, seconds / limit), 1) : total.share));
+  double made = limit > 0 ? fmin(fmax(total.made, seconds / limit), 1) : total.made;
+  size_t used = append(line, 0, "%u of %u seeds done", total.left - total.failed, board->count);
+  if (total.failed) used = append(line, used, ", %u failed", total.failed);
+  used = append(line, used, "  step %llu (%.1f %%)", (unsigned long long)total.step, 100 * made);
   used = append_spread(line, used, "return", &total.episodes);
   used = append_spread(line, used, "eval", &total.evaluations);
   used = append(line, used, "  %.0f steps/s  %.0f updates/s  %s ", total.steps / seconds,
@@ -206,9 +211,10 @@ static void board_show(Progress *progress, bool last) {
   pthread_mutex_unlock(&board->lock);
 }
 
-void board_leave(Board *board, uint32_t run) {
+void board_leave(Board *board, uint32_t run, bool failed) {
   pthread_mutex_lock(&board->lock);
   board->place[run].left = true;
+  board->place[run].failed = failed;
   pthread_mutex_unlock(&board->lock);
 }
 

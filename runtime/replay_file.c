@@ -225,7 +225,7 @@ bool replay_read(Replay *replay, RunError *error) {
   char path[4096] = "";
   if (!source->file) return true;
   Dataset dataset = {0};
-  RunError why = {""};
+  RunError why = {0};
   uint32_t widest = 1;
   for (uint32_t c = 0; c < source->column_count; c++)
     if (source->columns[c].width > widest) widest = source->columns[c].width;

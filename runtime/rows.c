@@ -9,7 +9,7 @@
 
 void *run_take(size_t count, size_t bytes, RunError *error) {
   void *memory = calloc(count ? count : 1, bytes ? bytes : 1);
-  if (!memory) run_fail(error, "out of memory: %zu x %zu bytes are not there", count, bytes);
+  if (!memory) run_fail_memory(error, "out of memory: %zu x %zu bytes are not there", count, bytes);
   return memory;
 }
 

@@ -181,7 +181,7 @@ static bool run_train(Run *run, Trainer *trainer, const LogMark *mark) {
   trainer->limited = session_begin(run->session);
   if (run->options.cohort) cohort_come(run->options.cohort, run->options.member);
   bool good = trainer_train(trainer);
-  RunError closing = {{0}};
+  RunError closing = {0};
   bool closed = log_close(trainer->log, &closing);
   if (good && !closed) trainer->error = closing;
   return good && closed && result_write(trainer);
@@ -203,6 +203,17 @@ static void run_note(Run *run, const Trainer *trainer, bool good) {
   if (run->end == RUN_FINISHED) idle_note(run, trainer);
 }
 
+/* Runs that go on at the same time leave each other less memory. */
+static void memory_advise(Run *run) {
+  const Session *session = run->session;
+  RunError *error = &run->error;
+  size_t used = strlen(error->text);
+  if (error->memory && session->beside > 1)
+    snprintf(error->text + used, sizeof error->text - used,
+             "; %u seeds go on at once: fewer need less (%s)", session->beside,
+             session->module->gpu ? "--seeds" : "--threads");
+}
+
 void run_go(Run *run) {
   LogMark mark = {{0}};
   Trainer *trainer = run_take(1, sizeof *trainer, &run->error);
@@ -213,7 +224,9 @@ void run_go(Run *run) {
   }
   free(trainer);
   malloc_trim(0); /* else the C library keeps it for this thread, and the next run has another */
-  if (run->end == RUN_FAILED)
-    board_say(run->session->board, "error: %s%s\n", run->label, run->error.text);
-  if (run->session->board && run->end != RUN_STOPPED) board_leave(run->session->board, run->number);
+  bool failed = run->end == RUN_FAILED;
+  if (failed) memory_advise(run);
+  if (failed) board_say(run->session->board, "error: %s%s\n", run->label, run->error.text);
+  if (run->session->board && run->end != RUN_STOPPED)
+    board_leave(run->session->board, run->number, failed);
 }

@@ -10,6 +10,7 @@ typedef struct Session {
   const RlcModule *module;
   RlcModule named; /* as directories and texts name it */
   uint32_t count;  /* of runs */
+  uint32_t beside; /* of those that have memory at the same time */
   Stop *stop;
   Board *board;         /* NULL: one run, or --quiet */
   pthread_mutex_t lock; /* held while a trainer is made, since what environments load need not be

@@ -224,6 +224,7 @@ static bool seeds_make(Seeds *seeds) {
   session->count = options->seeds;
   bool several = session->count > 1;
   seeds->turns.free = options->threads < session->count ? options->threads : session->count;
+  session->beside = session->module->gpu ? session->count : seeds->turns.free;
   if (!seeds_cohort(seeds) || !(session->stop = stop_make(error))) return false;
   if (several && !folder_make(seeds)) return false;
   if (several && !options->quiet &&

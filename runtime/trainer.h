@@ -72,8 +72,12 @@ double run_clock(void);
  * exits with 1. */
 typedef struct RunError {
   char text[1024];
+  bool memory; /* there was not enough of it */
 } RunError;
 bool run_fail(RunError *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same for memory that is not there. */
+bool run_fail_memory(RunError *error, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* ---- log.c, tfevents.c: everything below writes into the run directory ---- */
 
@@ -132,7 +136,7 @@ typedef struct Board Board;
 /* `limit`: seconds of --minutes, 0: none. */
 Board *board_make(uint32_t runs, double limit, RunError *error);
 /* Nothing is left to do for a run: it has finished, or failed. */
-void board_leave(Board *board, uint32_t run);
+void board_leave(Board *board, uint32_t run, bool failed);
 /* Shows the last line. */
 void board_close(Board *board);
 void board_free(Board *board);

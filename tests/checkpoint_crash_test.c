@@ -86,7 +86,7 @@ START_TEST(failure_anywhere) {
   long calls = 0;
   for (bool failed = true; failed; calls++) {
     char *directory = directory_make();
-    RunError error = {""};
+    RunError error = {0};
     State *state = malloc(sizeof *state);
     state_fill(state, 3);
     save_good(directory, 1);

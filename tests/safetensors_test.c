@@ -82,7 +82,7 @@ END_TEST
 /* What comes of a text is a list that covers the data, or a message. */
 static bool parse_any(const char *text, size_t bytes) {
   SafeTensors file;
-  RunError error = {""};
+  RunError error = {0};
   bool good = parse(text, bytes, 32, &file, &error);
   uint64_t at = 0;
   for (size_t i = 0; good && i < file.count; at = file.tensors[i++].end)

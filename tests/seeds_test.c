@@ -421,20 +421,29 @@ START_TEST(progress_of_several_is_one_line) {
                              .eval_return = i ? 7 : NAN,
                              .board = board,
                              .run = i + 1};
+  Progress broken = {.step = 40,
+                     .steps = 400,
+                     .seconds = 1,
+                     .episode_return = NAN,
+                     .eval_return = NAN,
+                     .board = board,
+                     .run = 0};
   FILE *file = tmpfile();
   fflush(stderr);
   int kept = dup(2);
   dup2(fileno(file), 2);
   for (int i = 0; i < 2; i++) progress_show(&progress[i], false); /* too early for a line */
-  board_leave(board, 3);
+  progress_show(&broken, false);
+  board_leave(board, 0, true);
+  board_leave(board, 3, false);
   board_close(board);
   fflush(stderr);
   dup2(kept, 2);
   ssize_t length = pread(fileno(file), text, sizeof text - 1, 0);
   ck_assert_int_gt(length, 0);
-  /* (1/4 + 1/2 + 1) / 4 */
-  static const char head[] = "1 of 4 seeds done  step 300 (43.8 %)  return -15.75 (-21 to -10.5)  "
-                             "eval 7 (7 to 7)  ";
+  /* (1/10 + 1/4 + 1/2 + 1) / 4 */
+  static const char head[] = "1 of 4 seeds done, 1 failed  step 340 (46.2 %)  return -15.75 "
+                             "(-21 to -10.5)  eval 7 (7 to 7)  ";
   ck_assert_msg(strncmp(text, head, sizeof head - 1) == 0, "%s", text);
   ck_assert_ptr_eq(strchr(text, '\n'), text + length - 1);
   fclose(file);

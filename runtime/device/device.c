@@ -90,7 +90,7 @@ static void refusal_advice(const Device *device, int result, char *text, size_t 
 
 static bool load_fail(const Device *device, const char *doing, int result, RunError *error) {
   const RlcGpu *gpu = device->module->gpu;
-  RunError said = {{0}};
+  RunError said = {0};
   char have[256], advice[256];
   images_list(gpu, have, sizeof have);
   refusal_advice(device, result, advice, sizeof advice);
@@ -292,7 +292,7 @@ void *device_host_take(Device *device, size_t bytes, RunError *error) {
     result = driver->host_take(&memory, bytes ? bytes : 1, HOST_PORTABLE | HOST_MAPPED);
   if (result == 0) return memset(memory, 0, bytes);
   if (result == DRIVER_OUT_OF_MEMORY)
-    run_fail(error, "out of memory: %zu bytes that the GPU can reach are not there", bytes);
+    run_fail_memory(error, "out of memory: %zu bytes that the GPU can reach are not there", bytes);
   else
     driver_fail(driver, error, "no memory that the GPU can reach", result);
   return NULL;

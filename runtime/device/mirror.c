@@ -66,10 +66,11 @@ static bool memory_refused(const Mirror *mirror, uint64_t bytes, RunError *error
   size_t left = 0, total = 0;
   device->driver.memory_facts(&left, &total);
   slots_largest(device->module, largest, sizeof largest);
-  return run_fail(error,
-                  "out of memory on %s: %llu bytes are needed beside what is taken, %zu of %zu are "
-                  "left; the largest tensors are %s",
-                  device->name, (unsigned long long)bytes, left, total, largest);
+  return run_fail_memory(
+      error,
+      "out of memory on %s: %llu bytes are needed beside what is taken, %zu of %zu are "
+      "left; the largest tensors are %s",
+      device->name, (unsigned long long)bytes, left, total, largest);
 }
 
 bool mirror_take(Mirror *mirror, DevicePlace *place, uint64_t bytes, RunError *error) {
