@@ -36,6 +36,18 @@ void replay_filled(Replay *replay) {
   replay_changed(replay, replay->latest, head->envs * replay->obs_dim);
 }
 
+/* What the host has in these rows goes there, whether a row was drawn twice or is another by now.
+ */
+void replay_rewritten(Replay *replay, const ReplayWrite *write) {
+  const GatherParts parts = {.rows = replay->rows,
+                             .row = replay->drawn,
+                             .count = replay->source->batch,
+                             .stride = replay->head.stride,
+                             .at = replay->columns[write->column].at,
+                             .width = write->from.width};
+  if (replay->gather) gather_put_parts(replay->gather, &parts);
+}
+
 static GatherColumn column_of(const Column *column) {
   return (GatherColumn){.rows = &column->batch,
                         .at = column->at,

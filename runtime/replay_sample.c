@@ -253,11 +253,9 @@ bool replay_write(Replay *replay, uint32_t at, const char *memory, uint64_t step
   const Column *column = write->column == RLC_NONE ? NULL : &replay->columns[write->column];
   for (uint32_t i = 0; i < replay->source->batch; i++) {
     if (!column && !priority_write(replay, write, memory, i, step, error)) return false;
-    if (column && !row_lost(&replay->head, replay->drawn[i])) {
-      float *at = row_at(replay, replay->drawn[i]) + column->at;
-      rows_get(&write->from, memory, i, at);
-      replay_changed(replay, at, write->from.width);
-    }
+    if (column && !row_lost(&replay->head, replay->drawn[i]))
+      rows_get(&write->from, memory, i, row_at(replay, replay->drawn[i]) + column->at);
   }
+  if (column) replay_rewritten(replay, write);
   return true;
 }

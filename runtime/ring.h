@@ -109,6 +109,8 @@ void replay_gather(Replay *replay);
 /* `count` floats of rows, finals or latest have changed; or all that is in use. */
 void replay_changed(Replay *replay, const float *at, uint64_t count);
 void replay_filled(Replay *replay);
+/* The rows of the last sample have new values in a column; the last one, where two are of a row. */
+void replay_rewritten(Replay *replay, const ReplayWrite *write);
 
 static inline uint32_t row_word(const Replay *replay, const float *row) {
   uint32_t word;

@@ -333,8 +333,18 @@ typedef struct RlcGather {
   uint32_t flags; /* place of the word of flags in a row */
   uint32_t after; /* whether a column is of what follows */
 } RlcGather;
+/* New values in a replay on the card: the kernel RLC_SCATTER puts them there, in no order, so that
+ * a place that stands there twice has the same value twice. Its call has one of these in place of a
+ * batch; all but the pool lies on the host. */
+#define RLC_SCATTER "rlc_scatter"
+typedef struct RlcScatter {
+  uint64_t pool;           /* floats */
+  uint64_t places, values; /* [count] uint64_t in the pool; [count] float */
+  uint64_t count;
+} RlcScatter;
 enum { RLC_REACHED_BITS = 16 };
 #define RLC_REACHED_BATCH UINT32_MAX
+#define RLC_REACHED_WRITE (UINT32_MAX - 1)
 enum { RLC_GPU_RUNS = 100, RLC_GPU_BATCHES = 2 };
 typedef struct RlcGpuRun {
   uint64_t memory;                   /* on the card: the slots */
@@ -343,8 +353,8 @@ typedef struct RlcGpuRun {
                                         last */
 } RlcGpuRun;
 typedef struct RlcGpuCall {
-  /* a uint32_t on the host: program << RLC_REACHED_BITS | kernel begun last, or RLC_REACHED_BATCH
-   */
+  /* a uint32_t on the host: program << RLC_REACHED_BITS | kernel begun last, or one of
+   * RLC_REACHED_BATCH, RLC_REACHED_WRITE */
   uint64_t reached;
   /* bytes from a run's slots to RlcProgram.work_bytes of scratch, and to a uint32_t for its
    * barriers, zero at first */

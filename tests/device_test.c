@@ -75,6 +75,11 @@ static const struct {
      "environments=2",
      "--steps 90"},
     {"specs/analytic_pendulum.yaml", "horizon=3 rows=8", "--steps 60"},
+    /* a column that is written back */
+    {"specs/qmle/pendulum.yaml",
+     "width=8 batch_size=6 m_target=20 m_greedy=30 rho_delta=0.1 rho_factored=0.1 warmup=3 "
+     "target_period=4",
+     "--steps 60"},
 };
 
 /* The trainers `card` and `cpu`, run with the same options into directories of these names and
@@ -171,7 +176,7 @@ END_TEST
 /* ---- several seeds ---- */
 
 typedef struct Tally {
-  unsigned launches, runs; /* of the card; of programs */
+  unsigned launches, runs, copies; /* of the card; of programs */
 } Tally;
 
 static Tally train_tally(const char *line) {
@@ -181,10 +186,55 @@ static Tally train_tally(const char *line) {
   trainer_good(folder, line);
   unsetenv("FAKE_CARD_TALLY");
   Bytes text = file_read(path.text);
-  ck_assert_int_eq(sscanf(text.data, "%u %u", &tally.launches, &tally.runs), 2);
+  ck_assert_int_eq(sscanf(text.data, "%u %u %u", &tally.launches, &tally.runs, &tally.copies), 3);
   free(text.data);
   return tally;
 }
+
+/* A column is written in rows of which every one is drawn several times, and of which some are new
+ * ones by then; it is too wide for one launch. What it gets are whole numbers, which are the same
+ * on any machine, and each write is of what the ones before left. */
+static const char writes[] = "name: writes\n"
+                             "env: {id: Pendulum-v1, count: 2}\n"
+                             "parameters: {w: 0.5}\n"
+                             "optimizers: {default: sgd(0.125)}\n"
+                             "replay:\n"
+                             "  capacity: 20\n"
+                             "  batch: 70\n"
+                             "  extra: {wide: 'iota[k=400]'}\n"
+                             "act: {explore: sample(box)}\n"
+                             "losses:\n"
+                             "  a:\n"
+                             "    over: w\n"
+                             "    minimize: w\n"
+                             "    log: {most: 'max[batch](max[k](wide))'}\n"
+                             "    write: {wide: 'wide + 1 + iota[batch=70]'}\n"
+                             "loop:\n"
+                             "  - collect: 1\n"
+                             "  - when: stored >= 6\n"
+                             "    do: [{repeat: 2, do: [{sample: replay}, {descend: a}]}]\n";
+
+START_TEST(columns_are_written_to_a_replay) {
+  Path spec = path_in(folder, "writes.yaml");
+  file_write(spec.text, writes, sizeof writes - 1);
+  build("cuda", "card", spec.text, "");
+  build("native", "cpu", spec.text, "");
+  train_both("--steps 40 --checkpoint-every 40 --eval-every 0", 102);
+  Bytes a = log_of("card102", "checkpoints/000001-step-40.blobs"),
+        b = log_of("cpu102", "checkpoints/000001-step-40.blobs");
+  ck_assert(a.size == b.size && memcmp(a.data, b.data, a.size) == 0);
+  free(a.data), free(b.data);
+  a = log_of("card102", "progress.csv"), b = log_of("cpu102", "progress.csv");
+  ck_assert_msg(logs_compare(a.data, b.data, 0) >= 6, "few losses");
+  free(a.data), free(b.data);
+  /* Each pass acts and makes two updates, each with two launches that write; copies are of what the
+   * host hands over, not of rows. */
+  Tally less = train_tally("card --quiet --steps 40 --eval-every 0 --out less102");
+  Tally more = train_tally("card --quiet --steps 60 --eval-every 0 --out more102");
+  ck_assert_uint_eq(more.launches - less.launches, 10 * (1 + 2 * (1 + 2)));
+  ck_assert_msg(more.copies - less.copies <= 10 * 20, "%u copies", more.copies - less.copies);
+}
+END_TEST
 
 /* Runs of programs for each launch. */
 static double train_together(const char *line) {
@@ -397,6 +447,7 @@ int main(void) {
   tcase_add_unchecked_fixture(tests, setup, teardown);
   tcase_add_loop_test(tests, cards_train_as_the_cpu_does, 0, COUNTOF(courses));
   tcase_add_test(tests, batches_come_from_several_replays);
+  tcase_add_test(tests, columns_are_written_to_a_replay);
   tcase_add_test(tests, a_step_is_two_launches);
   tcase_add_test(tests, stopped_runs_go_on);
   tcase_add_test(tests, several_seeds_are_as_each_alone);

@@ -79,7 +79,7 @@ int rlc_main(const RlcModule *module, int argc, char **argv) {
     return fprintf(stderr, "usage: %s CASE SECONDS SEEDS\n", argv[0]), 1;
   RunError error;
   bool together = all.seeds > 1 && module->gpu;
-  if (together && !(all.cohort = cohort_make(module, all.seeds, (Rest){NULL}, &error)))
+  if (together && !(all.cohort = cohort_make(module, all.seeds, (Rest){0}, &error)))
     return fprintf(stderr, "error: %s\n", error.text), 1;
   all.each = calloc(all.seeds, sizeof *all.each);
   bool good = all.each && measure_all(&all, module);

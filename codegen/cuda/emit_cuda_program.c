@@ -296,7 +296,12 @@ static const char gather_layouts[] =
     "LIES(Gather, column_count, RlcGather, column_count);\n"
     "LIES(Gather, rows, RlcGather, rows);\n"
     "LIES(Gather, flags, RlcGather, flags);\n"
-    "LIES(Gather, after, RlcGather, after);\n";
+    "LIES(Gather, after, RlcGather, after);\n"
+    "_Static_assert(sizeof(Scatter) == sizeof(RlcScatter), \"Scatter\");\n"
+    "LIES(Scatter, pool, RlcScatter, pool);\n"
+    "LIES(Scatter, places, RlcScatter, places);\n"
+    "LIES(Scatter, values, RlcScatter, values);\n"
+    "LIES(Scatter, count, RlcScatter, count);\n";
 
 void emit_cuda_on_cpu(const Code *code, FILE *out) {
   fputs("#include <codegen/cuda/shim.h>\n", out);

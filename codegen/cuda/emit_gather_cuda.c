@@ -1,4 +1,5 @@
-/* How a batch's slots are filled from a replay on the card: see RlcGather.
+/* How a batch's slots are filled from a replay on the card, and values written there: see RlcGather
+ * and RlcScatter.
  *
  * The places of the rows lie on the host, so each is read once, and those of neighbours together:
  * a warp takes some rows, a lane knows where one of them lies, and tells the others. */
@@ -73,9 +74,26 @@ static const char gather[] =
     "  take_batches(&launch, &call);\n"
     "}\n\n";
 
+static const char scatter[] =
+    "typedef struct Scatter { /* RlcScatter */\n"
+    "  float *pool;\n"
+    "  const uint64_t *places;\n"
+    "  const float *values;\n"
+    "  uint64_t count;\n"
+    "} Scatter;\n"
+    "PROGRAM rlc_scatter(LAUNCH launch) {\n"
+    "  const Scatter *scatter = (const Scatter *)launch.members->batches[0];\n"
+    "  uint64_t count = scatter->count, step = launch.blocks * blockDim.x;\n"
+    "  reach(&launch, %uu);\n"
+    "  ROLLED\n"
+    "  for (uint64_t i = blockIdx.x * blockDim.x + threadIdx.x; i < count; i += step)\n"
+    "    scatter->pool[scatter->places[i]] = scatter->values[i];\n"
+    "}\n\n";
+
 const char cuda_batches[] = "  if (call.batches[0]) take_batches(&launch, &call);\n";
 
 void emit_cuda_gather(const Code *code, FILE *out) {
-  if (code->module->shell.source_count)
-    fprintf(out, gather, RLC_REACHED_BATCH, RLC_GPU_BATCHES, RLC_GPU_BATCHES);
+  if (!code->module->shell.source_count) return;
+  fprintf(out, gather, RLC_REACHED_BATCH, RLC_GPU_BATCHES, RLC_GPU_BATCHES);
+  fprintf(out, scatter, RLC_REACHED_WRITE);
 }

@@ -165,7 +165,8 @@ static bool programs_find(Device *device, RunError *error) {
     if (!kernel_find(device, &device->kernels[i], device->module->gpu->launches[i].kernel, error))
       return false;
   if (!device->kernels) return false;
-  if (device->module->source_count && !kernel_find(device, &device->gather, RLC_GATHER, error))
+  if (device->module->source_count && (!kernel_find(device, &device->gather, RLC_GATHER, error) ||
+                                       !kernel_find(device, &device->scatter, RLC_SCATTER, error)))
     return false;
   int result = device->driver.stream_make(&device->stream, STREAM_APART);
   return result == 0 || driver_fail(&device->driver, error, "no stream on the GPU", result);
@@ -234,6 +235,10 @@ static void doing_words(const Device *device, char *text, size_t size) {
   uint32_t reached = *device->reached, program = reached >> RLC_REACHED_BITS;
   if (reached == RLC_REACHED_BATCH) {
     snprintf(text, size, "%s failed taking a batch from a replay", device->name);
+    return;
+  }
+  if (reached == RLC_REACHED_WRITE) {
+    snprintf(text, size, "%s failed writing to a replay", device->name);
     return;
   }
   uint32_t part = reached & ((1u << RLC_REACHED_BITS) - 1);

@@ -132,6 +132,31 @@ void gather_put(Gather *gather, uint64_t from, const float *values, uint64_t cou
   mirror_put(gather->mirror, gather->pool + from * sizeof(float), values, count * sizeof(float));
 }
 
+/* A scatter of some elements of parts, beginning with number `from`. */
+static void parts_fill(const Gather *gather, const GatherParts *parts, uint64_t from,
+                       RlcScatter *scatter, uint64_t count) {
+  uint64_t *places = (uint64_t *)(scatter + 1);
+  float *values = (float *)(places + count);
+  for (uint64_t i = 0; i < count; i++) {
+    uint64_t row = (from + i) / parts->width, column = (from + i) % parts->width;
+    places[i] = parts->row[row] * parts->stride + parts->at + column;
+    values[i] = parts->rows[places[i]];
+  }
+  *scatter = (RlcScatter){gather->pool, (uintptr_t)places, (uintptr_t)values, count};
+}
+
+void gather_put_parts(Gather *gather, const GatherParts *parts) {
+  enum { EACH = sizeof(uint64_t) + sizeof(float), HEAD = sizeof(RlcScatter) };
+  uint64_t all = parts->count * parts->width, most = (MIRROR_DESK - HEAD) / EACH;
+  for (uint64_t from = 0, count; from < all; from += count) {
+    count = all - from < most ? all - from : most;
+    RlcScatter *scatter = (void *)mirror_desk(gather->mirror, HEAD + count * EACH);
+    if (!scatter) return;
+    parts_fill(gather, parts, from, scatter, count);
+    mirror_scatter(gather->mirror, scatter);
+  }
+}
+
 uint64_t *gather_begin(Gather *gather) {
   uint64_t *post = post_of(gather, gather->begun);
   uint32_t *full = (uint32_t *)(void *)post;

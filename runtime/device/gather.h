@@ -22,6 +22,15 @@ Gather *gather_make(Mirror *mirror, uint64_t floats, const GatherColumn *columns
 void gather_free(Gather *gather);
 /* Values `from` .. of the pool are these now. */
 void gather_put(Gather *gather, uint64_t from, const float *values, uint64_t count);
+/* Parts of some rows: floats `at` .. of a row. */
+typedef struct GatherParts {
+  const float *rows;   /* [][stride], as the pool begins */
+  const uint64_t *row; /* [count]; one may stand there twice */
+  uint64_t count, stride;
+  uint32_t at, width;
+} GatherParts;
+/* These parts of the pool are as on the host now, by a launch for many of them. */
+void gather_put_parts(Gather *gather, const GatherParts *parts);
 /* A batch: the caller writes [2][rows] where gather_begin says, the places in the pool of its rows
  * and of what follows them. From gather_end on the columns' slots count as written by the card. */
 uint64_t *gather_begin(Gather *gather);

@@ -23,7 +23,7 @@ struct Device {
   DriverModule *image;
   DriverStream *stream;
   Kernel *kernels;            /* [program_count] */
-  Kernel gather;              /* RLC_GATHER, where the module has replays */
+  Kernel gather, scatter;     /* RLC_GATHER, RLC_SCATTER, where the module has replays */
   uint64_t work, met;         /* RlcGpuCall's */
   volatile uint32_t *reached; /* RlcGpuCall.reached */
   pthread_mutex_t lock;       /* of what follows */
@@ -39,6 +39,13 @@ Device *mirror_device(const Mirror *mirror);
 void mirror_batch(Mirror *mirror, DevicePlace gather, const uint32_t *slots, uint32_t count);
 /* Batches that nothing has needed yet are taken now. */
 void mirror_take_batches(Mirror *mirror);
+/* Memory that the card can reach, until the next wait; `bytes` are MIRROR_DESK at most. NULL when
+ * the device has failed. */
+enum { MIRROR_DESK = 1 << 18 };
+char *mirror_desk(Mirror *mirror, uint64_t bytes);
+/* Writes to the pool of a replay, behind all that was begun; `scatter` and what it names lie in
+ * memory of mirror_desk. */
+void mirror_scatter(Mirror *mirror, const RlcScatter *scatter);
 /* Waits until the card has set `full` to zero, which something that was launched will do. */
 void mirror_until_read(Mirror *mirror, volatile uint32_t *full);
 

@@ -17,7 +17,7 @@ typedef struct Batch {
 } Batch;
 
 /* Copies go through page-locked memory, so that the card makes them while the host goes on. */
-enum { DESK_BYTES = 1 << 18, LANDINGS = 64 };
+enum { LANDINGS = 64 };
 
 /* Bytes on their way to the host, which land where they belong when the card is done. */
 typedef struct Landing {
@@ -32,7 +32,7 @@ struct Mirror {
   DevicePlace memory; /* slots, and what RlcGpuCall says lies behind them */
   uint8_t *newer;     /* [slot_count] Newer */
   bool running;       /* something may not be done yet */
-  char *desk;         /* [DESK_BYTES] page-locked; used up to `desk_used` since the last wait */
+  char *desk;         /* [MIRROR_DESK] page-locked; used up to `desk_used` since the last wait */
   uint64_t desk_used;
   Landing landings[LANDINGS];
   uint32_t landing_count;
@@ -96,7 +96,7 @@ Mirror *mirror_make(Device *device, char *host, RunError *error) {
   if (!mirror) return NULL;
   *mirror = (Mirror){.device = device, .host = host};
   mirror->newer = run_take(module->slot_count, 1, error);
-  mirror->desk = device_host_take(device, DESK_BYTES, error);
+  mirror->desk = device_host_take(device, MIRROR_DESK, error);
   if (mirror->newer && mirror->desk &&
       mirror_take(mirror, &mirror->memory, device->met + sizeof(uint32_t), error))
     return mirror;
@@ -147,8 +147,8 @@ static Span span_find(const Mirror *mirror, const uint32_t *slots, uint32_t coun
 /* Room on the desk, until the next wait; NULL when the device has failed. */
 static char *desk_room(Mirror *mirror, uint64_t bytes) {
   uint64_t room = (bytes + SLOT_LINE - 1) / SLOT_LINE * SLOT_LINE;
-  if (mirror->desk_used + room > DESK_BYTES) mirror_wait(mirror);
-  if (mirror->desk_used + room > DESK_BYTES) return NULL;
+  if (mirror->desk_used + room > MIRROR_DESK) mirror_wait(mirror);
+  if (mirror->desk_used + room > MIRROR_DESK) return NULL;
   char *at = mirror->desk + mirror->desk_used;
   mirror->desk_used += room;
   mirror->running = true;
@@ -156,7 +156,7 @@ static char *desk_room(Mirror *mirror, uint64_t bytes) {
 }
 
 /* Of what is left to copy, as much as goes at once. */
-static uint64_t desk_part(uint64_t left) { return left < DESK_BYTES ? left : DESK_BYTES; }
+static uint64_t desk_part(uint64_t left) { return left < MIRROR_DESK ? left : MIRROR_DESK; }
 
 /* Copies bytes of the host, which may change at once. */
 static bool copy_in(Mirror *mirror, DevicePlace to, const char *from, uint64_t bytes,
@@ -315,14 +315,16 @@ static RlcGpuRun run_of(Mirror *mirror, uint64_t seed, uint64_t draw) {
   return run;
 }
 
-/* The blocks that can be on the card at once are dealt out among the runs of the call. */
-static void launch(Device *device, const Kernel *kernel, const char *name, RlcGpuCall *call) {
+/* The blocks that can be on the card at once, or `most` of them, are dealt out among the runs of
+ * the call. */
+static void launch(Device *device, const Kernel *kernel, uint64_t most, const char *name,
+                   RlcGpuCall *call) {
   const RlcGpu *gpu = device->module->gpu;
   void *arguments[] = {call};
   call->reached = (uint64_t)(uintptr_t)device->reached;
   call->work = device->work;
   call->met = device->met;
-  call->blocks = kernel->blocks / call->count;
+  call->blocks = (uint32_t)(kernel->blocks < most ? kernel->blocks : most) / call->count;
   int result =
       device->driver.launch_together(kernel->driver, call->blocks * call->count, 1, 1, gpu->threads,
                                      1, 1, gpu->shared_bytes, device->stream, arguments);
@@ -344,8 +346,8 @@ static void runs_launch(const MirrorRun *runs, uint32_t count) {
     mirror_bring(run);
     call.runs[i] = run_of(run->mirror, run->seed, run->draw);
   }
-  launch(device, &device->kernels[runs->program], device->module->programs[runs->program].name,
-         &call);
+  launch(device, &device->kernels[runs->program], UINT64_MAX,
+         device->module->programs[runs->program].name, &call);
   for (uint32_t i = 0; i < count; i++)
     card_wrote(runs[i].mirror, table->writes, table->write_count);
 }
@@ -372,11 +374,25 @@ void mirror_put(Mirror *mirror, DevicePlace to, const void *from, uint64_t bytes
   copy_in(mirror, to, from, bytes, "copying a replay");
 }
 
+char *mirror_desk(Mirror *mirror, uint64_t bytes) {
+  return mirror_ready(mirror) ? desk_room(mirror, bytes) : NULL;
+}
+
+void mirror_scatter(Mirror *mirror, const RlcScatter *scatter) {
+  Device *device = mirror->device;
+  RlcGpuCall call = {.count = 1, .runs = {{mirror->memory, 0, 0, {(uintptr_t)scatter}}}};
+  uint64_t blocks =
+      (scatter->count + device->module->gpu->threads - 1) / device->module->gpu->threads;
+  mirror_take_batches(mirror); /* of the rows as they were */
+  if (mirror_ready(mirror)) launch(device, &device->scatter, blocks, "writing to a replay", &call);
+}
+
 void mirror_take_batches(Mirror *mirror) {
   if (!mirror->batch_count) return;
   RlcGpuCall call = {.count = 1, .runs = {run_of(mirror, 0, 0)}};
   if (mirror_ready(mirror))
-    launch(mirror->device, &mirror->device->gather, "taking a batch from a replay", &call);
+    launch(mirror->device, &mirror->device->gather, UINT64_MAX, "taking a batch from a replay",
+           &call);
 }
 
 void mirror_batch(Mirror *mirror, DevicePlace gather, const uint32_t *slots, uint32_t count) {

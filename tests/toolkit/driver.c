@@ -7,8 +7,8 @@
  * launch number N), "soon:N" (the same on a card that is not late), "batch" (the first batch that
  * is taken), "code:R:V" (a driver of version V, whose result of loading code is R). A thread that
  * has not entered a context may do nothing, and after a fault every call says so. Who gives back
- * memory that something in a stream still needs is aborted. In the end it
- * writes to the file FAKE_CARD_TALLY how many launches there were, of how many runs. */
+ * memory that something in a stream still needs is aborted. In the end it writes to the file
+ * FAKE_CARD_TALLY how many launches there were, of how many runs, and how many copies. */
 #define _GNU_SOURCE /* memfd_create */
 #include "runtime/rlc.h"
 
@@ -319,7 +319,7 @@ int cuLaunchCooperativeKernel(const Kernel *kernel, unsigned blocks, unsigned y,
   return job_add(stream, job);
 }
 
-static unsigned launches, runs;
+static unsigned launches, runs, copies;
 
 static bool launch_fails(const RlcGpuCall *call) {
   const char *says = getenv("FAKE_CARD");
@@ -336,7 +336,7 @@ static void tally_write(void) {
   const char *path = getenv("FAKE_CARD_TALLY");
   FILE *out = path ? fopen(path, "w") : NULL;
   if (!out) return;
-  fprintf(out, "%u %u\n", launches, runs);
+  fprintf(out, "%u %u %u\n", launches, runs, copies);
   fclose(out);
 }
 
@@ -363,7 +363,7 @@ static int job_do(Stream *stream) {
   if (fault == 0 && job->kernel)
     launch_do(job);
   else if (fault == 0)
-    memmove(job->to, job->from, job->bytes);
+    memmove(job->to, job->from, job->bytes), copies++;
   free(job);
   return fault;
 }
