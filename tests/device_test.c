@@ -177,6 +177,7 @@ END_TEST
 
 typedef struct Tally {
   unsigned launches, runs, copies; /* of the card; of programs */
+  int held;                        /* pieces of memory that nobody gave back */
 } Tally;
 
 static Tally train_tally(const char *line) {
@@ -186,7 +187,10 @@ static Tally train_tally(const char *line) {
   trainer_good(folder, line);
   unsetenv("FAKE_CARD_TALLY");
   Bytes text = file_read(path.text);
-  ck_assert_int_eq(sscanf(text.data, "%u %u %u", &tally.launches, &tally.runs, &tally.copies), 3);
+  ck_assert_int_eq(
+      sscanf(text.data, "%u %u %u %d", &tally.launches, &tally.runs, &tally.copies, &tally.held),
+      4);
+  ck_assert_int_eq(tally.held, 0);
   free(text.data);
   return tally;
 }

@@ -8,7 +8,8 @@
  * is taken), "code:R:V" (a driver of version V, whose result of loading code is R). A thread that
  * has not entered a context may do nothing, and after a fault every call says so. Who gives back
  * memory that something in a stream still needs is aborted. In the end it writes to the file
- * FAKE_CARD_TALLY how many launches there were, of how many runs, and how many copies. */
+ * FAKE_CARD_TALLY how many launches there were, of how many runs, how many copies, and how many
+ * pieces of memory nobody gave back. */
 #define _GNU_SOURCE /* memfd_create */
 #include "runtime/rlc.h"
 
@@ -81,7 +82,6 @@ int cuDeviceGetAttribute(int *value, int attribute, int device) {
 int cuDevicePrimaryCtxRetain(void **context, int device) {
   return (void)device, *context = (void *)1, 0;
 }
-int cuDevicePrimaryCtxRelease_v2(int device) { return (void)device, 0; }
 int cuCtxSetCurrent(void *context) { return entered = context, 0; }
 
 /* ---- code ---- */
@@ -185,6 +185,7 @@ static void block_free(void *block) {
 /* ---- memory ---- */
 
 static size_t taken;
+static _Atomic int held; /* pieces of memory that nobody gave back, on the card or the host */
 enum { SMALL = 1 << 14 };
 
 int cuMemGetInfo_v2(size_t *left, size_t *total) {
@@ -199,11 +200,13 @@ int cuMemAlloc_v2(uint64_t *place, size_t bytes) {
   if (!memory) return OUT_OF_MEMORY;
   memset(memory, 0xff, bytes);
   taken += bytes;
+  held++;
   *place = (uint64_t)(uintptr_t)memory;
   return 0;
 }
 int cuMemFree_v2(uint64_t place) {
   if (refused()) return refused();
+  held--;
   return block_free((void *)(uintptr_t)place), 0;
 }
 
@@ -231,14 +234,14 @@ int cuMemHostAlloc(void **memory, size_t bytes, unsigned flags) {
   pthread_mutex_lock(&locking);
   bool free_one = locked_find(NULL, &entry);
   *memory = free_one ? malloc(bytes) : NULL;
-  if (*memory) locked[entry] = *memory, locked_bytes[entry] = bytes;
+  if (*memory) locked[entry] = *memory, locked_bytes[entry] = bytes, held++;
   pthread_mutex_unlock(&locking);
   return *memory ? 0 : OUT_OF_MEMORY;
 }
 int cuMemFreeHost(void *memory) {
   size_t entry;
   pthread_mutex_lock(&locking);
-  if (locked_find(memory, &entry)) locked[entry] = NULL;
+  if (locked_find(memory, &entry)) locked[entry] = NULL, held--;
   pthread_mutex_unlock(&locking);
   return block_free(memory), 0;
 }
@@ -336,7 +339,7 @@ static void tally_write(void) {
   const char *path = getenv("FAKE_CARD_TALLY");
   FILE *out = path ? fopen(path, "w") : NULL;
   if (!out) return;
-  fprintf(out, "%u %u %u\n", launches, runs, copies);
+  fprintf(out, "%u %u %u %d\n", launches, runs, copies, held);
   fclose(out);
 }
 
@@ -385,8 +388,9 @@ int cuStreamSynchronize(Stream *stream) {
 }
 int cuStreamDestroy_v2(Stream *stream) {
   cuStreamSynchronize(stream);
-  tally_write();
   the_stream = NULL;
   free(stream);
   return 0;
 }
+
+int cuDevicePrimaryCtxRelease_v2(int device) { return (void)device, tally_write(), 0; }
