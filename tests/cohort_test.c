@@ -148,8 +148,8 @@ static void turn_take(void *arg) {
   }
 }
 
-/* Takes a while that is another each time, mostly none. It sleeps: who yields on a busy machine comes
- * back milliseconds later. */
+/* Takes a while that is another each time, mostly none. It sleeps: who yields on a busy machine
+ * comes back milliseconds later. */
 static void dawdle(const Play *play, uint32_t runner, uint32_t part) {
   uint32_t bits = philox(play->seed, 1, runner, part).word[0];
   if (bits % 4 == 0) usleep(bits >> 8 & (bits >> 28 ? 0x1f : 0xff));
