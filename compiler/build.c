@@ -199,13 +199,14 @@ static bool run(const char *const *argv) {
   return status == 0;
 }
 
-Loaded *build_load(Arena *arena, const Code *code) {
+/* `card`: where programs of a GPU run, on one or on this CPU. */
+static Loaded *load(Arena *arena, const Code *code, bool card) {
   const char *include, *library;
   char error[4096] = "out of memory";
   Loaded *loaded = NULL;
   if (is_native(code_options(code)))
     loaded = load_native(code, error, sizeof error);
-  else if (target_is_device(code_options(code)->target))
+  else if (card && target_is_device(code_options(code)->target))
     loaded = load_gpu(code, error, sizeof error);
   else if (!build_find(arena, &include, &library))
     return NULL;
@@ -214,6 +215,10 @@ Loaded *build_load(Arena *arena, const Code *code) {
   if (!loaded) fprintf(stderr, "error: %s\n", error);
   return loaded;
 }
+
+Loaded *build_load(Arena *arena, const Code *code) { return load(arena, code, true); }
+
+Loaded *build_load_on_cpu(Arena *arena, const Code *code) { return load(arena, code, false); }
 
 const RlcModule *build_session(Session *session, Loaded **loaded) {
   *loaded = NULL;

@@ -29,6 +29,9 @@ bool build_find(Arena *arena, const char **include, const char **library);
 
 /* The code in this process, for the target that it was made for. NULL after a message. */
 Loaded *build_load(Arena *arena, const Code *code);
+/* The same with programs that run here, whatever they are for: a GPU's are compiled by the C
+ * compiler, with CUDA's built-ins played on one thread. */
+Loaded *build_load_on_cpu(Arena *arena, const Code *code);
 
 /* The session's spec in memory, ready to run, for what --target says. NULL after a message.
  * `loaded` is to be closed after use, unless it stays NULL, as it does for the oracle. */

@@ -244,6 +244,21 @@ START_TEST(wide_tensors_are_checked) {
 }
 END_TEST
 
+/* Code of every target is differenced here, a GPU's too, which needs no card for it. */
+START_TEST(code_of_every_target_is_checked) {
+  static const char *const targets[] = {"native", "c", "cuda"};
+  char arguments[128], row[64];
+  snprintf(arguments, sizeof arguments,
+           "gradcheck specs/dqn.yaml batch_size=8 first_hidden=8 second_hidden=8 --target %s",
+           targets[_i]);
+  Said *said = said_by(arguments);
+  snprintf(row, sizeof row, "\n%-6s critic       critic.dense3.w", targets[_i]);
+  ck_assert_msg(said->status == 0 && strstr(said->text, row) && strstr(said->text, ": passed"),
+                "%s", said->text);
+  free(said);
+}
+END_TEST
+
 /* What a stopped run prints is the command that goes on, with the resolved spec that the run keeps;
  * its directory has a blank, and another spec is told of that command too. */
 START_TEST(the_command_that_resumes_is_printed) {
@@ -297,6 +312,7 @@ int main(void) {
   tcase_add_test(tests, data_files_have_their_place);
   tcase_add_test(tests, data_files_in_another_folder);
   tcase_add_test(tests, wide_tensors_are_checked);
+  tcase_add_loop_test(tests, code_of_every_target_is_checked, 0, 3);
   tcase_add_test(tests, the_command_that_resumes_is_printed);
   return suite_run(suite);
 }

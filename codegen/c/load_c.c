@@ -127,7 +127,7 @@ static Loaded *job_load(Job *job) {
 }
 
 Loaded *load_c(const Code *code, const char *include, char *error, size_t size) {
-  /* The shim is for tests, where compiling takes longer than running. */
+  /* The shim is for checks, where compiling takes longer than running. */
   static const char *const quick[] = {"-std=gnu11", "-O2", "-march=native", "-lm", NULL};
   bool cuda = target_is_device(code_options(code)->target);
   Job job = {.flags = cuda ? quick : code_cpu(code)->flags, .error = error, .size = size};

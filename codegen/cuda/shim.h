@@ -1,4 +1,4 @@
-/* CUDA's built-ins for a C compiler: generated CUDA C runs on the CPU, for tests.
+/* CUDA's built-ins for a C compiler: generated CUDA C runs on the CPU, for tests and gradcheck.
  *
  * A thread is a fibre. One runs until it waits; so what it wrote without meeting those that read it
  * shows when fibres take their turns in another order (RLC_SHIM_ORDER: 0 forwards, 1 backwards,
