@@ -88,7 +88,7 @@ static void report_other(const Runner *runner, const StudyRun *run, const StudyR
   if (strcmp(record->hash, job->hash) != 0)
     fprintf(stderr,
             "error: '%s' on %s is another program now (%s, its runs in '%s' were made with %s): "
-            "the spec, %srlc or the target has changed",
+            "the spec, %srlc, --target or --march has changed",
             point, env, job->hash, runner->folder, record->hash,
             study->file_count ? "a data file, " : "");
   else

@@ -52,10 +52,7 @@ static size_t task_words(const Runner *runner, const char *words[20]) {
   words[count++] = "--jobs";
   words[count++] = "1";
   if (session->retry) words[count++] = "--retry";
-  if (session->target) words[count++] = "--target", words[count++] = session->target;
-  if (session->march) words[count++] = "--march", words[count++] = session->march;
-  if (session->prelude) words[count++] = "--prelude", words[count++] = session->prelude;
-  return count;
+  return count + program_words(session, words + count);
 }
 
 /* ---- commands ---- */
@@ -171,10 +168,9 @@ int slurm_run(const Runner *runner) {
       status = run_words(submit_words(runner, path),
                          "--launcher slurm is for a machine that submits jobs", &signal);
   if (status == 0)
-    printf("%zu task%s for %zu runs submitted; `squeue` shows them, `%s ablate %s -o %s` waits for "
+    printf("%zu task%s for %zu runs submitted; `squeue` shows them, `%s` waits for "
            "them and sums up\n",
-           tasks, tasks == 1 ? "" : "s", left, session->program, runner->study->path,
-           runner->folder);
+           tasks, tasks == 1 ? "" : "s", left, study_again(runner));
   return status;
 }
 

@@ -15,6 +15,24 @@ size_t runner_jobs(const Runner *runner) {
   return runner->session->jobs ? runner->session->jobs : cores ? cores : 1;
 }
 
+size_t program_words(const Session *session, const char *words[PROGRAM_WORDS]) {
+  bool native = !session->target || strcmp(session->target, "native") == 0;
+  size_t count = 0;
+  if (!native) words[count++] = "--target", words[count++] = session->target;
+  if (session->march) words[count++] = "--march", words[count++] = session->march;
+  if (session->prelude) words[count++] = "--prelude", words[count++] = session->prelude;
+  return count;
+}
+
+const char *study_again(const Runner *runner) {
+  const char *words[PROGRAM_WORDS], *text;
+  size_t count = program_words(runner->session, words);
+  text = arena_printf(runner->arena, "%s ablate %s -o %s", runner->session->program,
+                      runner->study->path, runner->folder);
+  for (size_t i = 0; i < count; i++) text = arena_printf(runner->arena, "%s %s", text, words[i]);
+  return text;
+}
+
 /* The folders that runs lie in, which hold their locks. */
 static bool make_places(const Runner *runner) {
   const Study *study = runner->study;

@@ -9,6 +9,13 @@
 /* How many runs at once: --jobs, else the cores there are. */
 size_t runner_jobs(const Runner *runner);
 
+/* The words of a command line with which programs are the same, --target and --march and --prelude,
+ * as far as they were given; returns how many. */
+enum { PROGRAM_WORDS = 6 };
+size_t program_words(const Session *session, const char *words[PROGRAM_WORDS]);
+/* The command that goes on with the study. */
+const char *study_again(const Runner *runner);
+
 /* ---- trainers.c ---- */
 
 /* The name of the executable of a job, as this build of rlc makes it: another build, whose code

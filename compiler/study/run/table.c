@@ -340,7 +340,7 @@ int study_sum_up(const Runner *runner, int signal) {
   say_idle(runner);
   if (signal) say_stopped(signal);
   if (left)
-    fprintf(stderr, "%zu run%s left; go on with: %s ablate %s -o %s\n", left,
-            left == 1 ? " is" : "s are", runner->session->program, study->path, runner->folder);
+    fprintf(stderr, "%zu run%s left; go on with: %s\n", left, left == 1 ? " is" : "s are",
+            study_again(runner));
   return signal ? 128 + signal : left ? EXIT_USER : 0;
 }
