@@ -114,7 +114,7 @@ TOOLKIT = $(addprefix $(BUILD)/tests/toolkit/lib64/,libcuda.so.1 libnvrtc.so lib
 $(BUILD)/tests/toolkit/lib64/libcuda.so.1: tests/toolkit/driver.c runtime/rlc.h
 $(BUILD)/tests/toolkit/lib64/libnvrtc.so: tests/toolkit/nvrtc.c
 $(BUILD)/tests/toolkit/lib64/libcublas.so: tests/toolkit/cublas.c
-$(addprefix $(BUILD)/tests/,device_test gpu_bench_test gpu_check_test): | $(TOOLKIT)
+$(addprefix $(BUILD)/tests/,device_test gpu_bench_test gpu_check_test gpu_command_test): | $(TOOLKIT)
 $(TOOLKIT):
 	@mkdir -p $(@D)
 	@echo "  so   $@"

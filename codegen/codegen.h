@@ -13,7 +13,7 @@ typedef struct CodegenOptions {
   const char *target;   /* "c", "native", "cuda" */
   const char *compiler; /* provenance text */
   const Cpu *cpu;       /* what CPU it is made for; NULL: this machine's level of these vectors */
-  const char *arch;     /* for "cuda": the GPU's, of archs.def */
+  const char *arch;     /* for "cuda": the GPU's, of archs.def (runtime/device) */
   bool marked;          /* programs call the RlcMarks that their context begins with (rlc.h) */
   uint32_t threads;     /* that may make native code; 0: one. The code is the same for any number */
 } CodegenOptions;

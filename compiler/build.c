@@ -1,10 +1,9 @@
-/* Target, code, loading; trainers: the C compiler compiles emitted C or links LLVM's object with
+/* Code, loading; trainers: the C compiler compiles emitted C or links LLVM's object with
  * the runtime. Nothing half-made is left in place of a good file. */
 #include "gen/version.h"
 #include "compiler/build.h"
 #include "codegen/cuda/gpu.h"
 #include "compiler/oracle/interp.h"
-#include "runtime/device/device.h"
 #include "runtime/team.h"
 
 #include <errno.h>
@@ -18,62 +17,13 @@ static const char *compiler_name(void) {
   return chosen && *chosen ? chosen : "gcc";
 }
 
-bool build_target(Session *session, bool oracle) {
-  static const char *const targets[] = {"native", "c", "cuda", "oracle"};
-  size_t count = oracle ? 4 : 3;
-  if (!session->target) session->target = targets[0];
-  for (size_t i = 0; i < count; i++)
-    if (strcmp(session->target, targets[i]) == 0) return true;
-  const char *near = nearest_name(session->target, targets, count);
-  fprintf(stderr, "error: there is no target '%s'%s%s%s; there are native, c and cuda%s\n",
-          session->target, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "",
-          oracle ? ", and oracle" : "");
-  return false;
-}
-
 static bool is_native(const CodegenOptions *options) {
   return strcmp(options->target, "native") == 0;
 }
 
-/* There is no `what` of this name. */
-static bool march_unknown(const char *what, const char *march, const char *const *names,
-                          size_t count) {
-  const char *near = nearest_name(march, names, count);
-  fprintf(stderr, "error: there is no %s '%s'%s%s%s; there are", what, march,
-          near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-  for (size_t i = 0; i < count; i++) fprintf(stderr, " %s", names[i]);
-  fprintf(stderr, "\n");
-  return false;
-}
-
-static bool gpu_march(const char *march) {
-  const char *const *names;
-  size_t count = gpu_archs(&names);
-  for (size_t i = 0; i < count; i++)
-    if (!march || strcmp(march, names[i]) == 0) return true;
-  return march_unknown("GPU architecture", march, names, count);
-}
-
-bool build_march(const Session *session, bool run) {
-  const char *const *names, *march = session->march;
-  if (target_is_device(session->target)) return gpu_march(march);
-  const Cpu *cpu = march ? cpu_find(march) : NULL;
-  if (!march || (cpu && (!run || cpu_is_here(cpu->level)))) return true;
-  if (cpu) {
-    fprintf(
-        stderr,
-        "error: --march %s is for %s, which this machine is not: make IR or objects for it with "
-        "`rlc emit --stage llvm` or `--stage object`, and link them there\n",
-        march, cpu->level->name);
-    return false;
-  }
-  size_t count = cpu_names(&names);
-  return march_unknown("CPU", march, names, count);
-}
-
-/* `arch`: of a GPU, or NULL for the card here. */
+/* `march`: of a GPU. */
 static CodegenOptions options_for(Arena *arena, const char *target, const Cpu *cpu,
-                                  const char *arch) {
+                                  const char *march) {
   CodegenOptions options = {.real = RLC_F32,
                             .lanes = cpu->level->bytes / sizeof(float),
                             .target = target,
@@ -86,9 +36,7 @@ static CodegenOptions options_for(Arena *arena, const char *target, const Cpu *c
     return options;
   }
   if (target_is_device(target)) {
-    enum { USUAL_ARCH = 90 };
-    int here = arch ? 0 : device_arch();
-    options.arch = arch ? arch : arena_printf(arena, "sm_%d", here ? here : USUAL_ARCH);
+    options.arch = build_arch(arena, march);
     options.compiler = arena_printf(arena, "rlc " RLC_VERSION "; NVRTC for %s", options.arch);
     return options;
   }
@@ -222,7 +170,7 @@ Loaded *build_load_on_cpu(Arena *arena, const Code *code) { return load(arena, c
 
 const RlcModule *build_session(Session *session, Loaded **loaded) {
   *loaded = NULL;
-  if (!build_target(session, true) || !build_march(session, true) ||
+  if (!build_target(session, true) || !build_march(session, true) || !build_tools(session, true) ||
       !pipeline_options_good(&session->pipeline) || !session_elaborate(session))
     return NULL;
   Module *module = session->elaborated->module;

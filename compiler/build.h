@@ -14,6 +14,17 @@ bool build_target(Session *session, bool oracle);
  * architecture. False after a message. */
 bool build_march(const Session *session, bool run);
 
+/* Whether what makes code for the target is here, a GPU's NVRTC, and with `run` its card. So what
+ * takes long is not begun for nothing. False after a message. */
+bool build_tools(const Session *session, bool run);
+
+/* The architecture that --march names for a GPU, of the card here where it names none or "native",
+ * and sm_90 where there is no card. */
+const char *build_arch(Arena *arena, const char *march);
+
+/* What a GPU's code was made for and by, in words with a blank before them; "" for a CPU's. */
+const char *build_words(const Session *session, const Code *code);
+
 /* float32 for this machine's vectors, with the compiler and its flags named for provenance. */
 CodegenOptions build_options(Arena *arena, const char *target);
 

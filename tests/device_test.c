@@ -348,7 +348,7 @@ START_TEST(errors_help) {
   FAILS("", "/nonexistent/libcuda.so", "no CUDA driver", "/nonexistent", "--target native");
   FAILS("", "libm.so.6", "libm.so.6", "has no cu");
   FAILS("none", DRIVER, "no GPU", "nvidia-smi");
-  FAILS("old", DRIVER, "sm_50", "code for sm_90, ptx by NVRTC 13.0", "--march sm_50");
+  FAILS("old", DRIVER, "sm_50", "code for sm_90, ptx by NVRTC 13.0", "older than sm_80, the");
   FAILS("code:209:12040", DRIVER, "CUDA driver 12.4", "NVRTC 13.0", NEWER);
   FAILS("code:222:12040", DRIVER, "CUDA driver 12.4", "NVRTC 13.0", NEWER);
   FAILS("code:200:12040", DRIVER, "CUDA driver 12.4", "NVRTC 13.0", NEWER);

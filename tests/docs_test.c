@@ -1,5 +1,6 @@
-/* docs/language.md says what is so: its tables are those of the program, every function has its
- * place, and every whole spec in it elaborates. `docs_test --write` brings the tables up to date.
+/* The pages say what is so: tables in them are those of the program, every function has its place
+ * in docs/language.md, and every whole spec elaborates. `docs_test --write` brings the tables up to
+ * date.
  * Pages, scripts and sources name no file that is not there.
  */
 #include <check.h>
@@ -9,11 +10,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "codegen/cuda/gpu.h"
 #include "compiler/commands/session.h"
 #include "dsl/scope.h"
 #include "tests/suite.h"
 
-static const char page[] = "docs/language.md";
+static const char language[] = "docs/language.md", commands[] = "docs/commands.md";
 
 /* ---- what stands between markers ---- */
 
@@ -40,10 +42,20 @@ static void ops_write(FILE *out) {
 
 static void prelude_write(FILE *out) { fprintf(out, "```yaml\n%s```\n", dsl_prelude); }
 
+static void architectures_write(FILE *out) {
+  const GpuArch *archs;
+  size_t count = gpu_archs(&archs);
+  fprintf(out, "| `--march` | cards |\n|---|---|\n");
+  for (size_t i = 0; i < count; i++) fprintf(out, "| `%s` | %s |\n", archs[i].name, archs[i].cards);
+}
+
 static const struct Part {
-  const char *name;
+  const char *page, *name;
   void (*write)(FILE *out);
-} parts[] = {{"keys", keys_write}, {"ops", ops_write}, {"prelude", prelude_write}};
+} parts[] = {{language, "keys", keys_write},
+             {language, "ops", ops_write},
+             {language, "prelude", prelude_write},
+             {commands, "architectures", architectures_write}};
 
 static const char *part_text(Arena *arena, const struct Part *part) {
   char *text = NULL;
@@ -57,7 +69,7 @@ static const char *part_text(Arena *arena, const struct Part *part) {
 }
 
 /* NULL where it cannot be read. */
-static const char *page_read(Arena *arena) {
+static const char *page_read(Arena *arena, const char *page) {
   const char *error = NULL;
   Source *source = source_read(arena, page, &error);
   return source ? source->text : NULL;
@@ -75,10 +87,10 @@ static const char *between(Arena *arena, const char *text, const char *name, siz
 
 START_TEST(tables) {
   Arena *arena = arena_make();
-  const char *text = page_read(arena);
-  ck_assert(text != NULL);
   for (size_t i = 0; i < COUNTOF(parts); i++) {
     size_t length = 0;
+    const char *page = parts[i].page, *text = page_read(arena, page);
+    ck_assert(text != NULL);
     const char *found = between(arena, text, parts[i].name, &length);
     const char *wanted = part_text(arena, &parts[i]);
     ck_assert_msg(found != NULL, "%s has no markers of '%s'", page, parts[i].name);
@@ -93,7 +105,7 @@ END_TEST
 static int write_all(void) {
   Arena *arena = arena_make();
   for (size_t i = 0; i < COUNTOF(parts); i++) {
-    const char *text = page_read(arena);
+    const char *page = parts[i].page, *text = page_read(arena, page);
     size_t length;
     const char *at = text ? between(arena, text, parts[i].name, &length) : NULL;
     FILE *out = at ? fopen(page, "wb") : NULL;
@@ -111,7 +123,7 @@ static int write_all(void) {
 
 START_TEST(functions) {
   Arena *arena = arena_make();
-  const char *text = page_read(arena), *names[512];
+  const char *text = page_read(arena, language), *names[512];
   ck_assert(text != NULL);
   size_t count = builtin_names(names, COUNTOF(names));
   ck_assert_uint_gt(count, 30);
@@ -120,7 +132,7 @@ START_TEST(functions) {
     static const char *const ends[] = {"[", "(", "`"};
     for (size_t k = 0; k < COUNTOF(ends); k++)
       there = there || strstr(text, arena_printf(arena, "`%s%s", names[i], ends[k]));
-    ck_assert_msg(there, "%s does not explain '%s'", page, names[i]);
+    ck_assert_msg(there, "%s does not explain '%s'", language, names[i]);
   }
   arena_free(arena);
 }
@@ -172,7 +184,7 @@ static void examples_of(const char *file, size_t least) {
 }
 
 START_TEST(examples) {
-  examples_of(page, 3);
+  examples_of(language, 3);
   examples_of("docs/guide.md", 4);
 }
 END_TEST

@@ -20,8 +20,9 @@ typedef struct CudaImage {
   uint32_t toolkit; /* CUDA's version of NVRTC, 13000 for 13.0 */
 } CudaImage;
 
-/* Whether NVRTC can be loaded; else the reason is in `error`. */
-bool nvrtc_is_here(char *error, size_t size);
+/* CUDA's version of the NVRTC that is here, 13000 for 13.0; 0 where none can be loaded, with the
+ * reason in `error`. */
+uint32_t nvrtc_version(char *error, size_t size);
 /* Compiles the module for an architecture, "sm_90"; no GPU is needed. False with a reason in
  * `error`; else cuda_image_free lets the image go. */
 bool nvrtc_compile(const Code *code, const char *arch, CudaImage *image, char *error, size_t size);

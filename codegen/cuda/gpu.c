@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-size_t gpu_archs(const char *const **names) {
-  static const char *const all[] = {
-#define ARCH(name, cards) name,
-#include "codegen/cuda/archs.def"
+size_t gpu_archs(const GpuArch **archs) {
+  static const GpuArch all[] = {
+#define ARCH(name, cards) {name, cards},
+#include "runtime/device/archs.def"
 #undef ARCH
   };
-  *names = all;
+  *archs = all;
   return COUNTOF(all);
 }
 

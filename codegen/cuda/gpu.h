@@ -4,8 +4,12 @@
 
 #include "codegen/cuda/cuda.h"
 
-/* Names of archs.def. */
-size_t gpu_archs(const char *const **names);
+/* An architecture of archs.def, "sm_90", and cards that have it. */
+typedef struct GpuArch {
+  const char *name, *cards;
+} GpuArch;
+/* All of them, the oldest first. */
+size_t gpu_archs(const GpuArch **archs);
 
 /* A trainer as one C file: code for the options' `arch` and PTX as bytes, and the module's tables.
  * False with a reason in `error`. */

@@ -27,18 +27,26 @@ typedef struct Nvrtc {
 /* It stays when it is closed: what it keeps for itself would be lost. */
 #define HOW (RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE)
 
-/* CUDA_PATH's, the loader's, the usual place's. */
+/* The loader's, the usual place's. */
 static void *library_find(void) {
   static const char *const names[] = {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so",
                                       "/usr/local/cuda/lib64/libnvrtc.so"};
-  const char *home = getenv("CUDA_PATH");
-  char path[4096];
-  if (home && snprintf(path, sizeof path, "%s/lib64/libnvrtc.so", home) < (int)sizeof path) {
-    void *library = dlopen(path, HOW);
-    if (library) return library;
-  }
   void *library = NULL;
   for (size_t i = 0; i < COUNTOF(names) && !library; i++) library = dlopen(names[i], HOW);
+  return library;
+}
+
+/* That of a toolkit's folder. NULL with a reason: who names a toolkit wants no other. */
+static void *library_of(const char *home, char *error, size_t size) {
+  char path[4096];
+  if (snprintf(path, sizeof path, "%s/lib64/libnvrtc.so", home) >= (int)sizeof path)
+    return snprintf(error, size, "CUDA_PATH is too long"), NULL;
+  void *library = dlopen(path, HOW);
+  if (!library)
+    snprintf(error, size,
+             "there is no NVRTC where CUDA_PATH says (%s): set it to the folder of a CUDA Toolkit "
+             "12 or 13, or unset it to take the one that is installed",
+             dlerror());
   return library;
 }
 
@@ -65,7 +73,10 @@ static bool functions_find(Nvrtc *n) {
 }
 
 static bool nvrtc_open(Nvrtc *n, char *error, size_t size) {
-  n->library = library_find();
+  const char *home = getenv("CUDA_PATH");
+  bool chosen = home && *home;
+  n->library = chosen ? library_of(home, error, size) : library_find();
+  if (chosen && !n->library) return false;
   if (n->library && functions_find(n)) return true;
   snprintf(error, size,
            "NVRTC, which compiles CUDA C, is not here: install the CUDA Toolkit 12 or 13, or set "
@@ -75,11 +86,18 @@ static bool nvrtc_open(Nvrtc *n, char *error, size_t size) {
   return false;
 }
 
-bool nvrtc_is_here(char *error, size_t size) {
+static uint32_t version_of(const Nvrtc *n) {
+  int major = 0, minor = 0;
+  return n->version(&major, &minor) == 0 ? (uint32_t)(1000 * major + 10 * minor) : 0;
+}
+
+uint32_t nvrtc_version(char *error, size_t size) {
   Nvrtc n;
-  if (!nvrtc_open(&n, error, size)) return false;
+  if (!nvrtc_open(&n, error, size)) return 0;
+  uint32_t version = version_of(&n);
+  if (!version) snprintf(error, size, "NVRTC does not tell its version");
   dlclose(n.library);
-  return true;
+  return version;
 }
 
 static char *text_of(const Code *code, size_t *length) {
@@ -115,9 +133,8 @@ static bool compile(const Nvrtc *n, const char *text, const char *arch, CudaImag
   snprintf(option, sizeof option, "--gpu-architecture=%s", arch);
   /* Without it each program has its own copy of each body, and the assembler takes four times as
    * long for no better loops. Older ones do not know it. */
-  int major = 0, minor = 0;
-  bool knows = n->version(&major, &minor) == 0 && major >= 13;
-  image->toolkit = (uint32_t)(1000 * major + 10 * minor);
+  image->toolkit = version_of(n);
+  bool knows = image->toolkit >= 13000;
   const char *const options[] = {option, "-w", "--ptxas-options=-Ofc=min"};
   NvrtcProgram *program = NULL;
   if (n->create(&program, text, "rlc.cu", 0, NULL, NULL) != 0)

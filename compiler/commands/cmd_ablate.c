@@ -29,10 +29,14 @@ static int make(Session *session, Study *study) {
   return 0;
 }
 
+/* Whether runs are made by this process and not by tasks elsewhere. */
+static bool is_local(const Session *session) {
+  return !session->launcher || strcmp(session->launcher, "local") == 0;
+}
+
 /* Slurm and MPI are started with what stands behind `--`. */
 static bool rest_taken(const Session *session) {
-  bool local = !session->launcher || strcmp(session->launcher, "local") == 0;
-  if (!local || !session->rest_count) return true;
+  if (!is_local(session) || !session->rest_count) return true;
   return fprintf(
              stderr,
              "error: '%s' behind `--` is for sbatch or mpirun, and there is no --launcher slurm "
@@ -49,7 +53,9 @@ int command_ablate(Session *session) {
                    session->overrides[0]),
            EXIT_USER;
   if (!rest_taken(session)) return EXIT_USER;
-  if (!build_target(session, false) || !build_march(session, true)) return EXIT_USER;
+  if (!build_target(session, false) || !build_march(session, true) ||
+      !build_tools(session, session->dry_run || is_local(session)))
+    return EXIT_USER;
   Study *study = study_load(session);
   if (!study) return EXIT_USER;
   return session->dry_run ? dry_run(session, study) : make(session, study);

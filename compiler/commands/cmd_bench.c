@@ -14,7 +14,8 @@ static const double PEAK_SECONDS = 0.1;
 
 static Loaded *compile(Session *session, Figures *figures) {
   double start = run_clock();
-  if (!build_target(session, false) || !build_march(session, true) || !session_elaborate(session))
+  if (!build_target(session, false) || !build_march(session, true) || !build_tools(session, true) ||
+      !session_elaborate(session))
     return NULL;
   pipeline_run(session->elaborated->module, &session->pipeline);
   Code *code = build_code(session);

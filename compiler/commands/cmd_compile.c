@@ -16,7 +16,8 @@ static double now(void) {
 int command_compile(Session *session) {
   double start = now();
   if (!build_target(session, false) || !build_march(session, true) ||
-      !pipeline_options_good(&session->pipeline) || !session_elaborate(session))
+      !build_tools(session, false) || !pipeline_options_good(&session->pipeline) ||
+      !session_elaborate(session))
     return EXIT_USER;
   pipeline_run(session->elaborated->module, &session->pipeline);
   if (session->pipeline.stop) return 0;
@@ -26,8 +27,9 @@ int command_compile(Session *session) {
   const char *output = session->output ? session->output : shell->name;
   double lowered = now();
   if (!build_trainer(session->arena, code, output)) return EXIT_USER;
-  printf("%s: %s on %s, %.2f s (%.3f s of it the front end)\n", output, shell->name,
-         shell->env_id ? shell->env_id : "no environment", now() - start, lowered - start);
+  printf("%s: %s on %s%s, %.2f s (%.3f s of it the front end)\n", output, shell->name,
+         shell->env_id ? shell->env_id : "no environment", build_words(session, code),
+         now() - start, lowered - start);
   return 0;
 }
 

@@ -20,6 +20,23 @@ static int arch_number(const char *arch) {
   return strncmp(arch, "sm_", 3) == 0 ? atoi(arch + 3) : 0;
 }
 
+static const char *const archs[] = {
+#define ARCH(name, cards) name,
+#include "runtime/device/archs.def"
+#undef ARCH
+};
+
+int device_arch_for(int arch) {
+  int best = 0;
+  for (size_t i = 0; i < sizeof archs / sizeof *archs; i++) {
+    int one = arch_number(archs[i]);
+    if (one <= arch && one > best) best = one;
+  }
+  return best;
+}
+
+int device_arch_oldest(void) { return arch_number(archs[0]); }
+
 static const RlcImage *image_named(const RlcGpu *gpu, const char *arch) {
   for (uint32_t i = 0; i < gpu->image_count; i++)
     if (strcmp(gpu->images[i].arch, arch) == 0) return &gpu->images[i];
@@ -84,8 +101,13 @@ static void refusal_advice(const Device *device, int result, char *text, size_t 
                             "; the driver is older than that: install one of CUDA %u.%u or newer, "
                             "or compile the trainer by NVRTC of CUDA %u.%u or older (CUDA_PATH)",
                             VERSION_WORDS(toolkit), VERSION_WORDS(device->version));
-  if (used < size && (!older || code_is_later(device)))
-    snprintf(text + used, size - used, "; compile it with --march sm_%d", device->arch);
+  int wanted = device_arch_for(device->arch);
+  if (used < size && wanted && (!older || code_is_later(device)))
+    snprintf(text + used, size - used, "; compile it with --march sm_%d", wanted);
+  if (used < size && !wanted)
+    snprintf(text + used, size - used,
+             "; the card is older than sm_%d, the oldest that rlc makes code for",
+             device_arch_oldest());
 }
 
 static bool load_fail(const Device *device, const char *doing, int result, RunError *error) {
@@ -216,10 +238,11 @@ void device_close(Device *device) {
   free(device);
 }
 
-int device_arch(void) {
-  RunError error;
+int device_arch(RunError *error) {
+  RunError unheard;
   Device device = {0};
-  if (driver_open(&device.driver, &error) && card_choose(&device, &error)) card_name(&device);
+  if (!error) error = &unheard;
+  if (driver_open(&device.driver, error) && card_choose(&device, error)) card_name(&device);
   driver_close(&device.driver);
   return device.arch;
 }

@@ -17,8 +17,14 @@ typedef struct Mirror Mirror;
  * to do, when there is no driver, no card, or none that the images are for. */
 Device *device_open(const RlcModule *module, RunError *error);
 void device_close(Device *device);
-/* The architecture of the card that device_open would take, 90 for sm_90; 0 where there is none. */
-int device_arch(void);
+/* The architecture of the card that device_open would take, 90 for sm_90; 0 where there is none,
+ * and `error`, unless it is NULL, says what is missing. */
+int device_arch(RunError *error);
+/* The architecture of archs.def that code for a card of this one is made for: its own or the
+ * largest older one, whose code it takes; 0 for a card that is older than all. */
+int device_arch_for(int arch);
+/* The oldest of archs.def. */
+int device_arch_oldest(void);
 /* The card in words, for provenance: "NVIDIA H200, sm_90, CUDA driver 13.0". */
 const char *device_name(const Device *device);
 /* The code that was loaded and what made it: "sm_90 by NVRTC 13.0". */

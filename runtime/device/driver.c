@@ -29,8 +29,8 @@ bool driver_open(Driver *driver, RunError *error) {
   *driver = (Driver){.library = dlopen(name, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE)};
   if (!driver->library)
     return run_fail(error,
-                    "there is no CUDA driver (%s): this trainer was compiled for a GPU; install "
-                    "NVIDIA's driver, or compile it with --target native for the CPU",
+                    "there is no CUDA driver (%s), which code for a GPU needs: install NVIDIA's, "
+                    "or compile with --target native for the CPU",
                     dlerror());
   if (functions_find(driver, &missing)) return true;
   driver_close(driver);

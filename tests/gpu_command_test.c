@@ -1,0 +1,153 @@
+/* What commands say of a GPU before they take long: which architecture code is for and what makes
+ * it, what is missing, and how a study on one is gone on with. The driver and NVRTC are those of
+ * tests/toolkit. */
+#include "ir/base.h"
+#include "tests/files_support.h"
+#include "tests/suite.h"
+
+#include <sys/wait.h>
+
+#define TOOLKIT RLC_BUILD "/tests/toolkit"
+#define DRIVER  TOOLKIT "/lib64/libcuda.so.1"
+#define TOY     "specs/toy/bandit_dpg.yaml --target cuda "
+
+static char folder[] = P_tmpdir "/rlc-gpu-command-XXXXXX";
+
+enum { TEXT = 1 << 16 };
+
+typedef struct Said {
+  int status;
+  char text[TEXT]; /* both streams */
+} Said;
+
+/* `before` stands before the command, as an assignment; FOLDER is a folder of the test. */
+static Said said_by(const char *before, const char *arguments) {
+  static Said said;
+  char line[1024];
+  snprintf(line, sizeof line, "cd '%s' && FOLDER=%s; %s %s/rlc %s 2>&1", RLC_ROOT, folder, before,
+           RLC_BUILD, arguments);
+  FILE *out = popen(line, "r");
+  ck_assert_ptr_nonnull(out);
+  said.text[fread(said.text, 1, TEXT - 1, out)] = '\0';
+  int status = pclose(out);
+  ck_assert_msg(WIFEXITED(status), "%s crashes", arguments);
+  said.status = WEXITSTATUS(status);
+  return said;
+}
+
+#define CARDS                                                                                      \
+  "there are sm_80 (A100), sm_86 (RTX 30, A40), sm_89 (RTX 40, L4, L40), sm_90 (H100, H200), "     \
+  "sm_100 (B100, B200), sm_120 (RTX 50)\n"
+#define NO_DRIVER  "RLC_CUDA_DRIVER=/nonexistent/cuda"
+#define NO_TOOLKIT "CUDA_PATH=/nonexistent"
+#define MISSING                                                                                    \
+  "error: there is no CUDA driver (/nonexistent/cuda: cannot open shared object file: No such "    \
+  "file or directory), which code for a GPU needs: install NVIDIA's, or compile with --target "    \
+  "native for the CPU\n"
+#define NO_NVRTC                                                                                   \
+  "error: there is no NVRTC where CUDA_PATH says (/nonexistent/lib64/libnvrtc.so: cannot open "    \
+  "shared object file: No such file or directory): set it to the folder of a CUDA Toolkit 12 or "  \
+  "13, or unset it to take the one that is installed\n"
+
+/* The whole of what is said: nothing was compiled before, and nothing is said twice. */
+static const struct {
+  const char *before, *arguments, *text;
+} refused[] = {
+    {"", "compile " TOY "--march sm_50",
+     "error: 'sm_50' is older than sm_80, the oldest that code is made for; " CARDS},
+    {"", "emit specs/sac.yaml --stage cuda --march sm_103",
+     "error: there is no 'sm_103': take sm_100, whose code it runs; " CARDS},
+    {"", "compile " TOY "--march sm90",
+     "error: there is no GPU architecture 'sm90'; did you mean 'sm_90'?; " CARDS},
+    {"", "compile " TOY "--march x86-64-v3",
+     "error: there is no GPU architecture 'x86-64-v3'; " CARDS},
+    {"FAKE_CARD=old", "compile " TOY,
+     "error: the card here is of sm_50, older than sm_80, the oldest that code is made for; "
+     "--march "
+     "names the architecture of another\n"},
+    {NO_TOOLKIT, "compile " TOY, NO_NVRTC},
+    {NO_TOOLKIT, "train " TOY, NO_NVRTC},
+    {NO_DRIVER, "train " TOY, MISSING},
+    {NO_DRIVER, "bench " TOY, MISSING},
+    {NO_DRIVER, "ablate specs/studies/remac_field.yaml --target cuda", MISSING},
+    {NO_DRIVER, "ablate specs/studies/remac_field.yaml --target cuda --dry-run", MISSING},
+};
+
+START_TEST(what_is_missing_is_said_first) {
+  Said said = said_by(refused[_i].before, refused[_i].arguments);
+  ck_assert_str_eq(said.text, refused[_i].text);
+  ck_assert_int_eq(said.status, 1);
+}
+END_TEST
+
+/* With a card or without, code is for something, by something. */
+static const struct {
+  const char *before, *march, *text;
+} made[] = {{"", "", " for sm_90 by NVRTC 13.0, "},
+            {NO_DRIVER, "--march native", " for sm_90 (no card is here) by NVRTC 13.0, "},
+            {NO_DRIVER, "--march sm_120", " for sm_120 by NVRTC 13.0, "},
+            {"FAKE_CARD=old", "--march sm_80", " for sm_80 by NVRTC 13.0, "}};
+
+START_TEST(compiling_says_for_what) {
+  char arguments[128];
+  snprintf(arguments, sizeof arguments, "compile " TOY "%s -o $FOLDER/toy", made[_i].march);
+  Said said = said_by(made[_i].before, arguments);
+  ck_assert_msg(said.status == 0 && strstr(said.text, made[_i].text), "%s", said.text);
+}
+END_TEST
+
+/* ---- studies ---- */
+
+static const char study[] = "study: gpu\n"
+                            "base: " RLC_ROOT "/specs/toy/bandit_dpg.yaml\n"
+                            "steps: 12\n"
+                            "seeds: 2\n"
+                            "with: {width: 8, batch_size: 4, warmup: 4}\n";
+
+/* A trainer that cannot begin leaves its run; the command that goes on is one that is taken. */
+START_TEST(studies_go_on_with_the_same_target) {
+  static const char again[] = "go on with: ";
+  char command[1024];
+  Path file = path_in(folder, "study.yaml");
+  file_write(file.text, study, sizeof study - 1);
+  Said said =
+      said_by("RLC_CUDA_DRIVER=" DRIVER " FAKE_CARD=small",
+              "ablate $FOLDER/study.yaml -o $FOLDER/st --target cuda --march sm_90 --jobs 1");
+  char *at = strstr(said.text, again);
+  ck_assert_msg(said.status == 1 && at, "%s", said.text);
+  at += strlen(again) + strcspn(at + strlen(again), " "); /* rlc's own name */
+  at[strcspn(at, "\n")] = '\0';
+  ck_assert_msg(strstr(at, "--target cuda --march sm_90"), "%s", at);
+  snprintf(command, sizeof command, "%s --jobs 1", at);
+  said = said_by("", command);
+  ck_assert_msg(said.status == 0 && strstr(said.text, "2 of 2 runs done"), "%s: %s", command,
+                said.text);
+  said = said_by("", "ablate $FOLDER/study.yaml -o $FOLDER/st");
+  ck_assert_msg(said.status == 1 && strstr(said.text, "--target or --march has changed"), "%s",
+                said.text);
+}
+END_TEST
+
+static void setup(void) {
+  setenv("CUDA_PATH", TOOLKIT, 1);
+  setenv("RLC_CUDA_DRIVER", DRIVER, 1);
+  ck_assert_ptr_nonnull(mkdtemp(folder));
+}
+
+static void teardown(void) {
+  char command[512];
+  snprintf(command, sizeof command, "rm -rf '%s'", folder);
+  ck_assert_int_eq(system(command), 0);
+}
+
+int main(void) {
+  Suite *suite = suite_create("gpu command");
+  TCase *tests = tcase_create("gpu command");
+  tcase_set_timeout(tests, 120);
+  tcase_add_unchecked_fixture(tests, setup, teardown);
+  tcase_add_loop_test(tests, what_is_missing_is_said_first, 0, COUNTOF(refused));
+  tcase_add_loop_test(tests, compiling_says_for_what, 0, COUNTOF(made));
+  tcase_add_test(tests, studies_go_on_with_the_same_target);
+  suite_add_tcase(suite, tests);
+  return suite_run(suite);
+}
