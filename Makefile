@@ -27,7 +27,7 @@ OBJECTS = $(call object,$(SOURCES)) $(BUILD)/gen/prelude.o $(BUILD)/gen/environm
 LIBRARY = $(BUILD)/librlc_runtime.a
 TESTBIN = $(patsubst tests/%.c,$(BUILD)/tests/%,$(TESTS))
 
-.PHONY: all build deps test test-all demo asan tsan cuda-cpu-check gpu-pack gpu-check-pack gpu-bench-pack gpu-check gpu-bench format format-check docs size clean bench
+.PHONY: all build deps toolkit test test-all demo asan tsan cuda-cpu-check gpu-pack gpu-check-pack gpu-bench-pack gpu-check gpu-bench format format-check docs size clean bench
 all: deps
 	@$(MAKE) --no-print-directory build
 
@@ -115,6 +115,7 @@ $(BUILD)/tests/toolkit/lib64/libcuda.so.1: tests/toolkit/driver.c runtime/rlc.h
 $(BUILD)/tests/toolkit/lib64/libnvrtc.so: tests/toolkit/nvrtc.c
 $(BUILD)/tests/toolkit/lib64/libcublas.so: tests/toolkit/cublas.c
 $(addprefix $(BUILD)/tests/,device_test gpu_bench_test gpu_check_test gpu_command_test): | $(TOOLKIT)
+toolkit: $(TOOLKIT)
 $(TOOLKIT):
 	@mkdir -p $(@D)
 	@echo "  so   $@"
