@@ -102,9 +102,17 @@ static void refusal_advice(const Device *device, int result, char *text, size_t 
                             "or compile the trainer by NVRTC of CUDA %u.%u or older (CUDA_PATH)",
                             VERSION_WORDS(toolkit), VERSION_WORDS(device->version));
   int wanted = device_arch_for(device->arch);
-  if (used < size && wanted && (!older || code_is_later(device)))
-    snprintf(text + used, size - used, "; compile it with --march sm_%d", wanted);
-  if (used < size && !wanted)
+  char name[16];
+  snprintf(name, sizeof name, "sm_%d", wanted);
+  bool there = image_named(device->module->gpu, name) != NULL;
+  if (used < size && wanted && there && !older)
+    snprintf(
+        text + used, size - used,
+        "; this code was made for the card, so that the trainer must be damaged, or the driver "
+        "no real one");
+  else if (used < size && wanted && !there && (!older || code_is_later(device)))
+    snprintf(text + used, size - used, "; compile it with --march %s", name);
+  else if (used < size && !wanted)
     snprintf(text + used, size - used,
              "; the card is older than sm_%d, the oldest that rlc makes code for",
              device_arch_oldest());
