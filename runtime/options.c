@@ -236,7 +236,10 @@ void option_hold(Options *options, const char *name) {
   options->given |= 1u << (find_row(name, strlen(name)) - rows);
 }
 
-bool option_is_flag(const char *name) { return find_row(name, strlen(name))->kind == FLAG; }
+bool option_is_flag(const char *name) {
+  const OptionRow *row = find_row(name, strlen(name));
+  return row && row->kind == FLAG;
+}
 
 OptionAnswer option_check(const char *name, const char *value, char expected[80]) {
   const OptionRow *row = find_row(name, strlen(name));

@@ -60,7 +60,7 @@ OptionAnswer option_check(const char *name, const char *value, char expected[80]
 bool option_given(const Options *options, const char *name);
 /* From now on it counts as if it had been: no run directory changes its value. */
 void option_hold(Options *options, const char *name);
-/* Whether an option takes no value; it must be there. */
+/* Whether there is such an option and it takes no value. */
 bool option_is_flag(const char *name);
 
 /* Monotonic seconds. */

@@ -32,6 +32,7 @@ typedef struct Made {
   bool mixed;                   /* only runs of the second point are by `compiler` */
   const char *compiler, *curve; /* NULL: as usual */
   const char *metric;           /* of the score; NULL: return */
+  bool gpu;                     /* runs were made on one */
 } Made;
 
 static char *folder; /* of the test */
@@ -98,9 +99,11 @@ static inline void made_run(const Made *made, size_t number, const char *run, si
                              : "name: x\nlosses:\n  actor: {minimize: square(x), over: x}\n");
   snprintf(name, sizeof name, "%s/provenance.json", run);
   snprintf(text, sizeof text,
-           "{\"compiler\": \"%s\", \"cpu\": \"a CPU\", \"started\": "
+           "{\"compiler\": \"%s\", \"cpu\": \"a CPU\", \"target\": \"%s\", %s\"started\": "
            "\"2026-01-02T03:04:0%zuZ\"}\n",
-           made->compiler && (!made->mixed || point == 1) ? made->compiler : "rlc 1", seed);
+           made->compiler && (!made->mixed || point == 1) ? made->compiler : "rlc 1",
+           made->gpu ? "cuda" : "native",
+           made->gpu ? "\"gpu\": \"a <card>\", \"gpu_code\": \"sm_90 by a compiler\", " : "", seed);
   made_text(name, text);
   snprintf(name, sizeof name, "%s/result.json", run);
   if (!failed) made_text(name, "{\"finished\": 1}\n");

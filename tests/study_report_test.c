@@ -315,7 +315,17 @@ START_TEST(the_page_stands_for_itself) {
   HAS("report.html", "name=\"viewport\"", "<h1>small &lt;study&gt;</h1>", "Which &amp; why?",
       "constants.lr <del>3e-4</del> → <ins>1</ins>", "mean[batch](a_long_name(q, K) * another)",
       "x &lt; 1 &amp;&amp; y", "<s><code>lr</code></s> it has no 'lr'",
-      "is the same program as sac", "<math", "rlc 1", "rlc ablate specs/s.yaml");
+      "is the same program as sac", "<math", "rlc 1", "rlc ablate specs/s.yaml<",
+      "on the same kind of CPU.<");
+}
+END_TEST
+
+START_TEST(the_card_is_named) {
+  report_good(&(Made){.gpu = true});
+  HAS("report.html", "<dt>GPU</dt><dd>a &lt;card&gt;</dd>",
+      "<dt>Code of the GPU</dt><dd>sm_90 by a compiler</dd>",
+      "rlc ablate specs/s.yaml --target cuda<",
+      "on the same kind of CPU and of GPU, by code of the same NVRTC.");
 }
 END_TEST
 
@@ -463,6 +473,7 @@ int main(void) {
   tcase_add_test(cases, nothing_has_run_yet);
   tcase_add_test(cases, what_is_no_study_is_refused);
   tcase_add_test(cases, the_page_stands_for_itself);
+  tcase_add_test(cases, the_card_is_named);
   tcase_add_test(cases, what_runs_lack_and_who_made_them_is_said);
   tcase_add_test(cases, losses_that_differ_are_shown);
   tcase_add_test(cases, figures_are_drawn);

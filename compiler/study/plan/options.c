@@ -26,6 +26,10 @@ static const struct Refused {
     {"resume", OWN, "what was interrupted goes on by itself"},
     {"threads", OWN, "each run has one; --jobs says how many runs there are at once"},
 #undef OWN
+#define PROGRAM "'%s' is no option of the trainer: it says what the trainers are compiled for"
+    {"target", PROGRAM, "it stands on the command line, as in  rlc ablate STUDY --target cuda"},
+    {"march", PROGRAM, "it stands on the command line, as in  rlc ablate STUDY --march x86-64-v3"},
+#undef PROGRAM
     {"minutes", "with '%s' the clock would say how far a run gets",
      "'steps' beside 'options' bounds every run alike; a study may be interrupted at any time"},
     {"no-replay", "with '%s' a run that was interrupted would become another",

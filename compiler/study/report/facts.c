@@ -31,6 +31,8 @@ static void provenance_read(Arena *arena, const char *path, Facts *facts) {
   } rows[] = {{"compiler", &facts->compilers},
               {"target", &facts->targets},
               {"cpu", &facts->cpus},
+              {"gpu", &facts->gpus},
+              {"gpu_code", &facts->gpu_codes},
               {"kernel", &facts->kernels},
               {"simulator", &facts->simulators}};
   const char *reason = NULL;

@@ -290,6 +290,18 @@ static void write_study_file(const Page *page, FILE *out) {
              "</pre></details>\n");
 }
 
+static void write_repeating(const Study *study, const Facts *facts, FILE *out) {
+  const Words *targets = &facts->targets;
+  page_put(out, "<h3>To repeat it</h3>\n<pre>rlc ablate ", study->path ? study->path : "study.yaml",
+           "");
+  if (targets->count == 1 && strcmp(targets->text[0], "native") != 0)
+    page_put(out, " --target ", targets->text[0], "");
+  fprintf(out,
+          "</pre>\n<p>with the rlc named above, on any number of cores: a run gives the same "
+          "numbers on the same kind of CPU%s.</p>\n",
+          facts->gpus.count ? " and of GPU, by code of the same NVRTC" : "");
+}
+
 static void write_provenance(const Page *page, FILE *out) {
   const Study *study = page->results->study;
   const Facts *facts = &page->facts;
@@ -297,6 +309,8 @@ static void write_provenance(const Page *page, FILE *out) {
   write_terms("Compiler", &facts->compilers, out);
   write_terms("Target", &facts->targets, out);
   write_terms("CPU", &facts->cpus, out);
+  write_terms("GPU", &facts->gpus, out);
+  write_terms("Code of the GPU", &facts->gpu_codes, out);
   write_terms("Kernel", &facts->kernels, out);
   write_terms("Simulator", &facts->simulators, out);
   if (facts->first) {
@@ -308,11 +322,7 @@ static void write_provenance(const Page *page, FILE *out) {
   for (size_t i = 0; i < study->seed_count; i++)
     fprintf(out, i ? ", %llu" : "%llu", (unsigned long long)study->seeds[i]);
   fputs("</dd>\n</dl>\n", out);
-  page_put(out, "<h3>To repeat it</h3>\n<pre>rlc ablate ", study->path ? study->path : "study.yaml",
-           "</pre>\n");
-  fputs("<p>with the rlc named above, on any number of cores: a run gives the same numbers on the "
-        "same kind of CPU.</p>\n",
-        out);
+  write_repeating(study, facts, out);
   write_study_file(page, out);
   write_hashes(page, out);
   fputs("</section>\n", out);

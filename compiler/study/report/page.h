@@ -13,7 +13,7 @@ typedef struct Words {
 
 /* What the provenance files of the runs that count say; each once. */
 typedef struct Facts {
-  Words compilers, targets, cpus, kernels, simulators;
+  Words compilers, targets, cpus, gpus, gpu_codes, kernels, simulators;
   const char *first, *latest; /* when runs were begun or gone on with; NULL: none was */
   const char *date;           /* the latest in 14 digits */
 } Facts;
