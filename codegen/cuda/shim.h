@@ -282,13 +282,16 @@ static void shim_run_warps(void (*kernel)(const void *call), const void *call, u
                            int warps) {
   if (blocks == 0 || blocks > SHIM_BLOCKS) shim_fail("the grid has a strange number of blocks");
   shim = aligned_alloc(64, (sizeof *shim + 63) / 64 * 64);
-  char *stacks = malloc((size_t)SHIM_FIBRES * SHIM_STACK);
+  size_t threads = (warps ? (size_t)warps : SHIM_WARPS) * SHIM_LANES;
+  /* No more than are used: what is larger than malloc keeps costs a page fault for each page, each
+   * time. */
+  char *stacks = malloc(SHIM_BLOCKS * threads * SHIM_STACK);
   if (!shim || !stacks) shim_fail("out of memory");
   memset(shim, 0xff, sizeof *shim);
   shim->kernel = kernel;
   shim->call = call;
   shim->blocks = blocks;
-  shim->threads = (warps ? warps : SHIM_WARPS) * SHIM_LANES;
+  shim->threads = (int)threads;
   shim_order();
   for (int i = 0; i < SHIM_BLOCKS * shim->threads; i++) {
     ShimFibre *fibre = &shim->fibre[i];
