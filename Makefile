@@ -159,6 +159,8 @@ cuda-cpu-check:
 # On a card: every spec against the oracle, and updates measured beside the peers that are found. What is packed needs no card here and
 # nothing of rlc there: build/gpu can be taken to where a card is.
 gpu-pack: gpu-check-pack gpu-bench-pack
+	@cp tools/gpu_run.sh $(BUILD)/gpu/run.sh
+	@du -sh $(BUILD)/gpu | sed 's/^/to take along: /'
 gpu-check-pack: build
 	@tools/gpu_check.sh pack $(BUILD)/gpu/check
 gpu-bench-pack: build
@@ -166,7 +168,7 @@ gpu-bench-pack: build
 gpu-check: gpu-check-pack
 	@tools/gpu_check.sh run $(BUILD)/gpu/check
 gpu-bench: gpu-bench-pack
-	@tools/gpu_bench.sh $(BUILD)/gpu/bench
+	@RESULTS=bench/results tools/gpu_bench.sh $(BUILD)/gpu/bench
 
 SOURCE_FILES = $(filter-out build/%,$(wildcard */*.c */*.h */*/*.c */*/*.h */*/*/*.c */*/*/*.h))
 format:

@@ -41,11 +41,13 @@ static double rate_of(const char *text, const char *system, const char *name) {
   return rate;
 }
 
-#define BENCH "PYTHON=/nonexistent/python SECONDS_EACH=0.1 tools/gpu_bench.sh \"$PACK\""
+/* By what was packed, from a folder that is not rlc's. */
+#define BENCH                                                                                      \
+  "cd \"$PACK/..\" && PYTHON=/nonexistent/python SECONDS_EACH=0.1 RESULTS=home sh run.sh "
 
 START_TEST(a_card_is_measured) {
   char text[TEXT];
-  ck_assert_msg(said(BENCH, text) == 0, "%s", text);
+  ck_assert_msg(said(BENCH "bench", text) == 0, "%s", text);
   static const char *const names[] = {"sac", "remac", "reppo"};
   for (int i = 0; i < 3; i++) {
     ck_assert(rate_of(text, "rlc", names[i]) > 0);
@@ -55,24 +57,38 @@ START_TEST(a_card_is_measured) {
   ck_assert_msg(strstr(text, "rows: 7 measured, 8 not found, 0 not measured"), "%s", text);
   ck_assert_msg(strstr(text, "| jax | sac x100 seeds | not found |"), "%s", text);
   ck_assert_msg(strstr(text, "| jax | reppo | not found |"), "%s", text);
+  ck_assert_msg(strstr(text, "| jax | sac | not found | | | | | sac-unrolled: "), "%s", text);
+  ck_assert_msg(strstr(text, "| torch | sac | not found | | | | | compile: "), "%s", text);
   ck_assert_msg(strstr(text, "card, sm_90, CUDA driver 13.0; code of sm_90 by NVRTC 13.0"), "%s",
                 text);
   ck_assert_msg(strstr(text, "| SAC over JAX, one seed | at least 5 | not measured |"), "%s", text);
-  const char *last = strrchr(text, '\n');
-  while (last > text && last[-1] != '\n') last--;
+  Bytes kept = file_read(path_in(folder, "gpu/home/bench.txt").text);
+  ck_assert(kept.data && strncmp(text, kept.data, strlen(kept.data)) == 0);
+  ck_assert(strncmp(text + strlen(kept.data), "to bring home: ", 15) == 0);
+  const char *last = strrchr(kept.data, '\n');
+  while (last > kept.data && last[-1] != '\n') last--;
   ck_assert_msg(strncmp(last, "| torch", 7) == 0, "the table is not last: %s", text);
-  ck_assert_int_ne(access(path_in(folder, "record.md").text, F_OK), 0);
+  free(kept.data);
+  ck_assert_ptr_null(strstr(text, "written to"));
+  ck_assert_str_eq(file_find(path_in(folder, "gpu/home").text, "gpu-", ".md").text, "");
 }
 END_TEST
 
 START_TEST(no_card_is_told) {
   char text[TEXT];
-  ck_assert_int_eq(said("FAKE_CARD=none " BENCH, text), 1);
+  ck_assert_int_eq(said("export FAKE_CARD=none; " BENCH "bench", text), 1);
   ck_assert_msg(strstr(text, "| rlc | sac | not measured |") && strstr(text, "there is no GPU"),
                 "%s", text);
-  ck_assert_int_eq(said("RLC_CUBLAS=/nonexistent/cublas " BENCH, text), 0);
+  ck_assert_int_eq(said("export RLC_CUBLAS=/nonexistent/cublas; " BENCH "bench", text), 0);
   ck_assert_msg(strstr(text, "| cublas | sac | not found | | | | | /nonexistent/cublas |"), "%s",
                 text);
+}
+END_TEST
+
+START_TEST(there_are_two_parts) {
+  char text[TEXT];
+  ck_assert_int_eq(said(BENCH "bend 2>&1", text), 2);
+  ck_assert_msg(strstr(text, "'bend' is neither check nor bench"), "%s", text);
 }
 END_TEST
 
@@ -84,9 +100,10 @@ static void setup(void) {
   setenv("RLC_CUBLAS", TOOLKIT "libcublas.so", 1);
   setenv("BUILD", RLC_BUILD, 1);
   setenv("TINY", "1", 1);
-  setenv("PACK", path_in(folder, "gpu").text, 1);
-  setenv("RECORD", path_in(folder, "record.md").text, 1);
-  ck_assert_msg(said("tools/gpu_pack.sh 2>&1", text) == 0, "%s", text);
+  setenv("PACK", path_in(folder, "gpu/bench").text, 1);
+  ck_assert_msg(said("tools/gpu_pack.sh 2>&1 && cp tools/gpu_run.sh \"$PACK/../run.sh\"", text) ==
+                    0,
+                "%s", text);
 }
 
 static void teardown(void) { directory_remove(folder); }
@@ -101,6 +118,7 @@ int main(void) {
     tcase_add_unchecked_fixture(tests, setup, teardown);
     tcase_add_test(tests, a_card_is_measured);
     tcase_add_test(tests, no_card_is_told);
+    tcase_add_test(tests, there_are_two_parts);
   }
   suite_add_tcase(suite, tests);
   return suite_run(suite);

@@ -49,7 +49,8 @@ static void good(const char *command) {
 static void checks(const char *how, const char *pack, int status, const char *const *words,
                    char *text) {
   char command[1024];
-  snprintf(command, sizeof command, "%s tools/gpu_check.sh run \"$PACKS/%s\"", how, pack);
+  snprintf(command, sizeof command, "cd / && %s sh \"$PACKS/both/gpu_check.sh\" run \"$PACKS/%s\"",
+           how, pack);
   int ended = said(command, text);
   ck_assert_msg(ended == status, "%s: status %d: %s", how, ended, text);
   for (; *words; words++)
@@ -69,7 +70,7 @@ START_TEST(a_card_is_checked) {
       "gpu: a CPU that plays a card, sm_90, CUDA driver 13.0",
       "gpu_code: sm_90 by NVRTC 13.0",
       "commit: ",
-      "; for sm_90",
+      "; for the card where it was made, or sm_90\n",
       " ok ok clean clean clean\n",
       "\nreinforce ok ",
       " 1 - ok - - clean\n2 specs: 9 checks good, 0 failed, 0 left out",
@@ -105,7 +106,8 @@ START_TEST(runs_that_differ_are_seen) {
 END_TEST
 
 START_TEST(a_card_that_fails_is_told) {
-  CHECKS("FAKE_CARD=none", "both", 1, "there is no GPU", "2 specs: 0 checks good, 2 failed");
+  CHECKS("FAKE_CARD=none", "both", 1, "there is no GPU", "Nothing was checked (commit: ");
+  CHECKS("FAKE_CARD=old", "both", 1, "cannot run this trainer", "make gpu-pack MARCH=sm_NN");
   CHECKS("FAKE_CARD=fault:3", "ppo", 1, "ppo, oracle: status 1", "illegal memory access",
          "program '", "FAILED - - - - - - -");
 }
@@ -114,6 +116,17 @@ END_TEST
 START_TEST(time_that_is_short_is_told) {
   CHECKS("MOST=20", "both", 0, "2 checks good, 0 failed, 7 left out for want of time", "skipped");
   CHECKS("MOST=2 SLEEPS=60", "changed", 1, "no time", "0 failed, 1 left out");
+}
+END_TEST
+
+START_TEST(packs_of_nothing_are_refused) {
+  char text[TEXT];
+  ck_assert_int_eq(said("tools/gpu_check.sh pack \"$PACKS/none\" ppo.yaml sacc", text), 1);
+  ck_assert_msg(strstr(text, "error: no spec that can be packed has 'sacc' in its path"), "%s",
+                text);
+  ck_assert_int_ne(access(path_in(folder, "none").text, F_OK), 0);
+  good("cp -r \"$PACKS/ppo\" \"$PACKS/empty\" && : >\"$PACKS/empty/specs\"");
+  CHECKS("", "empty", 1, "is not what", "it has no specs");
 }
 END_TEST
 
@@ -193,6 +206,7 @@ int main(void) {
     tcase_add_test(tests, runs_that_differ_are_seen);
     tcase_add_test(tests, a_card_that_fails_is_told);
     tcase_add_test(tests, time_that_is_short_is_told);
+    tcase_add_test(tests, packs_of_nothing_are_refused);
   }
   suite_add_tcase(suite, tests);
   return suite_run(suite);

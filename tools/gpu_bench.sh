@@ -1,11 +1,11 @@
 #!/bin/sh
 # Measures what tools/gpu_pack.sh made, and the peers that are found, on the card here; the table comes last. At most eight minutes;
-# nothing is fetched. `make gpu-bench` packs and measures.
+# nothing is fetched, and nothing is needed but the folder. `make gpu-bench` packs and measures.
 #
 #   tools/gpu_bench.sh build/gpu/bench
 #   SECONDS_EACH=3                     of measuring each row
 #   PYTHON=python3                     that JAX and PyTorch are looked for in
-#   RECORD=bench/results/gpu-DATE.md   the record, written where nvidia-smi knows the card; an earlier one is not overwritten
+#   RESULTS=.                          where the record is written, gpu-DATE.md, if nvidia-smi knows the card; none is overwritten
 #
 # A row is `not found` where what it needs is not here, and `not measured` where it failed, with the reason. Exit status 1 when a row
 # of rlc's own is missing.
@@ -14,7 +14,7 @@ set -eu
 pack=${1:?usage: tools/gpu_bench.sh FOLDER (of tools/gpu_pack.sh)}
 [ -f "$pack/made" ] || { echo "error: $pack is not what tools/gpu_pack.sh makes" >&2; exit 1; }
 pack=$(cd "$pack" && pwd)
-cd "$(dirname "$0")/.."
+RESULTS=${RESULTS:-.}
 SECONDS_EACH=${SECONDS_EACH:-3}
 PYTHON=${PYTHON:-python3}
 export PYTHONDONTWRITEBYTECODE=1
@@ -31,8 +31,9 @@ tiny=$(made tiny)
 card=$(nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,clocks.max.mem --format=csv,noheader 2>/dev/null | head -1) || card=
 [ -z "${RLC_CUDA_DRIVER:-}" ] || card= # something that plays a card
 
-# A row that holds no figure.
-lacks() { printf '%s\t%s\t%s\t\t\t\t%s\n' "$1" "$2" "$3" "$4" >>"$rows"; }
+# A row that holds no figure, and of which variant of a peer, where it has several.
+variant=
+lacks() { printf '%s\t%s\t%s\t\t\t\t%s\n' "$1" "$2" "$3" "${variant:+$variant: }$4" >>"$rows"; }
 
 # row LIMIT SYSTEM CASE COMMAND...: the line that the command prints, or why there is none.
 row() {
@@ -77,7 +78,8 @@ done
 
 peer() { # LIMIT SYSTEM CASE VARIANT
   # shellcheck disable=SC2086
-  row "$1" "$2" "$3" "$PYTHON" "bench/peers/gpu_$2.py" --seconds "$SECONDS_EACH" --variants "$4" ${tiny:+--tiny} ${PEERS_CPU:+--cpu}
+  variant=$4
+  row "$1" "$2" "$3" "$PYTHON" "$pack/peers/gpu_$2.py" --seconds "$SECONDS_EACH" --variants "$4" ${tiny:+--tiny} ${PEERS_CPU:+--cpu}
 }
 peer 45 jax sac sac
 peer 45 jax sac sac-unrolled
@@ -123,7 +125,7 @@ head_lines() {
   echo "- card: ${card:-none that nvidia-smi knows} (name, driver, highest clock of multiprocessors and of memory); after the first program: ${clock:-not known}"
   echo "- host: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $(nproc) processors, $(uname -sr)"
   echo "- commit: $(made commit); programs for $(made march)${tiny:+, the smallest sizes, for tests: compare nothing}"
-  echo "- command: \`SECONDS_EACH=$SECONDS_EACH tools/gpu_bench.sh build/gpu/bench\`, $(($(date +%s) - began)) s; what each row means: bench/README.md"
+  echo "- command: \`SECONDS_EACH=$SECONDS_EACH tools/gpu_bench.sh build/gpu/bench\`, $(($(date +%s) - began)) s; what each row means: bench/README.md of rlc"
   made case | sed 's/^\([a-z-]*\) \([0-9]*\) /- \1, seeds at once \2: rlc compile /'
   awk -F'\t' '{ n[($3 + 0 > 0 ? "measured" : $3)]++ }
     END { printf "- rows: %d measured, %d not found, %d not measured\n", n["measured"], n["not found"], n["not measured"] }' "$rows"
@@ -132,9 +134,9 @@ head_lines() {
 
 { head_lines; figures; echo; table; } >"$work/page"
 if [ -n "$card" ] && [ -z "$tiny" ]; then
-  record=${RECORD:-bench/results/gpu-$(date +%Y-%m-%d).md}
+  record=$RESULTS/gpu-$(date +%Y-%m-%d).md
   [ ! -e "$record" ] || record=${record%.md}-$(date +%H%M).md
-  mkdir -p "$(dirname "$record")"
+  mkdir -p "$RESULTS"
   cp "$work/page" "$record"
   echo "written to $record" >&2
 fi

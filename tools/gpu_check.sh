@@ -1,9 +1,11 @@
 #!/bin/sh
 # `make gpu-check`: every spec on a GPU against the oracle, against itself, and under NVIDIA's checkers. Two halves:
-#   tools/gpu_check.sh pack DIR [WORD...]  where rlc was built: trainers for a GPU and the oracle's logs of the same runs, into DIR; of specs
-#                                          whose path contains one of the words. Needs no card. MARCH is the architecture (sm_90).
+#   tools/gpu_check.sh pack DIR [WORD...]  where rlc was built: trainers for a GPU, the oracle's logs of the same runs and this script, into DIR;
+#                                          of specs whose path contains one of the words. Needs no card. MARCH is the card's architecture, as
+#                                          sm_89; without it that of the card here, else sm_90.
 #   tools/gpu_check.sh run DIR             where the card is: runs them and prints the table last, in eight minutes at most. DIR needs nothing of
 #                                          this repository, and nothing is fetched. JOBS (4) is how many go at once, MOST (450) seconds in all.
+# Status 1: something failed, or nothing could be run.
 # Columns of the table, in the order of their importance; the last ones are left out where time is short:
 #   oracle     the first 20 values of each loss are the oracle's; must be done of every spec, or the check has failed
 #   seeds      what three seeds at once log, and the parameters at the end, are to the bit those of each seed alone (of some)
@@ -25,7 +27,7 @@ chosen="sac sac.float32 sac.tf32 sac.bf16 remac ppo dqn fasttd3 d4pg_priority qm
 pack_one() {
   name=$1 spec=$2
   shift 2
-  "$rlc" compile "$spec" "$@" --target cuda --march "${MARCH:-sm_90}" -o "$dir/$name" >/dev/null
+  "$rlc" compile "$spec" "$@" --target cuda ${MARCH:+--march "$MARCH"} -o "$dir/$name" >/dev/null
   strip "$dir/$name" # what a debugger wants is most of it
   gzip -n "$dir/$name"
   # shellcheck disable=SC2086
@@ -54,15 +56,19 @@ pack() {
   export rlc="${RLC:-build/rlc}" dir="$1"
   shift
   [ ! -e "$dir" ] || [ -f "$dir/specs" ] || { echo "error: $dir is not what $0 makes" >&2; exit 1; }
+  for word; do
+    [ -n "$(specs "$word")" ] || { echo "error: no spec that can be packed has '$word' in its path" >&2; exit 1; }
+  done
   rm -rf "$dir"
   mkdir -p "$dir"
+  cp "$self" "$dir/"
   specs "$@" >"$dir/specs"
-  xargs -P "$(nproc)" -I'{}' sh -c "$self"' pack-one {}' <"$dir/specs"
+  xargs -P "$(nproc)" -I'{}' sh -c "sh $self"' pack-one {}' <"$dir/specs"
   # Trainers look for MuJoCo beside themselves first.
   cp -L "$(sed -n 's/^MUJOCO_LIB_DIR := //p' build/deps.mk)"/libmujoco.so.* "$dir/"
   gzip -n "$dir"/libmujoco.so.*
   changed=$(git diff --quiet HEAD -- 2>/dev/null || echo ", with changes that are not committed")
-  echo "commit: $(git rev-parse HEAD 2>/dev/null || echo unknown)$changed; for ${MARCH:-sm_90}" >"$dir/made"
+  echo "commit: $(git rev-parse HEAD 2>/dev/null || echo unknown)$changed; for ${MARCH:-the card where it was made, or sm_90}" >"$dir/made"
   du -sh "$dir" | sed 's/^/packed: /'
 }
 
@@ -225,7 +231,7 @@ check() {
 column() {
   what=$1
   shift
-  [ $# = 0 ] || printf '%s\n' "$@" | xargs -P "$jobs" -n 1 "$self" check-one "$what"
+  [ $# = 0 ] || printf '%s\n' "$@" | xargs -P "$jobs" -n 1 sh "$self" check-one "$what"
 }
 
 # What the card is, as far as that can be said here.
@@ -251,11 +257,29 @@ table() {
   done
 }
 
+# What would fail every spec alike is said once: no driver, no card, or one that the pack is not for.
+probe() {
+  first=${names%%
+*} said=$work/said
+  gunzip -c "$pack/$first.gz" >"$work/bin/$first"
+  chmod +x "$work/bin/$first"
+  # shellcheck disable=SC2086
+  go 60 "$work/bin/$first" $options --steps 1 --out "$work/runs/probe" || true
+  grep -E 'there is no CUDA driver|there is no GPU|cannot run this trainer' "$said" >&2 || return 0
+  echo "Nothing was checked ($(cat "$pack/made")). For another card: make gpu-pack MARCH=sm_NN" >&2
+  exit 1
+}
+
 # How many entries of the table are one of these.
 count() { cat "$work"/table/* | grep -Ecx "$1" || true; }
 
 run() {
-  [ -s "$1/made" ] || { echo "error: $1 is not what '$0 pack' makes" >&2; exit 1; }
+  for file in made specs; do
+    [ -s "$1/$file" ] || { echo "error: $1 is not what '$0 pack' makes: it has no $file" >&2; exit 1; }
+  done
+  for tool in awk cmp find gunzip timeout xargs; do
+    command -v $tool >/dev/null || { echo "error: there is no $tool here" >&2; exit 1; }
+  done
   export pack began most jobs work checker
   pack=$(cd "$1" && pwd) began=$(date +%s) most=${MOST:-450} jobs=${JOBS:-4}
   work=$(mktemp -d)
@@ -266,6 +290,7 @@ run() {
   for library in "$pack"/libmujoco.so.*.gz; do gunzip -c "$library" >"$work/bin/$(basename "$library" .gz)"; done
   names=$(cut -d' ' -f1 "$pack/specs") few='' others=''
   for name in $names; do case " $chosen " in *" $name "*) few="$few $name" ;; *) others="$others $name" ;; esac; done
+  probe
   # Words of a list are names.
   # shellcheck disable=SC2086
   {
@@ -295,5 +320,5 @@ pack | run)
   ;;
 pack-one) shift && pack_one "$@" ;;
 check-one) check "$2" "$3" ;;
-*) sed -n '2,12p' "$0" && exit 2 ;;
+*) sed -n '2,15p' "$0" && exit 2 ;;
 esac

@@ -4,14 +4,13 @@
 #
 #   tools/gpu_pack.sh
 #   BUILD=build PACK=build/gpu/bench        where rlc was built, and the folder that is made
-#   MARCH=sm_90                        of the card; the programs hold PTX for later ones too
+#   MARCH=sm_89                        of the card; without it that of the card here, else sm_90. The programs hold PTX for later ones too
 #   TINY=1                             the smallest sizes, for tests: nothing to be compared
 set -eu
 
 cd "$(dirname "$0")/.."
 BUILD=${BUILD:-build}
 PACK=${PACK:-build/gpu/bench}
-MARCH=${MARCH:-sm_90}
 CC=${CC:-gcc}
 
 [ -x "$BUILD/rlc" ] || { echo "error: $BUILD/rlc is not there: make build" >&2; exit 1; }
@@ -51,12 +50,16 @@ ar rs "$home/librlc_runtime.a" "$home/updates.o" "$BUILD/ir/base.o" "$measure/pe
 set -f # words of a case are arguments as they stand
 cases | while read -r name _ arguments; do
   # shellcheck disable=SC2086
-  RLC_HOME=$home "$BUILD/rlc" compile $arguments --target cuda --march "$MARCH" -o "$PACK/$name"
+  RLC_HOME=$home "$BUILD/rlc" compile $arguments --target cuda ${MARCH:+--march "$MARCH"} -o "$PACK/$name"
   strange=$(ldd "$PACK/$name" | awk '{ print $1 }' | grep -Ev '^(linux-vdso|libc|libm|libpthread|libdl)\.so|^/.*/ld-linux' || true)
   [ -z "$strange" ] || { echo "error: $PACK/$name needs more than the C library: $strange" >&2; exit 1; }
 done
 
 set +f
+# What measures goes along.
+mkdir "$PACK/peers"
+cp tools/gpu_bench.sh "$PACK/"
+cp bench/peers/*.py bench/peers/requirements.txt "$PACK/peers/"
 # shellcheck disable=SC2086
 $CC -std=gnu11 -O2 -Wall -Wextra -Werror -o "$PACK/cublas" bench/peers/gpu_cublas.c -ldl -lm
 # Trainers look for MuJoCo beside themselves first.
@@ -64,7 +67,7 @@ $CC -std=gnu11 -O2 -Wall -Wextra -Werror -o "$PACK/cublas" bench/peers/gpu_cubla
 {
   cases | sed 's/^/case: /'
   echo "commit: $(git rev-parse HEAD 2>/dev/null || echo unknown)$(git diff --quiet HEAD -- 2>/dev/null || echo " with changes that are not committed")"
-  echo "march: $MARCH"
+  echo "march: ${MARCH:-the card where they were made, or sm_90}"
   [ -z "${TINY:-}" ] || echo "tiny: yes"
 } >"$PACK/made"
 du -sh "$PACK" | sed 's/^/packed: /'
