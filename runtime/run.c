@@ -175,6 +175,7 @@ static bool logs_begin(Run *run, Trainer *trainer, const LogMark *mark) {
 
 static bool run_train(Run *run, Trainer *trainer, const LogMark *mark) {
   bool only = run->session->count == 1;
+  if (only && trainer->resumed) rundir_compare(&run->options, &run->session->named);
   if (!logs_begin(run, trainer, mark)) return false;
   if (only && !trainer->options.quiet) fprintf(stderr, "run directory: %s\n", trainer->directory);
   if (only) note_finished(trainer);

@@ -235,6 +235,50 @@ bool rundir_lock(const char *path, int *lock, RunError *error) {
   return run_fail(error, "the run directory '%s' is in use by another process", path);
 }
 
+/* ---- what made it so far ---- */
+
+/* Facts of a provenance file with which results may be others. */
+enum { FACT_COMPILER, FACT_GPU, FACT_CODE, FACT_COUNT, FACT_SIZE = 512 };
+static const char *const fact_names[FACT_COUNT] = {"compiler", "gpu", "gpu_code"};
+static const char *const fact_words[FACT_COUNT] = {"the compiler", "the card", "the card's code"};
+
+static bool facts_read(const char *path, char facts[FACT_COUNT][FACT_SIZE]) {
+  char text[16384], name[64];
+  FILE *file = fopen(path, "re");
+  size_t size = file ? fread(text, 1, sizeof text, file) : 0;
+  if (file) fclose(file);
+  JsonReader json = json_reader(text, size);
+  json_enter(&json, '{');
+  while (json_next(&json, name, sizeof name)) {
+    int fact = 0;
+    while (fact < FACT_COUNT && strcmp(name, fact_names[fact]) != 0) fact++;
+    if (fact < FACT_COUNT)
+      json_read_string(&json, facts[fact], FACT_SIZE);
+    else
+      json_skip(&json);
+  }
+  return json_finish(&json);
+}
+
+void rundir_compare(const Options *options, const RlcModule *module) {
+  char file[OUTPUT_PATH], before[FACT_COUNT][FACT_SIZE] = {{0}};
+  const char *now[FACT_COUNT] = {module->compiler, options->gpu, options->gpu_code};
+  RunError ignored;
+  int last = rundir_sessions(options->resume);
+  if (last == 0 || !rundir_provenance(file, options->resume, last, &ignored) ||
+      !facts_read(file, before))
+    return;
+  for (int i = 0; i < FACT_COUNT; i++) {
+    const char *is = now[i] ? now[i] : "", *was = before[i];
+    if (strcmp(is, was) == 0) continue;
+    fprintf(stderr,
+            "note: %s was '%s' and is '%s': from here on results may equal those of a run that was "
+            "never interrupted to rounding alone, not to the bit\n",
+            fact_words[i], *was ? was : "none", *is ? is : "none");
+    return;
+  }
+}
+
 bool rundir_resumed(const Options *options, const RlcModule *module, RunError *error) {
   char file[OUTPUT_PATH];
   int next = rundir_sessions(options->resume) + 1;

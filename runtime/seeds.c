@@ -128,6 +128,7 @@ static bool folder_make(Seeds *seeds) {
     fprintf(stderr, "run directory: %s, of the seeds %llu to %llu\n", seeds->folder,
             (unsigned long long)options->seed,
             (unsigned long long)options->seed + options->seeds - 1);
+  if (options->resume) rundir_compare(options, named);
   return !options->resume || rundir_resumed(options, named, &seeds->error);
 }
 

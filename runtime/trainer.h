@@ -210,6 +210,9 @@ bool rundir_lock(const char *directory, int *lock, RunError *error);
 bool rundir_empty(const char *path, int *reason);
 /* On resume: takes over from the newest provenance file what the command line leaves open. */
 void rundir_adopt(Options *options);
+/* On resume, before the next provenance file: a note to standard error where the compiler, the card
+ * or its code is not what the last one says, so that results may not be the same to the bit. */
+void rundir_compare(const Options *options, const RlcModule *module);
 /* On resume, once the checkpoint has been read: the next provenance file. */
 bool rundir_resumed(const Options *options, const RlcModule *module, RunError *error);
 /* DIR/result.json: final step, updates, mean evaluation returns, seconds, each thread's share of

@@ -164,6 +164,34 @@ static void same_evaluations(const char *one, const char *other) {
 
 #define SMALL "sac --quiet --log-every 10 --eval-episodes 1 "
 
+/* Resumes with options and asks for a note of what has changed. */
+static void resumes(const char *trainer, const char *options, const char *note) {
+  char line[256];
+  snprintf(line, sizeof line, "%s --quiet --eval-every 0 %s", trainer, options);
+  Ended ended = trainer_run(folder, line);
+  ck_assert_msg(ended.status == 0, "%s", ended.said);
+  if (note)
+    ck_assert_msg(strstr(ended.said, note) && strstr(ended.said, "not to the bit"), "%s",
+                  ended.said);
+  else
+    ck_assert_msg(!strstr(ended.said, "note: the"), "%s", ended.said);
+}
+
+START_TEST(what_has_changed_since_a_stop_is_said) {
+  build("native", "host", "specs/sac.yaml", "env=Pendulum-v1 hidden=16 batch_size=8 warmup=2");
+  trainer_good(folder, SMALL "--steps 10 --out moved");
+  resumes("sac", "--steps 12 --resume moved", NULL);
+  resumes("host", "--steps 14 --resume moved", "note: the compiler was 'rlc ");
+  resumes("host", "--steps 16 --resume moved", NULL);
+  resumes("sac", "--steps 18 --resume moved", "NVRTC for sm_90': from here on");
+  setenv("FAKE_CARD", "code:0:12080", 1);
+  resumes("sac", "--steps 20 --resume moved", "note: the card was 'a CPU that plays a card, sm_90");
+  trainer_good(folder, SMALL "--steps 10 --seeds 2 --out both");
+  unsetenv("FAKE_CARD");
+  resumes("sac", "--steps 12 --resume both", "CUDA driver 12.8' and is 'a CPU");
+}
+END_TEST
+
 START_TEST(stopped_runs_go_on) {
   trainer_good(folder, SMALL "--steps 40 --eval-every 20 --out whole");
   trainer_good(folder, SMALL "--steps 20 --eval-every 20 --out parts");
@@ -454,6 +482,7 @@ int main(void) {
   tcase_add_test(tests, columns_are_written_to_a_replay);
   tcase_add_test(tests, a_step_is_two_launches);
   tcase_add_test(tests, stopped_runs_go_on);
+  tcase_add_test(tests, what_has_changed_since_a_stop_is_said);
   tcase_add_test(tests, several_seeds_are_as_each_alone);
   tcase_add_test(tests, seeds_find_together_again);
   tcase_add_test(tests, one_that_is_ahead_waits);
