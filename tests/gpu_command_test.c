@@ -96,6 +96,23 @@ START_TEST(compiling_says_for_what) {
 }
 END_TEST
 
+START_TEST(rates_are_of_a_card) {
+  Said said = said_by("", "bench " TOY
+                          "batch_size=4 width=8 warmup=4 replay.capacity=64 --seconds 0.05 --json");
+  ck_assert_msg(said.status == 0, "%s", said.text);
+  static const char *const parts[] = {
+      "\"gpu\":\"a CPU that plays a card, sm_90, CUDA driver 13.0\"",
+      "\"gpu_code\":\"sm_90 by NVRTC 13.0\"",
+      "\"core_gflops\":null",
+      "\"clock_ghz\":null",
+      "\"share_of_peak\":null",
+      "\"updates_per_second\":"};
+  for (size_t i = 0; i < COUNTOF(parts); i++)
+    ck_assert_msg(strstr(said.text, parts[i]), "%s is not in %s", parts[i], said.text);
+  ck_assert(!strstr(said.text, "\"updates_per_second\":null"));
+}
+END_TEST
+
 /* ---- studies ---- */
 
 static const char study[] = "study: gpu\n"
@@ -147,6 +164,7 @@ int main(void) {
   tcase_add_unchecked_fixture(tests, setup, teardown);
   tcase_add_loop_test(tests, what_is_missing_is_said_first, 0, COUNTOF(refused));
   tcase_add_loop_test(tests, compiling_says_for_what, 0, COUNTOF(made));
+  tcase_add_test(tests, rates_are_of_a_card);
   tcase_add_test(tests, studies_go_on_with_the_same_target);
   suite_add_tcase(suite, tests);
   return suite_run(suite);

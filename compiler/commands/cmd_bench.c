@@ -7,6 +7,7 @@
 
 #include "compiler/measure/bench.h"
 #include "compiler/build.h"
+#include "compiler/study/study.h"
 
 static const double PEAK_SECONDS = 0.1;
 
@@ -31,10 +32,17 @@ static Loaded *compile(Session *session, Figures *figures) {
 
 /* ---- measuring ---- */
 
-static void machine_measure(Figures *figures) {
-  Peak peak = peak_measure(PEAK_SECONDS);
+/* What a GPU's programs run on and as; empty where they run on CPUs. */
+typedef struct Card {
+  const char *name, *code;
+} Card;
+
+/* The limits of a CPU say nothing of programs that run on a GPU, whose own are not known. */
+static void machine_measure(const RlcModule *module, Figures *figures) {
   double load;
   if (getloadavg(&load, 1) == 1) figures->load_average = load;
+  if (module->gpu) return;
+  Peak peak = peak_measure(PEAK_SECONDS);
   figures->lanes = peak.lanes;
   figures->core_gflops = peak.flops / 1e9;
   if (peak.clock == 0) return;
@@ -44,9 +52,17 @@ static void machine_measure(Figures *figures) {
   figures->limit_gflops = peak.limit / 1e9;
 }
 
-static bool module_measure(Session *session, const RlcModule *module, Figures *figures) {
+static Card card_of(Arena *arena, const Trainer *trainer) {
+  if (!trainer->device) return (Card){NULL, NULL};
+  return (Card){arena_printf(arena, "%s", device_name(trainer->device)),
+                arena_printf(arena, "%s", device_code(trainer->device))};
+}
+
+static bool module_measure(Session *session, const RlcModule *module, Figures *figures,
+                           Card *card) {
   Trainer *trainer = bench_trainer(module, session->threads);
   if (!trainer) return false;
+  *card = card_of(session->arena, trainer);
   bool good = bench_rounds(trainer, BENCH_ALL, session->seconds, figures);
   if (!good) bench_complain(trainer);
   bench_trainer_free(trainer);
@@ -71,12 +87,13 @@ static const char *env_name(const RlcModule *module, const char *none) {
   return module->env_id && *module->env_id ? module->env_id : none;
 }
 
-static void print_text(const RlcModule *module, const Session *session, int core,
+static void print_text(const RlcModule *module, const Session *session, int core, const Card *card,
                        const Figures *figures) {
   printf("%s on %s, %u thread%s", module->name, env_name(module, "no environment"),
          session->threads, session->threads == 1 ? "" : "s");
   if (core >= 0) printf(" pinned to core %d", core);
   printf(", %g s each\n", session->seconds);
+  if (card->name) printf("%s; code of %s\n", card->name, card->code);
   for (size_t i = 0; i < COUNTOF(rows); i++) {
     char number[32];
     if (isnan(figure(figures, i))) continue;
@@ -85,12 +102,22 @@ static void print_text(const RlcModule *module, const Session *session, int core
   }
 }
 
-static void print_json(const RlcModule *module, const Session *session, int core,
+static void print_quoted(const char *name, const char *text) {
+  printf(",\"%s\":", name);
+  if (text)
+    text_quote(text, stdout);
+  else
+    printf("null");
+}
+
+static void print_json(const RlcModule *module, const Session *session, int core, const Card *card,
                        const Figures *figures) {
   printf("{\"name\":\"%s\",\"env\":\"%s\",\"spec_hash\":\"%016lx\",\"threads\":%u,\"core\":%d,"
          "\"seconds\":%g",
          module->name, env_name(module, "none"), module->spec_hash, session->threads, core,
          session->seconds);
+  print_quoted("gpu", card->name);
+  print_quoted("gpu_code", card->code);
   for (size_t i = 0; i < COUNTOF(rows); i++) {
     double value = figure(figures, i);
     if (isfinite(value))
@@ -110,13 +137,15 @@ int command_bench(Session *session) {
   if (!loaded) return EXIT_USER;
   const RlcModule *module = load_module(loaded);
   Pinning pinning = pinning_take(session->threads);
-  machine_measure(&figures);
-  bool good = module_measure(session, module, &figures);
+  Card card = {NULL, NULL};
+  machine_measure(module, &figures);
+  bool good = module_measure(session, module, &figures, &card);
   const char *doubt = bench_doubt(session->arena, &figures, session->threads);
   const char *crowd = bench_crowd(session->arena, &figures, sysconf(_SC_NPROCESSORS_ONLN));
   if (good && doubt) fprintf(stderr, "warning: %s: shares of peak say little\n", doubt);
   if (good && crowd) fprintf(stderr, "warning: %s: rates are of what was left\n", crowd);
-  if (good) (session->json ? print_json : print_text)(module, session, pinning.core, &figures);
+  if (good)
+    (session->json ? print_json : print_text)(module, session, pinning.core, &card, &figures);
   pinning_leave(&pinning);
   load_close(loaded);
   return good ? 0 : EXIT_USER;
