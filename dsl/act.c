@@ -110,6 +110,7 @@ static bool action_counts(Elab *elab, const Node *action, Span span, const char 
   uint32_t choices = elab->env.choices;
   bool constant = action->op == OP_const;
   double value = constant ? action->attr.value : 0;
+  if (elab->env_unknown) return true;
   if (!choices && action->integer && !axes_has(action->axes, elab->act_axis))
     return elab_error(elab, span, "one number for each entry of 'act', as in sample(normal(...))",
                       "the environment's actions are continuous: '%s' is one whole number, the "

@@ -85,10 +85,16 @@ static bool label_exists(Elab *elab, const char *label) {
   return false;
 }
 
+/* Whether an axis would tell which kind of actions an environment has that cannot be had. */
+static bool is_unknown(const Elab *elab, const char *label) {
+  return elab->env_unknown && (strcmp(label, "act") == 0 || strcmp(label, "choice") == 0);
+}
+
 bool axis_exists(Elab *elab, const ExprAxis *axis, const char *label) {
   size_t errors = diag_errors(elab->diag);
   if (label_exists(elab, label)) return true;
   if (errors < diag_errors(elab->diag)) return false; /* the let that failed may be what makes it */
+  if (is_unknown(elab, label)) return false;          /* which was reported */
   Axes all = axes_none();
   for (uint32_t i = 0; i < elab->graph->axis_count; i++) all = axes_union(all, axes_one((AxisId)i));
   const char *near = hint_instead(elab, label);

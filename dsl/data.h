@@ -94,7 +94,7 @@ bool writes_elaborate(Elab *elab, Frame *frame, const char *loss, const Tree *ma
 
 /* Reads the declared environment that the value of `env` (or its `id`) names: a built-in one, or a
  * file. Fills elab->env, elab->environment and the axes of observations and actions. False where
- * there is none of that name, and after reporting. */
+ * there is none of that name, and after reporting; elab->env then has what could be read. */
 bool environment_read(Elab *elab, const Tree *id);
 /* Its file. */
 const Tree *environment_tree(const Elab *elab);

@@ -126,11 +126,14 @@ static void read_env_options(Elab *elab, const Tree *env) {
   elab->module->shell.rescale = 1;
 }
 
-/* Stands in for an environment that cannot be had, so that the rest of the spec is still checked.
- */
+/* Stands in for an environment that cannot be had, so that the rest of the spec is still checked:
+ * with the actions of a file that is wrong behind them. */
 static bool env_stand_in(Elab *elab) {
+  EnvFacts read = elab->env;
   elab->env =
       (EnvFacts){.id = "unknown", .obs_dim = 1, .act_dim = 1, .limit = 1, .low = -1, .high = 1};
+  if (read.act_dim > 0) elab->env.act_dim = read.act_dim;
+  elab->env.choices = read.choices;
   elab->env_count = 1;
   elab->env_unknown = true;
   return false;

@@ -355,7 +355,7 @@ bool environment_read(Elab *elab, const Tree *id) {
   EnvScope former = environment_enter(elab, axes_none(), true);
   bool good = read_all(elab, &facts);
   environment_leave(elab, former);
-  if (!good) return elab->environment = NULL, false;
-  elab->env = facts;
-  return true;
+  elab->env = facts; /* as far as they could be read */
+  if (!good) elab->environment = NULL;
+  return good;
 }

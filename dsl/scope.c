@@ -1,5 +1,6 @@
 /* Frames of names and records of values. */
 #include "dsl/data.h"
+#include "dsl/environment.h"
 #include "dsl/names.h"
 #include "ir/lex.h"
 
@@ -72,6 +73,13 @@ static bool is_column(const Elab *elab, const char *name) {
   return false;
 }
 
+/* Whether a frame is of the declared environment, whose names and a spec's know nothing of each
+ * other. */
+static bool is_apart(const Elab *elab, const Frame *frame) {
+  while (frame && !(elab->environment && frame == elab->environment->scope)) frame = frame->parent;
+  return frame != NULL;
+}
+
 bool name_unreserved(Elab *elab, const char *name, Span span) {
   const LanguageName *row = language_name(name);
   return !row || !row->reserved ||
@@ -81,7 +89,7 @@ bool name_unreserved(Elab *elab, const char *name, Span span) {
 
 bool name_is_free(Elab *elab, Frame *frame, const char *name, const char *what, Span span) {
   if (!name_check(elab, name, span) || !name_unreserved(elab, name, span)) return false;
-  if (is_column(elab, name))
+  if (!is_apart(elab, frame) && is_column(elab, name))
     return elab_error(elab, span, "choose another name",
                       "the %s '%s' would hide a column of that name", what, name);
   Frame *holder = NULL;
