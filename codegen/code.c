@@ -246,9 +246,17 @@ const CpuLevel *code_cpu(const Code *code) {
 
 /* ---- listings ---- */
 
-static void print_kernel(const Kernel *kernel, FILE *out) {
+/* On a GPU: how many blocks, and whether their warps meet before. */
+static void print_blocks(const Kernel *kernel, FILE *out) {
+  if (kernel->alone) fputs(", one block", out);
+  if (kernel->chunks) fprintf(out, ", %u chunks of rows", kernel->chunks->count);
+  if (kernel->joined) fputs(", warps meet before", out);
+}
+
+static void print_kernel(const Code *code, const Kernel *kernel, FILE *out) {
   fprintf(out, "  %s%s: %s, %llu items%s", kernel->barrier_before ? "| " : "", kernel->name,
           kernel->what, (unsigned long long)kernel->items, kernel->serial ? ", one thread" : "");
+  if (code->device) print_blocks(kernel, out);
   if (kernel->flops > 0) fprintf(out, ", %.0f flops", kernel->flops);
   fprintf(out, ", %.0f bytes\n", kernel->bytes);
   for (size_t i = 0; i < kernel->root_count; i++) {
@@ -264,7 +272,12 @@ void code_print_kernels(const Code *code, FILE *out) {
     const ProgramCode *program = &code->programs[i];
     fprintf(out, "program %s: %llu bytes of workspace, %.0f flops\n", program->program->name,
             (unsigned long long)program->work_bytes, program->flops);
-    for (size_t k = 0; k < program->kernel_count; k++) print_kernel(program->kernels[k], out);
+    for (size_t k = 0; k < program->kernel_count; k++) {
+      const Kernel *kernel = program->kernels[k];
+      if (code->device && (k == 0 || kernel->stage != program->kernels[k - 1]->stage))
+        fprintf(out, " stage %d\n", kernel->stage);
+      print_kernel(code, kernel, out);
+    }
   }
 }
 

@@ -96,6 +96,19 @@ START_TEST(compiling_says_for_what) {
 }
 END_TEST
 
+/* The order of a GPU's kernels can be looked at. */
+START_TEST(stages_are_shown) {
+  Said said = said_by("", "emit " TOY "width=8 batch_size=4 --stage kernels");
+  ck_assert_msg(said.status == 0 && strstr(said.text, "\n stage 0\n") &&
+                    strstr(said.text, "\n stage 1\n  | ") && strstr(said.text, ", one block"),
+                "%s", said.text);
+  said = said_by("", "emit specs/toy/bandit_dpg.yaml --stage kernels");
+  ck_assert_msg(said.status == 0 && !strstr(said.text, "stage"), "%s", said.text);
+  said = said_by("", "emit " TOY "--stage llvm");
+  ck_assert_str_eq(said.text, "error: the stage llvm is of --target native, not of 'cuda'\n");
+}
+END_TEST
+
 START_TEST(rates_are_of_a_card) {
   Said said = said_by("", "bench " TOY
                           "batch_size=4 width=8 warmup=4 replay.capacity=64 --seconds 0.05 --json");
@@ -164,6 +177,7 @@ int main(void) {
   tcase_add_unchecked_fixture(tests, setup, teardown);
   tcase_add_loop_test(tests, what_is_missing_is_said_first, 0, COUNTOF(refused));
   tcase_add_loop_test(tests, compiling_says_for_what, 0, COUNTOF(made));
+  tcase_add_test(tests, stages_are_shown);
   tcase_add_test(tests, rates_are_of_a_card);
   tcase_add_test(tests, studies_go_on_with_the_same_target);
   suite_add_tcase(suite, tests);

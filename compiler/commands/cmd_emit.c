@@ -71,10 +71,24 @@ static bool knows_stage(const char *stage) {
   return false;
 }
 
+/* Stages that are of one target. False after reporting that another was given. */
+static bool stage_target(Session *session) {
+  static const struct {
+    const char *stage, *target;
+  } of[] = {{"c", "c"}, {"cuda", "cuda"}, {"llvm", "native"}, {"object", "native"}};
+  for (size_t i = 0; session->stage && i < COUNTOF(of); i++) {
+    if (strcmp(session->stage, of[i].stage) != 0) continue;
+    if (!session->target) session->target = of[i].target;
+    if (strcmp(session->target, of[i].target) == 0) return true;
+    return fprintf(stderr, "error: the stage %s is of --target %s, not of '%s'\n", of[i].stage,
+                   of[i].target, session->target),
+           false;
+  }
+  return build_target(session, false);
+}
+
 int command_emit(Session *session) {
-  const char *stage = session->stage ? session->stage : "";
-  session->target = strcmp(stage, "c") == 0 ? "c" : strcmp(stage, "cuda") == 0 ? "cuda" : "native";
-  if (!knows_stage(session->stage) || !build_march(session, false) ||
+  if (!knows_stage(session->stage) || !stage_target(session) || !build_march(session, false) ||
       !pipeline_options_good(&session->pipeline) || !session_elaborate(session))
     return EXIT_USER;
   if (!session->output) return write_stage(session, stdout);
