@@ -30,8 +30,8 @@ typedef struct Printer {
 static void emit_tensor(const Place *place, size_t number, FILE *out) {
   const char *type = value_type_name(place->buffer->type);
   const char *constant = place->writes ? "" : "const ";
-  fprintf(out, "  %s%s *%s = (%s%s *)tensor(call, at[%u]);\n", constant, type, place->buffer->name,
-          constant, type, (unsigned)number);
+  fprintf(out, "  %s%s *%s = (%s%s *)tensor(memory, work, at[%u]);\n", constant, type,
+          place->buffer->name, constant, type, (unsigned)number);
 }
 
 /* A function of a warp's items and of where its tensors lie. */
@@ -48,6 +48,7 @@ static void emit_body(const Printer *p, size_t number) {
           kernel->what, body->name, item);
   fputs("  ASSUME(me >= 0 && me < 32);\n", p->out);
   if (bytes) fputs("  SHARED_MEMORY(shared);\n", p->out);
+  fputs("  char *memory = call->memory, *work = call->work;\n", p->out);
   for (size_t i = 0; i < kernel->place_count; i++) emit_tensor(&kernel->places[i], i, p->out);
   fprintf(p->out, "  ROLLED\n  for (; %s < items; %s += step) {\n", item, item);
   emit_cuda_block(p->code, &arrays, kernel->body, 2, p->out);
@@ -125,6 +126,7 @@ static void emit_runs(const Printer *p, size_t number, const size_t *cases) {
     if (meeting != MEET_NONE) held = NULL;
     if (arrays_share(arrays)) held = arrays;
     uint32_t chunks = kernel->chunks ? kernel->chunks->count : kernel->alone;
+    if (chunks && arrays->team) bug("kernel %s is a team's and has chunks", kernel->name);
     uint64_t items = chunks ? kernel->items / chunks : kernel->items;
     fprintf(p->out, "  {%u, %d, %d, %u, %u, %u, %u, %u, %llu}, /* %s", (unsigned)cases[body],
             meeting, arrays->team, chunks, warps_with(arrays), arrays->shared, arrays->bytes,

@@ -109,6 +109,7 @@ static inline unsigned add_release(unsigned *at, unsigned more) {
 }
 
 static inline unsigned load_acquire(const volatile unsigned *at) { return *at; }
+static inline unsigned load_relaxed(const volatile unsigned *at) { return *at; }
 
 #define SHIM_SHUFFLE(type, part)                                                                   \
   static inline type shim_shuffle_##type(type x, long from) {                                      \

@@ -229,6 +229,11 @@ static const char *check_order(const ProgramCode *program, Arena *arena) {
       if (kernels_conflict(program->kernels[i], kernel))
         return arena_printf(arena, "no barrier between '%s' and '%s'", program->kernels[i]->name,
                             kernel->name);
+    const Kernel *before =
+        k ? program->kernels[k - 1] : kernel; /* memory is used again behind it */
+    if (kernel->stage != before->stage && !kernel->barrier_before)
+      return arena_printf(arena, "no barrier between '%s' and '%s', which begins a stage",
+                          before->name, kernel->name);
   }
   return NULL;
 }

@@ -2,13 +2,13 @@
  *
  * Elementwise kernels and sums along a row, as a normalised layer has three behind each other, read
  * of each other only the rows that they compute. Where each gives the same rows to the same block,
- * none has to wait for other blocks before the next (stages.c). So the rows are cut in as many
- * chunks as a large card has blocks, and a block takes chunks that stand beside each other.
+ * none has to wait for other blocks before the next (stages.c). So the rows are cut in some times
+ * as many chunks as a large card has blocks, and a block takes chunks that stand beside each other.
  * Afterwards such kernels have their chunks, and know of which kernels with the same they read
  * other rows than their own. Contractions have their own way of sharing rows out. */
 #include "codegen/schedule/kernel.h"
 
-enum { MOST_CHUNKS = 256, LEAST_CHUNKS = 32 };
+enum { MOST_CHUNKS = 1024, LEAST_CHUNKS = 32 };
 
 /* Chunks along an axis; NULL where it does not divide into enough of them. */
 static Chunks *chunks_along(const Schedule *s, AxisId axis) {

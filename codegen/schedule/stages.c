@@ -2,11 +2,12 @@
  *
  * Such a barrier takes about as long as a small kernel, and a small kernel leaves most of the card
  * idle. So a kernel moves to the first stage in which all that it needs is there: behind whatever
- * writes what it touches, and whatever touches what it writes. Those that are hardly any work are
- * one block's, the same in a stage, and need no more of each other than that its warps meet: a
- * chain of them is within one stage. Afterwards kernels of a stage need nothing of each other but
- * for that, those of one block last, else in the order that they had. On a CPU, where barriers cost
- * little and what was just written lies in the cache, the order of the graph is the better one. */
+ * writes what it touches, and whatever touches what it writes. Chains of those that are hardly any
+ * work are one block's, the same in a stage, and need no more of each other than that its warps
+ * meet: such a chain is within one stage. Afterwards kernels of a stage need nothing of each other
+ * but for that, those of one block last, else in the order that they had. On a CPU, where barriers
+ * cost little and what was just written lies in the cache, the order of the graph is the better
+ * one. */
 #include "codegen/schedule/kernel.h"
 
 #include <string.h>
@@ -54,10 +55,25 @@ static int stages_find(const ProgramCode *program) {
   return stages;
 }
 
+/* Small kernels that have nothing to do with another one of their stage go to different blocks, as
+ * others do. */
+static void let_go(const ProgramCode *program) {
+  for (size_t k = 0; k < program->kernel_count; k++) {
+    Kernel *kernel = program->kernels[k];
+    bool linked = false;
+    for (size_t i = 0; i < program->kernel_count && kernel->alone && !linked; i++) {
+      const Kernel *other = program->kernels[i];
+      linked = i != k && other->alone && other->stage == kernel->stage && needs(kernel, other);
+    }
+    kernel->alone = linked;
+  }
+}
+
 void stages_order(const Code *code, ProgramCode *program) {
   size_t count = 0;
   Kernel **ordered = NEW_ARRAY(code->arena, Kernel *, program->kernel_count + 1);
   int stages = stages_find(program);
+  let_go(program);
   for (int i = 0; i < 2 * stages; i++)
     for (size_t k = 0; k < program->kernel_count; k++) {
       Kernel *kernel = program->kernels[k];
