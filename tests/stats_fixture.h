@@ -14,15 +14,15 @@
 
 enum { TASKS = 8, VALUES = 4096 };
 
-typedef struct Table {
+typedef struct RunTable {
   size_t runs[TASKS];
   double values[VALUES]; /* task by task: [run] */
   const double *score[TASKS];
   StatsScores scores; /* points into the table: tables are not copied */
-} Table;
+} RunTable;
 
 /* Sets up a table of values that are filled in before or after. */
-static inline void table_shape(Table *table, size_t tasks, const size_t *runs) {
+static inline void table_shape(RunTable *table, size_t tasks, const size_t *runs) {
   double *at = table->values;
   ck_assert_uint_le(tasks, TASKS);
   for (size_t task = 0; task < tasks; task++) {
@@ -40,7 +40,7 @@ static inline double made_up(uint64_t seed, uint32_t i) {
 }
 
 /* Scores between -0.2 and about 3, the low ones more often. */
-static inline void table_fill(Table *table, uint64_t seed) {
+static inline void table_fill(RunTable *table, uint64_t seed) {
   for (uint32_t i = 0; i < VALUES; i++) {
     double u = made_up(seed, i);
     table->values[i] = 3.2 * u * u - 0.2;

@@ -90,12 +90,12 @@ static void assert_equal(double ours, double theirs, const char *what) {
 typedef struct Case {
   char name[64], statistic[64];
   size_t tasks, runs[2]; /* of a task of x, of y */
-  Table x, y;
+  RunTable x, y;
   char draws[DRAWS];
   Numbers value, low, high, far_low, far_high; /* of the statistic */
 } Case;
 
-static void read_table(JsonReader *json, const char *name, Table *table, size_t tasks,
+static void read_table(JsonReader *json, const char *name, RunTable *table, size_t tasks,
                        size_t runs) {
   static Numbers numbers;
   size_t of[TASKS];
@@ -228,7 +228,7 @@ END_TEST
 
 static void check_pairs(const Golden *g, const char *name, const Numbers *pairs,
                         const Numbers *differences, double value, double p, bool exact) {
-  static Table x, y;
+  static RunTable x, y;
   size_t runs[TASKS];
   for (size_t i = 0; i < pairs->count; i++) runs[i] = (size_t)pairs->value[i];
   table_shape(&x, pairs->count, runs);

@@ -14,7 +14,7 @@ static void assert_close(double ours, double theirs) {
 /* The share of `studies` in which the interval of the mean of `runs` scores holds the true mean,
  * which is 0: normal scores, or skewed ones (an exponential's, less 1). */
 static double coverage(size_t runs, bool skewed, uint32_t studies) {
-  static Table t;
+  static RunTable t;
   uint32_t held = 0;
   for (uint32_t study = 0; study < studies; study++) {
     for (uint32_t i = 0; i < runs; i++) {
@@ -51,7 +51,7 @@ END_TEST
 /* ---- p-values ---- */
 
 /* By counting out every choice of signs, one after the other. */
-static double naive_p(const Table *t) {
+static double naive_p(const RunTable *t) {
   double term[16], seen = 0, size = 0, reached = 0;
   uint32_t n = 0;
   for (size_t task = 0; task < t->scores.tasks; task++)
@@ -67,7 +67,7 @@ static double naive_p(const Table *t) {
 }
 
 START_TEST(signs_counted_out) {
-  static Table x, zero;
+  static RunTable x, zero;
   static const size_t runs[][3] = {{1}, {2}, {5}, {12}, {3, 4}, {2, 2, 2}, {5, 1, 6}};
   for (uint64_t seed = 0; seed < 40; seed++)
     for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
@@ -89,7 +89,7 @@ END_TEST
 /* The most pairs that are counted out, and one more: nearly the same p. The random one is off by
  * less than five of its standard deviations. */
 START_TEST(random_signs_are_near) {
-  static Table x, zero;
+  static RunTable x, zero;
   for (uint32_t i = 0; i <= STATS_EXACT_PAIRS; i++) x.values[i] = made_up(5, i) - 0.42;
   table_shape(&x, 1, (size_t[]){STATS_EXACT_PAIRS});
   table_shape(&zero, 1, x.runs);
@@ -115,7 +115,7 @@ END_TEST
 START_TEST(random_signs_are_independent) {
   enum { COUNT = 300 };
   static const size_t place[][3] = {{0, 1, 2}, {0, 32, 64}, {31, 128, 256}, {5, 37, 165}};
-  static Table x, zero;
+  static RunTable x, zero;
   for (size_t i = 0; i < COUNT; i++) x.values[i] = -1e-6;
   for (size_t i = 0; i < 3; i++) x.values[place[_i][i]] = 1;
   table_shape(&x, 1, (size_t[]){COUNT});
@@ -127,7 +127,7 @@ END_TEST
 
 /* What was seen is one of the choices. */
 START_TEST(random_p_is_not_zero) {
-  static Table x, zero;
+  static RunTable x, zero;
   for (size_t i = 0; i < 60; i++) x.values[i] = 1 + (double)i;
   table_shape(&x, 1, (size_t[]){60});
   table_shape(&zero, 1, x.runs);

@@ -26,7 +26,7 @@ static int rising(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-static double naive_iqm(const Table *t) {
+static double naive_iqm(const RunTable *t) {
   double all[VALUES], sum = 0;
   size_t n = 0;
   for (size_t task = 0; task < t->scores.tasks; task++)
@@ -36,13 +36,13 @@ static double naive_iqm(const Table *t) {
   return sum / (double)(n - 2 * (n / 4));
 }
 
-static double naive_task(const Table *t, size_t task, double most) {
+static double naive_task(const RunTable *t, size_t task, double most) {
   double sum = 0;
   for (size_t i = 0; i < t->runs[task]; i++) sum += fmin(t->score[task][i], most);
   return sum / (double)t->runs[task];
 }
 
-static double naive(StatsKind kind, const Table *t) {
+static double naive(StatsKind kind, const RunTable *t) {
   double mean[TASKS], sum = 0;
   size_t n = t->scores.tasks;
   if (kind == STATS_IQM) return naive_iqm(t);
@@ -63,7 +63,7 @@ static void simple_draw(const StatsDraws *draws, uint32_t resample, uint32_t sam
 
 static const StatsDraws simple = {simple_draw};
 
-static void naive_resample(const Table *t, uint32_t number, uint32_t sample, Table *out) {
+static void naive_resample(const RunTable *t, uint32_t number, uint32_t sample, RunTable *out) {
   table_shape(out, t->scores.tasks, t->runs);
   for (size_t task = 0, at = 0; task < t->scores.tasks; task++) {
     uint32_t index[VALUES];
@@ -82,7 +82,7 @@ static void assert_naive(StatsEstimate ours, double value, double *resampled) {
 }
 
 START_TEST(aggregates_written_out) {
-  static Table t, drawn;
+  static RunTable t, drawn;
   table_fill(&t, 3);
   table_shape(&t, 6, unequal);
   for (StatsKind kind = 0; kind < STATS_KINDS; kind++) {
@@ -100,7 +100,7 @@ START_TEST(aggregates_written_out) {
 }
 END_TEST
 
-static double naive_improvement(const Table *x, const Table *y) {
+static double naive_improvement(const RunTable *x, const RunTable *y) {
   double sum = 0;
   for (size_t task = 0; task < x->scores.tasks; task++) {
     double wins = 0;
@@ -115,7 +115,7 @@ static double naive_improvement(const Table *x, const Table *y) {
 }
 
 START_TEST(improvement_written_out) {
-  static Table x, y, drawn_x, drawn_y;
+  static RunTable x, y, drawn_x, drawn_y;
   static const size_t of_x[] = {4, 6, 2}, of_y[] = {7, 3, 5};
   double resampled[NAIVE];
   table_fill(&x, 4);
@@ -135,7 +135,7 @@ START_TEST(improvement_written_out) {
 END_TEST
 
 /* The share of runs above tau; each task counts the same. */
-static double naive_profile(const Table *t, double tau) {
+static double naive_profile(const RunTable *t, double tau) {
   double sum = 0;
   for (size_t task = 0; task < t->scores.tasks; task++) {
     double above = 0;
@@ -148,7 +148,7 @@ static double naive_profile(const Table *t, double tau) {
 START_TEST(profiles_written_out) {
   enum { TAUS = 7 };
   static const double tau[TAUS] = {-1, 0, 0.25, 0.5, 1, 2, 4};
-  static Table t, drawn;
+  static RunTable t, drawn;
   table_fill(&t, 6);
   for (size_t i = 0; i < 30; i++) t.values[i] = round(4 * t.values[i]) / 4; /* some at thresholds */
   table_shape(&t, 6, unequal);
@@ -170,12 +170,12 @@ END_TEST
 
 /* ---- what holds of all scores ---- */
 
-static StatsEstimate aggregate(StatsKind kind, const Table *t, StatsOptions options) {
+static StatsEstimate aggregate(StatsKind kind, const RunTable *t, StatsOptions options) {
   return stats_aggregate(kind, &t->scores, &options);
 }
 
 /* Runs and tasks in the opposite order. */
-static void turned(const Table *t, Table *out) {
+static void turned(const RunTable *t, RunTable *out) {
   size_t runs[TASKS], n = t->scores.tasks, at = 0;
   for (size_t task = 0; task < n; task++) runs[task] = t->runs[n - 1 - task];
   for (size_t task = n; task-- > 0;)
@@ -184,7 +184,7 @@ static void turned(const Table *t, Table *out) {
 }
 
 START_TEST(order_does_not_matter) {
-  static Table x, y, x_turned, y_turned;
+  static RunTable x, y, x_turned, y_turned;
   static const double tau[] = {0.1, 0.7};
   StatsEstimate one[2], other[2];
   table_fill(&x, 8);
@@ -207,7 +207,7 @@ END_TEST
 
 /* In other units the numbers are the same in those units; order alone is the same in any. */
 START_TEST(units_do_not_matter) {
-  static Table x, y, scaled_x, scaled_y;
+  static RunTable x, y, scaled_x, scaled_y;
   table_fill(&x, 10);
   table_fill(&y, 11);
   table_shape(&x, 6, unequal);
@@ -238,7 +238,7 @@ END_TEST
 
 /* A higher level has the wider interval, and the mean lies in its own. */
 START_TEST(intervals_are_nested) {
-  static Table t;
+  static RunTable t;
   table_fill(&t, 100 + (uint64_t)_i);
   table_shape(&t, 6, unequal);
   for (StatsKind kind = 0; kind < STATS_KINDS; kind++) {
@@ -254,7 +254,7 @@ END_TEST
 
 /* The numbers of a table that is made again are the same bytes. */
 START_TEST(draws_are_pinned) {
-  static Table t;
+  static RunTable t;
   static const size_t runs[] = {4, 4};
   for (uint32_t i = 0; i < 8; i++) t.values[i] = i * i;
   table_shape(&t, 2, runs);
@@ -268,7 +268,7 @@ END_TEST
 /* ---- odd scores ---- */
 
 START_TEST(equal_scores) {
-  static Table t;
+  static RunTable t;
   for (size_t i = 0; i < 30; i++) t.values[i] = 0.25;
   table_shape(&t, 6, unequal);
   for (StatsKind kind = STATS_IQM; kind <= STATS_MEDIAN; kind++)
@@ -293,7 +293,7 @@ static void assert_nothing(StatsEstimate e, const char *missing) {
 }
 
 START_TEST(single_runs_have_no_interval) {
-  static Table t;
+  static RunTable t;
   const char *single = "a single run of an environment";
   static const double tau[] = {1};
   StatsEstimate out;
@@ -313,7 +313,7 @@ START_TEST(single_runs_have_no_interval) {
 END_TEST
 
 START_TEST(tasks_without_runs_are_left_out) {
-  static Table t, full, y;
+  static RunTable t, full, y;
   table_fill(&t, 12);
   table_fill(&full, 12);
   table_fill(&y, 13);
@@ -340,7 +340,7 @@ START_TEST(tasks_without_runs_are_left_out) {
 END_TEST
 
 START_TEST(not_finite_is_refused) {
-  static Table t, good;
+  static RunTable t, good;
   static const double bad[] = {NAN, INFINITY, -INFINITY}, tau[] = {0.5};
   const char *why = "a score is not a finite number";
   table_fill(&t, 14);
@@ -374,8 +374,8 @@ END_TEST
 /* ---- swaps ---- */
 
 /* Every choice of places written out. */
-static double naive_swaps(StatsKind kind, const Table *x, const Table *y) {
-  static Table a, b;
+static double naive_swaps(StatsKind kind, const RunTable *x, const RunTable *y) {
+  static RunTable a, b;
   size_t tasks = x->scores.tasks, n = 0;
   for (size_t task = 0; task < tasks; task++) n += x->runs[task];
   double seen = fabs(naive(kind, x) - naive(kind, y)), reached = 0;
@@ -399,7 +399,7 @@ static double naive_swaps(StatsKind kind, const Table *x, const Table *y) {
 /* Each statistic has the p of its own difference; that of the mean is the contrast's. */
 START_TEST(swaps_written_out) {
   static const size_t runs[][3] = {{2}, {5}, {8}, {3, 4}, {2, 3, 4}};
-  static Table x, y;
+  static RunTable x, y;
   for (uint64_t seed = 0; seed < 6; seed++)
     for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
       size_t tasks = runs[i][1] == 0 ? 1 : runs[i][2] == 0 ? 2 : 3;
@@ -425,7 +425,7 @@ END_TEST
  * all signs. */
 START_TEST(random_swaps_are_near) {
   enum { COUNT = 30 };
-  static Table x, y;
+  static RunTable x, y;
   for (uint32_t i = 0; i < COUNT; i++)
     x.values[i] = 0.9 * made_up(8, i), y.values[i] = 0.6 * made_up(9, i);
   table_shape(&x, 2, (size_t[]){20, 10});
@@ -443,7 +443,7 @@ END_TEST
 
 /* What so many pairs can reach is what they give when all differences have one sign. */
 START_TEST(least_p_is_reached) {
-  static Table x, y;
+  static RunTable x, y;
   for (uint32_t i = 0; i < 50; i++) x.values[i] = 1 + i, y.values[i] = 0;
   for (size_t n = 1; n <= 45; n++) {
     table_shape(&x, 1, &n);
@@ -462,7 +462,7 @@ END_TEST
 
 /* A number that failed runs were given has no interval, nor has what is made of it. */
 START_TEST(assumed_scores_have_no_interval) {
-  static Table x, y;
+  static RunTable x, y;
   const char *why = "failed runs that all count as one number";
   static const bool assumed[] = {false, true};
   table_fill(&y, 15);
