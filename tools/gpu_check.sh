@@ -17,9 +17,10 @@ self=$(cd "$(dirname "$0")" && pwd)/gpu_check.sh
 steps=48 tolerance=1e-3
 options="--log-every 1 --eval-episodes 1 --eval-every 0 --quiet"
 
-# For what takes long, one of each kind: whole tiles, tiles in parts that warps of a block share, matrix instructions of both kinds, sorts, scans
+# For what takes long, one of each kind: whole tiles, tiles in parts that warps of a block share, matrix instructions of both kinds, columns that
+# warps share, sorts, scans
 # over a rollout, several environments, windows, priorities and a column that are written back, an environment that is programs.
-chosen="sac sac.float32 sac.tf32 sac.bf16 remac ppo dqn fasttd3 d4pg_priority qmle.pendulum analytic_pendulum"
+chosen="sac sac.float32 sac.tf32 sac.bf16 sac.rows.tf32 remac ppo dqn fasttd3 d4pg_priority qmle.pendulum analytic_pendulum"
 
 # ---- packing ----
 
@@ -49,6 +50,8 @@ specs() {
     # What is as small as that runs on no matrix instructions, and no sum is in parts.
     [ "$spec" = specs/sac.yaml ] || continue
     for precision in float32 bf16 tf32; do echo "$name.$precision $spec $sizes hidden=64 batch_size=64 precision=$precision"; done
+    # Columns that warps of a block share are for many rows; here the last ones fill no block.
+    for precision in bf16 tf32; do echo "$name.rows.$precision $spec $sizes hidden=64 batch_size=8200 precision=$precision"; done
   done
 }
 
