@@ -92,6 +92,21 @@ START_TEST(there_are_two_parts) {
 }
 END_TEST
 
+/* Nothing is lost: neither a folder of something else, nor the pack before one that fails. */
+START_TEST(folders_are_kept) {
+  char text[TEXT];
+  ck_assert_int_eq(said("mkdir \"$PACK/../mine\" && echo x >\"$PACK/../mine/made\"", text), 0);
+  ck_assert_int_eq(said("PACK=\"$PACK/../mine\" tools/gpu_pack.sh 2>&1", text), 1);
+  ck_assert_msg(strstr(text, "/mine is not what"), "%s", text);
+  ck_assert_int_ne(said("MARCH=bogus tools/gpu_pack.sh 2>&1", text), 0);
+  ck_assert_msg(strstr(text, "there is no GPU architecture 'bogus'"), "%s", text);
+  ck_assert_int_eq(said("cd \"$PACK/..\" && [ -f mine/made ] && [ -x bench/sac ] && "
+                        "[ \"$(ls -d bench*)\" = bench ]",
+                        text),
+                   0);
+}
+END_TEST
+
 static void setup(void) {
   char text[TEXT];
   folder = directory_make();
@@ -119,6 +134,7 @@ int main(void) {
     tcase_add_test(tests, a_card_is_measured);
     tcase_add_test(tests, no_card_is_told);
     tcase_add_test(tests, there_are_two_parts);
+    tcase_add_test(tests, folders_are_kept);
   }
   suite_add_tcase(suite, tests);
   return suite_run(suite);

@@ -130,6 +130,30 @@ START_TEST(packs_of_nothing_are_refused) {
 }
 END_TEST
 
+/* Nothing is lost: neither a folder of something else, nor the pack before one that fails. */
+START_TEST(folders_are_kept) {
+  char text[TEXT];
+  good("mkdir \"$PACKS/mine\" && echo x >\"$PACKS/mine/specs\" && cp -r \"$PACKS/ppo\" "
+       "\"$PACKS/old\"");
+  ck_assert_int_eq(said("tools/gpu_check.sh pack \"$PACKS/mine\" ppo.yaml", text), 1);
+  ck_assert_msg(strstr(text, "/mine is not what"), "%s", text);
+  ck_assert_int_ne(said("MARCH=bogus tools/gpu_check.sh pack \"$PACKS/old/\" ppo.yaml", text), 0);
+  ck_assert_msg(strstr(text, "there is no GPU architecture 'bogus'"), "%s", text);
+  good(
+      "cd \"$PACKS\" && [ -f mine/specs ] && cmp old/made ppo/made && [ \"$(ls -d old*)\" = old ]");
+}
+END_TEST
+
+START_TEST(kinds_of_packs_are_told_apart) {
+  good("mkdir \"$PACKS/bench\" && echo 'kind: bench' >\"$PACKS/bench/made\"");
+  CHECKS("", "bench", 1, "/bench is a pack of kind 'bench', not what '");
+  CHECKS("", "bin", 1, "/bin is not what '");
+  char text[TEXT];
+  ck_assert_int_eq(said("tools/gpu_bench.sh \"$PACKS/ppo\"", text), 1);
+  ck_assert_msg(strstr(text, "/ppo is a pack of kind 'check', not what"), "%s", text);
+}
+END_TEST
+
 /* Stands in for NVIDIA's checker: runs the program, and says what the test asks for. */
 static const char checker[] =
     "#!/bin/sh\n"
@@ -207,6 +231,8 @@ int main(void) {
     tcase_add_test(tests, a_card_that_fails_is_told);
     tcase_add_test(tests, time_that_is_short_is_told);
     tcase_add_test(tests, packs_of_nothing_are_refused);
+    tcase_add_test(tests, folders_are_kept);
+    tcase_add_test(tests, kinds_of_packs_are_told_apart);
   }
   suite_add_tcase(suite, tests);
   return suite_run(suite);

@@ -12,7 +12,8 @@
 set -eu
 
 pack=${1:?usage: tools/gpu_bench.sh FOLDER (of tools/gpu_pack.sh)}
-[ -f "$pack/made" ] || { echo "error: $pack is not what tools/gpu_pack.sh makes" >&2; exit 1; }
+kind=$(sed -n 's/^kind: //p' "$pack/made" 2>/dev/null || true)
+[ "$kind" = bench ] || { echo "error: $pack is ${kind:+a pack of kind '$kind', }not what tools/gpu_pack.sh makes" >&2; exit 1; }
 pack=$(cd "$pack" && pwd)
 RESULTS=${RESULTS:-.}
 SECONDS_EACH=${SECONDS_EACH:-3}

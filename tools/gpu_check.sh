@@ -56,23 +56,32 @@ specs() {
 }
 
 pack() {
-  export rlc="${RLC:-build/rlc}" dir="$1"
+  export rlc="${RLC:-build/rlc}" dir self
+  target=${1%/}
   shift
-  [ ! -e "$dir" ] || [ -f "$dir/specs" ] || { echo "error: $dir is not what $0 makes" >&2; exit 1; }
+  [ ! -e "$target" ] || grep -qx 'kind: check' "$target/made" 2>/dev/null || { echo "error: $target is not what $0 makes: name another folder" >&2; exit 1; }
   for word; do
     [ -n "$(specs "$word")" ] || { echo "error: no spec that can be packed has '$word' in its path" >&2; exit 1; }
   done
-  rm -rf "$dir"
-  mkdir -p "$dir"
+  mkdir -p "$(dirname "$target")"
+  dir=$(mktemp -d "$target.XXXXXX") # an older pack stays until this one is complete
+  chmod 755 "$dir"
+  trap 'rm -rf "$dir"' EXIT
+  trap 'exit 1' HUP INT TERM
   cp "$self" "$dir/"
   specs "$@" >"$dir/specs"
-  xargs -P "$(nproc)" -I'{}' sh -c "sh $self"' pack-one {}' <"$dir/specs"
+  xargs -P "$(nproc)" -I'{}' sh -c 'sh "$self" pack-one {}' <"$dir/specs"
   # Trainers look for MuJoCo beside themselves first.
   cp -L "$(sed -n 's/^MUJOCO_LIB_DIR := //p' build/deps.mk)"/libmujoco.so.* "$dir/"
   gzip -n "$dir"/libmujoco.so.*
   changed=$(git diff --quiet HEAD -- 2>/dev/null || echo ", with changes that are not committed")
-  echo "commit: $(git rev-parse HEAD 2>/dev/null || echo unknown)$changed; for ${MARCH:-the card where it was made, or sm_90}" >"$dir/made"
-  du -sh "$dir" | sed 's/^/packed: /'
+  {
+    echo "kind: check"
+    echo "commit: $(git rev-parse HEAD 2>/dev/null || echo unknown)$changed; for ${MARCH:-the card where it was made, or sm_90}"
+  } >"$dir/made"
+  rm -rf "$target"
+  mv "$dir" "$target"
+  du -sh "$target" | sed 's/^/packed: /'
 }
 
 # ---- one check of one spec ----
@@ -237,10 +246,13 @@ column() {
   [ $# = 0 ] || printf '%s\n' "$@" | xargs -P "$jobs" -n 1 sh "$self" check-one "$what"
 }
 
+# What the pack says of itself.
+made() { sed 1d "$pack/made"; }
+
 # What the card is, as far as that can be said here.
 card_words() {
   date '+%Y-%m-%d %H:%M'
-  cat "$pack/made"
+  made
   find "$work/runs" -path '*.first/provenance.json' | head -1 | xargs -r sed -n 's/^ *"\(gpu[a-z_]*\)": "\(.*\)",$/\1: \2/p'
   [ -z "${RLC_CUDA_DRIVER:-}" ] || return 0 # something that plays a card
   nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,clocks.max.mem,clocks.sm,clocks.mem --format=csv 2>/dev/null || true
@@ -269,7 +281,7 @@ probe() {
   # shellcheck disable=SC2086
   go 60 "$work/bin/$first" $options --steps 1 --out "$work/runs/probe" || true
   grep -E 'there is no CUDA driver|there is no GPU|cannot run this trainer' "$said" >&2 || return 0
-  echo "Nothing was checked ($(cat "$pack/made")). For another card: make gpu-pack MARCH=sm_NN" >&2
+  echo "Nothing was checked ($(made)). For another card: make gpu-pack MARCH=sm_NN" >&2
   exit 1
 }
 
@@ -277,9 +289,9 @@ probe() {
 count() { cat "$work"/table/* | grep -Ecx "$1" || true; }
 
 run() {
-  for file in made specs; do
-    [ -s "$1/$file" ] || { echo "error: $1 is not what '$0 pack' makes: it has no $file" >&2; exit 1; }
-  done
+  kind=$(sed -n 's/^kind: //p' "$1/made" 2>/dev/null || true)
+  [ "$kind" = check ] || { echo "error: $1 is ${kind:+a pack of kind '$kind', }not what '$0 pack' makes" >&2; exit 1; }
+  [ -s "$1/specs" ] || { echo "error: $1 is not what '$0 pack' makes: it has no specs" >&2; exit 1; }
   for tool in awk cmp find gunzip timeout xargs; do
     command -v $tool >/dev/null || { echo "error: there is no $tool here" >&2; exit 1; }
   done

@@ -3,17 +3,20 @@
 # libyaml or the compiler where the card is; MuJoCo's library goes along.
 #
 #   tools/gpu_pack.sh
-#   BUILD=build PACK=build/gpu/bench        where rlc was built, and the folder that is made
+#   BUILD=build PACK=build/gpu/bench   where rlc was built, and the folder that is made; an older pack there stays until this one is complete
 #   MARCH=sm_89                        of the card; without it that of the card here, else sm_90. The programs hold PTX for later ones too
 #   TINY=1                             the smallest sizes, for tests: nothing to be compared
 set -eu
 
 cd "$(dirname "$0")/.."
 BUILD=${BUILD:-build}
-PACK=${PACK:-build/gpu/bench}
+target=${PACK:-build/gpu/bench}
+target=${target%/}
 CC=${CC:-gcc}
 
 [ -x "$BUILD/rlc" ] || { echo "error: $BUILD/rlc is not there: make build" >&2; exit 1; }
+
+[ ! -e "$target" ] || grep -qx 'kind: bench' "$target/made" 2>/dev/null || { echo "error: $target is not what $0 makes: name another folder" >&2; exit 1; }
 
 # One case a line: name, how many seeds are measured together, and what `rlc compile` is given.
 cases() {
@@ -32,10 +35,12 @@ cases() {
   fi
 }
 
-rm -rf "$PACK"
-mkdir -p "$PACK"
+mkdir -p "$(dirname "$target")"
+PACK=$(mktemp -d "$target.XXXXXX")
+chmod 755 "$PACK"
 home=$(mktemp -d)
-trap 'rm -rf "$home"' EXIT
+trap 'rm -rf "$home" "$PACK"' EXIT
+trap 'exit 1' HUP INT TERM
 
 # A trainer is its module and the archive that lies beside rlc. In this archive rlc_main measures instead of training.
 ln -s "$PWD" "$home/include"
@@ -65,9 +70,12 @@ $CC -std=gnu11 -O2 -Wall -Wextra -Werror -o "$PACK/cublas" bench/peers/gpu_cubla
 # Trainers look for MuJoCo beside themselves first.
 [ -n "${TINY:-}" ] || cp -L "$(sed -n 's/^MUJOCO_LIB_DIR := //p' build/deps.mk)"/libmujoco.so.* "$PACK/"
 {
+  echo "kind: bench"
   cases | sed 's/^/case: /'
   echo "commit: $(git rev-parse HEAD 2>/dev/null || echo unknown)$(git diff --quiet HEAD -- 2>/dev/null || echo " with changes that are not committed")"
   echo "march: ${MARCH:-the card where they were made, or sm_90}"
   [ -z "${TINY:-}" ] || echo "tiny: yes"
 } >"$PACK/made"
-du -sh "$PACK" | sed 's/^/packed: /'
+rm -rf "$target"
+mv "$PACK" "$target"
+du -sh "$target" | sed 's/^/packed: /'
