@@ -15,7 +15,7 @@ VERSION := 0.1.0
 COMMIT := $(shell git describe --always --dirty 2>/dev/null || echo no git)
 
 -include build/deps.mk
-ENVCFLAGS = -I$(MUJOCO_INC) -DRLC_MUJOCO_DIR='"$(MUJOCO_LIB_DIR)"' -DRLC_MUJOCO_VERSION='"$(MUJOCO_VERSION)"'
+ENVCFLAGS = -I'$(MUJOCO_INC)' -DRLC_MUJOCO_DIR='"$(MUJOCO_LIB_DIR)"' -DRLC_MUJOCO_VERSION='"$(MUJOCO_VERSION)"'
 
 SOURCES = $(filter-out compiler/main.c,$(wildcard ir/*.c dsl/*.c compiler/*.c compiler/*/*.c compiler/study/*/*.c codegen/*.c codegen/*/*.c))
 RUNTIME = $(wildcard runtime/*.c runtime/*/*.c envs/*.c)

@@ -5,6 +5,7 @@
 #include "tests/files_support.h"
 #include "tests/suite.h"
 
+#include <stdarg.h>
 #include <sys/wait.h>
 
 #define TOOLKIT RLC_BUILD "/tests/toolkit"
@@ -45,9 +46,9 @@ static Said said_by(const char *before, const char *arguments) {
   "file or directory), which code for a GPU needs: install NVIDIA's, or compile with --target "    \
   "native for the CPU\n"
 #define NO_NVRTC                                                                                   \
-  "error: there is no NVRTC where CUDA_PATH says (/nonexistent/lib64/libnvrtc.so: cannot open "    \
-  "shared object file: No such file or directory): set it to the folder of a CUDA Toolkit 12 or "  \
-  "13, or unset it to take the one that is installed\n"
+  "error: there is no NVRTC where CUDA_PATH says (libnvrtc.so in /nonexistent/lib64 or "           \
+  "/nonexistent/lib): set it to the folder of a CUDA Toolkit 12 or 13, or unset it to take the "   \
+  "one that is installed\n"
 
 /* The whole of what is said: nothing was compiled before, and nothing is said twice. */
 static const struct {
@@ -86,13 +87,24 @@ static const struct {
 } made[] = {{"", "", " for sm_90 by NVRTC 13.0, "},
             {NO_DRIVER, "--march native", " for sm_90 (no card is here) by NVRTC 13.0, "},
             {NO_DRIVER, "--march sm_120", " for sm_120 by NVRTC 13.0, "},
-            {"FAKE_CARD=old", "--march sm_80", " for sm_80 by NVRTC 13.0, "}};
+            {"FAKE_CARD=old", "--march sm_80", " for sm_80 by NVRTC 13.0, "},
+            {"CUDA_PATH=$FOLDER/wheel", "", " for sm_90 by NVRTC 13.0, "}};
 
 START_TEST(compiling_says_for_what) {
   char arguments[128];
   snprintf(arguments, sizeof arguments, "compile " TOY "%s -o $FOLDER/toy", made[_i].march);
   Said said = said_by(made[_i].before, arguments);
   ck_assert_msg(said.status == 0 && strstr(said.text, made[_i].text), "%s", said.text);
+}
+END_TEST
+
+/* What is there and is no library is not passed over for another one. */
+START_TEST(a_library_that_is_damaged_is_named) {
+  Said said = said_by("CUDA_PATH=$FOLDER/damaged", "compile " TOY);
+  ck_assert_int_eq(said.status, 1);
+  ck_assert_msg(strstr(said.text, "error: NVRTC cannot be loaded from where CUDA_PATH says: ") &&
+                    strstr(said.text, "/damaged/lib64/libnvrtc.so: file too short"),
+                "%s", said.text);
 }
 END_TEST
 
@@ -158,17 +170,26 @@ START_TEST(studies_go_on_with_the_same_target) {
 }
 END_TEST
 
+__attribute__((format(printf, 1, 2))) static void shell(const char *format, ...) {
+  char command[1024];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(command, sizeof command, format, arguments);
+  va_end(arguments);
+  ck_assert_int_eq(system(command), 0);
+}
+
 static void setup(void) {
   setenv("CUDA_PATH", TOOLKIT, 1);
   setenv("RLC_CUDA_DRIVER", DRIVER, 1);
   ck_assert_ptr_nonnull(mkdtemp(folder));
+  shell("mkdir -p '%s/wheel/lib' '%s/damaged/lib64'", folder, folder);
+  shell("ln -s " TOOLKIT "/lib64/libnvrtc.so '%s/wheel/lib/libnvrtc.so.13'", folder);
+  shell("cp -r '%s/wheel/lib' '%s/damaged/' && : >'%s/damaged/lib64/libnvrtc.so'", folder, folder,
+        folder);
 }
 
-static void teardown(void) {
-  char command[512];
-  snprintf(command, sizeof command, "rm -rf '%s'", folder);
-  ck_assert_int_eq(system(command), 0);
-}
+static void teardown(void) { shell("rm -rf '%s'", folder); }
 
 int main(void) {
   Suite *suite = suite_create("gpu command");
@@ -177,6 +198,7 @@ int main(void) {
   tcase_add_unchecked_fixture(tests, setup, teardown);
   tcase_add_loop_test(tests, what_is_missing_is_said_first, 0, COUNTOF(refused));
   tcase_add_loop_test(tests, compiling_says_for_what, 0, COUNTOF(made));
+  tcase_add_test(tests, a_library_that_is_damaged_is_named);
   tcase_add_test(tests, stages_are_shown);
   tcase_add_test(tests, rates_are_of_a_card);
   tcase_add_test(tests, studies_go_on_with_the_same_target);

@@ -67,7 +67,7 @@ while read -r name seeds; do
 done <"$work/cases"
 if [ -z "${RLC_CUBLAS:-}" ]; then
   site=$($PYTHON -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])' 2>/dev/null || true)
-  for library in "${CUDA_PATH:-/usr/local/cuda}"/lib64/libcublas.so.1[0-9] "$site"/nvidia/*/lib/libcublas.so.1[0-9]; do
+  for library in "${CUDA_PATH:-/usr/local/cuda}"/lib*/libcublas.so.1[0-9] "$site"/nvidia/*/lib/libcublas.so.1[0-9]; do
     [ ! -e "$library" ] || { export RLC_CUBLAS="$library"; break; }
   done
 fi

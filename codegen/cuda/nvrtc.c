@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct NvrtcProgram NvrtcProgram;
 
@@ -36,18 +37,28 @@ static void *library_find(void) {
   return library;
 }
 
-/* That of a toolkit's folder. NULL with a reason: who names a toolkit wants no other. */
+/* That of a toolkit's folder, or of a Python wheel's, which has no lib64 and no name without a
+ * version. NULL with a reason: who names a toolkit wants no other. */
 static void *library_of(const char *home, char *error, size_t size) {
+  static const char *const names[] = {"lib64/libnvrtc.so",    "lib64/libnvrtc.so.13",
+                                      "lib64/libnvrtc.so.12", "lib/libnvrtc.so",
+                                      "lib/libnvrtc.so.13",   "lib/libnvrtc.so.12"};
   char path[4096];
-  if (snprintf(path, sizeof path, "%s/lib64/libnvrtc.so", home) >= (int)sizeof path)
-    return snprintf(error, size, "CUDA_PATH is too long"), NULL;
-  void *library = dlopen(path, HOW);
-  if (!library)
-    snprintf(error, size,
-             "there is no NVRTC where CUDA_PATH says (%s): set it to the folder of a CUDA Toolkit "
-             "12 or 13, or unset it to take the one that is installed",
-             dlerror());
-  return library;
+  for (size_t i = 0; i < COUNTOF(names); i++) {
+    if (snprintf(path, sizeof path, "%s/%s", home, names[i]) >= (int)sizeof path)
+      return snprintf(error, size, "CUDA_PATH is too long"), NULL;
+    void *library = dlopen(path, HOW);
+    if (library) return library;
+    if (access(path, F_OK) == 0)
+      return snprintf(error, size, "NVRTC cannot be loaded from where CUDA_PATH says: %s",
+                      dlerror()),
+             NULL;
+  }
+  snprintf(error, size,
+           "there is no NVRTC where CUDA_PATH says (libnvrtc.so in %s/lib64 or %s/lib): set it to "
+           "the folder of a CUDA Toolkit 12 or 13, or unset it to take the one that is installed",
+           home, home);
+  return NULL;
 }
 
 static bool functions_find(Nvrtc *n) {
