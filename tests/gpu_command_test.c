@@ -179,6 +179,25 @@ __attribute__((format(printf, 1, 2))) static void shell(const char *format, ...)
   ck_assert_int_eq(system(command), 0);
 }
 
+/* What a driver refuses is not compiled again by itself; the note says what to remove. */
+START_TEST(trainers_that_are_refused_can_be_made_anew) {
+  static const char note[] = "not take them, remove ", again[] = "compiling 1 trainer\n";
+  char command[1024];
+  file_write(path_in(folder, "study.yaml").text, study, sizeof study - 1);
+  Said said = said_by("RLC_CUDA_DRIVER=" DRIVER " FAKE_CARD=code:222:12040",
+                      "ablate $FOLDER/study.yaml -o $FOLDER/refused --target cuda --jobs 1");
+  char *at = strstr(said.text, note);
+  ck_assert_msg(said.status == 1 && at && strstr(said.text, again), "%s", said.text);
+  at += strlen(note);
+  at[strcspn(at, ",")] = '\0';
+  snprintf(command, sizeof command, "rm %s; ", at);
+  said = said_by(command, "ablate $FOLDER/study.yaml -o $FOLDER/refused --target cuda --jobs 1");
+  ck_assert_msg(said.status == 0 && strstr(said.text, again) &&
+                    strstr(said.text, "2 of 2 runs done") && !strstr(said.text, note),
+                "%s", said.text);
+}
+END_TEST
+
 static void setup(void) {
   setenv("CUDA_PATH", TOOLKIT, 1);
   setenv("RLC_CUDA_DRIVER", DRIVER, 1);
@@ -202,6 +221,7 @@ int main(void) {
   tcase_add_test(tests, stages_are_shown);
   tcase_add_test(tests, rates_are_of_a_card);
   tcase_add_test(tests, studies_go_on_with_the_same_target);
+  tcase_add_test(tests, trainers_that_are_refused_can_be_made_anew);
   suite_add_tcase(suite, tests);
   return suite_run(suite);
 }

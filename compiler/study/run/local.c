@@ -106,6 +106,7 @@ static void run_end(StudyLocal *local, size_t at, int status) {
   table_clear(local->table);
   StudyEnd end = child_end(local->runner, child, status, text);
   local->not_begun = end == END_NOT_BEGUN ? local->not_begun + 1 : 0;
+  local->refused |= end == END_NOT_BEGUN;
   if (end == END_FULL || end == END_UNREADABLE || local->not_begun >= MOST_NOT_BEGUN)
     local->broken = true;
   switch (end) {
@@ -251,6 +252,7 @@ int local_run(const Runner *runner) {
   sigprocmask(SIG_SETMASK, &before, NULL);
   table_clear(local.table);
   if (!runner->session->worker) say_use(&local, run_clock() - began, spent);
+  if (local.refused) trainers_refused_tell(runner);
   int summed = runner->session->worker ? 0 : study_sum_up(runner, local.signal);
   return local.signal ? 128 + local.signal : local.broken ? EXIT_USER : summed;
 }

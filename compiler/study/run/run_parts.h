@@ -28,6 +28,9 @@ bool record_begin(const Runner *runner, const StudyRun *run, bool anew, StudyRec
 void trainers_tell(const Runner *runner);
 /* Compiles those that are not there, several at once. False after messages. */
 bool trainers_build(const Runner *runner);
+/* After runs that could not begin: how trainers that a card or its driver refuses are made anew,
+ * since those that are there stay. Says nothing for a CPU. */
+void trainers_refused_tell(const Runner *runner);
 
 /* ---- progress.c ---- */
 
@@ -83,6 +86,7 @@ typedef struct StudyLocal {
   int signal;                  /* that asked for an end; 0: none */
   bool broken;                 /* something stands in the way of all runs */
   size_t not_begun;            /* in a row */
+  bool refused;                /* some run could not begin */
   size_t others;               /* runs that others made at the last look, */
   double look_next, look_wait; /* and when the next one is due, and how long that was to wait */
   double busy;                 /* when there was last something to make, or to begin */

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "codegen/codegen.h"
 #include "compiler/build.h"
 #include "runtime/trainer.h"
 
@@ -124,6 +125,16 @@ bool trainers_build(const Runner *runner) {
   if (!compile_all(runner, missing, count, runner_jobs(runner))) return false;
   printf("compiled in %.1f s\n", run_clock() - began);
   return true;
+}
+
+void trainers_refused_tell(const Runner *runner) {
+  if (!target_is_device(runner->session->target)) return;
+  fflush(stdout);
+  fprintf(stderr,
+          "note: trainers that are there are not compiled again: where the card or its driver does "
+          "not take them, remove %s/trainers/*-" RLC_ENGINE
+          ", and they are made by the NVRTC that is found then\n",
+          runner->folder);
 }
 
 /* ---- other builds ---- */
