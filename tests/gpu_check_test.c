@@ -70,7 +70,7 @@ START_TEST(a_card_is_checked) {
       "gpu: a CPU that plays a card, sm_90, CUDA driver 13.0",
       "gpu_code: sm_90 by NVRTC 13.0",
       "commit: ",
-      "; for the card where it was made, or sm_90\n",
+      "; for the card where it was made, or sm_90\nneeds: a driver of CUDA >= 13.0\n",
       " ok ok clean clean clean\n",
       "\nreinforce ok ",
       " 1 - ok - - clean\n2 specs: 9 checks good, 0 failed, 0 left out",

@@ -28,7 +28,8 @@ chosen="sac sac.float32 sac.tf32 sac.bf16 sac.rows.tf32 remac ppo dqn fasttd3 d4
 pack_one() {
   name=$1 spec=$2
   shift 2
-  "$rlc" compile "$spec" "$@" --target cuda ${MARCH:+--march "$MARCH"} -o "$dir/$name" >/dev/null
+  said=$("$rlc" compile "$spec" "$@" --target cuda ${MARCH:+--march "$MARCH"} -o "$dir/$name")
+  echo "$said" | sed -n 's/.* by NVRTC \([0-9.]*\),.*/needs: a driver of CUDA >= \1/p' >"$dir/$name.needs"
   strip "$dir/$name" # what a debugger wants is most of it
   gzip -n "$dir/$name"
   # shellcheck disable=SC2086
@@ -78,10 +79,13 @@ pack() {
   {
     echo "kind: check"
     echo "commit: $(git rev-parse HEAD 2>/dev/null || echo unknown)$changed; for ${MARCH:-the card where it was made, or sm_90}"
+    sort -u "$dir"/*.needs
   } >"$dir/made"
+  rm "$dir"/*.needs
   rm -rf "$target"
   mv "$dir" "$target"
   du -sh "$target" | sed 's/^/packed: /'
+  grep '^needs: ' "$target/made"
 }
 
 # ---- one check of one spec ----
@@ -281,7 +285,7 @@ probe() {
   # shellcheck disable=SC2086
   go 60 "$work/bin/$first" $options --steps 1 --out "$work/runs/probe" || true
   grep -E 'there is no CUDA driver|there is no GPU|cannot run this trainer' "$said" >&2 || return 0
-  echo "Nothing was checked ($(made)). For another card: make gpu-pack MARCH=sm_NN" >&2
+  echo "Nothing was checked ($(made | head -1)). For another card: make gpu-pack MARCH=sm_NN" >&2
   exit 1
 }
 

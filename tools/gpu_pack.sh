@@ -55,7 +55,9 @@ ar rs "$home/librlc_runtime.a" "$home/updates.o" "$BUILD/ir/base.o" "$measure/pe
 set -f # words of a case are arguments as they stand
 cases | while read -r name _ arguments; do
   # shellcheck disable=SC2086
-  RLC_HOME=$home "$BUILD/rlc" compile $arguments --target cuda ${MARCH:+--march "$MARCH"} -o "$PACK/$name"
+  said=$(RLC_HOME=$home "$BUILD/rlc" compile $arguments --target cuda ${MARCH:+--march "$MARCH"} -o "$PACK/$name")
+  echo "$said"
+  echo "$said" | sed -n 's/.* by NVRTC \([0-9.]*\),.*/needs: a driver of CUDA >= \1/p' >"$home/needs"
   strange=$(ldd "$PACK/$name" | awk '{ print $1 }' | grep -Ev '^(linux-vdso|libc|libm|libpthread|libdl)\.so|^/.*/ld-linux' || true)
   [ -z "$strange" ] || { echo "error: $PACK/$name needs more than the C library: $strange" >&2; exit 1; }
 done
@@ -74,8 +76,10 @@ $CC -std=gnu11 -O2 -Wall -Wextra -Werror -o "$PACK/cublas" bench/peers/gpu_cubla
   cases | sed 's/^/case: /'
   echo "commit: $(git rev-parse HEAD 2>/dev/null || echo unknown)$(git diff --quiet HEAD -- 2>/dev/null || echo " with changes that are not committed")"
   echo "march: ${MARCH:-the card where they were made, or sm_90}"
+  cat "$home/needs"
   [ -z "${TINY:-}" ] || echo "tiny: yes"
 } >"$PACK/made"
 rm -rf "$target"
 mv "$PACK" "$target"
 du -sh "$target" | sed 's/^/packed: /'
+cat "$home/needs"
