@@ -147,14 +147,14 @@ tsan:
 	@TSAN_OPTIONS=suppressions=$(CURDIR)/tools/tsan.supp tests/run.sh build/tsan $(THREADED)
 
 # Generated CUDA C on the CPU: every kind of kernel, and whole algorithms, against the oracle.
-# Then some in other orders of lanes, and every kernel through NVRTC.
+# Then some in other orders of lanes, every kernel through NVRTC, and every spec watched for races.
 CUDA_SUITES = specs_test codegen_test codegen_chosen_test codegen_memory_test codegen_scan_test narrow_test agree_test random_test
 cuda-cpu-check:
-	@$(MAKE) --no-print-directory -j$$(nproc) build $(CUDA_SUITES:%=$(BUILD)/tests/%) $(BUILD)/tests/cuda_specs_test
+	@$(MAKE) --no-print-directory -j$$(nproc) build $(CUDA_SUITES:%=$(BUILD)/tests/%) $(BUILD)/tests/cuda_specs_test $(BUILD)/tests/race_test
 	@RLC_SPECS=specs/ tests/run.sh $(BUILD) $(CUDA_SUITES:%=%@cuda)
 	@RLC_SHIM_ORDER=7 RLC_SPECS=sac tests/run.sh $(BUILD) specs_test@cuda codegen_scan_test@cuda
 	@RLC_SHIM_ORDER=29 RLC_SPECS=remac tests/run.sh $(BUILD) specs_test@cuda
-	@RLC_LONG=1 tests/run.sh $(BUILD) cuda_specs_test
+	@RLC_LONG=1 tests/run.sh $(BUILD) cuda_specs_test race_test
 
 # On a card: every spec against the oracle, and updates measured beside the peers that are found. What is packed needs no card here and
 # nothing of rlc there: build/gpu can be taken to where a card is.

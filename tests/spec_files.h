@@ -4,6 +4,7 @@
 
 #include "compiler/commands/session.h"
 
+#include <check.h>
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,17 @@ static inline void spec_files_find(SpecFiles *files, Arena *arena, const char *f
   }
   closedir(directory);
   qsort(files->paths, (size_t)files->count, sizeof *files->paths, spec_files_order);
+}
+
+/* The sizes for tests behind `# test:` in the spec, as overrides. */
+static inline const char *spec_files_sizes(Arena *arena, const char *path) {
+  const char *error = NULL;
+  Source *source = source_read(arena, arena_printf(arena, "%s/%s", RLC_ROOT, path), &error);
+  ck_assert_msg(source != NULL, "%s: %s", path, error);
+  const char *line = strstr(source->text, "# test:");
+  ck_assert_msg(line != NULL, "%s: no line '# test: key=value ...' gives sizes for tests", path);
+  line += strlen("# test:");
+  return arena_copy(arena, line, strcspn(line, "\n"));
 }
 
 #endif

@@ -25,17 +25,6 @@ static SpecFiles specs; /* set once by main */
 static const char *const few[] = {"specs/remac.yaml", "specs/ppo.yaml", "specs/d4pg_priority.yaml",
                                   "tests/data/sac_bf16.yaml"};
 
-/* What stands behind `# test:` in the spec. */
-static const char *test_overrides(Arena *arena, const char *path) {
-  const char *error = NULL;
-  Source *source = source_read(arena, arena_printf(arena, "%s/%s", RLC_ROOT, path), &error);
-  ck_assert_msg(source != NULL, "%s: %s", path, error);
-  const char *line = strstr(source->text, "# test:");
-  ck_assert_msg(line != NULL, "%s: no line '# test: key=value ...' gives sizes for tests", path);
-  line += strlen("# test:");
-  return arena_copy(arena, line, strcspn(line, "\n"));
-}
-
 /* ---- checks ---- */
 
 START_TEST(checks_at_its_own_size) {
@@ -49,7 +38,7 @@ END_TEST
 
 START_TEST(derivatives_are_right) {
   Arena *arena = arena_make();
-  Spec spec = spec_open(specs.paths[_i], test_overrides(arena, specs.paths[_i]));
+  Spec spec = spec_open(specs.paths[_i], spec_files_sizes(arena, specs.paths[_i]));
   const Elaborated *e = spec.session.elaborated;
   GradcheckLoss *losses = NEW_ARRAY(arena, GradcheckLoss, e->loss_count + 1);
   for (size_t i = 0; i < e->loss_count; i++)
@@ -140,7 +129,7 @@ static void check_code(const char *path, const char *overrides, const Trainer *o
 
 START_TEST(passes_agree_with_the_oracle) {
   Arena *arena = arena_make();
-  const char *path = specs.paths[_i], *overrides = test_overrides(arena, path);
+  const char *path = specs.paths[_i], *overrides = spec_files_sizes(arena, path);
   Spec spec = spec_open(path, overrides);
   spec_passes(&spec, spec.module->precision == FORMAT_float32 ? "grad" : NULL);
   Trainer *oracle = train(oracle_module(spec.arena, spec.module), PASSES, path);

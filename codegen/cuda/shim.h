@@ -6,7 +6,10 @@
  * order for any number of steps, so that some warps are kernels ahead of others where nothing holds
  * them. A grid has at most SHIM_BLOCKS blocks, of SHIM_WARPS warps or of as many as the text counts
  * on, which ends with `#define WARPS` (0: any). A warp whose lanes wait in different places, or
- * threads that wait for ever, end the process with a message. Included by generated files only. */
+ * threads that wait for ever, end the process with a message. Included by generated files only.
+ *
+ * With RLC_SHIM_RACES the process has a detector of races (tests/race_fixture.h), which is told who
+ * goes on, who meets, and where shared memory lies. */
 #ifndef RLC_CODEGEN_CUDA_SHIM_H
 #define RLC_CODEGEN_CUDA_SHIM_H
 
@@ -19,8 +22,13 @@
 #include <ucontext.h>
 
 enum {
+#ifdef RLC_SHIM_RACES /* as many warps as on a card, and blocks between others */
+  SHIM_BLOCKS = 5,
+  SHIM_WARPS = 8,
+#else
   SHIM_BLOCKS = 2,
   SHIM_WARPS = 2,
+#endif
   SHIM_MOST_WARPS = 8,
   SHIM_LANES = 32,
   SHIM_STACK = 64 * 1024,
@@ -88,10 +96,24 @@ static Shim *shim;
 #define blockIdx               (shim->running->block)
 #define gridDim                ((ShimIndex){shim->blocks})
 #define blockDim               ((ShimIndex){(unsigned)shim->threads})
-#define __syncwarp()           shim_wait(SHIM_AT_WARP)
-#define __syncthreads()        shim_wait(SHIM_AT_BLOCK)
+#define __syncwarp()           (race_warp(), shim_wait(SHIM_AT_WARP))
+#define __syncthreads()        (race_block(), shim_wait(SHIM_AT_BLOCK))
 #define __threadfence_system() ((void)0)
 #define PAUSE()                shim_wait(SHIM_SPINS)
+
+#ifdef RLC_SHIM_RACES
+void race_begin(const char *shared, size_t bytes, int threads, unsigned blocks);
+void race_turn(long fibre);
+void race_warp(void);
+void race_block(void);
+void race_grid(void); /* a block has come to a meeting of all */
+#else
+#define race_begin(shared, bytes, threads, blocks) ((void)0)
+#define race_turn(fibre)                           ((void)0)
+#define race_warp()                                ((void)0)
+#define race_block()                               ((void)0)
+#define race_grid()                                ((void)0)
+#endif
 
 /* Back to the scheduler until it says to go on. Others run meanwhile, read and write. Nothing may
  * be concluded from what this function does; even so gcc 12 -O1 gives wrong results for some
@@ -105,18 +127,20 @@ __attribute__((noinline)) static void shim_wait(ShimState state) {
 static inline unsigned add_release(unsigned *at, unsigned more) {
   unsigned before = *at;
   *at = before + more;
+  race_grid();
   return before;
 }
 
 static inline unsigned load_acquire(const volatile unsigned *at) { return *at; }
 static inline unsigned load_relaxed(const volatile unsigned *at) { return *at; }
 
+/* What lanes wait for in a shuffle or a matrix instruction puts no accesses to memory in order. */
 #define SHIM_SHUFFLE(type, part)                                                                   \
   static inline type shim_shuffle_##type(type x, long from) {                                      \
     shim->running->handed.part = x;                                                                \
-    __syncwarp();                                                                                  \
+    shim_wait(SHIM_AT_WARP);                                                                       \
     x = shim->fibre[from].handed.part;                                                             \
-    __syncwarp();                                                                                  \
+    shim_wait(SHIM_AT_WARP);                                                                       \
     return x;                                                                                      \
   }
 SHIM_SHUFFLE(float, f)
@@ -169,7 +193,7 @@ __attribute__((unused, noinline)) static void shim_mma(float *const c[4], const 
   int lane = (int)((self - shim->fibre) % SHIM_LANES), group = lane / 4, part = lane % 4;
   const ShimFibre *warp = self - lane;
   memcpy(self->handed.bits, own, sizeof self->handed.bits);
-  __syncwarp();
+  shim_wait(SHIM_AT_WARP);
   for (int i = 0; i < 4; i++) {
     int below = i / 2, column = 2 * part + i % 2;
     for (int k = 0; k < 8; k++) {
@@ -178,7 +202,7 @@ __attribute__((unused, noinline)) static void shim_mma(float *const c[4], const 
       *c[i] = dot(row[k / 4 * 2 + below], other[4 + k / 4], *c[i]);
     }
   }
-  __syncwarp();
+  shim_wait(SHIM_AT_WARP);
 }
 #define mma_tf32_16x8x8(c0, c1, c2, c3, a0, a1, a2, a3, b0, b1)                                    \
   shim_mma((float *const[]){c0, c1, c2, c3},                                                       \
@@ -203,6 +227,7 @@ static void shim_begin(void) {
 
 static void shim_resume(ShimFibre *fibre) {
   shim->running = fibre;
+  race_turn(fibre - shim->fibre);
   if (_setjmp(shim->scheduler)) return;
   if (fibre->begun) _longjmp(fibre->place, 1);
   fibre->begun = 1;
@@ -293,6 +318,7 @@ static void shim_run_warps(void (*kernel)(const void *call), const void *call, u
   shim->call = call;
   shim->blocks = blocks;
   shim->threads = (int)threads;
+  race_begin(shim->shared[0], sizeof shim->shared, shim->threads, blocks);
   shim_order();
   for (int i = 0; i < SHIM_BLOCKS * shim->threads; i++) {
     ShimFibre *fibre = &shim->fibre[i];
