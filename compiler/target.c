@@ -22,6 +22,13 @@ bool build_target(Session *session, bool oracle) {
   return false;
 }
 
+/* The number in "sm_90"; 0 for all else. */
+static int arch_number(const char *march) {
+  char *end = NULL;
+  long number = strncmp(march, "sm_", 3) == 0 ? strtol(march + 3, &end, 10) : 0;
+  return end && !*end && number > 0 && number < 10000 ? (int)number : 0;
+}
+
 /* ---- CPUs ---- */
 
 /* There is no `what` of this name. */
@@ -44,6 +51,11 @@ static bool cpu_march(const char *march, bool run) {
         march, cpu->level->name);
     return false;
   }
+  if (arch_number(march))
+    return fprintf(stderr,
+                   "error: '%s' is a GPU's, and code is made for a CPU: add --target cuda\n",
+                   march),
+           false;
   size_t count = cpu_names(&names);
   march_unknown("CPU", march, names, count);
   for (size_t i = 0; i < count; i++) fprintf(stderr, " %s", names[i]);
@@ -52,13 +64,6 @@ static bool cpu_march(const char *march, bool run) {
 }
 
 /* ---- GPUs ---- */
-
-/* The number in "sm_90"; 0 for all else. */
-static int arch_number(const char *march) {
-  char *end = NULL;
-  long number = strncmp(march, "sm_", 3) == 0 ? strtol(march + 3, &end, 10) : 0;
-  return end && !*end && number > 0 && number < 10000 ? (int)number : 0;
-}
 
 static bool arch_unknown(const char *march) {
   enum { MOST = 64 };

@@ -71,6 +71,16 @@ static void read_precision(Elab *elab) {
 
 /* ---- the environment ---- */
 
+/* A name that lacks its version, as Pendulum of Pendulum-v1. */
+static const char *hint_version(Arena *arena, const char *name, const char *const *names,
+                                size_t count) {
+  size_t length = strlen(name);
+  for (size_t i = 0; i < count; i++)
+    if (strncmp(names[i], name, length) == 0 && names[i][length] == '-')
+      return arena_printf(arena, "did you mean '%s'?", names[i]);
+  return NULL;
+}
+
 static bool lookup_env(Elab *elab, const Tree *id) {
   if (id->kind != TREE_SCALAR)
     return elab_error(elab, id->span, "as in  env: HalfCheetah-v5",
@@ -82,6 +92,7 @@ static bool lookup_env(Elab *elab, const Tree *id) {
   const char *names[64];
   size_t count = environment_names(elab, names, COUNTOF(names));
   const char *hint = hint_nearest(elab->arena, id->text.text, names, count);
+  if (!hint) hint = hint_version(elab->arena, id->text.text, names, count);
   return elab_error(elab, id->span, hint ? hint : "`rlc envs` lists what there is",
                     "unknown environment '%s'", id->text.text);
 }

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define CHAIN_LIMIT 16 /* files that extend one another */
 
@@ -40,13 +41,20 @@ static const char *file_hint(Arena *arena, const char *path) {
   return nearest ? arena_printf(arena, "did you mean '%.*s%s'?", (int)folder, path, nearest) : NULL;
 }
 
+/* What is there and cannot be read as a file: a run's directory holds its specification. */
+static const char *other_hint(Arena *arena, const char *path, const char *expected) {
+  const char *config = arena_printf(arena, "%s/config.yaml", path);
+  if (access(config, R_OK) == 0)
+    return arena_printf(arena, "the specification of that run is '%s'", config);
+  return arena_printf(arena, "expected the file of %s", expected);
+}
+
 Tree *tree_read(Arena *arena, Diag *diag, const char *path, const char *expected, Span from) {
   const char *error = NULL;
   Source *source = source_read(arena, path, &error);
   if (!source) {
-    const char *hint = strstr(error, "No such file")
-                           ? file_hint(arena, path)
-                           : arena_printf(arena, "expected the file of %s", expected);
+    const char *hint =
+        strstr(error, "No such file") ? file_hint(arena, path) : other_hint(arena, path, expected);
     diag_error(diag, from, hint, "cannot read '%s': %s", path, error);
     return NULL;
   }

@@ -344,6 +344,10 @@ START_TEST(files_that_cannot_be_read) {
              "      |          ^~~~~~~~~~ did you mean 'sub/d.yaml'?\n");
   load_check("sub", "rlc: error: cannot read 'sub': is a directory\n"
                     "      | expected the file of a loss specification\n");
+  WRITE("sub/config.yaml", "a: 1\n");
+  load_check("sub", "rlc: error: cannot read 'sub': is a directory\n"
+                    "      | the specification of that run is 'sub/config.yaml'\n");
+  ck_assert_int_eq(unlink("sub/config.yaml"), 0);
   load_check("nul.yaml", "rlc: error: cannot read 'nul.yaml': contains a NUL byte\n"
                          "      | expected the file of a loss specification\n");
   load_check("empty.yaml", "empty.yaml: error: the file is empty\n"

@@ -62,6 +62,8 @@ static const struct {
      "error: there is no GPU architecture 'sm90'; did you mean 'sm_90'?; " CARDS},
     {"", "compile " TOY "--march x86-64-v3",
      "error: there is no GPU architecture 'x86-64-v3'; " CARDS},
+    {"", "compile specs/sac.yaml --march sm_89",
+     "error: 'sm_89' is a GPU's, and code is made for a CPU: add --target cuda\n"},
     {"FAKE_CARD=old", "compile " TOY,
      "error: the card here is of sm_50, older than sm_80, the oldest that code is made for; "
      "--march "

@@ -150,13 +150,31 @@ static bool is_override(const char *argument) {
   return argument[key] == '=';
 }
 
+/* Behind `--` of `rlc train` stand options of the trainer: one of rlc's own is told before anything
+ * is compiled. */
+static bool rest_good(const Session *session, const char *command, const char *accepted) {
+  if (strcmp(command, "train") != 0) return true;
+  for (size_t i = 0; i < session->rest_count; i++) {
+    const char *word = session->rest[i];
+    if (strncmp(word, "--", 2) != 0) continue;
+    const char *name = arena_copy(session->arena, word + 2, strcspn(word + 2, "="));
+    if (!has_word(accepted, name) || is_trainer_option(name)) continue;
+    return fprintf(stderr,
+                   "error: '--%s' is an option of `rlc train` and not of the trainer: it stands "
+                   "before --\n",
+                   name),
+           false;
+  }
+  return true;
+}
+
 bool session_arguments(Session *session, int argc, char **argv, const char *command,
                        const char *accepted) {
   for (int i = 0; i < argc; i++) {
     if (strcmp(argv[i], "--") == 0) {
       session->rest = (const char **)argv + i + 1;
       session->rest_count = (size_t)(argc - i - 1);
-      return true;
+      return rest_good(session, command, accepted);
     }
     if (argv[i][0] == '-' && argv[i][1]) {
       if (argv[i][1] != '-' && strcmp(argv[i], "-o") != 0)
