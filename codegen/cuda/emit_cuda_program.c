@@ -174,10 +174,11 @@ static size_t number_cases(const Printer *p, size_t number, size_t *cases, size_
   return count;
 }
 
-/* How a block finds its items of a call: without a division, which takes longer than some kernels.
- * Items go round the blocks first, so that few of them fill many multiprocessors, from behind the
- * block where those of the call before end; where all warps have some, those of a block have
- * neighbours, which read the same. A team's go to blocks, and chunks of items in their order. */
+/* How a block finds its items of a call: without a division, which is a routine of many
+ * instructions, for every warp does this for every call. Items go round the blocks first, so that
+ * few of them fill many multiprocessors, from behind the block where those of the call before end;
+ * where all warps have some, those of a block have neighbours, which read the same. A team's go to
+ * blocks, and chunks of items in their order. */
 static const char shares[] =
     "    Index warps = min_index(blockDim.x / 32, run.warps);\n"
     "    if (run.meets == 2) meet(&call), block = call.block;\n"

@@ -1,6 +1,6 @@
 /* The order of a program's kernels on a GPU: in stages, with a barrier of the grid between two.
  *
- * Such a barrier takes about as long as a small kernel, and a small kernel leaves most of the card
+ * At such a barrier all blocks wait for the last one, and a small kernel leaves most of the card
  * idle. So a kernel moves to the first stage in which all that it needs is there: behind whatever
  * writes what it touches, and whatever touches what it writes. Chains of those that are hardly any
  * work are one block's, the same in a stage, and need no more of each other than that its warps
